@@ -1,0 +1,34 @@
+"""Settings of the documentation; build it with `sphinx-build -W docs docs/_build/html`."""
+
+from importlib.metadata import version as _installed_version
+
+project = "GLO"
+author = "The GLO authors"
+project_copyright = "2026, The GLO authors"
+release = _installed_version("glo-torch")
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+# No page is fetched from another site's index: the build works without a network.
+exclude_patterns = ["_build"]
+source_suffix = {".md": "markdown"}
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+# Signatures carry the types, so the text does not repeat them.
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+# House style names arguments without types ("n: how many rows"), as Google's style allows.
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = "GLO"
