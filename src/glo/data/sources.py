@@ -1,0 +1,173 @@
+"""One door for every kind of source: a name, a folder, a file, an array."""
+
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glo.data.arrays import convert, lay_out, open_array
+from glo.data.bundled import head, mnist
+from glo.data.cache import fetch, key_of
+from glo.data.files import (
+    check_no_split,
+    is_idx_name,
+    open_idx_folder,
+    open_npy_file,
+    open_npz_file,
+)
+from glo.data.folder import Listing, list_images, read_images
+from glo.data.images import image_suffixes, shown
+from glo.data.options import DEFAULTS, SourceOptions
+from glo.data.samples import Samples
+from glo.data.storage import is_store
+from glo.errors import UserError, UserTypeError, suggest
+
+__all__ = ["open_images", "open_source"]
+
+_MOST_SIBLINGS = 1000
+_KINDS = "a folder of images, a folder of IDX files, a .npy or .npz file, or 'mnist'"
+
+
+def open_source(
+    source: str | Path | NDArray[Any] | Tensor | Samples,
+    options: SourceOptions = DEFAULTS,
+    *,
+    cache: Path | None = None,
+) -> Samples:
+    """Open any source of examples.
+
+    Args:
+        source: "mnist" (bundled); a folder of images, of IDX files, or made by `Samples.save`; a
+            .npy or .npz file; one image file; an array or tensor as for `open_array`; a set.
+        options: size, channels, crop, split, limit.
+        cache: folder that keeps what was decoded; None is $GLO_CACHE, or $XDG_CACHE_HOME/glo, or
+            ~/.cache/glo.
+
+    Returns:
+        the set, memory-mapped where that can be.
+
+    Raises:
+        UserError: if the source is not there, not of these kinds, damaged, or has no such split.
+        UserTypeError: if it is of a kind that cannot hold examples.
+
+    Example:
+        >>> open_source(np.zeros((7, 3, 16, 16), np.uint8), SourceOptions(channels=1))
+        Samples('array', n=7, shape=(1, 16, 16))
+        >>> open_source("mnits")
+        Traceback (most recent call last):
+        glo.errors.UserError: There is no file or folder 'mnits'. Did you mean 'mnist'?
+    """
+    if isinstance(source, Samples):
+        return _refit(source, options)
+    if isinstance(source, np.ndarray | Tensor):
+        check_no_split("An array", options)
+        return open_array(source, options=options)
+    if not isinstance(source, str | Path):
+        raise UserTypeError(
+            f"The source is of type {type(source).__name__}; give an array, a tensor, or {_KINDS}."
+        )
+    if source == "mnist":
+        return mnist(options, cache=cache)
+    path = _existing(source)
+    return (_open_folder if path.is_dir() else _open_file)(path, options, cache)
+
+
+def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) -> Samples:
+    """Decode the named image files, in the order given; row i is file i.
+
+    Raises:
+        UserError: if one of them cannot be read.
+
+    Example:
+        >>> open_images(["cat.jpg"])
+        Traceback (most recent call last):
+        glo.errors.UserError: There is no file or folder 'cat.jpg'.
+    """
+    if not files:
+        raise UserError("No image file was given; name at least one.")
+    paths = [_existing(file) for file in files]
+    listing = Listing(Path(), [os.fspath(path) for path in paths])
+    try:
+        rows = read_images(listing, options, None).rows
+    except UserError:
+        if not listing.skipped:
+            raise
+    if listing.skipped:
+        raise UserError(f"{listing.skipped[0]}; name image files that pillow can read.")
+    return Samples(rows=rows, name="images")
+
+
+def _existing(source: str | Path) -> Path:
+    try:
+        path = Path(source).expanduser()
+        if path.exists():
+            return path
+        siblings = [entry.name for entry in islice(path.parent.glob("*"), _MOST_SIBLINGS)]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"'{shown(source)}' cannot be opened ({error}); give {_KINDS}.") from error
+    near = suggest(path.name, ["mnist", *siblings])
+    raise UserError(f"There is no file or folder '{shown(source)}'.{near}")
+
+
+def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Samples:
+    if is_store(folder):
+        return _refit(Samples.open(folder), options)
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}); check its rights.") from error
+    if any(is_idx_name(name) for name in names):
+        return open_idx_folder(folder, options, cache)
+    check_no_split(f"The folder of images {folder}", options)
+    listing = list_images(folder)
+    if not listing.names:
+        raise UserError(_no_images(listing))
+    key = key_of("images", folder, listing.paths, options)
+    return fetch(key, lambda room: read_images(listing, options, room), cache)
+
+
+def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Samples:
+    if not path.is_file():
+        raise UserError(f"{shown(path)} is neither a file nor a folder; give {_KINDS}.")
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return open_npy_file(path, options, cache)
+    if suffix == ".npz":
+        return open_npz_file(path, options, cache)
+    if suffix in image_suffixes():
+        check_no_split(str(path), options)
+        return open_images([path], options)
+    allowed = "the folder that it is in" if is_idx_name(path.name) else _KINDS
+    raise UserError(f"{shown(path)} is not a file that can be used by itself; give {allowed}.")
+
+
+def _refit(samples: Samples, options: SourceOptions) -> Samples:
+    what = f"The set {samples.name!r}"
+    check_no_split(what, options)
+    samples = head(samples, options.limit)
+    layout = lay_out(samples.rows, options, what)
+    if layout.is_ready:
+        return samples
+    if samples.missing is not None:
+        raise UserError(f"{what} has a mask of missing pixels; leave size and channels at None.")
+    return Samples(
+        rows=convert(layout, None),
+        labels=samples.labels,
+        name=samples.name,
+        label_names=samples.label_names,
+        skipped=samples.skipped,
+    )
+
+
+def _no_images(listing: Listing) -> str:
+    if listing.skipped:
+        return f"{listing.root} holds no image that can be used ({'; '.join(listing.skipped[:3])})."
+    if not listing.others:
+        return f"The folder {listing.root} is empty; give {_KINDS}."
+    names = ", ".join(shown(name) for name in sorted(listing.others)[:3])
+    return f"The folder {listing.root} holds no images, but {names}; give {_KINDS}."

@@ -1,0 +1,82 @@
+import gzip
+import lzma
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from glo.data import idx, read_idx
+from glo.errors import UserError
+
+ARRAYS = hnp.arrays(
+    st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"]), hnp.array_shapes(max_dims=4, max_side=4)
+)
+PACKERS = [bytes, gzip.compress, lzma.compress]
+
+
+@given(ARRAYS, st.sampled_from(PACKERS))
+def test_any_array_comes_back_from_bytes(idx_bytes, array, pack):
+    again = read_idx(pack(idx_bytes(array)))
+    assert again.dtype.newbyteorder("=") == array.dtype
+    assert np.array_equal(again, array, equal_nan=array.dtype.kind == "f")
+    assert not again.flags.writeable
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_files_are_told_apart_by_content(tmp_path, idx_bytes, digits, pack):
+    path = tmp_path / "any.name"
+    path.write_bytes(pack(idx_bytes(digits)))
+    assert np.array_equal(read_idx(path), digits)
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0\0",
+        b"P5 28 28 255 ....",
+        b"\0\0\x07\x01" + struct.pack(">I", 1) + b"x",
+        b"\0\0\x08\0x",
+        b"\0\0\x08\xff" + b"\xff" * 2000,
+        b"\0\0\x08\x03\0\0\0\x01",
+        b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"few",
+        b"\0\0\x08\x01" + struct.pack(">I", 2**31) + b"few",
+        b"\0\0\x08\x01" + struct.pack(">I", 3) + b"ab",
+        b"\0\0\x08\x01" + struct.pack(">I", 3) + b"abcd",
+        b"\0\0\x08\x02" + struct.pack(">2I", 0, 3),
+    ],
+)
+def test_lies_are_refused(tmp_path, pack, content):
+    path = tmp_path / "bad"
+    path.write_bytes(pack(content))
+    with pytest.raises(UserError, match="bad"):
+        read_idx(path)
+    with pytest.raises(UserError, match="The IDX data"):
+        read_idx(pack(content))
+
+
+@pytest.mark.parametrize("pack", PACKERS[1:])
+@pytest.mark.parametrize("cut", [7, 20, -5, -1])
+def test_packed_file_cut_off(tmp_path, idx_bytes, digits, pack, cut):
+    path = tmp_path / "bad"
+    path.write_bytes(pack(idx_bytes(digits))[:cut])
+    with pytest.raises(UserError, match="bad"):
+        read_idx(path)
+
+
+def test_bomb_is_unpacked_no_further_than_it_claims(monkeypatch):
+    claim = b"\0\0\x08\x01" + struct.pack(">I", 10)
+    with pytest.raises(UserError, match="holds more"):
+        read_idx(gzip.compress(claim + bytes(50_000_000)))
+    monkeypatch.setattr(idx, "LARGEST_UNPACKED", 9)
+    with pytest.raises(UserError, match="unpack it first"):
+        read_idx(gzip.compress(claim + bytes(10)))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match="none cannot be read"):
+        read_idx(tmp_path / "none")
