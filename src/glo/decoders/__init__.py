@@ -1,0 +1,9 @@
+"""Networks from codes to examples: one file each, rebuilt from a JSON-able `config`."""
+
+from glo.decoders.base import Decoder
+from glo.decoders.build import build_decoder
+from glo.decoders.dcgan import DCGANDecoder
+from glo.decoders.described import DescribedDecoder
+from glo.decoders.mlp import MLPDecoder
+
+__all__ = ["DCGANDecoder", "Decoder", "DescribedDecoder", "MLPDecoder", "build_decoder"]

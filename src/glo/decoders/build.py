@@ -1,0 +1,55 @@
+"""From a configuration, as saved in a run folder, back to a decoder."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from glo.decoders.base import Decoder
+from glo.decoders.dcgan import DCGANDecoder
+from glo.decoders.described import DescribedDecoder
+from glo.decoders.mlp import MLPDecoder
+from glo.errors import UserError, suggest
+
+__all__ = ["build_decoder"]
+
+DECODERS: dict[str, type[Decoder]] = {
+    "dcgan": DCGANDecoder,
+    "described": DescribedDecoder,
+    "mlp": MLPDecoder,
+}
+
+
+def build_decoder(config: Mapping[str, Any]) -> Decoder:
+    """Make the decoder that `config` describes, with fresh weights.
+
+    Args:
+        config: `name` ('dcgan', 'described' or 'mlp') and the keywords of that class; the `config`
+            attribute of any decoder, also after a trip through JSON.
+
+    Raises:
+        UserError: if the name or a keyword is unknown, missing or out of range.
+
+    Example:
+        >>> build_decoder({"name": "mlp", "code_dim": 2, "shape": [5], "hidden": []}).flops()
+        20
+    """
+    keywords = dict(config)
+    name = str(keywords.pop("name", "missing"))
+    if name not in DECODERS:
+        known = ", ".join(f"'{each}'" for each in DECODERS)
+        raise UserError(f"The decoder's name is '{name}'; choose {known}.{suggest(name, DECODERS)}")
+    _check_keywords(name, keywords)
+    return DECODERS[name](**keywords)
+
+
+def _check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(DECODERS[name]).parameters
+    for word in keywords:
+        if word not in parameters:
+            raise UserError(
+                f"The decoder '{name}' has no setting '{word}'; it takes {', '.join(parameters)}."
+                f"{suggest(word, parameters)}"
+            )
+    for word, parameter in parameters.items():
+        if parameter.default is parameter.empty and word not in keywords:
+            raise UserError(f"The decoder '{name}' needs the setting '{word}'; add it.")

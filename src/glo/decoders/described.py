@@ -1,0 +1,62 @@
+"""The generator of the project this package set out to mend, for replaying its results."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from glo.decoders.base import Decoder, full_precision
+from glo.decoders.generator import Generator, image_side
+
+__all__ = ["DescribedDecoder"]
+
+BASE = 2  # side of the first map
+WIDTH = 64  # channels of the last map before the image
+CAP = 512  # channels of the widest map
+
+
+@final
+class DescribedDecoder(Decoder):
+    """Decode images by the described project's generator.
+
+    D -> 2x2 map of 512, then 5x5 transposed convolutions of stride 2 to 256, 128, 64 and C
+    channels with batch norm (decay 0.9) and ReLU between them, then tanh. No layer has a bias and
+    weights start from N(0, 0.02^2). That is for S = 32; other sides keep the 2x2 map and the 64
+    channels before the image, and at most 512 channels.
+
+    An odd kernel cannot be centred on a doubled map. TensorFlow's 'SAME' leaves the spare row and
+    column on the other side than here, so the two are mirror images of one another.
+
+    Args:
+        code_dim: D.
+        shape: (C, S, S) with S a power of two from 16 to 256.
+
+    Raises:
+        UserError: if the shape is not square with such a side, or a number is below 1.
+
+    Example:
+        >>> decoder = DescribedDecoder(code_dim=32)
+        >>> decoder(torch.zeros(2, 32)).shape
+        torch.Size([2, 1, 32, 32])
+    """
+
+    name = "described"
+
+    def __init__(self, *, code_dim: int, shape: Sequence[int] = (1, 32, 32)) -> None:
+        super().__init__(code_dim=code_dim, shape=shape)
+        side = image_side(self.shape, decoder="described", least=16)
+        doublings = side.bit_length() - BASE.bit_length()
+        widths = tuple(min(WIDTH * 2**k, CAP) for k in reversed(range(doublings)))
+        self.plan = Generator(
+            code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=5
+        )
+        self.net = self.plan.build()
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return images (B, C, S, S) in [-1, 1]."""
+        return torch.tanh(full_precision(self.net(self.checked(codes))))
+
+    def flops(self) -> int:
+        """Count two operations per multiply-add of one forward pass for one example."""
+        return self.plan.flops()

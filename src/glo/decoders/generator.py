@@ -1,0 +1,88 @@
+"""The shape that both convolutional decoders share: a small map, doubled until it is an image."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import nn
+
+from glo.decoders.upsample import CodeToMap, Upsample
+from glo.errors import UserError
+
+__all__ = ["Generator", "image_side"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """Describe a generator: D -> base x base map, then one doubling per pair of neighbours.
+
+    Every map but the last passes batch norm and ReLU. The base has at least 2x2 positions, so batch
+    norm always sees several values per channel and a batch of one row trains too.
+
+    Args:
+        code_dim: D.
+        widths: channels of the maps before the image, the smallest map first.
+        channels: channels of the image.
+        base: side of the first map.
+        kernel: side of the transposed convolutions' kernels.
+
+    Example:
+        >>> plan = Generator(code_dim=32, widths=(256, 128, 64), channels=1, base=4, kernel=4)
+        >>> plan.flops()
+        34340864
+    """
+
+    code_dim: int
+    widths: tuple[int, ...]
+    channels: int
+    base: int
+    kernel: int
+
+    def build(self) -> nn.Sequential:
+        """Make the network; its output is not yet squashed."""
+        layers: list[nn.Module] = [CodeToMap(self.code_dim, self.widths[0], self.base)]
+        for before, after in pairwise((*self.widths, self.channels)):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
+            layers.append(Upsample(before, after, kernel=self.kernel))
+        return nn.Sequential(*layers)
+
+    def flops(self) -> int:
+        """Count two operations per multiply-add of one forward pass for one example."""
+        total = self.code_dim * self.widths[0] * self.base**2
+        side = self.base
+        for before, after in pairwise((*self.widths, self.channels)):
+            total += before * after * (side * self.kernel) ** 2
+            side *= 2
+        return 2 * total
+
+
+def image_side(shape: Sequence[int], *, decoder: str, least: int, most: int = 256) -> int:
+    """Return the side of a square power-of-two image.
+
+    Args:
+        shape: (C, S, S).
+        decoder: name for the message.
+        least: the smallest side.
+        most: the largest side.
+
+    Raises:
+        UserError: if `shape` is anything else.
+
+    Example:
+        >>> image_side((3, 32, 32), decoder="DCGAN", least=8)
+        32
+    """
+    if len(shape) != 3:
+        raise UserError(
+            f"The {decoder} decoder makes images of shape (C, S, S), not {tuple(shape)}; "
+            "use the decoder 'mlp' for vectors."
+        )
+    _, height, width = shape
+    if height != width or not least <= height <= most or height & (height - 1):
+        nearest = min(max(2 ** round(math.log2(max(height, width, 1))), least), most)
+        raise UserError(
+            f"The {decoder} decoder makes square images with a power-of-two side from {least} to "
+            f"{most}, not {height}x{width}; resize the data with --size {nearest}."
+        )
+    return height

@@ -1,0 +1,67 @@
+"""A loss in the features of a network that the user passes."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from glo.losses.base import Loss, masked_difference, row_mean
+
+__all__ = ["FeatureLoss"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FeatureLoss(Loss):
+    """Average the squared difference of a network's features.
+
+        loss(x, y) = mean over layers l of mean (f_l(x) - f_l(y))^2
+
+    The network is copied; the copy is frozen, in evaluation mode, and follows the predictions to
+    their device. Hidden pixels are set to 0 (middle grey) in both pictures before it sees them.
+
+    Args:
+        network: maps (B, *shape) to features (B, ...), or to a list or tuple of several layers'.
+
+    References:
+        Johnson, Alahi and Fei-Fei, "Perceptual losses for real-time style transfer and
+        super-resolution" (ECCV 2016), equation 2.
+
+    Example:
+        >>> loss = FeatureLoss(network=nn.Flatten())
+        >>> loss(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+        tensor([1., 1.])
+    """
+
+    network: nn.Module = field(repr=False)
+
+    def __post_init__(self) -> None:
+        frozen = copy.deepcopy(self.network).eval().requires_grad_(False)
+        object.__setattr__(self, "network", frozen)
+
+    def __call__(
+        self, prediction: Tensor, target: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean squared difference of the features of each row, (B,)."""
+        _, weight = masked_difference(prediction.detach(), target, observed)
+        if weight is not None:
+            hidden = weight == 0
+            prediction = prediction.masked_fill(hidden, 0.0)
+            target = target.masked_fill(hidden, 0.0)
+        self.network.to(prediction.device)
+        with torch.no_grad():
+            wanted = _layers(self.network(target))
+        pairs = zip(_layers(self.network(prediction)), wanted, strict=True)
+        return torch.stack([_distance(own, other) for own, other in pairs]).mean(0)
+
+
+def _layers(features: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return (features,) if isinstance(features, Tensor) else features
+
+
+def _distance(features: Tensor, wanted: Tensor) -> Tensor:
+    difference, _ = masked_difference(features, wanted, None)
+    return row_mean(difference.square(), None)
