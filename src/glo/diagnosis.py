@@ -1,0 +1,165 @@
+"""What a run's numbers mean, in plain sentences.
+
+An error of 0.2 says nothing by itself: on MNIST at 32 x 32 it is the average digit. So every run
+is compared with the mean image and with principal components of the same size, computed on the
+same data, and when it is not clearly better, the cause is named and so is the setting to change.
+"""
+
+from dataclasses import dataclass
+
+from glo.records import EpochRecord
+from glo.settings import Settings
+
+__all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
+
+# A healthy run explains more than half of the variance in its first epoch; below a tenth the
+# decoder has not used its codes at all.
+_NOTHING_EXPLAINED = 0.1
+_EARLIEST = 200
+# A code that moves less than this share of its own length in an epoch needs hundreds of epochs to
+# get anywhere.
+_FROZEN = 0.005
+# Outputs that differ between examples by less than this share of the data's spread are the same.
+_SAME = 0.02
+_END_OF_TANH = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """Errors of what needs no training, mean squared, on the same examples.
+
+    Attributes:
+        mean_image: every example replaced by the mean example.
+        pca: every example replaced by its projection on as many principal components as a code
+            has numbers.
+    """
+
+    mean_image: float
+    pca: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that is wrong: a short name, and a sentence with the cause and the mend."""
+
+    name: str
+    sentence: str
+
+
+def explained_variance(mse: float, baselines: Baselines) -> float:
+    """Return the share of the data's variance that the reconstructions explain, 1 - mse / mean.
+
+    Example:
+        >>> explained_variance(0.05, Baselines(mean_image=0.25, pca=0.05))
+        0.8
+    """
+    return 1.0 - mse / baselines.mean_image if baselines.mean_image > 0 else float(mse == 0.0)
+
+
+def diagnose(
+    record: EpochRecord, baselines: Baselines, settings: Settings, *, mse: float, n: int, last: bool
+) -> list[Finding]:
+    """Say what is wrong with a run after an epoch; an empty list when it is healthy.
+
+    Args:
+        record: of the epoch.
+        baselines: of the same data.
+        settings: of the run.
+        mse: the error to judge: the epoch's, or that of the final codes.
+        n: N, number of examples.
+        last: whether training is over, so that "not yet" no longer excuses anything.
+
+    Returns:
+        findings, the cause before its effects.
+    """
+    if baselines.mean_image < 1e-8:
+        text = "All examples are the same, so there is nothing to learn; check the data."
+        return [Finding(name="constant_data", sentence=text)]
+    explained = explained_variance(mse, baselines)
+    findings = [
+        *_output(record, baselines, settings, mse),
+        *_codes(record, baselines, settings, mse),
+    ]
+    # A few steps into the first of many short epochs nothing can be explained yet.
+    judged = last or bool(findings) or record.step >= _EARLIEST
+    if judged and explained < _NOTHING_EXPLAINED:
+        findings.append(_near_mean(baselines, mse, explained))
+    elif last and mse > baselines.pca:
+        findings.append(_worse_than_pca(baselines, settings, mse))
+    return findings + _sizes(settings, n)
+
+
+def _output(
+    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float
+) -> list[Finding]:
+    same = record.output_std < _SAME * baselines.mean_image**0.5
+    if not same or mse < 0.5 * baselines.mean_image:
+        return []
+    rate = f"decoder_lr {settings.decoder_lr:g} with {settings.decoder_optimizer}"
+    mend = "use decoder_optimizer = adam with decoder_lr = 0.002, or a decoder_lr ten times smaller"
+    if abs(record.output_mean) > _END_OF_TANH:
+        text = (
+            f"The decoder has saturated: it puts out {record.output_mean:.2f} everywhere for every "
+            f"code, an end of tanh where no gradient passes; {rate} is too large, so {mend}."
+        )
+        return [Finding(name="saturated", sentence=text)]
+    text = (
+        f"The decoder puts out the same picture for every code (they differ by "
+        f"{record.output_std:.4f}), so the codes cannot learn; with {rate} this is "
+        f"{'usual' if settings.decoder_optimizer == 'sgd' else 'unusual'}: {mend}."
+    )
+    return [Finding(name="ignores_codes", sentence=text)]
+
+
+def _codes(
+    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float
+) -> list[Finding]:
+    share = record.code_update / max(record.code_norm, 1e-12)
+    if share > _FROZEN or mse < baselines.pca:
+        return []
+    cause = f"their gradient is {record.code_gradient:.1e} and code_lr is {settings.code_lr:g}"
+    if settings.reduction == "mean":
+        cause += (
+            f", and reduction = mean divides each code's gradient by the batch size "
+            f"({settings.batch_size}) though every code has a loss of its own"
+        )
+    text = (
+        f"The codes are frozen: in this epoch an update moved a code by {record.code_update:.1e}, "
+        f"{100 * share:.2g} % of its length, because {cause}; use code_optimizer = adam with "
+        f"reduction = row, or raise code_lr about {_times(0.05 / max(share, 1e-12))} times, and "
+        f"start = pca instead of random codes."
+    )
+    return [Finding(name="frozen_codes", sentence=text)]
+
+
+def _near_mean(baselines: Baselines, mse: float, explained: float) -> Finding:
+    side = "above" if mse > baselines.mean_image else "at"
+    text = (
+        f"The error {mse:.4f} is {side} that of the mean image ({baselines.mean_image:.4f}): the "
+        f"run explains {100 * max(explained, 0.0):.0f} % of the variance, so what it shows is the "
+        f"average example; PCA of the same size reaches {baselines.pca:.4f}."
+    )
+    return Finding(name="mean_image", sentence=text)
+
+
+def _worse_than_pca(baselines: Baselines, settings: Settings, mse: float) -> Finding:
+    text = (
+        f"The error {mse:.4f} is above that of PCA with {settings.code_dim} components "
+        f"({baselines.pca:.4f}); train longer (epochs), and start the codes there (start = pca)."
+    )
+    return Finding(name="worse_than_pca", sentence=text)
+
+
+def _sizes(settings: Settings, n: int) -> list[Finding]:
+    if settings.code_dim < n:
+        return []
+    text = (
+        f"A code has {settings.code_dim} numbers and there are {n} examples: any example can be "
+        f"memorised exactly, so judge by unseen examples or lower code_dim below {n}."
+    )
+    return [Finding(name="more_dimensions_than_examples", sentence=text)]
+
+
+def _times(factor: float) -> str:
+    digits = len(str(int(factor)))
+    return f"{round(factor, 1 - digits):.0f}" if factor >= 10 else f"{factor:.1g}"

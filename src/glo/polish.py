@@ -1,0 +1,153 @@
+"""Codes alone, under a decoder that no longer changes.
+
+In training each row is visited once an epoch while the decoder moves on, so at the end the codes
+lag behind the decoder. A few more passes over all codes, decoder fixed, catch up. The same search
+finds codes of examples that were never trained.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+
+from glo.codes import CodeTable, RowAdam
+from glo.data import Samples
+from glo.decoders import Decoder
+from glo.losses import Loss, SquaredError
+from glo.precision import autocast
+from glo.settings import Settings
+
+__all__ = ["decode", "evaluate", "polish", "settle", "squared_errors"]
+
+_BATCH = 256
+_BETAS = (0.5, 0.9)
+_SETTLE = 64
+
+
+def polish(
+    decoder: Decoder,
+    table: CodeTable,
+    samples: Samples,
+    loss: Loss,
+    *,
+    passes: int,
+    lr: float,
+    settings: Settings,
+) -> Iterator[int]:
+    """Move every code down the gradient of its own loss, `passes` times, decoder fixed.
+
+    Each code has fresh Adam moments, and its rate falls to zero along a cosine. Rows do not
+    influence each other: the decoder is in evaluation mode.
+
+    Args:
+        decoder: the finished decoder; its weights get no gradient.
+        table: N codes, changed in place.
+        samples: N examples; row i belongs to code i.
+        loss: per-example loss.
+        passes: updates of each code.
+        lr: rate of the first pass.
+        settings: for the arithmetic (`precision`).
+
+    Yields:
+        number of rows done so far, of N.
+
+    Example:
+        >>> import numpy as np
+        >>> from glo.codes import RowSGD
+        >>> from glo.decoders import MLPDecoder
+        >>> table = CodeTable(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
+        >>> samples = Samples(rows=np.ones((3, 4), "float32"), name="ones")
+        >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
+        >>> list(
+        ...     polish(
+        ...         decoder, table, samples, SquaredError(), passes=2, lr=0.1, settings=Settings()
+        ...     )
+        ... )
+        [3]
+    """
+    decoder.eval()
+    wanted = [(p, p.requires_grad) for p in decoder.parameters()]
+    decoder.requires_grad_(False)
+    device = next(decoder.parameters()).device
+    try:
+        for rows in torch.arange(len(table)).split(_BATCH):
+            target = samples.batch(rows).to(device)
+            observed = samples.observed(rows)
+            observed = None if observed is None else observed.to(device)
+            part = CodeTable(table.codes[rows], rule=RowAdam(_BETAS), constraint=table.constraint)
+            own = torch.arange(len(rows))
+            for number in range(passes):
+                codes = part.gather(own)
+                with autocast(device, settings.precision):
+                    output = decoder(codes.to(device))
+                loss(output, target, observed).sum().backward()
+                assert codes.grad is not None, "codes are a leaf of the loss"
+                rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
+                part.update(own, codes.grad, rate)
+            table.codes[rows] = part.codes
+            yield int(rows[-1]) + 1
+    finally:
+        for parameter, flag in wanted:
+            parameter.requires_grad_(flag)
+
+
+def settle(decoder: Decoder, codes: Tensor, settings: Settings) -> None:
+    """Measure batch norm's statistics anew, under the final weights and codes.
+
+    What training leaves behind is a decayed average over its last noisy batches, under weights that
+    were still moving. A mean over many batches closes the gap between training and evaluation.
+
+    Args:
+        decoder: its batch norm buffers change, nothing else.
+        codes: (N, D), of which up to 64 even batches are used.
+    """
+    count = min(_SETTLE * settings.batch_size, len(codes))
+    rows = torch.linspace(0, len(codes) - 1, count).round().long()
+    batches = codes[rows].split(settings.batch_size)
+    device = next(decoder.parameters()).device
+    with autocast(device, settings.precision):
+        update_bn(batches, decoder, device=device)
+    decoder.eval()
+
+
+@torch.no_grad()
+def decode(decoder: Decoder, codes: Tensor, settings: Settings) -> Tensor:
+    """Return what the decoder makes of `codes`, in evaluation mode.
+
+    Args:
+        codes: (B, D).
+
+    Returns:
+        float32 (B, *shape) on the CPU; images in [-1, 1].
+    """
+    decoder.eval()
+    device = next(decoder.parameters()).device
+    parts = []
+    for part in codes.split(_BATCH):
+        with autocast(device, settings.precision):
+            parts.append(decoder(part.to(device)).float().cpu())
+    return torch.cat(parts)
+
+
+def squared_errors(decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings) -> Tensor:
+    """Return the squared error of each example under its code, mean over its known numbers.
+
+    Args:
+        codes: (N, D).
+        samples: N examples.
+
+    Returns:
+        float32 (N,).
+    """
+    measure, parts = SquaredError(), []
+    for rows in torch.arange(len(samples)).split(_BATCH):
+        output = decode(decoder, codes[rows], settings)
+        parts.append(measure(output, samples.batch(rows), samples.observed(rows)))
+    return torch.cat(parts)
+
+
+def evaluate(decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings) -> float:
+    """Return the mean of `squared_errors`."""
+    return float(squared_errors(decoder, codes, samples, settings).double().mean())

@@ -1,0 +1,74 @@
+"""Named recipes. The first line of each says what it should reach, on what and in what time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from glo.errors import UserError, suggest
+
+__all__ = ["PRESETS", "Preset", "find_preset"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A recipe: what to expect of it, and the settings in which it differs from the defaults."""
+
+    about: str
+    settings: dict[str, Any]
+
+
+PRESETS: dict[str, Preset] = {
+    "mnist": Preset(
+        about="The default: explains almost all of MNIST; PCA codes, row-wise Adam, cosine.",
+        settings={},
+    ),
+    "paper": Preset(
+        about="The rates of the paper read as mean reductions: SGD 1 and 10, Gaussian codes, ball.",
+        settings={
+            "decoder_optimizer": "sgd",
+            "decoder_lr": 1.0,
+            "code_optimizer": "sgd",
+            "code_lr": 10.0,
+            "reduction": "mean",
+            "start": "gaussian",
+            "schedule": "constant",
+            "polish": 0,
+        },
+    ),
+    "described": Preset(
+        about="The TensorLayer project that stalls: codes freeze, MSE stays above the mean image.",
+        settings={
+            "limit": 50_000,
+            "decoder": "described",
+            "batch_size": 512,
+            "epochs": 25,
+            "shuffle": False,
+            "drop_last": True,
+            "project": "epoch",
+            "decoder_optimizer": "sgd",
+            "decoder_lr": 1e-3,
+            "code_optimizer": "sgd",
+            "code_lr": 0.1,
+            "reduction": "mean",
+            "start": "gaussian",
+            "gaussian_std": 32**-0.5,
+            "schedule": "constant",
+            "polish": 0,
+        },
+    ),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset called `name`.
+
+    Raises:
+        UserError: there is none of that name.
+
+    Example:
+        >>> find_preset("mnist").settings
+        {}
+    """
+    if name not in PRESETS:
+        names = ", ".join(PRESETS)
+        raise UserError(f"There is no preset '{name}'; there are {names}.{suggest(name, PRESETS)}")
+    return PRESETS[name]

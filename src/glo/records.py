@@ -1,0 +1,171 @@
+"""What the training loop reports: one record per step, one per epoch, and the sums behind them."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from glo.losses import SquaredError
+
+__all__ = ["EpochRecord", "StepRecord", "Tally"]
+
+# Codes whose way is followed: enough for a mean, too few to cost anything.
+_TRACKED = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One update: what it cost and how large the codes' gradients were."""
+
+    step: int
+    epoch: int
+    rows: int
+    loss: float
+    decoder_lr: float
+    code_lr: float
+    code_gradient: float
+    """Root mean square, over the batch's rows, of the length of a code's gradient."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """One pass over the data: means over it, and how far everything moved."""
+
+    epoch: int
+    step: int
+    rows: int
+    loss: float
+    """Mean over the examples seen, each before the update of its step."""
+    mse: float
+    """Squared error likewise, whatever the loss is; numbers in [-1, 1] for images."""
+    code_gradient: float
+    """Root mean square of the length of a code's gradient."""
+    code_update: float
+    """Mean length of one update of a code, before the constraint; each code gets one an epoch."""
+    code_step: float
+    """Mean distance of a code from where it was an epoch before."""
+    code_travel: float
+    """Mean distance of a code from where it began."""
+    code_norm: float
+    """Mean length of a code."""
+    decoder_step: float
+    """Length of the change of the weights in this epoch over the length of the weights."""
+    output_mean: float
+    output_std: float
+    """Spread of the last batch's outputs over its examples, root mean square over the numbers."""
+
+
+@final
+class Tally:
+    """Sums over the present epoch, and copies of codes and weights from before it.
+
+    It is saved with a run, so that an epoch interrupted in the middle still gets a whole record.
+
+    Args:
+        codes: the (N, D) initial codes, of which up to 4,096 evenly spaced are followed.
+
+    Example:
+        >>> tally = Tally(torch.zeros(10, 2))
+        >>> tally.start_epoch(torch.ones(10, 2), nn.Linear(2, 1))
+        >>> tally.tensors()["rows"].shape
+        torch.Size([10])
+    """
+
+    def __init__(self, codes: Tensor) -> None:
+        n = len(codes)
+        self._rows = torch.linspace(0, n - 1, min(n, _TRACKED)).round().long()
+        self._first = codes[self._rows].clone().cpu()
+        self._codes = self._first
+        self._weights = torch.zeros(0)
+        self._sums = torch.zeros(5, dtype=torch.float64)
+        self._output = torch.zeros(2, dtype=torch.float64)
+
+    def start_epoch(self, codes: Tensor, decoder: nn.Module) -> None:
+        """Begin the sums anew and remember where codes and weights are."""
+        self._codes = codes[self._rows].cpu()
+        self._weights = _flat(decoder)
+        self._sums = torch.zeros(5, dtype=torch.float64)
+
+    @torch.no_grad()
+    def add(
+        self,
+        output: Tensor,
+        target: Tensor,
+        observed: Tensor | None,
+        loss: float,
+        gradient: Tensor,
+        change: Tensor,
+    ) -> float:
+        """Count one step and return the root mean square length of its codes' gradients.
+
+        Args:
+            output: (B, *shape), what the decoder made.
+            target: (B, *shape), what it should have made.
+            observed: 1 where the target is known, or None.
+            loss: mean loss of the batch.
+            gradient: (B, D).
+            change: (B, D), what the update added to the codes.
+        """
+        n = len(output)
+        error = float(SquaredError()(output, target, observed).sum())
+        squares = float(gradient.square().sum())
+        moved = float(change.norm(dim=1).sum())
+        self._sums += torch.tensor([n, n * loss, error, squares, moved], dtype=torch.float64)
+        spread = output.std(0, correction=0).square().mean().sqrt()
+        self._output = torch.tensor([float(output.mean()), float(spread)], dtype=torch.float64)
+        return float((squares / n) ** 0.5)
+
+    def record(self, epoch: int, step: int, codes: Tensor, decoder: nn.Module) -> EpochRecord:
+        """Return the record of the epoch that just ended.
+
+        Args:
+            epoch: its number, from 1.
+            step: updates made so far.
+            codes: (N, D), the codes now.
+            decoder: the decoder now.
+        """
+        rows, loss, error, squares, moved = self._sums.tolist()
+        now, weights = codes[self._rows].cpu(), _flat(decoder)
+        size = float(self._weights.norm())
+        return EpochRecord(
+            epoch=epoch,
+            step=step,
+            rows=int(rows),
+            loss=loss / rows,
+            mse=error / rows,
+            code_gradient=(squares / rows) ** 0.5,
+            code_update=moved / rows,
+            code_step=float((now - self._codes).norm(dim=1).mean()),
+            code_travel=self.travel(codes),
+            code_norm=float(now.norm(dim=1).mean()),
+            decoder_step=float((weights - self._weights).norm()) / max(size, 1e-30),
+            output_mean=float(self._output[0]),
+            output_std=float(self._output[1]),
+        )
+
+    def travel(self, codes: Tensor) -> float:
+        """Return the mean distance of a code from where it began."""
+        return float((codes[self._rows].cpu() - self._first).norm(dim=1).mean())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything a stopped run needs to go on counting."""
+        return {
+            "rows": self._rows,
+            "first": self._first,
+            "codes": self._codes,
+            "weights": self._weights,
+            "sums": self._sums,
+            "output": self._output,
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` gave."""
+        self._rows, self._first = tensors["rows"], tensors["first"]
+        self._codes, self._weights = tensors["codes"], tensors["weights"]
+        self._sums, self._output = tensors["sums"], tensors["output"]
+
+
+def _flat(decoder: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in decoder.parameters()]).cpu()

@@ -1,0 +1,273 @@
+"""Everything that can be chosen about a run, in one flat, frozen list.
+
+The names are those of the command line (`--code-dim`) and of a TOML file (`code_dim = 32`). The
+command line wins over the file, the file over the preset, the preset over the defaults below; the
+merged result is saved with the run.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from glo.errors import UserError, suggest
+
+__all__ = ["Settings", "checked", "toml_lines"]
+
+# A small data set needs more passes than a large one: with `epochs` unset a run makes at least
+# this many passes and at least this many steps.
+_LEAST_EPOCHS = 25
+_LEAST_STEPS = 3000
+
+
+def _option(group: str, default: Any, about: str) -> Any:
+    return field(default=default, metadata={"group": group, "help": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of a run; the defaults are the recipe that the benchmarks chose.
+
+    Raises:
+        UserError: a value is outside its range; the message names it and what is allowed.
+
+    Example:
+        >>> Settings(epochs=8).code_dim
+        32
+    """
+
+    size: int | None = _option(
+        "Data",
+        None,
+        "Side of the square images in pixels; unset: chosen from the data (32 for MNIST).",
+    )
+    channels: Literal[1, 3] | None = _option(
+        "Data", None, "1 for grey, 3 for colour; unset: as the data are."
+    )
+    crop: Literal["center", "pad", "stretch"] = _option(
+        "Data",
+        "center",
+        "How a rectangle becomes a square: cut the middle, pad the short side, or stretch.",
+    )
+    limit: int | None = _option("Data", None, "Use only the first so many examples; unset: all.")
+
+    decoder: Literal["dcgan", "described", "mlp"] | None = _option(
+        "Decoder", None, "Network from codes to examples; unset: dcgan for images, mlp for vectors."
+    )
+    width: int = _option(
+        "Decoder",
+        64,
+        "Channels of the decoder's widest picture (dcgan), or units of a hidden layer / 4 (mlp).",
+    )
+    loss: str = _option(
+        "Decoder", "mse", "mse, l1, lap1, or a weighted sum such as 'mse+0.1*lap1'."
+    )
+
+    code_dim: int = _option("Codes", 32, "D, numbers in a code.")
+    start: Literal["pca", "gaussian"] = _option(
+        "Codes", "pca", "Initial codes: whitened principal components of each example, or random."
+    )
+    gaussian_std: float = _option(
+        "Codes", 1.0, "Standard deviation of random initial codes, before the constraint."
+    )
+    constraint: Literal["ball", "sphere", "free"] = _option(
+        "Codes", "ball", "What holds for every code: |z| <= 1, |z| = 1, or nothing."
+    )
+    project: Literal["step", "epoch"] = _option(
+        "Codes", "step", "When the constraint is enforced: after every update, or once an epoch."
+    )
+
+    epochs: int | None = _option(
+        "Training",
+        None,
+        "Passes over the data; unset: 25, and more for small data sets (at least 3000 steps).",
+    )
+    batch_size: int = _option("Training", 128, "B, examples in a step.")
+    shuffle: bool = _option("Training", True, "Visit the examples in a new order every epoch.")
+    drop_last: bool = _option(
+        "Training",
+        False,
+        "Leave out the last partial batch of an epoch; its codes would never be trained.",
+    )
+    reduction: Literal["row", "mean"] = _option(
+        "Training",
+        "row",
+        "Gradient of a code: that of its own loss (row), or divided by the batch size (mean).",
+    )
+    decoder_optimizer: Literal["adam", "sgd"] = _option(
+        "Training", "adam", "Optimiser of the decoder's weights."
+    )
+    decoder_lr: float = _option("Training", 2e-3, "Peak learning rate of the decoder.")
+    decoder_betas: tuple[float, float] = _option(
+        "Training", (0.5, 0.999), "Decay of Adam's two moments, decoder."
+    )
+    code_optimizer: Literal["adam", "sgd"] = _option(
+        "Training", "adam", "Optimiser of the codes; each row has its own moments and step count."
+    )
+    code_lr: float = _option("Training", 0.03, "Peak learning rate of the codes.")
+    code_betas: tuple[float, float] = _option(
+        "Training", (0.0, 0.9), "Decay of Adam's two moments, codes."
+    )
+    schedule: Literal["cosine", "constant"] = _option(
+        "Training",
+        "cosine",
+        "How both learning rates go from their peak: to zero along a cosine, or not at all.",
+    )
+    warmup: float = _option(
+        "Training", 0.0, "Share of the steps in which both learning rates rise from zero."
+    )
+    average: float = _option(
+        "Training",
+        0.0,
+        "Decay of an averaged copy of the decoder, used in place of the last one; 0: no average.",
+    )
+    polish: int = _option(
+        "Training", 2, "Passes over all codes under the finished decoder, at the end."
+    )
+    polish_lr: float = _option("Training", 0.01, "Peak learning rate of the codes while polishing.")
+
+    precision: Literal["auto", "float32", "bf16"] = _option(
+        "Machine",
+        "auto",
+        "Arithmetic of the decoder; codes and weights are always kept in float32.",
+    )
+    device: str = _option("Machine", "auto", "auto, cpu, cuda, cuda:1, mps.")
+    seed: int = _option("Machine", 0, "Seed of everything random.")
+    save_every: float = _option(
+        "Machine",
+        60.0,
+        "Seconds between checkpoints; one more is written at the end and on an interrupt.",
+    )
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not (low <= number <= high and math.isfinite(number)):
+                    allowed = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+                    raise UserError(f"{name} is {number}; it must be {allowed}.")
+
+    def steps_per_epoch(self, n: int) -> int:
+        """Return the number of batches in one pass over `n` examples."""
+        full, rest = divmod(n, self.batch_size)
+        return full if self.drop_last and full else full + (rest > 0)
+
+    def epochs_for(self, n: int) -> int:
+        """Return the number of passes over `n` examples.
+
+        Example:
+            >>> Settings().epochs_for(60_000), Settings().epochs_for(256)
+            (25, 1500)
+        """
+        if self.epochs is not None:
+            return self.epochs
+        return max(_LEAST_EPOCHS, math.ceil(_LEAST_STEPS / self.steps_per_epoch(n)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that are set, tuples as lists, ready for JSON or TOML."""
+        pairs = dataclasses.asdict(self).items()
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in pairs if v is not None}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, where: str = "the settings") -> Self:
+        """Build settings from names and values, such as a parsed TOML file.
+
+        Args:
+            values: setting names to values; a list may stand for a tuple.
+            where: what the values came from, named in messages.
+
+        Raises:
+            UserError: an unknown name or a value of the wrong type.
+
+        Example:
+            >>> Settings.from_mapping({"epohcs": 3}, where="my.toml")
+            Traceback (most recent call last):
+            glo.errors.UserError: my.toml has no setting 'epohcs'. Did you mean 'epochs'?
+        """
+        return cls(**checked(values, where=where))
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("size", 2, 4096),
+    ("limit", 1, math.inf),
+    ("width", 4, 1024),
+    ("code_dim", 1, 65536),
+    ("gaussian_std", 1e-6, 1e3),
+    ("epochs", 1, math.inf),
+    ("batch_size", 1, 2**20),
+    ("decoder_lr", 0.0, 1e3),
+    ("decoder_betas", 0.0, 0.999999),
+    ("code_lr", 0.0, 1e6),
+    ("code_betas", 0.0, 0.999999),
+    ("warmup", 0.0, 1.0),
+    ("average", 0.0, 0.999999),
+    ("polish", 0, 10_000),
+    ("polish_lr", 0.0, 1e3),
+    ("seed", 0, 2**63 - 1),
+    ("save_every", 0.0, math.inf),
+)
+
+
+def checked(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Return `values` with names and types checked and lists turned into tuples."""
+    hints = get_type_hints(Settings)
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise UserError(f"{where} has no setting '{name}'.{suggest(name, hints)}")
+        result[name] = _converted(name, value, hints[name], where)
+    return result
+
+
+def _converted(name: str, value: Any, hint: Any, where: str) -> Any:
+    allowed = get_args(hint) if get_origin(hint) not in (tuple, Literal) else (hint,)
+    kinds = [kind for kind in (allowed or (hint,)) if kind is not type(None)]
+    kind = kinds[0]
+    if value is None and type(None) in allowed:
+        return None
+    if get_origin(kind) is Literal:
+        return value
+    if get_origin(kind) is tuple:
+        if isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value)):
+            return tuple(float(number) for number in value)
+        raise UserError(f"{where} gives {name} = {value!r}; it must be two numbers, [0.5, 0.999].")
+    if kind is float and _is_number(value):
+        return float(value)
+    if type(value) is not kind:
+        raise UserError(f"{where} gives {name} = {value!r}; it must be {_KINDS[kind]}.")
+    return value
+
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_choices(settings: Settings) -> None:
+    for name, hint in get_type_hints(Settings).items():
+        options = [hint, *get_args(hint)] if get_origin(hint) is not Literal else [hint]
+        for option in options:
+            value = getattr(settings, name)
+            if get_origin(option) is Literal and value is not None:
+                choices = get_args(option)
+                if value not in choices:
+                    names = ", ".join(map(str, choices))
+                    hint_text = suggest(str(value), map(str, choices))
+                    raise UserError(f"{name} is {value!r}; it must be one of {names}.{hint_text}")
+
+
+def toml_lines(values: Mapping[str, Any]) -> str:
+    """Write flat settings as TOML; JSON's spelling of texts, numbers, lists is TOML's too.
+
+    Example:
+        >>> print(toml_lines({"epochs": 8, "loss": "mse", "shuffle": True}), end="")
+        epochs = 8
+        loss = "mse"
+        shuffle = true
+    """
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())

@@ -1,0 +1,269 @@
+"""The joint loop: decoder and codes learn together by reconstruction, one batch at a time.
+
+The objective of GLO (Bojanowski et al., ICML 2018, equation 1) is
+
+    min over theta  1/N  sum over i  min over z_i in Z  loss(g_theta(z_i), x_i)
+
+a sum of N separate problems, one per code, under a shared decoder. So a code's gradient is that of
+its own loss and is not divided by the batch size, while the decoder's is the mean over the batch.
+
+`Training` is all that a run is: weights, codes, what both optimisers remember, and the number of
+the next step. `train` advances it and yields a record per step and per epoch; who calls it logs,
+draws and saves. Data order is a function of (seed, epoch) and nothing else is random, so a
+`Training` restored from disk goes on exactly as if it had never stopped.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import final
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from glo.codes import CodeTable, RowAdam, RowRule, RowSGD
+from glo.data import Samples
+from glo.decoders import Decoder, build_decoder
+from glo.draws import normal, permutation
+from glo.errors import UserError
+from glo.losses import parse_loss
+from glo.pca import PCA, pca_codes
+from glo.precision import autocast, channels_last, find_device
+from glo.records import EpochRecord, StepRecord, Tally
+from glo.settings import Settings
+
+__all__ = ["Diverged", "Training", "decoder_config", "row_rule", "start_training", "train"]
+
+
+class Diverged(UserError):
+    """The loss became NaN or infinite: what the run holds is no longer worth saving."""
+
+
+@final
+class Training:
+    """All that changes while a run trains; see `start_training`.
+
+    Attributes:
+        decoder: the network, on the device, in training mode between epochs.
+        optimizer: of the decoder's weights.
+        table: the codes and their optimiser state.
+        averaged: averaged decoder, or None.
+        step: number of updates made so far.
+        tally: sums over the present epoch, for its record.
+    """
+
+    def __init__(self, settings: Settings, decoder: Decoder, table: CodeTable) -> None:
+        self.settings = settings
+        self.device = find_device(settings.device)
+        self.decoder = channels_last(decoder.to(self.device))
+        self.table = table
+        self.optimizer = _decoder_optimizer(settings, decoder)
+        self.averaged: AveragedModel | None = None
+        if settings.average:
+            rule = get_ema_multi_avg_fn(settings.average)
+            self.averaged = AveragedModel(decoder, multi_avg_fn=rule, use_buffers=True)
+        self.step = 0
+        self.tally = Tally(table.codes)
+
+    @property
+    def n(self) -> int:
+        """N, the number of examples."""
+        return len(self.table)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one pass over the data."""
+        return self.settings.steps_per_epoch(self.n)
+
+    @property
+    def total_steps(self) -> int:
+        """Updates in the whole run."""
+        return self.steps_per_epoch * self.settings.epochs_for(self.n)
+
+    @property
+    def done(self) -> bool:
+        """Whether every update has been made."""
+        return self.step >= self.total_steps
+
+    @property
+    def finished_decoder(self) -> Decoder:
+        """The decoder to use: the averaged one where there is one."""
+        decoder = self.decoder if self.averaged is None else self.averaged.module
+        assert isinstance(decoder, Decoder), "an average of a decoder is a decoder"
+        return decoder
+
+
+def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
+    """Build the decoder and the initial codes of a new run.
+
+    Args:
+        samples: the data, N rows.
+        settings: the recipe.
+        pca: principal components of the data, for codes that start there.
+
+    Returns:
+        a Training at step 0.
+
+    Raises:
+        UserError: the decoder cannot make examples of this shape, or a device is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from glo.pca import fit_pca
+        >>> samples = Samples(rows=np.zeros((4, 8, 8, 1), "uint8"), name="black")
+        >>> samples.rows[:2] = 255
+        >>> settings = Settings(code_dim=2, width=4, epochs=1)
+        >>> start_training(samples, settings, fit_pca(samples, 2)).table.codes.shape
+        torch.Size([4, 2])
+    """
+    dim = settings.code_dim
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        decoder = build_decoder(decoder_config(samples, settings))
+    if settings.start == "pca":
+        codes = pca_codes(samples, pca, dim, seed=settings.seed)
+    else:
+        codes = normal(settings.seed, 0, len(samples), dim) * settings.gaussian_std
+    table = CodeTable(codes, rule=row_rule(settings), constraint=settings.constraint)
+    return Training(settings, decoder, table)
+
+
+def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRecord]:
+    """Advance `training` to its end, yielding a record after every step and every epoch.
+
+    The caller may stop at any record and go on later, with the same object or with one restored
+    from disk: the numbers are the same as without the stop.
+
+    Args:
+        training: where the run stands; changed in place.
+        samples: the data; row i belongs to code i.
+
+    Raises:
+        Diverged: the loss is not finite; go back to the last checkpoint.
+
+    Example:
+        >>> import numpy as np
+        >>> from glo.pca import fit_pca
+        >>> rng = np.random.default_rng(0)
+        >>> samples = Samples(rows=rng.integers(0, 255, (6, 8, 8, 1), dtype="uint8"), name="noise")
+        >>> settings = Settings(code_dim=2, width=4, epochs=2, batch_size=4)
+        >>> training = start_training(samples, settings, fit_pca(samples, 2))
+        >>> [type(record).__name__ for record in train(training, samples)][:3]
+        ['StepRecord', 'StepRecord', 'EpochRecord']
+    """
+    settings, table, decoder = training.settings, training.table, training.decoder
+    loss_of = parse_loss(settings.loss)
+    per_epoch, size = training.steps_per_epoch, settings.batch_size
+    decoder.train()
+
+    while not training.done:
+        # The epoch's order, from the seed and the number of the epoch.
+        epoch, first = divmod(training.step, per_epoch)
+        if first == 0:
+            training.tally.start_epoch(table.codes, decoder)
+        order = permutation(training.n, settings.seed, epoch) if settings.shuffle else None
+
+        for position in range(first, per_epoch):
+            began = time.perf_counter()
+            # Data and codes of this batch's rows.
+            low, high = position * size, min((position + 1) * size, training.n)
+            rows = torch.arange(low, high) if order is None else order[low:high]
+            target = samples.batch(rows).to(training.device)
+            observed = samples.observed(rows)
+            if observed is not None:
+                observed = observed.to(training.device)
+            codes = table.gather(rows)
+
+            # Decode and compare.
+            with autocast(training.device, settings.precision):
+                output = decoder(codes.to(training.device))
+            losses = loss_of(output, target, observed)
+            loss = losses.mean()
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"The loss became {value} at step {training.step}: the learning rates are too "
+                    f"large for this decoder; lower decoder_lr ({settings.decoder_lr:g}) or "
+                    f"code_lr ({settings.code_lr:g})."
+                )
+
+            # One backward pass of the mean gives both gradients; a row's own is B times that.
+            training.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            assert codes.grad is not None, "codes are a leaf of the loss"
+            gradient = codes.grad if settings.reduction == "mean" else codes.grad * len(rows)
+
+            # Update weights and rows.
+            factor = rate_factor(training.step, training.total_steps, settings)
+            for group in training.optimizer.param_groups:
+                group["lr"] = settings.decoder_lr * factor
+            training.optimizer.step()
+            code_lr = settings.code_lr * factor
+            moved = table.update(rows, gradient, code_lr, keep=settings.project == "step")
+            if training.averaged is not None:
+                training.averaged.update_parameters(decoder)
+            training.step += 1
+
+            # Count and report.
+            output = output.detach()
+            code_gradient = training.tally.add(output, target, observed, value, gradient, moved)
+            yield StepRecord(
+                step=training.step,
+                epoch=epoch + 1,
+                rows=len(rows),
+                loss=value,
+                decoder_lr=settings.decoder_lr * factor,
+                code_lr=code_lr,
+                code_gradient=code_gradient,
+                seconds=time.perf_counter() - began,
+            )
+            if position + 1 == per_epoch:
+                if settings.project == "epoch":
+                    table.project_all()
+                yield training.tally.record(epoch + 1, training.step, table.codes, decoder)
+
+
+def rate_factor(step: int, total: int, settings: Settings) -> float:
+    """Return the learning rates' share of their peak at a step: warm-up, then the schedule.
+
+    Example:
+        >>> [round(rate_factor(s, 4, Settings()), 3) for s in range(4)]
+        [1.0, 0.854, 0.5, 0.146]
+    """
+    factor = 1.0
+    if settings.schedule == "cosine":
+        factor = 0.5 * (1 + math.cos(math.pi * step / total))
+    rising = settings.warmup * total
+    return factor * min(1.0, (step + 1) / rising) if rising > 0 else factor
+
+
+def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
+    """Return the configuration of the decoder that fits the data and the settings."""
+    name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
+    if samples.is_images == (name == "mlp"):
+        kind, other = ("images", "dcgan") if samples.is_images else ("vectors", "mlp")
+        raise UserError(f"decoder '{name}' cannot make {kind}; use decoder '{other}'.")
+    config: dict[str, object] = {
+        "name": name,
+        "code_dim": settings.code_dim,
+        "shape": list(samples.shape),
+    }
+    if name == "dcgan":
+        config["width"] = settings.width
+    elif name == "mlp":
+        config["hidden"] = [4 * settings.width] * 2
+    return config
+
+
+def row_rule(settings: Settings) -> RowRule:
+    """Return how a code moves under these settings."""
+    return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)
+
+
+def _decoder_optimizer(settings: Settings, decoder: nn.Module) -> torch.optim.Optimizer:
+    if settings.decoder_optimizer == "sgd":
+        return torch.optim.SGD(decoder.parameters(), lr=settings.decoder_lr)
+    return torch.optim.Adam(
+        decoder.parameters(), lr=settings.decoder_lr, betas=settings.decoder_betas, fused=True
+    )
