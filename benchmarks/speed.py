@@ -1,0 +1,214 @@
+"""How fast training is, and how near to what the machine and the library can give.
+
+    python benchmarks/speed.py                  # everything, about 15 minutes on two cores
+    python benchmarks/speed.py --parts peak step rows
+    python benchmarks/speed.py --parts reach --reach 0.02:1 0.006:6
+
+Parts, all in one process, one after the other, nothing else running:
+
+peak    the machine's matrix products, float32 and bfloat16, best of several sizes
+step    training steps against bare forward and backward passes of the same decoder on the same
+        batches, in turn, so that a machine whose speed drifts drifts for both
+rows    a step at N = 10 thousand, 1 million and 10 million rows, in turn, with memory
+reach   seconds from the start of a run to a final error, pictures and checkpoints included
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from glo.data import Samples, open_source
+from glo.decoders import Decoder
+from glo.losses import SquaredError
+from glo.machine import keep_freed_memory
+from glo.pca import PCA, fit_pca
+from glo.precision import autocast, gains_from_bf16
+from glo.records import StepRecord
+from glo.session import Session
+from glo.settings import Settings
+from glo.training import Training, start_training, train
+
+PARTS = ("peak", "step", "rows", "reach")
+BLOCK = 20
+BLOCKS = 8
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    """Run the parts asked for and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--reach", nargs="+", default=["0.02:1", "0.006:6"], metavar="MSE:EPOCHS")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    choice = parser.parse_args()
+    keep_freed_memory()
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    found: dict[str, float] = {}
+    if "peak" in choice.parts:
+        found |= peak()
+    if "step" in choice.parts:
+        found |= step(found)
+    if "rows" in choice.parts:
+        found |= rows()
+    if "reach" in choice.parts:
+        for target in choice.reach:
+            found |= reach(*target.split(":"))
+    if choice.json:
+        choice.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def peak() -> dict[str, float]:
+    """Return the best measured rate of a matrix product for each arithmetic, in GFLOP/s."""
+    rates: dict[str, float] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        for side in (1024, 2048, 3072):
+            a, b = torch.randn(2, side, side).to(dtype)
+            seconds = min(_timed(lambda a=a, b=b: a @ b) for _ in range(12))  # type: ignore[misc]
+            name = f"peak_{str(dtype).removeprefix('torch.')}_gflops"
+            rates[name] = max(rates.get(name, 0.0), 2 * side**3 / seconds / 1e9)
+    for name, rate in rates.items():
+        print(f"{name:34s} {rate:10.0f}")
+    return rates
+
+
+def step(peaks: dict[str, float]) -> dict[str, float]:
+    """Compare training steps with bare passes of the decoder."""
+    samples = open_source("mnist")
+    settings = Settings()
+    training = start_training(samples, settings, fit_pca(samples, settings.code_dim))
+    steps = _steps(training, samples)
+    training_times, bare_times, ratios = [], [], []
+    _block(steps)
+    for number in range(BLOCKS):
+        first = number * BLOCK * settings.batch_size
+        batches = list(_batches(training, samples, first))
+        bare = _timed(lambda batches=batches: _bare(training.decoder, batches, settings))  # type: ignore[misc]
+        whole = _timed(lambda: _block(steps))
+        training_times.append(whole / BLOCK)
+        bare_times.append(bare / BLOCK)
+        ratios.append(whole / bare)
+    per_step = statistics.median(training_times)
+    flops = 3 * training.decoder.flops() * settings.batch_size
+    found = {
+        "train_images_per_second": settings.batch_size / per_step,
+        "train_step_ms": 1e3 * per_step,
+        "bare_forward_backward_ms": 1e3 * statistics.median(bare_times),
+        "training_over_bare": statistics.median(ratios),
+        "train_gflops": flops / per_step / 1e9,
+    }
+    arithmetic = "bfloat16" if gains_from_bf16(CPU) else "float32"
+    for name in (arithmetic, "float32"):
+        if f"peak_{name}_gflops" in peaks:
+            share = found["train_gflops"] / peaks[f"peak_{name}_gflops"]
+            found[f"train_over_peak_{name}"] = share
+    for name, value in found.items():
+        print(f"{name:34s} {value:10.3f}")
+    return found
+
+
+def rows() -> dict[str, float]:
+    """Time a step at three sizes of the data set, in turn, data and codes of each in place."""
+    sizes = (10_000, 1_000_000, 10_000_000)
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {}
+        for n in sizes:
+            before = _resident_mb()
+            training, samples = _large(n, Path(folder) / f"{n}.bin")
+            steps = _steps(training, samples)
+            _block(steps)
+            found[f"memory_mb_at_{n}"] = _resident_mb() - before
+            runs[n] = steps
+        times: dict[int, list[float]] = {n: [] for n in sizes}
+        for _ in range(BLOCKS):
+            for n, steps in runs.items():
+                times[n].append(_timed(lambda steps=steps: _block(steps)) / BLOCK)  # type: ignore[misc]
+    for n in sizes:
+        found[f"step_ms_at_{n}"] = 1e3 * statistics.median(times[n])
+        pairs = [own / first for own, first in zip(times[n], times[sizes[0]], strict=True)]
+        found[f"step_at_{n}_over_{sizes[0]}"] = statistics.median(pairs)
+    for name, value in found.items():
+        print(f"{name:34s} {value:10.3f}")
+    return found
+
+
+def reach(target: str, epochs: str) -> dict[str, float]:
+    """Time a whole run with a schedule of so many epochs and report the error it ends with."""
+    samples = open_source("mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(epochs=int(epochs))
+        session = Session(Path(folder), samples, settings, source="mnist", preset="mnist")
+        for _ in session.events():
+            pass
+        summary = session.run.summary
+        session.close()
+    assert summary is not None, "a finished run has a summary"
+    mse, seconds = summary["mse"], summary["seconds"]
+    met = "met" if mse <= float(target) else "MISSED"
+    print(f"target {target} with {epochs} epochs: mse {mse:.4f} in {seconds:.0f} s: {met}")
+    return {f"mse_after_{epochs}_epochs": mse, f"seconds_for_{epochs}_epochs": seconds}
+
+
+def _large(n: int, path: Path) -> tuple[Training, Samples]:
+    # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
+    data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
+    data[:1000] = open_source("mnist").rows[:1000]
+    settings = Settings(start="gaussian", gaussian_std=0.1, epochs=1)
+    samples = Samples(rows=data, name=f"{n} rows")
+    empty = torch.zeros(0)
+    unused = PCA(mean=empty, components=empty, variances=empty, mean_image_mse=0.0, pca_mse=0.0)
+    return start_training(samples, settings, unused), samples
+
+
+def _steps(training: Training, samples: Samples) -> Iterator[StepRecord]:
+    return (record for record in train(training, samples) if isinstance(record, StepRecord))
+
+
+def _block(steps: Iterator[StepRecord]) -> None:
+    for _ in range(BLOCK):
+        next(steps)
+
+
+def _batches(
+    training: Training, samples: Samples, first: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    size = training.settings.batch_size
+    for low in range(first, first + BLOCK * size, size):
+        rows = torch.arange(low, low + size)
+        yield training.table.codes[rows], samples.batch(rows)
+
+
+def _bare(
+    decoder: Decoder, batches: list[tuple[torch.Tensor, torch.Tensor]], settings: Settings
+) -> None:
+    loss = SquaredError()
+    for codes, target in batches:
+        codes.requires_grad_()
+        with autocast(CPU, settings.precision):
+            output = decoder(codes)
+        loss(output, target).mean().backward()
+        decoder.zero_grad(set_to_none=True)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _resident_mb() -> float:
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * 4096 / 2**20
+
+
+if __name__ == "__main__":
+    main()

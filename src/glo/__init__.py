@@ -1,0 +1,52 @@
+"""Generative Latent Optimization: one decoder and one free latent code per example.
+
+Bojanowski, Joulin, Lopez-Paz and Szlam, "Optimizing the Latent Space of Generative Networks",
+ICML 2018. Names are imported when they are first used: `glo --help` must not wait for torch.
+
+Example:
+    >>> import glo
+    >>> sorted(glo.__all__)[:3]
+    ['CodeTable', 'Run', 'Samples']
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glo.codes import CodeTable
+    from glo.data import Samples, SourceOptions, open_source
+    from glo.runs import Run, open_run
+    from glo.session import Session
+    from glo.settings import Settings
+
+__all__ = [
+    "CodeTable",
+    "Run",
+    "Samples",
+    "Session",
+    "Settings",
+    "SourceOptions",
+    "__version__",
+    "open_run",
+    "open_source",
+]
+
+__version__ = version("glo-torch")
+
+_HOMES = {
+    "CodeTable": "glo.codes",
+    "Run": "glo.runs",
+    "Samples": "glo.data",
+    "Session": "glo.session",
+    "Settings": "glo.settings",
+    "SourceOptions": "glo.data",
+    "open_run": "glo.runs",
+    "open_source": "glo.data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'glo' has no attribute '{name}'")

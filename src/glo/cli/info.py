@@ -1,0 +1,62 @@
+"""`glo info`: what a run is and how it went."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+__all__ = ["info"]
+
+
+def info(
+    run: Path, /, *, as_json: Annotated[bool, Parameter("--json", negative="")] = False
+) -> int:
+    """Tell what a run was trained on, how, and what came out.
+
+    Args:
+        run: The run folder.
+        as_json: Print one JSON object.
+    """
+    from glo.runs import open_run
+
+    opened = open_run(run)
+    checkpoint = opened.checkpoint
+    facts: dict[str, Any] = {
+        "folder": str(run),
+        "preset": opened.preset,
+        "data": opened.data.to_dict(),
+        "settings": opened.settings.to_dict(),
+        "step": checkpoint.step,
+        "finished": checkpoint.finished and opened.summary is not None,
+        "notes": list(checkpoint.notes),
+        "summary": opened.summary,
+    }
+    print(json.dumps(facts, indent=2) if as_json else _words(facts))
+    return 0
+
+
+def _words(facts: dict[str, Any]) -> str:
+    data, settings, summary = facts["data"], facts["settings"], facts["summary"]
+    shape = " x ".join(map(str, data["shape"]))
+    lines = [
+        f"run          {facts['folder']} (preset {facts['preset']})",
+        f"data         {data['name']}: {data['n']:,} examples of {shape}, from {data['source']}",
+        f"codes        {settings['code_dim']} numbers each, {settings['constraint']}",
+        f"state        step {facts['step']:,}, "
+        + ("finished" if facts["finished"] else "not finished: the same command goes on"),
+    ]
+    lines += [f"warning      {note}" for note in facts["notes"]]
+    if facts["finished"]:
+        base = summary["baselines"]
+        lines += [
+            f"error        mse {summary['mse']:.4f}, mean image {base['mean_image']:.4f}, "
+            f"PCA {base['pca']:.4f}",
+            f"explained    {100 * summary['explained_variance']:.1f} % of the variance",
+            f"time         {summary['seconds']:.0f} s, "
+            f"{summary['images_per_second']:,.0f} images/s, at most "
+            f"{summary['peak_memory_mb']:,.0f} MB",
+        ]
+        said = summary["diagnosis"] or ["healthy"]
+        lines += [f"diagnosis    {sentence}" for sentence in said]
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""`glo sample`: new examples from a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["sample"]
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    out: Path | None = None,
+    separate: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Draw new examples from the prior of a run, without its data.
+
+    Sample j of a seed is always the same, however many are drawn.
+
+    Args:
+        run: The run folder.
+        n: How many.
+        seed: Which sequence of samples.
+        temperature: Factor of the prior's spread; below 1: more typical, less varied.
+        out: A .png for a grid, a .npy for numbers, a folder with --separate; unset: in the run's
+            samples folder.
+        separate: Write every example as a file of its own.
+    """
+    import numpy as np
+
+    from glo.data import to_uint8
+    from glo.errors import UserError
+    from glo.pictures import grid, save_picture
+    from glo.runs import open_run
+
+    opened = open_run(run)
+    if n < 1:
+        raise UserError(f"--n is {n}; it must be at least 1.")
+    examples = opened.sample(n, seed=seed, temperature=temperature)
+    images = examples.ndim == 4
+    name = f"gaussian-seed{seed}-n{n}"
+    out = out or run / "samples" / (name if separate else f"{name}.{'png' if images else 'npy'}")
+    if separate:
+        return _write_each(examples, out, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npy":
+        np.save(out, to_uint8(examples) if images else examples.numpy())
+    elif out.suffix == ".png" and images:
+        save_picture(grid(examples), out)
+    else:
+        kinds = "end in .png (a grid) or .npy (numbers)" if images else "end in .npy: vectors"
+        raise UserError(f"--out is {out}; it must {kinds}, or be a folder with --separate.")
+    print(f"{n} samples of seed {seed}: {out}")
+    return 0
+
+
+def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:
+    import numpy as np
+
+    from glo.pictures import grid, save_picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, example in enumerate(examples):
+        path = folder / f"seed{seed}-{number:06d}"
+        if example.ndim == 3:
+            save_picture(grid(example.unsqueeze(0), frame=False), path.with_suffix(".png"))
+        else:
+            np.save(path.with_suffix(".npy"), example.numpy())
+    print(f"{len(examples)} samples of seed {seed}: one file each in {folder}")
+    return 0

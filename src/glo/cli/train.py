@@ -1,0 +1,121 @@
+"""`glo train`: from data to a run folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from glo.cli.options import NOTHING_GIVEN, Given, merge
+
+if TYPE_CHECKING:
+    from glo.session import Session
+
+__all__ = ["train"]
+
+
+def train(
+    data: str = "mnist",
+    /,
+    *,
+    out: Path | None = None,
+    preset: str = "mnist",
+    config: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    given: Annotated[Given, Parameter(name="*")] = NOTHING_GIVEN,  # type: ignore[valid-type]
+) -> int:
+    """Learn a decoder and one code per example, and write a run folder.
+
+    The same command goes on with a run that was stopped. Ctrl-C stops and saves.
+
+    Args:
+        data: mnist (comes with glo), a folder of images, a .npy or .npz file, or a folder of IDX
+            files.
+        out: The run folder; unset: runs/ and the name of the data.
+        preset: A named recipe: mnist, paper (rates as printed in the paper) or described (the
+            project that stalls).
+        config: A TOML file of settings, such as the config.toml of another run.
+        dry_run: Print the merged settings and stop.
+        given: Settings.
+    """
+    settings, preset = merge(preset, config, given)
+    if dry_run:
+        from glo.settings import toml_lines
+
+        print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
+        return 0
+    # Imported here: torch takes seconds, and help and mistakes must not wait for it.
+    from glo.cli.stopping import StopRequest
+    from glo.data import SourceOptions, open_source
+    from glo.machine import keep_freed_memory
+    from glo.session import Session
+
+    keep_freed_memory()
+    options = SourceOptions(
+        size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
+    )
+    samples = open_source(data, options)
+    _name_skipped(samples.skipped)
+    name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
+    folder = out or Path("runs") / name
+    with StopRequest() as stop:
+        session = Session(folder, samples, settings, source=data, preset=preset)
+        try:
+            return _drive(session, stop, _again(data, folder, preset, config))
+        finally:
+            session.close()
+
+
+def _drive(session: "Session", stop: Any, again: str) -> int:
+    from glo.cli.reporter import make_reporter
+
+    reporter = make_reporter()
+    try:
+        for event in session.events():
+            reporter.show(event)
+            if stop.wanted:
+                session.save()
+                reporter.close()
+                print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
+                return 130
+    finally:
+        reporter.close()
+    _show_outcome(session)
+    return 0
+
+
+def _show_outcome(session: "Session") -> None:
+    from glo.cli.reporter import clock
+
+    summary, folder = session.run.summary, session.run.folder
+    assert summary is not None, "a finished run has a summary"
+    base = summary["baselines"]
+    print(
+        f"MSE {summary['mse']:.4f} on {summary['data']['n']:,} training examples "
+        f"(mean image {base['mean_image']:.4f}, PCA {base['pca']:.4f}); "
+        f"{100 * summary['explained_variance']:.1f} % of the variance explained "
+        f"in {clock(summary['seconds'])}."
+    )
+    pictures = sorted(path.name for path in (folder / "samples").glob("*.png"))
+    shown = [name for name in pictures if not name.startswith("epoch-")]
+    if shown:
+        print(f"Pictures in {folder / 'samples'}: {', '.join(shown)}")
+    print(f"Summary: {folder / 'summary.json'}\nMore samples: glo sample {folder} --n 64 --seed 1")
+
+
+def _name_skipped(skipped: tuple[str, ...]) -> None:
+    if skipped:
+        some = "; ".join(skipped[:5])
+        more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+        files = "file was" if len(skipped) == 1 else "files were"
+        print(f"Warning: {len(skipped)} {files} left out: {some}{more}.")
+
+
+def _again(data: str, folder: Path, preset: str, config: Path | None) -> str:
+    import shlex
+    import sys
+
+    words = sys.argv[1:] if len(sys.argv) > 1 and sys.argv[1] == "train" else None
+    if words is None:
+        words = ["train", data, "--out", str(folder), "--preset", preset]
+        words += ["--config", str(config)] if config else []
+    return shlex.join(["glo", *words])

@@ -1,0 +1,90 @@
+"""The pictures of a run, in `samples/`: what a person looks at before any number."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from glo.data import Samples
+from glo.decoders import Decoder
+from glo.pictures import grid, pairs, save_picture
+from glo.polish import decode
+from glo.priors import Prior
+from glo.settings import Settings
+
+__all__ = ["draw_outcome", "draw_progress"]
+
+_PAIRS = 64
+_SAMPLES = 100
+_WALKS = 8
+_WALK_STEPS = 12
+
+
+def draw_progress(
+    folder: Path, name: str, decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings
+) -> Path:
+    """Draw some training examples with their reconstructions below each, while training.
+
+    Args:
+        folder: where pictures go.
+        name: of the file, without its ending.
+        decoder: in any mode; left in the mode it was in.
+        codes: (N, D).
+        samples: N images.
+        settings: of the run.
+
+    Returns:
+        path of the picture.
+    """
+    training = decoder.training
+    rows = _even_rows(len(samples), _PAIRS)
+    copies = decode(decoder, codes[rows], settings)
+    decoder.train(training)
+    return save_picture(pairs(samples.batch(rows), copies), folder / f"{name}.png")
+
+
+def draw_outcome(
+    folder: Path,
+    decoder: Decoder,
+    codes: Tensor,
+    samples: Samples,
+    errors: Tensor,
+    prior: Prior | None,
+    settings: Settings,
+) -> list[Path]:
+    """Draw what a finished run can do: reconstructions, its worst ones, samples and walks.
+
+    Args:
+        folder: where pictures go.
+        decoder: finished.
+        codes: (N, D).
+        samples: N images.
+        errors: (N,), error of each reconstruction.
+        prior: fitted on the codes, or None.
+        settings: of the run.
+
+    Returns:
+        paths of the pictures.
+    """
+    paths = [draw_progress(folder, "reconstructions", decoder, codes, samples, settings)]
+    worst = errors.topk(min(32, len(errors))).indices
+    copies = decode(decoder, codes[worst], settings)
+    paths.append(save_picture(pairs(samples.batch(worst), copies), folder / "worst.png"))
+    ends = codes[_even_rows(len(codes), 2 * _WALKS)]
+    if len(ends) >= 2:
+        walks = torch.cat([_walk(a, b) for a, b in ends.unflatten(0, (-1, 2))[:_WALKS]])
+        picture = grid(decode(decoder, walks, settings), columns=_WALK_STEPS)
+        paths.append(save_picture(picture, folder / "interpolations.png"))
+    if prior is not None:
+        drawn = decode(decoder, prior.sample(_SAMPLES, seed=settings.seed), settings)
+        paths.append(save_picture(grid(drawn, columns=10), folder / f"{prior.name}.png"))
+    return paths
+
+
+def _even_rows(n: int, count: int) -> Tensor:
+    rows = torch.linspace(0, n - 1, min(n, count)).round().long()
+    return rows[: len(rows) // 2 * 2] if n > 1 else rows
+
+
+def _walk(a: Tensor, b: Tensor) -> Tensor:
+    return torch.lerp(a, b, torch.linspace(0, 1, _WALK_STEPS).unsqueeze(1))

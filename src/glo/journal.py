@@ -1,0 +1,50 @@
+"""metrics.jsonl: one JSON object per logged step and per epoch, in order, without gaps."""
+
+import json
+from pathlib import Path
+from typing import Any, final
+
+__all__ = ["Journal", "read_journal"]
+
+
+@final
+class Journal:
+    """Append records to a file; lines a stopped run wrote after its last checkpoint are dropped.
+
+    Args:
+        path: the file.
+        step: the step the run goes on from.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
+        >>> Journal(path, 0).write("step", {"step": 7, "loss": 0.5})
+        >>> journal = Journal(path, 5)
+        >>> read_journal(path)
+        []
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        kept = [record for record in read_journal(path) if record["step"] <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        writing = path.with_name(f".{path.name}")
+        writing.write_text(text, encoding="utf-8")
+        writing.replace(path)
+
+    def write(self, kind: str, values: dict[str, Any]) -> None:
+        """Append one record of a kind: step or epoch."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **values}) + "\n")
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a file, leaving out a last line that a killed process cut short."""
+    records: list[dict[str, Any]] = []
+    if path.is_file():
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+    return records

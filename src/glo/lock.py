@@ -1,0 +1,45 @@
+"""One writer per run folder."""
+
+import fcntl
+from pathlib import Path
+from typing import final
+
+from glo.errors import UserError
+
+__all__ = ["RunLock"]
+
+
+@final
+class RunLock:
+    """Hold a run folder against other processes until released or until this process ends.
+
+    The kernel holds the lock, so a killed process never leaves it behind.
+
+    Raises:
+        UserError: another process holds it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> lock = RunLock(folder)
+        >>> RunLock(folder)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        glo.errors.UserError: ... is being trained by another process; wait for it or give ...
+        >>> lock.release()
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"{folder} is being trained by another process; wait for it or give --out another "
+                f"folder."
+            ) from None
+
+    def release(self) -> None:
+        """Let others write."""
+        self._file.close()

@@ -1,0 +1,97 @@
+"""What every prior is: a density fitted on codes, from which new codes are drawn."""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from glo.codes import Constraint, project
+from glo.errors import UserError
+
+__all__ = ["Prior", "save_prior"]
+
+
+class Prior(ABC):
+    """A density on codes.
+
+    Args:
+        constraint: what held for the codes; it holds for the samples too.
+
+    Attributes:
+        name: how the prior is called on the command line and on disk.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, *, constraint: Constraint = "free") -> None:
+        self.constraint: Constraint = constraint
+
+    @abstractmethod
+    def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
+        """Learn the density of `codes`, (N, D), and return the prior itself."""
+
+    @abstractmethod
+    def draw(self, n: int, *, seed: int, start: int, temperature: float) -> Tensor:
+        """Return samples before the constraint, (n, D)."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Return what was learned."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state` gave, and return the prior itself."""
+
+    def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
+        """Draw codes; sample j of a seed is the same in any batch.
+
+        Args:
+            n: how many.
+            seed: which sequence of samples.
+            start: number of the first sample in that sequence.
+            temperature: factor of the spread; below 1 the samples are more typical and alike.
+
+        Returns:
+            float32 (n, D), each on the constraint.
+
+        Raises:
+            UserError: n or temperature is not positive.
+        """
+        if n < 1 or temperature <= 0:
+            raise UserError(f"n is {n} and temperature {temperature:g}; both must be above 0.")
+        drawn = self.draw(n, seed=seed, start=start, temperature=temperature)
+        return project(drawn, self.constraint)
+
+
+def save_prior(prior: Prior, folder: Path) -> Path:
+    """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{prior.name}.safetensors"
+    about: dict[str, Any] = {"name": prior.name, "constraint": prior.constraint}
+    writing = path.with_suffix(".writing")
+    state = {name: tensor.contiguous() for name, tensor in prior.state().items()}
+    save_file(state, writing, {"prior": json.dumps(about)})
+    writing.replace(path)
+    return path
+
+
+def read_prior(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return what a prior's file says about it, and its tensors."""
+    with safe_open(path, framework="pt") as file:
+        about: dict[str, Any] = json.loads((file.metadata() or {})["prior"])
+        return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def check_codes(codes: Tensor) -> Tensor:
+    """Return `codes` in float64, or raise UserError unless they are finite, (N, D), N >= 2."""
+    if codes.ndim != 2 or len(codes) < 2:
+        shape = tuple(codes.shape)
+        raise UserError(f"codes have shape {shape}; a prior needs (N, D) with at least two rows.")
+    if not bool(torch.isfinite(codes).all()):
+        raise UserError("codes hold NaN or infinity; a prior needs finite codes.")
+    return codes.double()

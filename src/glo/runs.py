@@ -1,0 +1,187 @@
+"""A run: a folder that describes itself.
+
+    config.toml     settings, and what data they were used on
+    metrics.jsonl   one JSON object per logged step and per epoch
+    summary.json    what came out
+    checkpoint/     weights, codes and optimiser state, checksummed
+    prior/          densities fitted on the codes
+    samples/        pictures
+
+It is opened and sampled without the data and without the command that made it.
+"""
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+from torch import Tensor
+
+from glo.checkpoint import Checkpoint, newest_checkpoint
+from glo.decoders import Decoder
+from glo.errors import UserError
+from glo.polish import decode
+from glo.priors import Prior, load_prior
+from glo.settings import Settings, toml_lines
+
+__all__ = ["DataFacts", "Run", "open_run", "write_json"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts:
+    """What a run remembers of its data: enough to know them again."""
+
+    source: str
+    name: str
+    n: int
+    shape: tuple[int, ...]
+    fingerprint: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts, ready for JSON or TOML."""
+        return {**vars(self), "shape": list(self.shape)}
+
+
+@final
+class Run:
+    """A run folder; `open_run` opens one that exists.
+
+    Attributes:
+        folder: its path.
+        settings: the recipe.
+        data: what it was trained on.
+        preset: name of the preset the settings came from.
+
+    Example:
+        >>> run = open_run("runs/mnist")  # doctest: +SKIP
+        >>> run.sample(4, seed=1).shape  # doctest: +SKIP
+        torch.Size([4, 1, 32, 32])
+    """
+
+    def __init__(self, folder: Path, *, settings: Settings, data: DataFacts, preset: str) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.data = data
+        self.preset = preset
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The newest whole checkpoint.
+
+        Raises:
+            UserError: there is none.
+        """
+        found = newest_checkpoint(self.folder / "checkpoint")
+        if found is None:
+            raise UserError(
+                f"{self.folder} has no checkpoint yet; run the command that began it again."
+            )
+        return found
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The decoder, in evaluation mode, on the CPU."""
+        return self.checkpoint.decoder()
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """The codes, (N, D); row i belongs to example i."""
+        return self.checkpoint.codes()
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What came out, or None while the run is not finished."""
+        path = self.folder / "summary.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+    def prior(self, name: str = "gaussian") -> Prior:
+        """Return the prior called `name`."""
+        return load_prior(self.folder / "prior", name)
+
+    def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
+        """Make new examples, float32 (n, *shape); images in [-1, 1]."""
+        codes = self.prior().sample(n, seed=seed, start=start, temperature=temperature)
+        return decode(self.decoder, codes, self.settings)
+
+    def reconstruct(self, rows: Tensor) -> Tensor:
+        """Decode the codes of training examples `rows`, float32 (B, *shape)."""
+        return decode(self.decoder, self.codes[rows], self.settings)
+
+    def write_config(self) -> None:
+        """Save settings and data facts as config.toml."""
+        tables = {
+            "run": {"format": FORMAT, "preset": self.preset},
+            "data": self.data.to_dict(),
+        }
+        text = "# Made by glo train; pass it to --config to use these settings again.\n"
+        text += toml_lines(self.settings.to_dict())
+        for name, values in tables.items():
+            text += f"\n[{name}]\n{toml_lines(values)}"
+        _replace(self.folder / "config.toml", text)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run folder, finished or not.
+
+    Raises:
+        UserError: it is not a run folder, or its config.toml cannot be read.
+
+    Example:
+        >>> open_run("no/such/run")
+        Traceback (most recent call last):
+        glo.errors.UserError: no/such/run is not a run folder: it has no config.toml; give the \
+folder that glo train named.
+    """
+    folder = Path(folder)
+    path = folder / "config.toml"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a run folder: it has no config.toml; give the folder that glo train "
+            f"named."
+        )
+    values = read_toml(path)
+    try:
+        about, data = values.pop("run"), values.pop("data")
+        if about["format"] != FORMAT:
+            made = about["format"]
+            raise UserError(f"{path} has format {made}; this version of glo reads {FORMAT}.")
+        facts = DataFacts(**{**data, "shape": tuple(data["shape"])})
+        preset = str(about["preset"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} lacks what a run needs ({error}); it was edited.") from None
+    settings = Settings.from_mapping(values, where=str(path))
+    return Run(folder, settings=settings, data=facts, preset=preset)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the contents of a TOML file.
+
+    Raises:
+        UserError: it does not exist or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a TOML file: {error}.") from None
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    _replace(path, json.dumps(values, indent=2) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writing = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    writing.replace(path)

@@ -1,0 +1,299 @@
+"""From data and settings to a finished run folder, step by step and resumable.
+
+`Session.events` is a generator: it starts or goes on with the run in its folder and yields what
+happens. Who drives it prints, draws progress bars and stops it; after a stop `save` writes a
+checkpoint and the same command goes on from there.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
+from glo.data import Samples
+from glo.diagnosis import Baselines, diagnose, explained_variance
+from glo.errors import UserError
+from glo.gallery import draw_outcome, draw_progress
+from glo.journal import Journal
+from glo.lock import RunLock
+from glo.losses import parse_loss
+from glo.pca import fit_pca
+from glo.polish import polish, settle, squared_errors
+from glo.priors import GaussianPrior, save_prior
+from glo.records import EpochRecord, StepRecord
+from glo.runs import DataFacts, Run, open_run, write_json
+from glo.settings import Settings
+from glo.training import Training, start_training, train
+
+__all__ = ["Begin", "Event", "Note", "Polishing", "Session"]
+
+_LOG_STEPS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begin:
+    """The run is about to train: how large it is and what it must beat."""
+
+    n: int
+    epochs: int
+    step: int
+    total_steps: int
+    parameters: int
+    baselines: Baselines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polishing:
+    """So many of the N codes were polished."""
+
+    rows: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A sentence for the person; `warning` when something is wrong."""
+
+    sentence: str
+    warning: bool = False
+
+
+Event = Begin | StepRecord | EpochRecord | Polishing | Note
+
+
+@final
+class Session:
+    """One sitting of a run.
+
+    Args:
+        folder: the run folder, new or begun earlier with the same data and settings.
+        samples: the data.
+        settings: the recipe.
+        source: what the user named as the data.
+        preset: name of the preset.
+
+    Raises:
+        UserError: the folder belongs to other data or settings, or is in use.
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(
+        self, folder: Path, samples: Samples, settings: Settings, *, source: str, preset: str
+    ) -> None:
+        facts = DataFacts(
+            source=source,
+            name=samples.name,
+            n=len(samples),
+            shape=tuple(samples.shape),
+            fingerprint=samples.fingerprint,
+        )
+        self.run = Run(folder, settings=settings, data=facts, preset=preset)
+        self.samples = samples
+        self._training: Training | None = None
+        self._begun = time.perf_counter()
+        self._earlier_seconds = 0.0
+        self._saved_step = 0
+        if (folder / "config.toml").is_file():
+            _check_same(open_run(folder), self.run)
+        elif folder.is_dir() and any(path.name != "lock" for path in folder.iterdir()):
+            raise UserError(
+                f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
+                f"in it is overwritten."
+            )
+        self._lock = RunLock(folder)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the run, all sittings together."""
+        return self._earlier_seconds + time.perf_counter() - self._begun
+
+    def save(self) -> None:
+        """Write a checkpoint, unless nothing happened since the last one.
+
+        Raises:
+            OSError: it could not be written; the checkpoints before are kept.
+        """
+        training = self._training
+        if training is not None and training.step > self._saved_step:
+            self._write(training, finished=False)
+
+    def close(self) -> None:
+        """Let other processes write to the run folder."""
+        self._lock.release()
+
+    def events(self) -> Iterator[Event]:
+        """Start or go on with the run, and yield what happens until it is finished.
+
+        Raises:
+            Diverged: the loss is not finite any more; the checkpoints before are kept.
+            OSError: the folder could not be written; the checkpoints before are kept.
+        """
+        run, samples, settings = self.run, self.samples, self.run.settings
+        checkpoint = newest_checkpoint(run.folder / "checkpoint")
+        for sentence in checkpoint.notes if checkpoint else ():
+            yield Note(sentence=sentence, warning=True)
+        if checkpoint and checkpoint.finished and run.summary is not None:
+            yield Note(sentence=f"{run.folder} is already trained; nothing was changed.")
+            return
+        run.write_config()
+        pca = fit_pca(samples, settings.code_dim, seed=settings.seed)
+        baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
+        if checkpoint:
+            training = restore_training(checkpoint, settings)
+            self._earlier_seconds = float(checkpoint.facts["seconds"])
+            self._saved_step = checkpoint.step
+        else:
+            training = start_training(samples, settings, pca)
+        self._training = training
+        yield Begin(
+            n=training.n,
+            epochs=settings.epochs_for(training.n),
+            step=training.step,
+            total_steps=training.total_steps,
+            parameters=sum(p.numel() for p in training.decoder.parameters()),
+            baselines=baselines,
+        )
+        yield from self._train(training, baselines)
+        if not (checkpoint and checkpoint.finished):
+            yield from self._polish(training)
+        yield from self._finish(training, baselines)
+
+    def _train(self, training: Training, baselines: Baselines) -> Iterator[Event]:
+        settings, said, saved = self.run.settings, set[str](), time.perf_counter()
+        journal = Journal(self.run.folder / "metrics.jsonl", training.step)
+        for record in train(training, self.samples):
+            yield record
+            if isinstance(record, StepRecord):
+                if record.step % _LOG_STEPS == 0:
+                    journal.write("step", asdict(record) | {"elapsed": self.seconds})
+            else:
+                explained = explained_variance(record.mse, baselines)
+                facts = {"explained_variance": explained, "elapsed": self.seconds}
+                journal.write("epoch", asdict(record) | facts)
+                self._draw_epoch(training, record.epoch)
+                for finding in diagnose(
+                    record, baselines, settings, mse=record.mse, n=training.n, last=False
+                ):
+                    # Each thing once; at the end everything is said again.
+                    if finding.name not in said and not training.done:
+                        said.add(finding.name)
+                        yield Note(sentence=finding.sentence, warning=True)
+            if time.perf_counter() - saved > settings.save_every:
+                self.save()
+                saved = time.perf_counter()
+        # Kept before polishing: an interrupt of that costs only the polishing.
+        self.save()
+
+    def _polish(self, training: Training) -> Iterator[Event]:
+        settings = self.run.settings
+        settle(training.finished_decoder, training.table.codes, settings)
+        if settings.polish:
+            for rows in polish(
+                training.finished_decoder,
+                training.table,
+                self.samples,
+                parse_loss(settings.loss),
+                passes=settings.polish,
+                lr=settings.polish_lr,
+                settings=settings,
+            ):
+                yield Polishing(rows=rows, n=training.n)
+        self._write(training, finished=True)
+
+    def _finish(self, training: Training, baselines: Baselines) -> Iterator[Event]:
+        run, settings, codes = self.run, self.run.settings, training.table.codes
+        errors = squared_errors(training.finished_decoder, codes, self.samples, settings)
+        prior = GaussianPrior(constraint=settings.constraint).fit(codes) if len(codes) > 1 else None
+        if prior is not None:
+            save_prior(prior, run.folder / "prior")
+        if self.samples.is_images:
+            draw_outcome(
+                run.folder / "samples",
+                training.finished_decoder,
+                codes,
+                self.samples,
+                errors,
+                prior,
+                settings,
+            )
+        epochs = settings.epochs_for(training.n)
+        record = training.tally.record(epochs, training.step, codes, training.decoder)
+        mse = float(errors.double().mean())
+        findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
+        rows = training.step * min(settings.batch_size, training.n)
+        write_json(
+            run.folder / "summary.json",
+            {
+                "data": {"name": run.data.name, "n": run.data.n, "shape": list(run.data.shape)},
+                "preset": run.preset,
+                "epochs": epochs,
+                "steps": training.step,
+                "mse": mse,
+                "psnr": _psnr(mse) if self.samples.is_images else None,
+                "worst_mse": float(errors.max()),
+                "baselines": asdict(baselines),
+                "explained_variance": explained_variance(mse, baselines),
+                "code_travel": training.tally.travel(codes),
+                "seconds": self.seconds,
+                "images_per_second": rows / self.seconds,
+                "peak_memory_mb": _peak_memory_mb(),
+                "diagnosis": [finding.sentence for finding in findings],
+            },
+        )
+        for finding in findings:
+            yield Note(sentence=finding.sentence, warning=True)
+
+    def _draw_epoch(self, training: Training, epoch: int) -> None:
+        # A run of a thousand short epochs would make a thousand pictures: the first ten, then
+        # every tenth, then every hundredth.
+        every = 10 ** (len(str(epoch)) - 1)
+        if self.samples.is_images and epoch % every == 0:
+            draw_progress(
+                self.run.folder / "samples",
+                f"epoch-{epoch:04d}",
+                training.decoder,
+                training.table.codes,
+                self.samples,
+                self.run.settings,
+            )
+
+    def _write(self, training: Training, *, finished: bool) -> None:
+        facts: dict[str, Any] = {"seconds": self.seconds}
+        root = self.run.folder / "checkpoint"
+        save_checkpoint(root, training, finished=finished, facts=facts)
+        self._saved_step = training.step
+
+
+def _check_same(old: Run, new: Run) -> None:
+    if old.data.fingerprint != new.data.fingerprint:
+        raise UserError(
+            f"{old.folder} was trained on other data ({old.data.name}, {old.data.n} examples of "
+            f"shape {old.data.shape}) than these ({new.data.name}, {new.data.n} of shape "
+            f"{new.data.shape}); give --out another folder."
+        )
+    before, now = vars(old.settings), vars(new.settings)
+    changed = [
+        f"{name} was {before[name]} and is now {now[name]}"
+        for name in before
+        if before[name] != now[name] and name != "save_every"
+    ]
+    if changed:
+        raise UserError(
+            f"{old.folder} was begun with other settings ({'; '.join(changed)}); use the same ones "
+            f"to go on, or give --out another folder."
+        )
+
+
+def _psnr(mse: float) -> float:
+    # From black to white is 2 in [-1, 1].
+    return 10 * math.log10(4.0 / max(mse, 1e-12))
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
