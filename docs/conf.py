@@ -1,6 +1,10 @@
 """Settings of the documentation; build it with `sphinx-build -W docs docs/_build/html`."""
 
+import sys
 from importlib.metadata import version as _installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "GLO"
 author = "The GLO authors"
@@ -11,16 +15,22 @@ version = release
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    # Our own, in _ext: tables read off the package, and docstrings taken as plain text.
+    "glo_docstrings",
+    "glo_tables",
 ]
 # No page is fetched from another site's index: the build works without a network.
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext"]
 source_suffix = {".md": "markdown"}
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
+# Names in docstrings stand between single backticks.
+default_role = "code"
 # Signatures carry the types, so the text does not repeat them.
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
@@ -29,6 +39,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Reference", "References")]
 
 html_theme = "furo"
 html_title = "GLO"

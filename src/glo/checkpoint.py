@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from glo.codes import CodeTable
@@ -25,6 +25,7 @@ from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
 from glo.precision import channels_last
 from glo.settings import Settings
+from glo.tensors import write_tensors
 from glo.training import Training, row_rule
 
 __all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoint"]
@@ -89,7 +90,9 @@ def save_checkpoint(
     """
     target = root / ("final" if finished else f"step-{training.step:012d}")
     writing = root / f".writing-{os.getpid()}"
-    _remove(writing)
+    # What killed processes left half done would fill the disk; a run has one writer, so it is safe.
+    for litter in (*root.glob(".writing-*"), *root.glob(".removing-*")):
+        shutil.rmtree(litter, ignore_errors=True)
     writing.mkdir(parents=True)
     try:
         files = {name: _write(writing / name, *content) for name, content in _contents(training)}
@@ -100,7 +103,8 @@ def save_checkpoint(
             "facts": facts,
             "files": files,
         }
-        _write_text(writing / _MANIFEST, json.dumps(manifest, indent=1))
+        sealed = manifest | {"seal": _seal(manifest)}
+        _write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
         _flush(writing)
         # A folder cannot be replaced in one step; the one before it stays valid in between.
         _remove(target)
@@ -197,14 +201,13 @@ def _restore_optimizer(training: Training, tensors: dict[str, Tensor]) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> dict[str, Any]:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(plain, path, metadata)
-    except SafetensorError as error:
-        raise OSError(f"{path} could not be written: {error}") from error
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    write_tensors(path, tensors, metadata)
     return {"sha256": _digest(path), "bytes": path.stat().st_size}
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    text = json.dumps(manifest, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -230,18 +233,19 @@ def _flush(folder: Path) -> None:
 def _fault(folder: Path) -> str | None:
     try:
         manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
-        files = {str(name): dict(facts) for name, facts in manifest["files"].items()}
-        wanted = (manifest["step"], manifest["finished"], manifest["facts"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return f"{_MANIFEST} is missing or cannot be read"
+    if not isinstance(manifest, dict):
+        return f"{_MANIFEST} was edited (it is not an object)"
     if manifest.get("format") != FORMAT:
         return f"its format is {manifest.get('format')}, and this version reads {FORMAT}"
-    assert len(wanted) == 3, "read above so that a missing key is a fault"
-    for name, facts in files.items():
-        path = folder / Path(name).name
+    if manifest.pop("seal", None) != _seal(manifest):
+        return f"{_MANIFEST} was edited (it differs from its checksum)"
+    for name, facts in manifest["files"].items():
+        path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if _digest(path) != facts.get("sha256"):
+        if _digest(path) != facts["sha256"]:
             return f"{name} was cut or edited (it differs from its checksum)"
     return None
 

@@ -41,13 +41,14 @@ def project(codes: Tensor, constraint: Constraint) -> Tensor:
     """
     if constraint == "free":
         return codes
-    norm = codes.norm(dim=1, keepdim=True)
     if constraint == "ball":
-        inside: Tensor = codes / norm.clamp(min=1.0)
+        inside: Tensor = codes / codes.norm(dim=1, keepdim=True).clamp(min=1.0)
         return inside
     axis = torch.zeros_like(codes)
     axis[:, 0] = 1.0
-    unit: Tensor = codes / norm.clamp(min=torch.finfo(codes.dtype).tiny)
+    # In float32 the squares of very small or large numbers would vanish or overflow.
+    norm = codes.double().norm(dim=1, keepdim=True)
+    unit = (codes / norm).to(codes.dtype)
     return torch.where(norm > 0, unit, axis)
 
 
@@ -169,7 +170,7 @@ class CodeTable:
             raise UserError(f"codes have shape {shape}; they must be (N, D), neither being zero.")
         if not bool(torch.isfinite(codes).all()):
             raise UserError("codes hold NaN or infinity; every initial code must be finite.")
-        self.codes = codes if state is not None else project(codes.float(), constraint)
+        self.codes = codes if state is not None else project(codes.float(), constraint).clone()
         self.rule = rule
         self.constraint: Constraint = constraint
         n, dim = codes.shape

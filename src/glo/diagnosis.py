@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from glo.records import EpochRecord
 from glo.settings import Settings
+from glo.training import rate_factor
 
 __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
 
@@ -78,7 +79,7 @@ def diagnose(
     explained = explained_variance(mse, baselines)
     findings = [
         *_output(record, baselines, settings, mse),
-        *_codes(record, baselines, settings, mse),
+        *_codes(record, baselines, settings, mse, n),
     ]
     # A few steps into the first of many short epochs nothing can be explained yet.
     judged = last or bool(findings) or record.step >= _EARLIEST
@@ -112,10 +113,12 @@ def _output(
 
 
 def _codes(
-    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float
+    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float, n: int
 ) -> list[Finding]:
     share = record.code_update / max(record.code_norm, 1e-12)
-    if share > _FROZEN or mse < baselines.pca:
+    # At the peak of the rate: at the end of a schedule every code stands still, and should.
+    at_peak = share / max(_rate_share(record, settings, n), 1e-12)
+    if at_peak > _FROZEN or mse < baselines.pca:
         return []
     cause = f"their gradient is {record.code_gradient:.1e} and code_lr is {settings.code_lr:g}"
     if settings.reduction == "mean":
@@ -126,18 +129,26 @@ def _codes(
     text = (
         f"The codes are frozen: in this epoch an update moved a code by {record.code_update:.1e}, "
         f"{100 * share:.2g} % of its length, because {cause}; use code_optimizer = adam with "
-        f"reduction = row, or raise code_lr about {_times(0.05 / max(share, 1e-12))} times, and "
+        f"reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} times, and "
         f"start = pca instead of random codes."
     )
     return [Finding(name="frozen_codes", sentence=text)]
 
 
+def _rate_share(record: EpochRecord, settings: Settings, n: int) -> float:
+    """Return the learning rates' share of their peak in the middle of the record's epoch."""
+    steps = settings.steps_per_epoch(n)
+    middle = max(record.step - 1 - (steps - 1) // 2, 0)
+    return rate_factor(middle, steps * settings.epochs_for(n), settings)
+
+
 def _near_mean(baselines: Baselines, mse: float, explained: float) -> Finding:
-    side = "above" if mse > baselines.mean_image else "at"
+    side = "above" if mse > baselines.mean_image else "near"
+    share = f"{100 * explained:.0f} %" if explained >= 0.005 else "nothing"
     text = (
         f"The error {mse:.4f} is {side} that of the mean image ({baselines.mean_image:.4f}): the "
-        f"run explains {100 * max(explained, 0.0):.0f} % of the variance, so what it shows is the "
-        f"average example; PCA of the same size reaches {baselines.pca:.4f}."
+        f"run explains {share} of the variance, so what it shows is the average example; PCA of "
+        f"the same size reaches {baselines.pca:.4f}."
     )
     return Finding(name="mean_image", sentence=text)
 

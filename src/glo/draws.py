@@ -4,18 +4,25 @@ NumPy's Philox is a counter-based generator: jumping to a row costs nothing, so 
 can be drawn alone, in any batch and in any order, and is always the same.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["normal", "permutation"]
+__all__ = ["Stream", "normal", "permutation"]
+
+Stream = Literal["codes", "samples"]
+_STREAMS: dict[Stream, int] = {"codes": 1, "samples": 2}
+_FIRST_EPOCH = 2**32
 
 # One Philox step makes four 64-bit words; Box-Muller turns two words into two normals. Each row
 # owns a whole number of steps, so rows never share a word.
 _WORDS = 4
 
 
-def normal(seed: int, start: int, n: int, dim: int) -> Tensor:
+def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream) -> Tensor:
     """Draw `n` standard normal rows, numbers `start` to `start + n - 1` of `seed`.
 
     Args:
@@ -23,18 +30,19 @@ def normal(seed: int, start: int, n: int, dim: int) -> Tensor:
         start: number of the first row.
         n: how many rows.
         dim: D, the length of a row.
+        stream: what the numbers are for; no two streams of a seed share a number.
 
     Returns:
         float32 (n, D).
 
     Example:
-        >>> whole = normal(7, 0, 5, 3)
-        >>> torch.equal(whole[2:4], normal(7, 2, 2, 3))
+        >>> whole = normal(7, 0, 5, 3, stream="samples")
+        >>> torch.equal(whole[2:4], normal(7, 2, 2, 3, stream="samples"))
         True
     """
     steps = -(-dim // _WORDS)
-    generator = np.random.Philox(key=seed % 2**64).advance(start * steps)
-    words = generator.random_raw(n * steps * _WORDS).reshape(n, 2, -1)
+    generator = np.random.Philox(key=_key(seed, _STREAMS[stream])).advance(start * steps)
+    words = generator.random_raw(n * steps * _WORDS).reshape(n, 2, steps * _WORDS // 2)
     # 53 bits to (0, 1]: the logarithm below must not see zero.
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
@@ -53,5 +61,10 @@ def permutation(n: int, seed: int, epoch: int) -> Tensor:
         >>> torch.equal(permutation(9, 0, 1), permutation(9, 0, 1))
         True
     """
-    generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch]))
+    generator = np.random.Generator(np.random.Philox(key=_key(seed, _FIRST_EPOCH + epoch)))
     return torch.from_numpy(generator.permutation(n))
+
+
+def _key(seed: int, stream: int) -> NDArray[np.uint64]:
+    # As a plain list, a seed beyond 63 bits would go through float64 and lose its low digits.
+    return np.array([seed % 2**64, stream], dtype=np.uint64)

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object per logged step and per epoch, in order, without gaps."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
@@ -39,12 +40,11 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a file, leaving out a last line that a killed process cut short."""
+    """Return the records of a file, leaving out a line that a killed process cut short."""
     records: list[dict[str, Any]] = []
     if path.is_file():
-        for line in path.read_text("utf-8").splitlines():
-            try:
+        for line in path.read_text("utf-8", errors="replace").splitlines():
+            # One bad line must not cost those after it.
+            with suppress(ValueError):
                 records.append(json.loads(line))
-            except ValueError:
-                break
     return records

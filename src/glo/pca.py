@@ -6,7 +6,7 @@ components come from a randomised decomposition of a fixed, even sample of rows.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -46,7 +46,7 @@ class PCA:
         mean: (F,).
         components: (D, F), orthonormal rows, by falling variance.
         variances: (D,), variance of the data along each.
-        mean_image_mse: error of the mean example, mean over examples and numbers.
+        mean_image_mse: error of the mean example, mean over examples and their known numbers.
         pca_mse: error of the projection on the D components, likewise.
     """
 
@@ -97,13 +97,15 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0) -> PCA:
         kept = torch.from_numpy(singular).double().square() / len(rows)
         total = float(rows.double().square().sum()) / len(rows)
         components = torch.from_numpy(right)
-    return PCA(
+    pca = PCA(
         mean=mean,
         components=components.float().contiguous(),
         variances=kept.float(),
         mean_image_mse=total / width,
         pca_mse=max(total - float(kept.sum()), 0.0) / width,
     )
+    complete = samples.observed(torch.arange(1)) is None
+    return pca if complete else _with_known_errors(pca, samples)
 
 
 def pca_codes(samples: Rows, pca: PCA, dim: int, *, seed: int = 0) -> Tensor:
@@ -134,10 +136,29 @@ def pca_codes(samples: Rows, pca: PCA, dim: int, *, seed: int = 0) -> Tensor:
     into = (pca.components / scale.unsqueeze(1)).T
     scores = torch.cat([rows @ into for rows in _centred(samples, pca.mean, torch.arange(n))])
     if scores.shape[1] < dim:
-        scores = torch.cat([scores, normal(seed, 0, n, dim - scores.shape[1])], dim=1)
+        scores = torch.cat(
+            [scores, normal(seed, 0, n, dim - scores.shape[1], stream="codes")], dim=1
+        )
     norms = scores[:: max(1, n // 100_000)].norm(dim=1).numpy()
     radius = float(np.quantile(norms, _INSIDE))
-    return scores / radius if radius > 0 else normal(seed, 0, n, dim) / dim**0.5
+    return scores / radius if radius > 0 else normal(seed, 0, n, dim, stream="codes") / dim**0.5
+
+
+def _with_known_errors(pca: PCA, samples: Rows) -> PCA:
+    # Sums over F would count every missing number as one without error, and a run, whose error is
+    # a mean over known numbers, would look worse than it is.
+    mean_image, projection = 0.0, 0.0
+    for index in torch.arange(len(samples)).split(_BATCH):
+        batch, observed = samples.batch(index), samples.observed(index)
+        assert observed is not None, "asked only where something is missing"
+        mask = observed.expand_as(batch).flatten(1)
+        centred = (batch.flatten(1) - pca.mean) * mask
+        rest = (centred - centred @ pca.components.T @ pca.components) * mask
+        known = mask.sum(1).clamp(min=1.0)
+        mean_image += float((centred.square().sum(1) / known).sum())
+        projection += float((rest.square().sum(1) / known).sum())
+    n = len(samples)
+    return replace(pca, mean_image_mse=mean_image / n, pca_mse=projection / n)
 
 
 def _mean(samples: Rows) -> Tensor:

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from glo.codes import CodeTable, RowAdam
+from glo.codes import CodeTable
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.losses import Loss, SquaredError
 from glo.precision import autocast
+from glo.records import evenly_spaced
 from glo.settings import Settings
 
 __all__ = ["decode", "evaluate", "polish", "settle", "squared_errors"]
 
 _BATCH = 256
-_BETAS = (0.5, 0.9)
 _SETTLE = 64
 
 
@@ -38,12 +38,13 @@ def polish(
 ) -> Iterator[int]:
     """Move every code down the gradient of its own loss, `passes` times, decoder fixed.
 
-    Each code has fresh Adam moments, and its rate falls to zero along a cosine. Rows do not
-    influence each other: the decoder is in evaluation mode.
+    Codes go on with their own optimiser and what it remembers of each row: its second moments know
+    which directions of a code matter, which fresh ones would have to learn again. The rate falls to
+    zero along a cosine. Rows do not influence each other: the decoder is in evaluation mode.
 
     Args:
         decoder: the finished decoder; its weights get no gradient.
-        table: N codes, changed in place.
+        table: N codes and their optimiser's state, changed in place.
         samples: N examples; row i belongs to code i.
         loss: per-example loss.
         passes: updates of each code.
@@ -76,17 +77,14 @@ def polish(
             target = samples.batch(rows).to(device)
             observed = samples.observed(rows)
             observed = None if observed is None else observed.to(device)
-            part = CodeTable(table.codes[rows], rule=RowAdam(_BETAS), constraint=table.constraint)
-            own = torch.arange(len(rows))
             for number in range(passes):
-                codes = part.gather(own)
+                codes = table.gather(rows)
                 with autocast(device, settings.precision):
                     output = decoder(codes.to(device))
                 loss(output, target, observed).sum().backward()
                 assert codes.grad is not None, "codes are a leaf of the loss"
                 rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
-                part.update(own, codes.grad, rate)
-            table.codes[rows] = part.codes
+                table.update(rows, codes.grad, rate)
             yield int(rows[-1]) + 1
     finally:
         for parameter, flag in wanted:
@@ -101,10 +99,11 @@ def settle(decoder: Decoder, codes: Tensor, settings: Settings) -> None:
 
     Args:
         decoder: its batch norm buffers change, nothing else.
-        codes: (N, D), of which up to 64 even batches are used.
+        codes: (N, D), of which up to 64 whole batches, evenly spaced, are used.
     """
-    count = min(_SETTLE * settings.batch_size, len(codes))
-    rows = torch.linspace(0, len(codes) - 1, count).round().long()
+    # Whole batches: each counts alike in the mean, and a last one of few rows would weigh too much.
+    whole = min(_SETTLE, len(codes) // settings.batch_size) * settings.batch_size
+    rows = evenly_spaced(len(codes), whole or len(codes))
     batches = codes[rows].split(settings.batch_size)
     device = next(decoder.parameters()).device
     with autocast(device, settings.precision):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from glo.losses import SquaredError
 
-__all__ = ["EpochRecord", "StepRecord", "Tally"]
+__all__ = ["EpochRecord", "StepRecord", "Tally", "evenly_spaced", "gradient_length"]
 
 # Codes whose way is followed: enough for a mean, too few to cost anything.
 _TRACKED = 4096
@@ -50,6 +50,8 @@ class EpochRecord:
     """Mean distance of a code from where it began."""
     code_norm: float
     """Mean length of a code."""
+    decoder_gradient: float
+    """Length of the gradient of the weights in the last step."""
     decoder_step: float
     """Length of the change of the weights in this epoch over the length of the weights."""
     output_mean: float
@@ -61,7 +63,7 @@ class EpochRecord:
 class Tally:
     """Sums over the present epoch, and copies of codes and weights from before it.
 
-    It is saved with a run, so that an epoch interrupted in the middle still gets a whole record.
+    It is saved with a run, so that an epoch interrupted anywhere still gets a whole record.
 
     Args:
         codes: the (N, D) initial codes, of which up to 4,096 evenly spaced are followed.
@@ -75,12 +77,18 @@ class Tally:
 
     def __init__(self, codes: Tensor) -> None:
         n = len(codes)
-        self._rows = torch.linspace(0, n - 1, min(n, _TRACKED)).round().long()
+        self._rows = evenly_spaced(n, min(n, _TRACKED))
         self._first = codes[self._rows].clone().cpu()
         self._codes = self._first
         self._weights = torch.zeros(0)
         self._sums = torch.zeros(5, dtype=torch.float64)
         self._output = torch.zeros(2, dtype=torch.float64)
+        self._due = torch.tensor(False)
+
+    @property
+    def due(self) -> bool:
+        """Whether steps were counted of which no record was made yet."""
+        return bool(self._due)
 
     def start_epoch(self, codes: Tensor, decoder: nn.Module) -> None:
         """Begin the sums anew and remember where codes and weights are."""
@@ -112,6 +120,7 @@ class Tally:
         error = float(SquaredError()(output, target, observed).sum())
         squares = float(gradient.square().sum())
         moved = float(change.norm(dim=1).sum())
+        self._due = torch.tensor(True)
         self._sums += torch.tensor([n, n * loss, error, squares, moved], dtype=torch.float64)
         spread = output.std(0, correction=0).square().mean().sqrt()
         self._output = torch.tensor([float(output.mean()), float(spread)], dtype=torch.float64)
@@ -126,6 +135,7 @@ class Tally:
             codes: (N, D), the codes now.
             decoder: the decoder now.
         """
+        self._due = torch.tensor(False)
         rows, loss, error, squares, moved = self._sums.tolist()
         now, weights = codes[self._rows].cpu(), _flat(decoder)
         size = float(self._weights.norm())
@@ -140,6 +150,7 @@ class Tally:
             code_step=float((now - self._codes).norm(dim=1).mean()),
             code_travel=self.travel(codes),
             code_norm=float(now.norm(dim=1).mean()),
+            decoder_gradient=gradient_length(decoder),
             decoder_step=float((weights - self._weights).norm()) / max(size, 1e-30),
             output_mean=float(self._output[0]),
             output_std=float(self._output[1]),
@@ -158,6 +169,7 @@ class Tally:
             "weights": self._weights,
             "sums": self._sums,
             "output": self._output,
+            "due": self._due,
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -165,6 +177,24 @@ class Tally:
         self._rows, self._first = tensors["rows"], tensors["first"]
         self._codes, self._weights = tensors["codes"], tensors["weights"]
         self._sums, self._output = tensors["sums"], tensors["output"]
+        self._due = tensors["due"]
+
+
+def evenly_spaced(n: int, count: int) -> Tensor:
+    """Return `count` row numbers from 0 to n - 1, evenly spaced, int64.
+
+    Example:
+        >>> evenly_spaced(9, 3)
+        tensor([0, 4, 8])
+    """
+    # In float32 the last of more than 2^24 rows could round to one that is not there.
+    return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()
+
+
+def gradient_length(decoder: nn.Module) -> float:
+    """Return the length of the gradient that the last step left on the weights."""
+    gradients = [p.grad for p in decoder.parameters() if p.grad is not None]
+    return float(torch.stack([g.norm() for g in gradients]).norm()) if gradients else 0.0
 
 
 def _flat(decoder: nn.Module) -> Tensor:

@@ -95,12 +95,29 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What came out, or None while the run is not finished."""
-        path = self.folder / "summary.json"
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+        """What came out, or None while the run is not finished or the file is damaged."""
+        try:
+            values: dict[str, Any] = json.loads((self.folder / "summary.json").read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return values
 
     def prior(self, name: str = "gaussian") -> Prior:
-        """Return the prior called `name`."""
+        """Return the prior called `name`.
+
+        Raises:
+            UserError: the run has none of that name, or none yet.
+        """
+        if not self.checkpoint.finished:
+            raise UserError(
+                f"{self.folder} is not finished, so there is nothing to sample from yet; run the "
+                f"command that began it again."
+            )
+        if self.data.n < 2:
+            raise UserError(
+                f"{self.folder} was trained on one example, and a prior needs at least two; train "
+                f"on more examples."
+            )
         return load_prior(self.folder / "prior", name)
 
     def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
@@ -180,7 +197,8 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     writing = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing.open("w", encoding="utf-8") as file:
+    # A file's name may hold bytes that are no text; they must not stop a run from being written.
+    with writing.open("w", encoding="utf-8", errors="replace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -14,8 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
+import torch
+
 from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
+from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.errors import UserError
 from glo.gallery import draw_outcome, draw_progress
@@ -24,11 +27,12 @@ from glo.lock import RunLock
 from glo.losses import parse_loss
 from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
+from glo.precision import find_device
 from glo.priors import GaussianPrior, save_prior
-from glo.records import EpochRecord, StepRecord
+from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
-from glo.training import Training, start_training, train
+from glo.training import Training, decoder_config, start_training, train
 
 __all__ = ["Begin", "Event", "Note", "Polishing", "Session"]
 
@@ -105,6 +109,8 @@ class Session:
                 f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
                 f"in it is overwritten."
             )
+        # Before anything is written: a folder begun with a mistake would be in the way of the next.
+        _check_recipe(samples, settings)
         self._lock = RunLock(folder)
 
     @property
@@ -166,21 +172,23 @@ class Session:
     def _train(self, training: Training, baselines: Baselines) -> Iterator[Event]:
         settings, said, saved = self.run.settings, set[str](), time.perf_counter()
         journal = Journal(self.run.folder / "metrics.jsonl", training.step)
-        for record in train(training, self.samples):
-            yield record
-            if isinstance(record, StepRecord):
-                if record.step % _LOG_STEPS == 0:
-                    journal.write("step", asdict(record) | {"elapsed": self.seconds})
-            else:
-                explained = explained_variance(record.mse, baselines)
-                facts = {"explained_variance": explained, "elapsed": self.seconds}
-                journal.write("epoch", asdict(record) | facts)
-                self._draw_epoch(training, record.epoch)
+        records = train(training, self.samples)
+        for step in records:
+            told = [step]
+            if step.step % training.steps_per_epoch == 0:
+                # Who stops at an epoch's last step must not lose the epoch's record.
+                told.append(next(records))
+            # Written before it is told: who stops at a record has it in the journal.
+            for record in told:
+                self._log(record, journal, training, baselines)
+            yield from told
+            epoch = told[-1]
+            if isinstance(epoch, EpochRecord) and not training.done:
                 for finding in diagnose(
-                    record, baselines, settings, mse=record.mse, n=training.n, last=False
+                    epoch, baselines, settings, mse=epoch.mse, n=training.n, last=False
                 ):
                     # Each thing once; at the end everything is said again.
-                    if finding.name not in said and not training.done:
+                    if finding.name not in said:
                         said.add(finding.name)
                         yield Note(sentence=finding.sentence, warning=True)
             if time.perf_counter() - saved > settings.save_every:
@@ -188,6 +196,23 @@ class Session:
                 saved = time.perf_counter()
         # Kept before polishing: an interrupt of that costs only the polishing.
         self.save()
+
+    def _log(
+        self,
+        record: StepRecord | EpochRecord,
+        journal: Journal,
+        training: Training,
+        baselines: Baselines,
+    ) -> None:
+        if isinstance(record, EpochRecord):
+            explained = explained_variance(record.mse, baselines)
+            facts = {"explained_variance": explained, "elapsed": self.seconds}
+            journal.write("epoch", asdict(record) | facts)
+            self._draw_epoch(training, record.epoch)
+        elif record.step % _LOG_STEPS == 0:
+            length = gradient_length(training.decoder)
+            facts = {"decoder_gradient": length, "elapsed": self.seconds}
+            journal.write("step", asdict(record) | facts)
 
     def _polish(self, training: Training) -> Iterator[Event]:
         settings = self.run.settings
@@ -267,6 +292,13 @@ class Session:
         root = self.run.folder / "checkpoint"
         save_checkpoint(root, training, finished=finished, facts=facts)
         self._saved_step = training.step
+
+
+def _check_recipe(samples: Samples, settings: Settings) -> None:
+    parse_loss(settings.loss)
+    find_device(settings.device)
+    with torch.device("meta"):
+        build_decoder(decoder_config(samples, settings))
 
 
 def _check_same(old: Run, new: Run) -> None:

@@ -59,7 +59,7 @@ class Settings:
     width: int = _option(
         "Decoder",
         64,
-        "Channels of the decoder's widest picture (dcgan), or units of a hidden layer / 4 (mlp).",
+        "Channels of the last map before the image (dcgan); a quarter of a hidden layer (mlp).",
     )
     loss: str = _option(
         "Decoder", "mse", "mse, l1, lap1, or a weighted sum such as 'mse+0.1*lap1'."
@@ -99,14 +99,14 @@ class Settings:
     decoder_optimizer: Literal["adam", "sgd"] = _option(
         "Training", "adam", "Optimiser of the decoder's weights."
     )
-    decoder_lr: float = _option("Training", 2e-3, "Peak learning rate of the decoder.")
+    decoder_lr: float = _option("Training", 4e-3, "Peak learning rate of the decoder.")
     decoder_betas: tuple[float, float] = _option(
         "Training", (0.5, 0.999), "Decay of Adam's two moments, decoder."
     )
     code_optimizer: Literal["adam", "sgd"] = _option(
         "Training", "adam", "Optimiser of the codes; each row has its own moments and step count."
     )
-    code_lr: float = _option("Training", 0.03, "Peak learning rate of the codes.")
+    code_lr: float = _option("Training", 0.015, "Peak learning rate of the codes.")
     code_betas: tuple[float, float] = _option(
         "Training", (0.0, 0.9), "Decay of Adam's two moments, codes."
     )
@@ -124,9 +124,9 @@ class Settings:
         "Decay of an averaged copy of the decoder, used in place of the last one; 0: no average.",
     )
     polish: int = _option(
-        "Training", 2, "Passes over all codes under the finished decoder, at the end."
+        "Training", 3, "Passes over all codes under the finished decoder, at the end."
     )
-    polish_lr: float = _option("Training", 0.01, "Peak learning rate of the codes while polishing.")
+    polish_lr: float = _option("Training", 0.02, "Peak learning rate of the codes while polishing.")
 
     precision: Literal["auto", "float32", "bf16"] = _option(
         "Machine",
@@ -270,4 +270,10 @@ def toml_lines(values: Mapping[str, Any]) -> str:
         loss = "mse"
         shuffle = true
     """
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    return "".join(f"{name} = {_spelled(value)}\n" for name, value in values.items())
+
+
+def _spelled(value: Any) -> str:
+    # TOML knows no surrogates, so letters are kept as they are; of those that JSON leaves alone it
+    # forbids one, the delete character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

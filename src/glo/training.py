@@ -111,8 +111,8 @@ def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
     Example:
         >>> import numpy as np
         >>> from glo.pca import fit_pca
-        >>> samples = Samples(rows=np.zeros((4, 8, 8, 1), "uint8"), name="black")
-        >>> samples.rows[:2] = 255
+        >>> pixels = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1), dtype="uint8")
+        >>> samples = Samples(rows=pixels, name="noise")
         >>> settings = Settings(code_dim=2, width=4, epochs=1)
         >>> start_training(samples, settings, fit_pca(samples, 2)).table.codes.shape
         torch.Size([4, 2])
@@ -124,7 +124,7 @@ def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
     if settings.start == "pca":
         codes = pca_codes(samples, pca, dim, seed=settings.seed)
     else:
-        codes = normal(settings.seed, 0, len(samples), dim) * settings.gaussian_std
+        codes = normal(settings.seed, 0, len(samples), dim, stream="codes") * settings.gaussian_std
     table = CodeTable(codes, rule=row_rule(settings), constraint=settings.constraint)
     return Training(settings, decoder, table)
 
@@ -157,9 +157,14 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
     per_epoch, size = training.steps_per_epoch, settings.batch_size
     decoder.train()
 
-    while not training.done:
-        # The epoch's order, from the seed and the number of the epoch.
+    while True:
         epoch, first = divmod(training.step, per_epoch)
+        # Due also when the caller stopped between the last step of an epoch and its record.
+        if first == 0 and training.tally.due:
+            yield training.tally.record(epoch, training.step, table.codes, decoder)
+        if training.done:
+            return
+        # The epoch's order, from the seed and the number of the epoch.
         if first == 0:
             training.tally.start_epoch(table.codes, decoder)
         order = permutation(training.n, settings.seed, epoch) if settings.shuffle else None
@@ -208,7 +213,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             # Count and report.
             output = output.detach()
             code_gradient = training.tally.add(output, target, observed, value, gradient, moved)
-            yield StepRecord(
+            done = StepRecord(
                 step=training.step,
                 epoch=epoch + 1,
                 rows=len(rows),
@@ -218,10 +223,10 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
                 code_gradient=code_gradient,
                 seconds=time.perf_counter() - began,
             )
-            if position + 1 == per_epoch:
-                if settings.project == "epoch":
-                    table.project_all()
-                yield training.tally.record(epoch + 1, training.step, table.codes, decoder)
+            # All of the step before it is told: a caller may save at any record and stop there.
+            if settings.project == "epoch" and position + 1 == per_epoch:
+                table.project_all()
+            yield done
 
 
 def rate_factor(step: int, total: int, settings: Settings) -> float:

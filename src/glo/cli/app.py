@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from glo.errors import UserError, suggest
 
@@ -81,6 +81,9 @@ _REASONS = {
     errno.EPERM: "cannot be written: not permitted; give another folder.",
     errno.EROFS: "cannot be written: the file system is read-only; give another folder.",
     errno.ENOTDIR: "lies below something that is not a folder; give another path.",
+    errno.EEXIST: "exists and is not a folder; give another path.",
+    errno.EISDIR: "is a folder; give the name of a file.",
+    errno.ENAMETOOLONG: "is too long a name; give a shorter one.",
     errno.EFBIG: "could not be written: the file is larger than is allowed here; what was saved "
     "before is kept.",
 }
@@ -96,5 +99,8 @@ def _said(error: CycloptsError, words: Sequence[str]) -> str:
     if words and not words[0].startswith("-") and words[0] not in _VERBS:
         verbs = ", ".join(_VERBS)
         return f"There is no command '{words[0]}'; there are {verbs}.{suggest(words[0], _VERBS)}"
+    if isinstance(error, UnusedCliTokensError):
+        more = " ".join(error.unused_tokens or ())
+        text = f"'{more}' is more than the command takes; put a name with spaces in quotes."
     known = words[0] if words else ""
     return f"{text} See glo {known} --help." if known in _VERBS else text

@@ -42,11 +42,11 @@ Given = dataclasses.make_dataclass(
 NOTHING_GIVEN: Any = Given()
 
 
-def merge(preset: str, config: Path | None, given: Any) -> tuple[Settings, str]:
+def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings, str]:
     """Merge preset, file and command line.
 
     Args:
-        preset: name of a preset.
+        preset: name of a preset, or None: the file's, or else mnist.
         config: a TOML file, a run's config.toml for instance, or None.
         given: a `Given`: the options of the command line.
 
@@ -70,10 +70,11 @@ def merge(preset: str, config: Path | None, given: Any) -> tuple[Settings, str]:
         run = values.pop("run", {})
         values.pop("data", None)
         inside = values.pop("preset", run.get("preset") if isinstance(run, dict) else None)
-        if isinstance(inside, str) and preset == "mnist":
+        if isinstance(inside, str) and preset is None:
             preset = inside
         values = checked(values, where=str(config))
     typed = {name: value for name, value in vars(given).items() if value is not None}
+    preset = preset or "mnist"
     try:
         return Settings(**{**find_preset(preset).settings, **values, **typed}), preset
     except TypeError as error:

@@ -44,20 +44,20 @@ def sample(
     opened = open_run(run)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
-    examples = opened.sample(n, seed=seed, temperature=temperature)
-    images = examples.ndim == 4
+    images = len(opened.data.shape) == 3
     name = f"gaussian-seed{seed}-n{n}"
     out = out or run / "samples" / (name if separate else f"{name}.{'png' if images else 'npy'}")
+    if not separate and out.suffix not in ((".png", ".npy") if images else (".npy",)):
+        kinds = "end in .png (a grid) or .npy (numbers)" if images else "end in .npy: vectors"
+        raise UserError(f"--out is {out}; it must {kinds}, or be a folder with --separate.")
+    examples = opened.sample(n, seed=seed, temperature=temperature)
     if separate:
         return _write_each(examples, out, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npy":
         np.save(out, to_uint8(examples) if images else examples.numpy())
-    elif out.suffix == ".png" and images:
-        save_picture(grid(examples), out)
     else:
-        kinds = "end in .png (a grid) or .npy (numbers)" if images else "end in .npy: vectors"
-        raise UserError(f"--out is {out}; it must {kinds}, or be a folder with --separate.")
+        save_picture(grid(examples), out)
     print(f"{n} samples of seed {seed}: {out}")
     return 0
 

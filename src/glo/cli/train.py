@@ -18,7 +18,7 @@ def train(
     /,
     *,
     out: Path | None = None,
-    preset: str = "mnist",
+    preset: str | None = None,
     config: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     given: Annotated[Given, Parameter(name="*")] = NOTHING_GIVEN,  # type: ignore[valid-type]
@@ -31,7 +31,7 @@ def train(
         data: mnist (comes with glo), a folder of images, a .npy or .npz file, or a folder of IDX
             files.
         out: The run folder; unset: runs/ and the name of the data.
-        preset: A named recipe: mnist, paper (rates as printed in the paper) or described (the
+        preset: A named recipe: mnist (the default), paper (the paper's rates) or described (the
             project that stalls).
         config: A TOML file of settings, such as the config.toml of another run.
         dry_run: Print the merged settings and stop.
@@ -77,6 +77,10 @@ def _drive(session: "Session", stop: Any, again: str) -> int:
                 reporter.close()
                 print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
                 return 130
+    except BrokenPipeError:
+        # Whoever read our lines has gone; the work is kept all the same.
+        session.save()
+        raise
     finally:
         reporter.close()
     _show_outcome(session)

@@ -1,17 +1,19 @@
 """What every prior is: a density fitted on codes, from which new codes are drawn."""
 
+import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from glo.codes import Constraint, project
 from glo.errors import UserError
+from glo.tensors import write_tensors
 
 __all__ = ["Prior", "save_prior"]
 
@@ -62,8 +64,10 @@ class Prior(ABC):
         Raises:
             UserError: n or temperature is not positive.
         """
-        if n < 1 or temperature <= 0:
-            raise UserError(f"n is {n} and temperature {temperature:g}; both must be above 0.")
+        if n < 1 or not 0 < temperature < math.inf:
+            raise UserError(
+                f"n is {n} and temperature {temperature:g}; both must be above 0 and finite."
+            )
         drawn = self.draw(n, seed=seed, start=start, temperature=temperature)
         return project(drawn, self.constraint)
 
@@ -73,18 +77,33 @@ def save_prior(prior: Prior, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{prior.name}.safetensors"
     about: dict[str, Any] = {"name": prior.name, "constraint": prior.constraint}
-    writing = path.with_suffix(".writing")
-    state = {name: tensor.contiguous() for name, tensor in prior.state().items()}
-    save_file(state, writing, {"prior": json.dumps(about)})
+    writing, state = path.with_suffix(".writing"), prior.state()
+    write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
     writing.replace(path)
     return path
 
 
 def read_prior(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what a prior's file says about it, and its tensors."""
+    """Return what a prior's file says about it, and its tensors.
+
+    Raises:
+        ValueError: it was edited.
+    """
     with safe_open(path, framework="pt") as file:
-        about: dict[str, Any] = json.loads((file.metadata() or {})["prior"])
-        return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata() or {}
+        about: dict[str, Any] = json.loads(metadata["prior"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if metadata["seal"] != _seal(about, state):
+        raise ValueError("it differs from its checksum")
+    return about, state
+
+
+def _seal(about: dict[str, Any], state: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_codes(codes: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ __all__ = ["GaussianPrior"]
 # Added to the covariance's diagonal as a share of the mean variance, so that repeated or flat
 # codes still have a Cholesky factor.
 _RIDGE = 1e-6
+_MOST_NUMBERS = 2**22
 
 
 @final
@@ -32,7 +33,7 @@ class GaussianPrior(Prior):
         section 3.
 
     Example:
-        >>> codes = normal(0, 0, 1000, 2) * torch.tensor([1.0, 0.1])
+        >>> codes = normal(0, 0, 1000, 2, stream="codes") * torch.tensor([1.0, 0.1])
         >>> GaussianPrior().fit(codes).sample(1000, seed=1).std(0).round(decimals=1)
         tensor([1.0000, 0.1000])
     """
@@ -58,9 +59,11 @@ class GaussianPrior(Prior):
         """Return mean + temperature L e with L L^T the covariance and e ~ N(0, I), (n, D)."""
         if self.mean_ is None or self.factor_ is None:
             raise UserError("This Gaussian prior was not fitted; call fit(codes) first.")
-        noise = normal(seed, start, n, len(self.mean_)).double()
-        # One row at a time in effect: a sum over D in a fixed order, whatever n is.
-        spread = (noise.unsqueeze(1) * self.factor_).sum(2)
+        noise = normal(seed, start, n, len(self.mean_), stream="samples").double()
+        # One row at a time in effect: a sum over D in a fixed order, whatever n is. In parts, since
+        # every row takes D^2 numbers.
+        parts = noise.split(max(1, _MOST_NUMBERS // self.factor_.numel()))
+        spread = torch.cat([(part.unsqueeze(1) * self.factor_).sum(2) for part in parts])
         return (self.mean_ + temperature * spread).float()
 
     def state(self) -> dict[str, Tensor]:

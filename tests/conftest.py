@@ -1,0 +1,56 @@
+"""One thread, and builders of tiny data sets and runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glo.data import Samples
+from glo.pca import fit_pca
+from glo.settings import Settings
+from glo.training import Training, start_training
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[..., Samples]:
+    """Make `n` vectors that lie near a plane of three dimensions."""
+
+    def make(n: int, features: int = 6, seed: int = 0) -> Samples:
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(n, 3)) @ rng.normal(size=(3, features))
+        return Samples(
+            rows=(rows + 0.05 * rng.normal(size=rows.shape)).astype("float32"), name="vectors"
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def blobs() -> Callable[..., Samples]:
+    """Make `n` grey pictures of one soft spot each, somewhere."""
+
+    def make(n: int, side: int = 8, seed: int = 0) -> Samples:
+        centre = np.random.default_rng(seed).uniform(0.2, 0.8, (n, 2, 1, 1))
+        grid = np.stack(np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2, indexing="ij"))
+        distance = ((grid - centre) ** 2).sum(1)
+        pixels = 255 * np.exp(-distance / 0.05)
+        return Samples(rows=pixels.round().astype("uint8")[..., None], name="blobs")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def begin() -> Callable[..., Training]:
+    """Start a tiny run in float32 on the CPU; keywords are settings."""
+
+    def make(samples: Samples, **choices: Any) -> Training:
+        small = {"code_dim": 3, "width": 4, "epochs": 2, "batch_size": 4}
+        settings = Settings(**{**small, "precision": "float32", "device": "cpu", **choices})
+        pca = fit_pca(samples, settings.code_dim, seed=settings.seed)
+        return start_training(samples, settings, pca)
+
+    return make

@@ -1,0 +1,182 @@
+"""One wrong run for every finding, a healthy one without, and the run that started it all."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glo.data.options import SourceOptions
+from glo.data.sources import open_source
+from glo.diagnosis import Baselines, diagnose, explained_variance
+from glo.pca import fit_pca
+from glo.presets import find_preset
+from glo.records import EpochRecord
+from glo.settings import Settings
+from glo.training import start_training, train
+
+BASELINES = Baselines(mean_image=0.25, pca=0.05)
+SETTINGS = Settings(epochs=10, code_dim=32, batch_size=128, schedule="constant")
+N = 6400
+HEALTHY = EpochRecord(
+    epoch=5,
+    step=250,
+    rows=N,
+    loss=0.02,
+    mse=0.02,
+    code_gradient=0.01,
+    code_update=0.05,
+    code_step=0.04,
+    code_travel=0.3,
+    code_norm=0.8,
+    decoder_gradient=0.1,
+    decoder_step=0.05,
+    output_mean=-0.6,
+    output_std=0.4,
+)
+
+
+def names(
+    record: EpochRecord = HEALTHY,
+    baselines: Baselines = BASELINES,
+    settings: Settings = SETTINGS,
+    *,
+    n: int = N,
+    last: bool = False,
+) -> list[str]:
+    found = diagnose(record, baselines, settings, mse=record.mse, n=n, last=last)
+    for finding in found:
+        assert re.fullmatch(r"[A-Z].*\.", finding.sentence), finding
+    return [finding.name for finding in found]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_healthy_run_has_no_findings(last: bool) -> None:
+    assert names(last=last) == []
+
+
+def test_constant_data_is_the_only_finding() -> None:
+    broken = replace(HEALTHY, mse=0.9, output_std=0.0, output_mean=1.0, code_update=0.0)
+    assert names(broken, Baselines(mean_image=0.0, pca=0.0), n=3) == ["constant_data"]
+
+
+def test_a_saturated_decoder() -> None:
+    record = replace(HEALTHY, mse=0.42, output_std=0.0, output_mean=-1.0)
+    assert names(record) == ["saturated", "mean_image"]
+    settings = replace(SETTINGS, decoder_optimizer="sgd", decoder_lr=1.0)
+    (finding, _) = diagnose(record, BASELINES, settings, mse=0.42, n=N, last=False)
+    for part in ("-1.00 everywhere", "decoder_lr 1 with sgd", "use decoder_optimizer = adam"):
+        assert part in finding.sentence
+
+
+@pytest.mark.parametrize(("optimizer", "word"), [("sgd", "is usual"), ("adam", "is unusual")])
+def test_a_decoder_that_ignores_its_codes(optimizer: str, word: str) -> None:
+    record = replace(HEALTHY, mse=0.25, output_std=0.001)
+    settings = replace(SETTINGS, decoder_optimizer=optimizer)
+    assert names(record, settings=settings) == ["ignores_codes", "mean_image"]
+    (finding, _) = diagnose(record, BASELINES, settings, mse=0.25, n=N, last=False)
+    assert word in finding.sentence
+
+
+def test_frozen_codes() -> None:
+    record = replace(HEALTHY, mse=0.2, code_update=8e-5, code_norm=0.8, code_gradient=1.5e-4)
+    assert names(record) == ["frozen_codes"]
+    settings = replace(SETTINGS, reduction="mean", batch_size=512, code_lr=0.1)
+    (finding,) = diagnose(record, BASELINES, settings, mse=0.2, n=N, last=False)
+    parts = ["8.0e-05", "0.01 %", "1.5e-04", "code_lr is 0.1", "batch size (512)", "500 times"]
+    for part in parts:
+        assert part in finding.sentence
+    assert (
+        "batch size"
+        not in diagnose(record, BASELINES, SETTINGS, mse=0.2, n=N, last=False)[0].sentence
+    )
+
+
+def test_codes_that_never_moved_are_frozen() -> None:
+    assert names(replace(HEALTHY, mse=0.2, code_update=0.0)) == ["frozen_codes"]
+
+
+def test_codes_that_have_arrived_are_not_frozen() -> None:
+    assert names(replace(HEALTHY, mse=0.01, code_update=1e-6)) == []
+
+
+def test_codes_at_the_end_of_a_schedule_are_not_frozen() -> None:
+    # The last of ten epochs of a cosine: the rates are below a hundredth of their peak.
+    record = replace(HEALTHY, mse=0.2, epoch=10, step=500, code_update=0.0005)
+    assert names(record, settings=replace(SETTINGS, schedule="constant")) == ["frozen_codes"]
+    assert names(record, settings=replace(SETTINGS, schedule="cosine")) == []
+    still = replace(record, code_update=1e-7)
+    assert names(still, settings=replace(SETTINGS, schedule="cosine")) == ["frozen_codes"]
+
+
+def test_codes_in_a_warm_up_are_not_frozen() -> None:
+    record = replace(HEALTHY, mse=0.2, epoch=1, step=50, code_update=0.001)
+    assert names(record, settings=replace(SETTINGS, warmup=1.0)) == []
+    assert names(record) == ["frozen_codes"]
+
+
+@pytest.mark.parametrize(("mse", "side"), [(0.24, "at"), (0.26, "above")])
+def test_the_mean_image(mse: float, side: str) -> None:
+    record = replace(HEALTHY, mse=mse)
+    assert names(record) == ["mean_image"]
+    (finding,) = diagnose(record, BASELINES, SETTINGS, mse=mse, n=N, last=True)
+    assert f"The error {mse:.4f} is {side} that of the mean image (0.2500)" in finding.sentence
+    assert "0.0500" in finding.sentence
+
+
+def test_the_first_steps_are_excused_unless_a_cause_is_known() -> None:
+    early = replace(HEALTHY, mse=0.25, step=199)
+    assert names(early) == []
+    assert names(replace(early, step=200)) == ["mean_image"]
+    assert names(early, last=True) == ["mean_image"]
+    assert names(replace(early, code_update=0.0)) == ["frozen_codes", "mean_image"]
+
+
+def test_worse_than_pca_is_said_at_the_end() -> None:
+    record = replace(HEALTHY, mse=0.06)
+    assert names(record) == []
+    assert names(record, last=True) == ["worse_than_pca"]
+    (finding,) = diagnose(record, BASELINES, SETTINGS, mse=0.06, n=N, last=True)
+    assert "0.0600 is above that of PCA with 32 components (0.0500)" in finding.sentence
+
+
+def test_the_error_that_is_judged_is_the_one_given() -> None:
+    assert diagnose(HEALTHY, BASELINES, SETTINGS, mse=0.06, n=N, last=True) != []
+    assert diagnose(replace(HEALTHY, mse=9.0), BASELINES, SETTINGS, mse=0.02, n=N, last=True) == []
+
+
+@pytest.mark.parametrize(("n", "found"), [(31, True), (32, True), (33, False)])
+def test_more_dimensions_than_examples(n: int, found: bool) -> None:
+    assert names(n=n) == ["more_dimensions_than_examples"] * found
+
+
+def test_explained_variance() -> None:
+    assert explained_variance(0.25, BASELINES) == 0.0
+    assert explained_variance(0.0, BASELINES) == 1.0
+    assert explained_variance(0.5, BASELINES) == -1.0
+    constant = Baselines(mean_image=0.0, pca=0.0)
+    assert explained_variance(0.0, constant) == 1.0
+    assert explained_variance(0.1, constant) == 0.0
+
+
+def test_the_described_project_is_told_that_its_codes_are_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path))
+    chosen = find_preset("described").settings | {"limit": 300, "epochs": 1, "device": "cpu"}
+    settings = Settings(**chosen)
+    samples = open_source("mnist", SourceOptions(limit=settings.limit))
+    pca = fit_pca(samples, settings.code_dim)
+    training = start_training(samples, settings, pca)
+    *_, record = train(training, samples)
+    assert isinstance(record, EpochRecord)
+    baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
+    assert baselines.mean_image == pytest.approx(0.245, abs=0.015)
+    for last in (False, True):
+        found = diagnose(record, baselines, settings, mse=record.mse, n=300, last=last)
+        assert [f.name for f in found] == ["ignores_codes", "frozen_codes", "mean_image"] or [
+            f.name for f in found
+        ] == ["frozen_codes", "mean_image"]
+        frozen = next(f for f in found if f.name == "frozen_codes").sentence
+        assert "reduction = mean divides each code's gradient by the batch size (512)" in frozen
+        assert "use code_optimizer = adam with reduction = row" in frozen

@@ -1,0 +1,69 @@
+"""A draw is a function of its seed and number; an order is one of its seed and epoch."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from glo.draws import Stream, normal, permutation
+
+STREAMS: tuple[Stream, ...] = ("codes", "samples")
+SEEDS = st.integers(-(2**65), 2**65)
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.integers(0, 2**40), st.integers(0, 9), st.integers(0, 9), st.integers(1, 9))
+def test_a_row_does_not_know_its_batch(seed: int, start: int, n: int, skip: int, dim: int) -> None:
+    whole = normal(seed, start, skip + n, dim, stream="samples")
+    part = normal(seed, start + skip, n, dim, stream="samples")
+    assert part.shape == (n, dim)
+    assert torch.equal(whole[skip:], part)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, st.integers(1, 13))
+def test_rows_share_nothing(seed: int, dim: int) -> None:
+    values = normal(seed, 0, 50, dim, stream="samples").flatten().tolist()
+    assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 4, 7])
+def test_draws_are_standard_normal(dim: int) -> None:
+    rows = normal(3, 0, 20_000, dim, stream="samples")
+    for column in rows.T:
+        assert stats.kstest(column.numpy(), "norm").pvalue > 1e-4
+    covariance = torch.atleast_2d(torch.cov(rows.T))
+    torch.testing.assert_close(covariance, torch.eye(dim), atol=0.04, rtol=0.0)
+    neighbours = torch.corrcoef(torch.stack([rows[:-1, 0], rows[1:, 0]]))[0, 1]
+    assert abs(neighbours) < 0.04
+
+
+def test_seeds_differ() -> None:
+    rows = [
+        tuple(normal(seed, 0, 1, 4, stream="samples")[0].tolist())
+        for seed in (0, 1, -1, -2, 2**63, 2**63 + 1)
+    ]
+    assert len(set(rows)) == len(rows)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 40), SEEDS, st.integers(0, 2**40))
+def test_an_order_holds_each_row_once_and_repeats(n: int, seed: int, epoch: int) -> None:
+    order = permutation(n, seed, epoch)
+    assert order.dtype == torch.int64
+    assert order.sort().values.tolist() == list(range(n))
+    assert torch.equal(order, permutation(n, seed, epoch))
+
+
+def test_orders_differ_between_epochs_and_seeds() -> None:
+    keys = [(seed, epoch) for seed in (0, 1, -1, -2, 2**63, 2**63 + 1) for epoch in range(3)]
+    orders = {tuple(permutation(30, *key).tolist()) for key in keys}
+    assert len(orders) == len(keys)
+
+
+def test_streams_and_epochs_of_a_seed_share_nothing() -> None:
+    codes, samples = (set(normal(0, 0, 500, 8, stream=s).flatten().tolist()) for s in STREAMS)
+    assert not codes & samples
+    orders = {tuple(permutation(40, 0, epoch).tolist()) for epoch in range(20)}
+    assert len(orders) == 20

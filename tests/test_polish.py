@@ -1,0 +1,227 @@
+"""Codes alone: the decoder never moves, rows do not meet, and the error falls."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glo.codes import CodeTable
+from glo.data import Samples
+from glo.losses import SquaredError
+from glo.polish import decode, evaluate, polish, settle, squared_errors
+from glo.training import Training, train
+
+Maker = Callable[..., Samples]
+Begin = Callable[..., Training]
+
+
+@pytest.fixture(scope="module")
+def trained(blobs: Maker, begin: Begin) -> tuple[Training, Samples]:
+    samples = blobs(32)
+    training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
+    for _ in train(training, samples):
+        pass
+    settle(training.decoder, training.table.codes, training.settings)
+    return training, samples
+
+
+def copy_of(table: CodeTable) -> CodeTable:
+    state = {name: tensor.clone() for name, tensor in table.state.items()}
+    return CodeTable(table.codes.clone(), rule=table.rule, constraint=table.constraint, state=state)
+
+
+def run(trained: tuple[Training, Samples], table: CodeTable, **changes: Any) -> list[int]:
+    training, samples = trained
+    choices = {"passes": 4, "lr": 0.03, "settings": training.settings} | changes
+    return list(polish(training.decoder, table, samples, SquaredError(), **choices))
+
+
+def test_polish_lowers_the_error_of_every_setting_of_passes(
+    trained: tuple[Training, Samples],
+) -> None:
+    training, samples = trained
+    errors = []
+    for passes in (0, 2, 20):
+        table = copy_of(training.table)
+        run(trained, table, passes=passes)
+        errors.append(evaluate(training.decoder, table.codes, samples, training.settings))
+    start = evaluate(training.decoder, training.table.codes, samples, training.settings)
+    assert errors[0] == start
+    assert errors[0] > 1.01 * errors[1]
+    assert errors[1] > 1.01 * errors[2]
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_polish_never_moves_the_decoder(trained: tuple[Training, Samples], mode: bool) -> None:
+    training, _ = trained
+    decoder = training.decoder.train(mode)
+    frozen = next(decoder.parameters())
+    frozen.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in decoder.state_dict().items()}
+    decoder.zero_grad(set_to_none=True)
+    run(trained, copy_of(training.table))
+    assert any(name.endswith("running_mean") for name in before)
+    for name, tensor in decoder.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert all(parameter.grad is None for parameter in decoder.parameters())
+    flags = [parameter.requires_grad for parameter in decoder.parameters()]
+    assert flags == [False] + [True] * (len(flags) - 1)
+    frozen.requires_grad_(True)
+
+
+def test_a_stopped_polish_gives_the_decoder_back(
+    trained: tuple[Training, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glo.polish._BATCH", 8)
+    training, samples = trained
+    table = copy_of(training.table)
+    rows = polish(
+        training.decoder,
+        table,
+        samples,
+        SquaredError(),
+        passes=1,
+        lr=0.1,
+        settings=training.settings,
+    )
+    assert next(rows) == 8
+    rows.close()
+    assert all(parameter.requires_grad for parameter in training.decoder.parameters())
+    assert torch.equal(table.codes[8:], training.table.codes[8:])
+
+
+@pytest.mark.parametrize("size", [1, 5, 32])
+def test_rows_do_not_influence_each_other(
+    trained: tuple[Training, Samples], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _ = trained
+    whole, parts = copy_of(training.table), copy_of(training.table)
+    assert run(trained, whole) == [32]
+    monkeypatch.setattr("glo.polish._BATCH", size)
+    assert run(trained, parts) == [min(low + size, 32) for low in range(0, 32, size)]
+    torch.testing.assert_close(parts.codes, whole.codes, atol=1e-4, rtol=1e-3)
+    assert (whole.codes - training.table.codes).norm(dim=1).min() > 1e-3
+
+
+def test_polish_goes_on_with_what_the_optimiser_remembers(
+    trained: tuple[Training, Samples],
+) -> None:
+    remembered, forgotten = copy_of(trained[0].table), copy_of(trained[0].table)
+    for tensor in forgotten.state.values():
+        tensor.zero_()
+    before = remembered.state["count"].clone()
+    run(trained, remembered)
+    run(trained, forgotten)
+    assert torch.equal(remembered.state["count"] - before, forgotten.state["count"])
+    assert not torch.allclose(remembered.codes, forgotten.codes, atol=1e-4)
+
+
+@pytest.mark.parametrize("constraint", ["ball", "sphere"])
+def test_polished_codes_keep_the_constraint(
+    trained: tuple[Training, Samples], constraint: str
+) -> None:
+    codes = trained[0].table.codes
+    table = CodeTable(codes, rule=trained[0].table.rule, constraint=constraint)
+    run(trained, table, lr=0.5)
+    norms = table.codes.norm(dim=1)
+    assert norms.max() <= 1 + 1e-6
+    assert constraint == "ball" or norms.min() >= 1 - 1e-6
+
+
+def test_hidden_pixels_do_not_pull(trained: tuple[Training, Samples]) -> None:
+    training, samples = trained
+    rng = np.random.default_rng(0)
+    missing = rng.random((32, 8, 8, 1)) < 0.4
+    noise = rng.integers(0, 255, samples.rows.shape, dtype=np.uint8)
+    codes, errors = [], []
+    for rows in (samples.rows, np.where(missing, noise, samples.rows)):
+        holes = Samples(rows=rows, missing=missing, name="holes")
+        table = copy_of(training.table)
+        run((training, holes), table)
+        codes.append(table.codes)
+        errors.append(squared_errors(training.decoder, table.codes, holes, training.settings))
+    assert torch.equal(codes[0], codes[1])
+    assert torch.equal(errors[0], errors[1])
+
+
+def training_mode_error(training: Training, samples: Samples) -> float:
+    """The error with batch norm's statistics taken from all rows at once."""
+    saved = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
+    with torch.no_grad():
+        output = training.decoder.train()(training.table.codes)
+    training.decoder.load_state_dict(saved)
+    target = samples.batch(torch.arange(len(samples)))
+    return float(SquaredError()(output, target).mean())
+
+
+def spoil(training: Training) -> None:
+    for name, buffer in training.decoder.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.fill_(3.0)
+
+
+@pytest.mark.parametrize("n", [5, 16, 17, 40])
+def test_settled_evaluation_is_like_training(blobs: Maker, begin: Begin, n: int) -> None:
+    samples = blobs(n)
+    training = begin(samples, batch_size=16, epochs=30, decoder_lr=0.01)
+    for _ in train(training, samples):
+        pass
+    spoil(training)
+    codes, settings = training.table.codes, training.settings
+    weights = [parameter.detach().clone() for parameter in training.decoder.parameters()]
+    wanted = training_mode_error(training, samples)
+    assert evaluate(training.decoder, codes, samples, settings) > 1.5 * wanted
+    settle(training.decoder, codes, settings)
+    assert not training.decoder.training
+    assert evaluate(training.decoder, codes, samples, settings) == pytest.approx(wanted, rel=0.1)
+    assert all(map(torch.equal, weights, training.decoder.parameters()))
+
+
+def test_a_tail_of_one_row_does_not_sway_the_statistics(blobs: Maker, begin: Begin) -> None:
+    training = begin(blobs(17), batch_size=16)
+    codes = torch.zeros(17, 3)
+    codes[-1, 0] = 1.0
+    settle(training.decoder, codes, training.settings)
+    # The first layer is linear, so its mean tells the weight that the last row was given.
+    first, norm = training.decoder.net[0], training.decoder.net[1]
+    alone = first(codes[-1:]).mean((0, 2, 3))
+    share = norm.running_mean / alone
+    torch.testing.assert_close(share, torch.full_like(share, 1 / 17), atol=0.01, rtol=0.0)
+
+
+def test_settle_leaves_a_decoder_without_batch_norm_alone(vectors: Maker, begin: Begin) -> None:
+    training = begin(vectors(6))
+    before = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
+    settle(training.decoder, training.table.codes, training.settings)
+    for name, tensor in training.decoder.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_errors_are_those_of_each_row(
+    trained: tuple[Training, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, samples = trained
+    codes, settings = training.table.codes, training.settings
+    training.decoder.eval()
+    with torch.no_grad():
+        difference = training.decoder(codes) - samples.batch(torch.arange(32))
+    expected = difference.square().flatten(1).mean(1)
+    monkeypatch.setattr("glo.polish._BATCH", 7)
+    errors = squared_errors(training.decoder.train(), codes, samples, settings)
+    torch.testing.assert_close(errors, expected, atol=1e-5, rtol=1e-4)
+    mean = evaluate(training.decoder, codes, samples, settings)
+    assert mean == pytest.approx(float(expected.mean()), rel=1e-4)
+
+
+def test_decoding_is_in_evaluation_mode_and_without_gradient(
+    trained: tuple[Training, Samples],
+) -> None:
+    training, _ = trained
+    codes = training.table.codes
+    pictures = decode(training.decoder.train(), codes, training.settings)
+    assert pictures.shape == (32, 1, 8, 8)
+    assert not pictures.requires_grad
+    one = decode(training.decoder, codes[3:4], training.settings)
+    torch.testing.assert_close(pictures[3:4], one, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,42 @@
+"""Presets: each is valid, differs from the defaults where it says, and a wrong name is helped."""
+
+import re
+
+import pytest
+
+from glo.errors import UserError
+from glo.presets import PRESETS, find_preset
+from glo.settings import Settings
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_made_of_valid_settings(name: str) -> None:
+    preset = find_preset(name)
+    settings = Settings.from_mapping(preset.settings, where=name)
+    for key, value in preset.settings.items():
+        assert getattr(settings, key) == value
+    assert preset.about.endswith(".")
+    assert "\n" not in preset.about
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_says_only_what_it_changes(name: str) -> None:
+    defaults = Settings()
+    idle = [k for k, v in find_preset(name).settings.items() if getattr(defaults, k) == v]
+    assert idle == []
+
+
+def test_described_is_the_recipe_of_the_evidence() -> None:
+    settings = Settings(**find_preset("described").settings)
+    assert (settings.decoder, settings.limit, settings.batch_size) == ("described", 50_000, 512)
+    assert (settings.decoder_lr, settings.code_lr, settings.reduction) == (1e-3, 0.1, "mean")
+    assert (settings.decoder_optimizer, settings.code_optimizer) == ("sgd", "sgd")
+    assert (settings.shuffle, settings.drop_last, settings.project) == (False, True, "epoch")
+    assert settings.steps_per_epoch(50_000) * settings.epochs_for(50_000) == 97 * 25
+    assert settings.gaussian_std == pytest.approx(32**-0.5)
+
+
+def test_an_unknown_preset_suggests() -> None:
+    message = "There is no preset 'mnits'; there are "
+    with pytest.raises(UserError, match=f"{re.escape(message)}.*Did you mean 'mnist'\\?$"):
+        find_preset("mnits")

@@ -1,0 +1,156 @@
+"""Run folders describe themselves: they open and sample without the data."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import contents, finish, samples, session, settings
+
+from glo.errors import UserError
+from glo.runs import DataFacts, Run, open_run, read_toml, write_json
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "made"
+    finish(out)
+    return out
+
+
+def test_it_opens_and_samples_without_the_data(tmp_path: Path, made: Path) -> None:
+    data, moved = tmp_path / "data", tmp_path / "moved"
+    samples().save(data)
+    from glo.data import Samples
+
+    finish(tmp_path / "run", Samples.open(data))
+    shutil.rmtree(data)
+    (tmp_path / "run").rename(moved)
+    opened = open_run(moved)
+    assert opened.sample(3, seed=1).shape == (3, 1, 8, 8)
+    assert torch.equal(opened.sample(3, seed=1), open_run(made).sample(3, seed=1))
+    assert opened.reconstruct(torch.tensor([0, 7])).shape == (2, 1, 8, 8)
+    assert opened.codes.shape == (20, 4)
+
+
+def test_it_knows_its_settings_and_data(made: Path) -> None:
+    opened = open_run(made)
+    assert opened.settings == settings()
+    assert opened.preset == "mnist"
+    assert opened.data == DataFacts(
+        source="noise", name="noise", n=20, shape=(1, 8, 8), fingerprint=samples().fingerprint
+    )
+    assert opened.checkpoint.finished
+    assert opened.summary is not None
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 64, 255, 256, 257])
+def test_sample_j_of_a_seed_is_the_same_whatever_n(made: Path, n: int) -> None:
+    opened = open_run(made)
+    many = opened.sample(300, seed=5)
+    assert torch.equal(opened.sample(n, seed=5), many[:n])
+    assert torch.equal(opened.sample(20, seed=5, start=n), opened.sample(n + 20, seed=5)[n:])
+    assert not torch.equal(opened.sample(n, seed=6), many[:n])
+
+
+def test_images_lie_in_range_and_codes_on_the_constraint(made: Path) -> None:
+    opened = open_run(made)
+    pictures = opened.sample(100, seed=1, temperature=50.0)
+    assert pictures.dtype == torch.float32
+    assert pictures.abs().max() <= 1
+    assert opened.prior().sample(100, temperature=50.0).norm(dim=1).max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    "name", ["runs/x", "emoji 😀", "delete \x7f", 'quote " and \\', "new\nline", "\x00\x1f"]
+)
+def test_config_keeps_any_name(tmp_path: Path, name: str) -> None:
+    facts = DataFacts(source=name, name=name, n=3, shape=(5,), fingerprint="0" * 16)
+    Run(tmp_path, settings=settings(loss="mse"), data=facts, preset="paper").write_config()
+    opened = open_run(tmp_path)
+    assert (opened.data, opened.preset, opened.settings) == (facts, "paper", settings())
+
+
+def test_config_replaces_what_is_no_text(tmp_path: Path) -> None:
+    facts = DataFacts(source="caf\udce9", name="x", n=3, shape=(5,), fingerprint="0" * 16)
+    Run(tmp_path, settings=settings(), data=facts, preset="paper").write_config()
+    assert open_run(tmp_path).data.source == "caf?"
+
+
+def test_config_says_what_it_is(made: Path) -> None:
+    text = (made / "config.toml").read_text("utf-8")
+    assert text.startswith("# Made by glo train; pass it to --config")
+    assert tomllib.loads(text)["run"] == {"format": 1, "preset": "mnist"}
+
+
+BAD = {
+    "newer": (("format = 1", "format = 2"), "has format 2; this version of glo reads 1."),
+    "no run": (("[run]", "[rum]"), "lacks what a run needs ('run'); it was edited."),
+    "no data": (("fingerprint =", "finger ="), "lacks what a run needs"),
+    "a typo": (("code_dim =", "code_dmi ="), "Did you mean 'code_dim'?"),
+    "a kind": (("code_dim = 4", "code_dim = true"), "it must be a whole number"),
+    "no TOML": (("code_dim = 4", "code_dim = "), "is not a TOML file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_edited_config_is_a_mistake_in_one_sentence(
+    tmp_path: Path, made: Path, name: str
+) -> None:
+    (old, new), part = BAD[name]
+    text = (made / "config.toml").read_text("utf-8")
+    assert old in text
+    (tmp_path / "config.toml").write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(UserError) as caught:
+        open_run(tmp_path)
+    assert part in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_what_is_not_a_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.zeros(3))
+    for path in (tmp_path, tmp_path / "data.npy", tmp_path / "nothing"):
+        with pytest.raises(UserError, match="is not a run folder: it has no config"):
+            open_run(path)
+
+
+def test_a_run_without_a_checkpoint(tmp_path: Path) -> None:
+    sitting = session(tmp_path / "run")
+    next(iter(sitting.events()))
+    sitting.close()
+    opened = open_run(tmp_path / "run")
+    assert opened.summary is None
+    with pytest.raises(UserError, match="has no checkpoint yet; run the command that began it"):
+        opened.sample(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"mse": 0.1', b"\xff\xfe"])
+def test_a_damaged_summary_is_none(tmp_path: Path, made: Path, content: bytes) -> None:
+    run = shutil.copytree(made, tmp_path / "run")
+    (run / "summary.json").write_bytes(content)
+    assert open_run(run).summary is None
+
+
+def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "new" / "x.json", {"a": [1, 2]})
+    assert json.loads((tmp_path / "new" / "x.json").read_text()) == {"a": [1, 2]}
+    before = contents(tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_json(tmp_path / "new" / "x.json", {"a": 3})
+    assert contents(tmp_path)["new/x.json"] == before["new/x.json"]
+
+
+def test_toml_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        read_toml(tmp_path / "x.toml")
+    (tmp_path / "x.toml").write_bytes(b'a = "\xff"')
+    with pytest.raises(UserError, match="is not a TOML file"):
+        read_toml(tmp_path / "x.toml")
