@@ -19,8 +19,9 @@ from glo.checkpoint import newest_checkpoint
 from glo.cli import reporter
 from glo.cli.app import run
 from glo.data import Samples
+from glo.events import Event
 from glo.records import EpochRecord, StepRecord
-from glo.session import Event, Session
+from glo.session import Session
 from glo.settings import Settings
 
 ROOT = Path(__file__).parent.parent

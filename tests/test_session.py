@@ -18,9 +18,9 @@ from tests.builders import (
 
 from glo import session as module
 from glo.errors import UserError
+from glo.events import Begin, Event, Note, Polishing
 from glo.journal import read_journal
 from glo.records import EpochRecord, StepRecord
-from glo.session import Begin, Event, Note, Polishing
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,9 @@ happens. Who drives it prints, draws progress bars and stops it; after a stop `s
 checkpoint and the same command goes on from there.
 """
 
-import math
-import resource
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -21,6 +18,7 @@ from glo.data import Samples
 from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.errors import UserError
+from glo.events import Begin, Event, Note, Polishing
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
 from glo.lock import RunLock
@@ -32,42 +30,12 @@ from glo.priors import GaussianPrior, save_prior
 from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
+from glo.summary import summarise
 from glo.training import Training, decoder_config, start_training, train
 
-__all__ = ["Begin", "Event", "Note", "Polishing", "Session"]
+__all__ = ["Session"]
 
 _LOG_STEPS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Begin:
-    """The run is about to train: how large it is and what it must beat."""
-
-    n: int
-    epochs: int
-    step: int
-    total_steps: int
-    parameters: int
-    baselines: Baselines
-
-
-@dataclass(frozen=True, kw_only=True)
-class Polishing:
-    """So many of the N codes were polished."""
-
-    rows: int
-    n: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Note:
-    """A sentence for the person; `warning` when something is wrong."""
-
-    sentence: str
-    warning: bool = False
-
-
-Event = Begin | StepRecord | EpochRecord | Polishing | Note
 
 
 @final
@@ -246,30 +214,14 @@ class Session:
                 prior,
                 settings,
             )
-        epochs = settings.epochs_for(training.n)
-        record = training.tally.record(epochs, training.step, codes, training.decoder)
+        record = training.tally.record(
+            settings.epochs_for(training.n), training.step, codes, training.decoder
+        )
         mse = float(errors.double().mean())
         findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
-        rows = training.step * min(settings.batch_size, training.n)
-        write_json(
-            run.folder / "summary.json",
-            {
-                "data": {"name": run.data.name, "n": run.data.n, "shape": list(run.data.shape)},
-                "preset": run.preset,
-                "epochs": epochs,
-                "steps": training.step,
-                "mse": mse,
-                "psnr": _psnr(mse) if self.samples.is_images else None,
-                "worst_mse": float(errors.max()),
-                "baselines": asdict(baselines),
-                "explained_variance": explained_variance(mse, baselines),
-                "code_travel": training.tally.travel(codes),
-                "seconds": self.seconds,
-                "images_per_second": rows / self.seconds,
-                "peak_memory_mb": _peak_memory_mb(),
-                "diagnosis": [finding.sentence for finding in findings],
-            },
-        )
+        summary = summarise(run, training, errors, baselines, seconds=self.seconds)
+        sentences = [finding.sentence for finding in findings]
+        write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
         for finding in findings:
             yield Note(sentence=finding.sentence, warning=True)
 
@@ -319,13 +271,3 @@ def _check_same(old: Run, new: Run) -> None:
             f"{old.folder} was begun with other settings ({'; '.join(changed)}); use the same ones "
             f"to go on, or give --out another folder."
         )
-
-
-def _psnr(mse: float) -> float:
-    # From black to white is 2 in [-1, 1].
-    return 10 * math.log10(4.0 / max(mse, 1e-12))
-
-
-def _peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -38,9 +38,9 @@ from tests.builders import (
 from glo import session as session_module
 from glo import tensors as tensors_module
 from glo.cli.app import run
+from glo.events import Begin, Event, Polishing
 from glo.journal import read_journal
 from glo.lock import RunLock
-from glo.session import Begin, Event, Polishing
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from glo.diagnosis import explained_variance
+from glo.events import Begin, Event, Note, Polishing
 from glo.records import EpochRecord, StepRecord
-from glo.session import Begin, Event, Note, Polishing
 
 __all__ = ["Reporter", "make_reporter"]
 

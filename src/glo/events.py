@@ -1,0 +1,39 @@
+"""What a session tells whoever drives it: the beginning, each record, polishing, and sentences."""
+
+from dataclasses import dataclass
+
+from glo.diagnosis import Baselines
+from glo.records import EpochRecord, StepRecord
+
+__all__ = ["Begin", "Event", "Note", "Polishing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begin:
+    """The run is about to train: how large it is and what it must beat."""
+
+    n: int
+    epochs: int
+    step: int
+    total_steps: int
+    parameters: int
+    baselines: Baselines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polishing:
+    """So many of the N codes were polished."""
+
+    rows: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A sentence for the person; `warning` when something is wrong."""
+
+    sentence: str
+    warning: bool = False
+
+
+Event = Begin | StepRecord | EpochRecord | Polishing | Note

@@ -1,0 +1,59 @@
+"""What came out of a run, in numbers: `summary.json` but for the diagnosis."""
+
+import math
+import resource
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from glo.diagnosis import Baselines, explained_variance
+from glo.runs import Run
+from glo.training import Training
+
+__all__ = ["summarise"]
+
+
+def summarise(
+    run: Run, training: Training, errors: Tensor, baselines: Baselines, *, seconds: float
+) -> dict[str, Any]:
+    """Return the figures of a finished run.
+
+    Args:
+        run: its folder, settings and data.
+        training: at its end.
+        errors: (N,), squared error of each example under its final code.
+        baselines: of the same examples.
+        seconds: spent on the run, all sittings together.
+
+    Returns:
+        names and values, ready for JSON; `psnr` in dB, None for vectors.
+    """
+    mse = float(errors.double().mean())
+    rows = training.step * min(run.settings.batch_size, training.n)
+    return {
+        "data": {"name": run.data.name, "n": run.data.n, "shape": list(run.data.shape)},
+        "preset": run.preset,
+        "epochs": run.settings.epochs_for(training.n),
+        "steps": training.step,
+        "mse": mse,
+        "psnr": _psnr(mse) if len(run.data.shape) == 3 else None,
+        "worst_mse": float(errors.max()),
+        "baselines": asdict(baselines),
+        "explained_variance": explained_variance(mse, baselines),
+        "code_travel": training.tally.travel(training.table.codes),
+        "seconds": seconds,
+        "images_per_second": rows / seconds,
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+
+
+def _psnr(mse: float) -> float:
+    # From black to white is 2 in [-1, 1].
+    return 10 * math.log10(4.0 / max(mse, 1e-12))
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
