@@ -40,7 +40,7 @@ def finish(training: Training, samples: Any) -> list[StepRecord | EpochRecord]:
 
 def everything(training: Training) -> dict[str, Tensor]:
     tensors = {f"decoder.{k}": v for k, v in training.decoder.state_dict().items()}
-    for index, state in training.optimizer.state_dict()["state"].items():
+    for index, state in enumerate(training.optimizer.state.values()):
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
     if training.averaged is not None:
         tensors |= {f"averaged.{k}": v for k, v in training.averaged.state_dict().items()}

@@ -23,6 +23,7 @@ from torch import Tensor
 from glo.codes import CodeTable
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
+from glo.optimizers import JointOptimizer
 from glo.precision import channels_last
 from glo.settings import Settings
 from glo.tensors import write_tensors
@@ -162,7 +163,7 @@ def restore_training(checkpoint: Checkpoint, settings: Settings) -> Training:
         averaged = load_file(folder / "averaged.safetensors")
         training.finished_decoder.load_state_dict(averaged)
         training.averaged.n_averaged.fill_(checkpoint.step)
-    _restore_optimizer(training, load_file(folder / "optimizer.safetensors"))
+    _restore_optimizer(training.optimizer, load_file(folder / "optimizer.safetensors"))
     training.tally.restore(load_file(folder / "tally.safetensors"))
     training.step = checkpoint.step
     return training
@@ -179,25 +180,24 @@ def _contents(training: Training) -> Iterator[tuple[str, tuple[dict[str, Tensor]
     yield "tally.safetensors", (training.tally.tensors(), {})
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
+def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
     return {
         f"{index}.{name}": value
-        for index, values in state.items()
+        for index, values in enumerate(optimizer.state.values())
         for name, value in values.items()
         if isinstance(value, Tensor)
     }
 
 
-def _restore_optimizer(training: Training, tensors: dict[str, Tensor]) -> None:
-    parameters = training.optimizer.param_groups[0]["params"]
+def _restore_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) -> None:
+    states = list(optimizer.state.items())
     for name, value in tensors.items():
         index, _, key = name.partition(".")
-        parameter = parameters[int(index)]
+        parameter, state = states[int(index)]
         # Moments must lie in memory as their weights do: the fused step pairs them by position.
         if value.shape == parameter.shape:
             value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
-        training.optimizer.state[parameter][key] = value
+        state[key] = value
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> dict[str, Any]:

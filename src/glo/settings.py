@@ -96,8 +96,10 @@ class Settings:
         "row",
         "Gradient of a code: that of its own loss (row), or divided by the batch size (mean).",
     )
-    decoder_optimizer: Literal["adam", "sgd"] = _option(
-        "Training", "adam", "Optimiser of the decoder's weights."
+    decoder_optimizer: Literal["muon", "adam", "sgd"] = _option(
+        "Training",
+        "muon",
+        "Optimiser of the decoder's weights; muon: its matrices, adam the rest.",
     )
     decoder_lr: float = _option("Training", 4e-3, "Peak learning rate of the decoder.")
     decoder_betas: tuple[float, float] = _option(
@@ -126,7 +128,9 @@ class Settings:
     polish: int = _option(
         "Training", 3, "Passes over all codes under the finished decoder, at the end."
     )
-    polish_lr: float = _option("Training", 0.02, "Peak learning rate of the codes while polishing.")
+    polish_lr: float = _option(
+        "Training", 0.015, "Peak learning rate of the codes while polishing."
+    )
 
     precision: Literal["auto", "float32", "bf16"] = _option(
         "Machine",

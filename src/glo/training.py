@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from typing import final
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.codes import CodeTable, RowAdam, RowRule, RowSGD
@@ -28,6 +27,7 @@ from glo.decoders import Decoder, build_decoder
 from glo.draws import normal, permutation
 from glo.errors import UserError
 from glo.losses import parse_loss
+from glo.optimizers import decoder_optimizer
 from glo.pca import PCA, pca_codes
 from glo.precision import autocast, channels_last, find_device
 from glo.records import EpochRecord, StepRecord, Tally
@@ -58,7 +58,7 @@ class Training:
         self.device = find_device(settings.device)
         self.decoder = channels_last(decoder.to(self.device))
         self.table = table
-        self.optimizer = _decoder_optimizer(settings, decoder)
+        self.optimizer = decoder_optimizer(settings, decoder)
         self.averaged: AveragedModel | None = None
         if settings.average:
             rule = get_ema_multi_avg_fn(settings.average)
@@ -264,11 +264,3 @@ def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
 def row_rule(settings: Settings) -> RowRule:
     """Return how a code moves under these settings."""
     return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)
-
-
-def _decoder_optimizer(settings: Settings, decoder: nn.Module) -> torch.optim.Optimizer:
-    if settings.decoder_optimizer == "sgd":
-        return torch.optim.SGD(decoder.parameters(), lr=settings.decoder_lr)
-    return torch.optim.Adam(
-        decoder.parameters(), lr=settings.decoder_lr, betas=settings.decoder_betas, fused=True
-    )

@@ -2,7 +2,9 @@
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glo.decoders.product import upsample_by_product
 
@@ -39,11 +41,13 @@ class CodeToMap(nn.Module):
 
 
 @final
-class Upsample(nn.ConvTranspose2d):
+class Upsample(nn.Module):
     """Map (B, in_channels, s, s) to (B, out_channels, 2s, 2s) by a kernel of side 4 or 5.
 
-    Every doubling in the package is made here: stride 2, no bias, weights N(0, 0.02). Small maps
-    take the way of a matrix product where that is faster.
+    A transposed convolution of stride 2 without bias; every doubling in the package is made here.
+    Its weights are kept as the matrix they are, from input channels to kernel positions and output
+    channels, which is what an optimiser of matrices (Muon) needs. Small maps take the way of a
+    matrix product where that is faster.
 
     Args:
         in_channels: channels that come in.
@@ -57,19 +61,21 @@ class Upsample(nn.ConvTranspose2d):
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int) -> None:
-        # Output side 2(s - 1) + kernel - 2 padding + output_padding = 2s.
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel,
-            stride=2,
-            padding=(kernel - 1) // 2,
-            output_padding=kernel % 2,
-            bias=False,
-        )
+        super().__init__()
+        self.size = (in_channels, kernel, kernel, out_channels)
+        self.weight = nn.Parameter(torch.empty(in_channels, kernel * kernel * out_channels))
         nn.init.normal_(self.weight, std=INITIAL_STD)
 
-    def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Return the doubled maps, (B, out_channels, 2s, 2s); `output_size` plays no part."""
-        doubled = upsample_by_product(maps, self.weight, padding=(self.weight.shape[2] - 1) // 2)
-        return super().forward(maps) if doubled is None else doubled
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the doubled maps, (B, out_channels, 2s, 2s)."""
+        kernel = self.size[1]
+        padding = (kernel - 1) // 2
+        # Laid out channels-last in memory, as the maps are.
+        weight = self.weight.view(self.size).permute(0, 3, 1, 2)
+        doubled = upsample_by_product(maps, weight, padding=padding)
+        if doubled is not None:
+            return doubled
+        # Output side 2(s - 1) + kernel - 2 padding + output_padding = 2s.
+        return functional.conv_transpose2d(
+            maps, weight, stride=2, padding=padding, output_padding=kernel % 2
+        )
