@@ -34,9 +34,9 @@ def main() -> None:
     keep_freed_memory()
 
     run = open_run(choice.run)
-    size, limit = run.settings.size, run.settings.limit
-    trained = open_source(run.data.source, SourceOptions(size=size, limit=limit))
-    unseen = open_source(run.data.source, SourceOptions(size=size, split="test", limit=choice.n))
+    kept = {name: getattr(run.settings, name) for name in ("size", "channels", "crop")}
+    trained = open_source(run.data.source, SourceOptions(**kept, limit=run.settings.limit))
+    unseen = open_source(run.data.source, SourceOptions(**kept, split="test", limit=choice.n))
     codes = run.codes[_nearest(unseen, trained)]
     table = CodeTable(codes, rule=RowAdam((0.5, 0.9)), constraint=run.settings.constraint)
 

@@ -83,7 +83,7 @@ def peak() -> dict[str, float]:
 def step(peaks: dict[str, float]) -> dict[str, float]:
     """Compare training steps with bare passes of the decoder."""
     samples = open_source("mnist")
-    settings = Settings()
+    settings = Settings(device="cpu")
     training = start_training(samples, settings, fit_pca(samples, settings.code_dim))
     steps = _steps(training, samples)
     training_times, bare_times, ratios = [], [], []
@@ -162,7 +162,7 @@ def _large(n: int, path: Path) -> tuple[Training, Samples]:
     # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
     data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
     data[:1000] = open_source("mnist").rows[:1000]
-    settings = Settings(start="gaussian", gaussian_std=0.1, epochs=1)
+    settings = Settings(start="gaussian", gaussian_std=0.1, epochs=1, device="cpu")
     samples = Samples(rows=data, name=f"{n} rows")
     empty = torch.zeros(0)
     unused = PCA(mean=empty, components=empty, variances=empty, mean_image_mse=0.0, pca_mse=0.0)

@@ -67,6 +67,15 @@ def test_every_parameter_of_a_decoder_has_one_optimiser() -> None:
     assert len(optimizer.parts) == 2
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_last_layer_goes_by_adam(channels: int) -> None:
+    decoder = DCGANDecoder(code_dim=32, shape=(channels, 16, 16), width=64)
+    muon, adam = decoder_optimizer(Settings(), decoder).parts
+    *hidden, last = (p for p in decoder.parameters() if p.ndim == 2)
+    assert [id(p) for p in muon.param_groups[0]["params"]] == [id(p) for p in hidden]
+    assert any(p is last for p in adam.param_groups[0]["params"])
+
+
 def test_what_is_restored_into_the_joint_state_reaches_its_part() -> None:
     model = network()
     optimizer = decoder_optimizer(Settings(), model)

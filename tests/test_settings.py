@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glo.errors import UserError
-from glo.settings import Settings, toml_lines
+from glo.settings import Settings
+from glo.typed import toml_lines
 
 FIELDS = dataclasses.fields(Settings)
 

@@ -16,9 +16,11 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.draws import permutation
 from glo.errors import UserError
+from glo.polish import evaluate
+from glo.recipe import rate_factor
 from glo.records import EpochRecord, StepRecord
 from glo.settings import Settings
-from glo.training import Diverged, Training, rate_factor, train
+from glo.training import Diverged, Training, train
 
 Maker = Callable[..., Samples]
 Begin = Callable[..., Training]
@@ -457,3 +459,13 @@ def test_a_decoder_that_does_not_fit_the_data(
 def test_widths_reach_the_decoder(vectors: Maker, blobs: Maker, begin: Begin) -> None:
     assert begin(blobs(4), width=5).decoder.config["width"] == 5
     assert begin(vectors(4), width=5).decoder.config["hidden"] == [20, 20]
+
+
+def test_an_evaluation_in_between_changes_nothing(blobs: Maker, begin: Begin) -> None:
+    samples = blobs(8)
+    quiet, watched = begin(samples), begin(samples)
+    finish(quiet, samples)
+    for _ in train(watched, samples):
+        evaluate(watched.decoder, watched.table.codes, samples, watched.settings)
+    for name, tensor in everything(quiet).items():
+        assert torch.equal(everything(watched)[name], tensor)

@@ -25,9 +25,10 @@ from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
 from glo.optimizers import JointOptimizer
 from glo.precision import channels_last
+from glo.recipe import row_rule
 from glo.settings import Settings
 from glo.tensors import write_tensors
-from glo.training import Training, row_rule
+from glo.training import Training
 
 __all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoint"]
 
@@ -147,8 +148,9 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
 def restore_training(checkpoint: Checkpoint, settings: Settings) -> Training:
     """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
 
-    Raises:
-        UserError: the checkpoint does not fit the settings.
+    Args:
+        checkpoint: whole, as `newest_checkpoint` gives it.
+        settings: those it was made with, which the run folder keeps beside it.
     """
     folder = checkpoint.folder
     with safe_open(folder / "decoder.safetensors", framework="pt") as file:
@@ -197,7 +199,8 @@ def _restore_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) ->
         # Moments must lie in memory as their weights do: the fused step pairs them by position.
         if value.shape == parameter.shape:
             value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
-        state[key] = value
+        # The fused step wants its counter where the weights are, too.
+        state[key] = value.to(parameter.device)
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> dict[str, Any]:

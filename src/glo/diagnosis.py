@@ -7,9 +7,9 @@ same data, and when it is not clearly better, the cause is named and so is the s
 
 from dataclasses import dataclass
 
+from glo.recipe import rate_factor
 from glo.records import EpochRecord
 from glo.settings import Settings
-from glo.training import rate_factor
 
 __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
 

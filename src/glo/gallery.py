@@ -10,6 +10,7 @@ from glo.decoders import Decoder
 from glo.pictures import grid, pairs, save_picture
 from glo.polish import decode
 from glo.priors import Prior
+from glo.records import evenly_spaced
 from glo.settings import Settings
 
 __all__ = ["draw_outcome", "draw_progress"]
@@ -82,7 +83,7 @@ def draw_outcome(
 
 
 def _even_rows(n: int, count: int) -> Tensor:
-    rows = torch.linspace(0, n - 1, min(n, count)).round().long()
+    rows = evenly_spaced(n, min(n, count))
     return rows[: len(rows) // 2 * 2] if n > 1 else rows
 
 

@@ -57,7 +57,7 @@ class JointOptimizer:
 def decoder_optimizer(settings: Settings, decoder: nn.Module) -> JointOptimizer:
     """Return the optimiser of a decoder's weights.
 
-    `muon` moves matrices along the nearest orthogonal matrix to their momentum, so that no
+    `muon` moves hidden matrices along the nearest orthogonal matrix to their momentum, so that no
     direction of a layer is left behind, at a rate matched to Adam's; the rest goes by Adam.
 
     Args:
@@ -76,7 +76,9 @@ def decoder_optimizer(settings: Settings, decoder: nn.Module) -> JointOptimizer:
     rate, parameters = settings.decoder_lr, list(decoder.parameters())
     if settings.decoder_optimizer == "sgd":
         return JointOptimizer([SGD(parameters, lr=rate)])
-    wide = [p for p in parameters if p.ndim == 2 and min(p.shape) >= _LEAST_SIDE]
+    # Muon is for hidden layers; the last matrix makes the example.
+    hidden = [p for p in parameters if p.ndim == 2][:-1]
+    wide = [p for p in hidden if min(p.shape) >= _LEAST_SIDE]
     if settings.decoder_optimizer == "adam":
         wide = []
     matrices = {id(p) for p in wide}

@@ -49,7 +49,7 @@ def polish(
         loss: per-example loss.
         passes: updates of each code.
         lr: rate of the first pass.
-        settings: for the arithmetic (`precision`).
+        settings: of the run, for its arithmetic (`precision`) and `reduction`.
 
     Yields:
         number of rows done so far, of N.
@@ -84,7 +84,10 @@ def polish(
                 loss(output, target, observed).sum().backward()
                 assert codes.grad is not None, "codes are a leaf of the loss"
                 rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
-                table.update(rows, codes.grad, rate)
+                # In the scale in which the moments were made.
+                mean = settings.reduction == "mean"
+                gradient = codes.grad / settings.batch_size if mean else codes.grad
+                table.update(rows, gradient, rate)
             yield int(rows[-1]) + 1
     finally:
         for parameter, flag in wanted:

@@ -1,5 +1,6 @@
 """Where and in what arithmetic the decoder runs."""
 
+import platform
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeVar
 
@@ -43,7 +44,16 @@ def gains_from_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if platform.machine() in ("x86_64", "AMD64"):
+        # The library also takes bfloat16 where the processor only imitates it, slower than float32.
+        return any(_has(name) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _has(feature: str) -> bool:
+    return bool(getattr(torch.cpu, feature, bool)())
 
 
 def autocast(

@@ -25,7 +25,8 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.polish import decode
 from glo.priors import Prior, load_prior
-from glo.settings import Settings, toml_lines
+from glo.settings import Settings
+from glo.typed import toml_lines
 
 __all__ = ["DataFacts", "Run", "open_run", "write_json"]
 

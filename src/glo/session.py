@@ -27,11 +27,12 @@ from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
 from glo.precision import find_device
 from glo.priors import GaussianPrior, save_prior
+from glo.recipe import decoder_config
 from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
 from glo.summary import summarise
-from glo.training import Training, decoder_config, start_training, train
+from glo.training import Training, start_training, train
 
 __all__ = ["Session"]
 

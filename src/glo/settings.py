@@ -6,15 +6,15 @@ merged result is saved with the run.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from glo.errors import UserError, suggest
+from glo.typed import checked
 
-__all__ = ["Settings", "checked", "toml_lines"]
+__all__ = ["Settings"]
 
 # A small data set needs more passes than a large one: with `epochs` unset a run makes at least
 # this many passes and at least this many steps.
@@ -191,7 +191,7 @@ class Settings:
             Traceback (most recent call last):
             glo.errors.UserError: my.toml has no setting 'epohcs'. Did you mean 'epochs'?
         """
-        return cls(**checked(values, where=where))
+        return cls(**checked(values, get_type_hints(cls), where=where))
 
 
 _RANGES: tuple[tuple[str, float, float], ...] = (
@@ -215,43 +215,6 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
-def checked(values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Return `values` with names and types checked and lists turned into tuples."""
-    hints = get_type_hints(Settings)
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            raise UserError(f"{where} has no setting '{name}'.{suggest(name, hints)}")
-        result[name] = _converted(name, value, hints[name], where)
-    return result
-
-
-def _converted(name: str, value: Any, hint: Any, where: str) -> Any:
-    allowed = get_args(hint) if get_origin(hint) not in (tuple, Literal) else (hint,)
-    kinds = [kind for kind in (allowed or (hint,)) if kind is not type(None)]
-    kind = kinds[0]
-    if value is None and type(None) in allowed:
-        return None
-    if get_origin(kind) is Literal:
-        return value
-    if get_origin(kind) is tuple:
-        if isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value)):
-            return tuple(float(number) for number in value)
-        raise UserError(f"{where} gives {name} = {value!r}; it must be two numbers, [0.5, 0.999].")
-    if kind is float and _is_number(value):
-        return float(value)
-    if type(value) is not kind:
-        raise UserError(f"{where} gives {name} = {value!r}; it must be {_KINDS[kind]}.")
-    return value
-
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _check_choices(settings: Settings) -> None:
     for name, hint in get_type_hints(Settings).items():
         options = [hint, *get_args(hint)] if get_origin(hint) is not Literal else [hint]
@@ -263,21 +226,3 @@ def _check_choices(settings: Settings) -> None:
                     names = ", ".join(map(str, choices))
                     hint_text = suggest(str(value), map(str, choices))
                     raise UserError(f"{name} is {value!r}; it must be one of {names}.{hint_text}")
-
-
-def toml_lines(values: Mapping[str, Any]) -> str:
-    """Write flat settings as TOML; JSON's spelling of texts, numbers, lists is TOML's too.
-
-    Example:
-        >>> print(toml_lines({"epochs": 8, "loss": "mse", "shuffle": True}), end="")
-        epochs = 8
-        loss = "mse"
-        shuffle = true
-    """
-    return "".join(f"{name} = {_spelled(value)}\n" for name, value in values.items())
-
-
-def _spelled(value: Any) -> str:
-    # TOML knows no surrogates, so letters are kept as they are; of those that JSON leaves alone it
-    # forbids one, the delete character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

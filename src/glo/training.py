@@ -21,7 +21,7 @@ from typing import final
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from glo.codes import CodeTable, RowAdam, RowRule, RowSGD
+from glo.codes import CodeTable
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
 from glo.draws import normal, permutation
@@ -30,10 +30,11 @@ from glo.losses import parse_loss
 from glo.optimizers import decoder_optimizer
 from glo.pca import PCA, pca_codes
 from glo.precision import autocast, channels_last, find_device
+from glo.recipe import decoder_config, rate_factor, row_rule
 from glo.records import EpochRecord, StepRecord, Tally
 from glo.settings import Settings
 
-__all__ = ["Diverged", "Training", "decoder_config", "row_rule", "start_training", "train"]
+__all__ = ["Diverged", "Training", "start_training", "train"]
 
 
 class Diverged(UserError):
@@ -155,7 +156,6 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
     settings, table, decoder = training.settings, training.table, training.decoder
     loss_of = parse_loss(settings.loss)
     per_epoch, size = training.steps_per_epoch, settings.batch_size
-    decoder.train()
 
     while True:
         epoch, first = divmod(training.step, per_epoch)
@@ -171,6 +171,8 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
 
         for position in range(first, per_epoch):
             began = time.perf_counter()
+            # A caller may have evaluated the decoder since the last record.
+            decoder.train()
             # Data and codes of this batch's rows.
             low, high = position * size, min((position + 1) * size, training.n)
             rows = torch.arange(low, high) if order is None else order[low:high]
@@ -227,40 +229,3 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             if settings.project == "epoch" and position + 1 == per_epoch:
                 table.project_all()
             yield done
-
-
-def rate_factor(step: int, total: int, settings: Settings) -> float:
-    """Return the learning rates' share of their peak at a step: warm-up, then the schedule.
-
-    Example:
-        >>> [round(rate_factor(s, 4, Settings()), 3) for s in range(4)]
-        [1.0, 0.854, 0.5, 0.146]
-    """
-    factor = 1.0
-    if settings.schedule == "cosine":
-        factor = 0.5 * (1 + math.cos(math.pi * step / total))
-    rising = settings.warmup * total
-    return factor * min(1.0, (step + 1) / rising) if rising > 0 else factor
-
-
-def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
-    """Return the configuration of the decoder that fits the data and the settings."""
-    name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
-    if samples.is_images == (name == "mlp"):
-        kind, other = ("images", "dcgan") if samples.is_images else ("vectors", "mlp")
-        raise UserError(f"decoder '{name}' cannot make {kind}; use decoder '{other}'.")
-    config: dict[str, object] = {
-        "name": name,
-        "code_dim": settings.code_dim,
-        "shape": list(samples.shape),
-    }
-    if name == "dcgan":
-        config["width"] = settings.width
-    elif name == "mlp":
-        config["hidden"] = [4 * settings.width] * 2
-    return config
-
-
-def row_rule(settings: Settings) -> RowRule:
-    """Return how a code moves under these settings."""
-    return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)

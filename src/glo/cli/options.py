@@ -12,7 +12,8 @@ from cyclopts import Group, Parameter
 
 from glo.errors import UserError
 from glo.presets import find_preset
-from glo.settings import Settings, checked
+from glo.settings import Settings
+from glo.typed import checked
 
 __all__ = ["NOTHING_GIVEN", "Given", "merge"]
 
@@ -72,7 +73,7 @@ def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings
         inside = values.pop("preset", run.get("preset") if isinstance(run, dict) else None)
         if isinstance(inside, str) and preset is None:
             preset = inside
-        values = checked(values, where=str(config))
+        values = checked(values, _HINTS, where=str(config))
     typed = {name: value for name, value in vars(given).items() if value is not None}
     preset = preset or "mnist"
     try:

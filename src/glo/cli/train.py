@@ -39,7 +39,7 @@ def train(
     """
     settings, preset = merge(preset, config, given)
     if dry_run:
-        from glo.settings import toml_lines
+        from glo.typed import toml_lines
 
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
@@ -67,12 +67,14 @@ def train(
 
 def _drive(session: "Session", stop: Any, again: str) -> int:
     from glo.cli.reporter import make_reporter
+    from glo.events import Note
 
     reporter = make_reporter()
     try:
         for event in session.events():
             reporter.show(event)
-            if stop.wanted:
+            # A sentence may be the last thing of a run that is finished.
+            if stop.wanted and not isinstance(event, Note):
                 session.save()
                 reporter.close()
                 print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
