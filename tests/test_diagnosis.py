@@ -69,6 +69,11 @@ def test_a_saturated_decoder() -> None:
         assert part in finding.sentence
 
 
+def test_a_saturated_decoder_is_the_cause_of_frozen_codes() -> None:
+    still = {"code_update": 1e-9, "output_std": 1e-4, "output_mean": -0.9999}
+    assert names(replace(HEALTHY, mse=0.42, **still)) == ["saturated", "mean_image"]
+
+
 @pytest.mark.parametrize(("optimizer", "word"), [("sgd", "is usual"), ("adam", "is unusual")])
 def test_a_decoder_that_ignores_its_codes(optimizer: str, word: str) -> None:
     record = replace(HEALTHY, mse=0.25, output_std=0.001)

@@ -77,10 +77,10 @@ def diagnose(
         text = "All examples are the same, so there is nothing to learn; check the data."
         return [Finding(name="constant_data", sentence=text)]
     explained = explained_variance(mse, baselines)
-    findings = [
-        *_output(record, baselines, settings, mse),
-        *_codes(record, baselines, settings, mse, n),
-    ]
+    findings = _output(record, baselines, settings, mse)
+    # Under a saturated decoder codes stand still, and no rate of theirs would help.
+    if not any(finding.name == "saturated" for finding in findings):
+        findings += _codes(record, baselines, settings, mse, n)
     # A few steps into the first of many short epochs nothing can be explained yet.
     judged = last or bool(findings) or record.step >= _EARLIEST
     if judged and explained < _NOTHING_EXPLAINED:

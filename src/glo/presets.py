@@ -18,7 +18,10 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "mnist": Preset(
-        about="The default: explains almost all of MNIST; PCA codes, row-wise Adam, cosine.",
+        about=(
+            "The default. MNIST: error 0.0037 after 25 epochs, 20 minutes on two cores "
+            "(mean image 0.2465, PCA 0.0548)."
+        ),
         settings={},
     ),
     "paper": Preset(
