@@ -120,7 +120,7 @@ def test_codes_in_a_warm_up_are_not_frozen() -> None:
     assert names(record) == ["frozen_codes"]
 
 
-@pytest.mark.parametrize(("mse", "side"), [(0.24, "at"), (0.26, "above")])
+@pytest.mark.parametrize(("mse", "side"), [(0.24, "near"), (0.26, "above")])
 def test_the_mean_image(mse: float, side: str) -> None:
     record = replace(HEALTHY, mse=mse)
     assert names(record) == ["mean_image"]

@@ -1,6 +1,7 @@
 """Codes alone: the decoder never moves, rows do not meet, and the error falls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,17 @@ def test_polish_goes_on_with_what_the_optimiser_remembers(
     run(trained, forgotten)
     assert torch.equal(remembered.state["count"] - before, forgotten.state["count"])
     assert not torch.allclose(remembered.codes, forgotten.codes, atol=1e-4)
+
+
+def test_moments_made_by_a_mean_are_polished_by_a_mean(
+    trained: tuple[Training, Samples],
+) -> None:
+    settings = trained[0].settings
+    row, mean = copy_of(trained[0].table), copy_of(trained[0].table)
+    mean.state["second"] /= settings.batch_size**2
+    run(trained, row)
+    run(trained, mean, settings=replace(settings, reduction="mean"))
+    torch.testing.assert_close(mean.codes, row.codes, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("constraint", ["ball", "sphere"])

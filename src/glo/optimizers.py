@@ -19,6 +19,7 @@ class JointOptimizer:
     """Several optimisers, each of its own parameters, that step as one.
 
     Example:
+        >>> import torch
         >>> weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))]
         >>> both = JointOptimizer([SGD(weights[:1], lr=1.0), Adam(weights[1:])])
         >>> len(both.param_groups)

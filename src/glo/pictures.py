@@ -31,7 +31,7 @@ def grid(images: Tensor, *, columns: int | None = None, frame: bool = True) -> I
     Example:
         >>> import torch
         >>> grid(torch.zeros(6, 1, 8, 8), columns=3).size
-        (206, 138)
+        (200, 134)
     """
     tiles = to_uint8(images)
     n, height, width, channels = tiles.shape

@@ -41,8 +41,9 @@ def test_false_and_zero_are_values() -> None:
 @pytest.mark.parametrize("text", ['preset = "paper"\n', '[run]\npreset = "paper"\nformat = 1\n'])
 def test_a_file_may_name_the_preset(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.toml").write_text(text + '[data]\nname = "x"\n')
-    found, preset = merge("mnist", tmp_path / "c.toml", NOTHING_GIVEN)
+    found, preset = merge(None, tmp_path / "c.toml", NOTHING_GIVEN)
     assert preset == "paper"
+    assert merge("described", tmp_path / "c.toml", NOTHING_GIVEN)[1] == "described"
     assert found.code_lr == 10.0
     assert merge("described", tmp_path / "c.toml", NOTHING_GIVEN)[1] == "described"
 
@@ -51,7 +52,7 @@ def test_a_file_may_name_the_preset(tmp_path: Path, text: str) -> None:
 def test_a_file_with_an_unknown_preset(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(UserError, match="Did you mean 'paper'"):
-        merge("mnist", tmp_path / "c.toml", NOTHING_GIVEN)
+        merge(None, tmp_path / "c.toml", NOTHING_GIVEN)
 
 
 def test_a_value_out_of_range_anywhere(tmp_path: Path) -> None:
