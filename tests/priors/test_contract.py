@@ -90,7 +90,8 @@ def other_constraint(path: Path) -> None:
 
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-    about = json.loads(metadata["prior"]) | {"constraint": "sphere"}
+    about = json.loads(metadata["prior"])
+    about["config"] |= {"constraint": "sphere"}
     save_file(load_file(path), path, metadata | {"prior": json.dumps(about)})
 
 

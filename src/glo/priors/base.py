@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,20 +13,24 @@ from safetensors import safe_open
 from torch import Tensor
 
 from glo.codes import Constraint, project
+from glo.draws import normal
 from glo.errors import UserError
 from glo.tensors import write_tensors
 
 __all__ = ["Prior", "save_prior"]
 
+_BLOCK = 128
+
 
 class Prior(ABC):
-    """A density on codes.
+    """A density on codes: a map that turns standard normal noise into codes.
 
     Args:
         constraint: what held for the codes; it holds for the samples too.
 
     Attributes:
         name: how the prior is called on the command line and on disk.
+        config: keyword arguments that rebuild it, ready for JSON.
     """
 
     name: ClassVar[str]
@@ -33,13 +38,35 @@ class Prior(ABC):
     def __init__(self, *, constraint: Constraint = "free") -> None:
         self.constraint: Constraint = constraint
 
-    @abstractmethod
-    def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
-        """Learn the density of `codes`, (N, D), and return the prior itself."""
+    @property
+    def config(self) -> dict[str, Any]:
+        """Keyword arguments that rebuild this prior, but for what it learns; ready for JSON."""
+        return {"constraint": self.constraint}
 
     @abstractmethod
-    def draw(self, n: int, *, seed: int, start: int, temperature: float) -> Tensor:
-        """Return samples before the constraint, (n, D)."""
+    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+        """Learn the density of `codes`, (N, D), yielding the share that is done, up to 1."""
+
+    @property
+    @abstractmethod
+    def noise_dim(self) -> int:
+        """How many normal numbers one sample takes.
+
+        Raises:
+            UserError: the prior was not fitted.
+        """
+
+    @abstractmethod
+    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+        """Turn noise into samples before the constraint.
+
+        Args:
+            noise: float32 (B, noise_dim).
+            temperature: factor of the spread.
+
+        Returns:
+            float32 (B, D); row j depends on row j of the noise alone.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
@@ -49,6 +76,17 @@ class Prior(ABC):
     def restore(self, state: dict[str, Tensor]) -> Self:
         """Take up what `state` gave, and return the prior itself."""
 
+    def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
+        """Learn the density of `codes`, (N, D), and return the prior itself.
+
+        Raises:
+            UserError: fewer than two codes, or NaN or infinity among them.
+        """
+        for _ in self.learn(codes, seed=seed):
+            pass
+        return self
+
+    @torch.no_grad()
     def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
         """Draw codes; sample j of a seed is the same in any batch.
 
@@ -62,21 +100,32 @@ class Prior(ABC):
             float32 (n, D), each on the constraint.
 
         Raises:
-            UserError: n or temperature is not positive.
+            UserError: n or temperature is not positive, or the prior was not fitted.
         """
         if n < 1 or not 0 < temperature < math.inf:
             raise UserError(
                 f"n is {n} and temperature {temperature:g}; both must be above 0 and finite."
             )
-        drawn = self.draw(n, seed=seed, start=start, temperature=temperature)
-        return project(drawn, self.constraint)
+        # The last bits of a matrix product depend on how many rows it has and on which of them
+        # a sample is. So samples are always made in the same blocks, and the rest is cut off.
+        first, last = start // _BLOCK, -(-(start + n) // _BLOCK)
+        drawn = torch.cat(
+            [
+                self.push(
+                    normal(seed, block * _BLOCK, _BLOCK, self.noise_dim, stream="samples"),
+                    temperature=temperature,
+                )
+                for block in range(first, last)
+            ]
+        )
+        return project(drawn[start - first * _BLOCK :][:n], self.constraint)
 
 
 def save_prior(prior: Prior, folder: Path) -> Path:
     """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{prior.name}.safetensors"
-    about: dict[str, Any] = {"name": prior.name, "constraint": prior.constraint}
+    about: dict[str, Any] = {"name": prior.name, "config": prior.config}
     writing, state = path.with_suffix(".writing"), prior.state()
     write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
     writing.replace(path)

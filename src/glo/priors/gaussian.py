@@ -1,12 +1,12 @@
 """The paper's prior: one Gaussian with full covariance."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor
 
 from glo.codes import Constraint
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors.base import Prior, check_codes
 
@@ -15,7 +15,6 @@ __all__ = ["GaussianPrior"]
 # Added to the covariance's diagonal as a share of the mean variance, so that repeated or flat
 # codes still have a Cholesky factor.
 _RIDGE = 1e-6
-_MOST_NUMBERS = 2**22
 
 
 @final
@@ -33,6 +32,7 @@ class GaussianPrior(Prior):
         section 3.
 
     Example:
+        >>> from glo.draws import normal
         >>> codes = normal(0, 0, 1000, 2, stream="codes") * torch.tensor([1.0, 0.1])
         >>> GaussianPrior().fit(codes).sample(1000, seed=1).std(0).round(decimals=1)
         tensor([1.0000, 0.1000])
@@ -45,7 +45,7 @@ class GaussianPrior(Prior):
         self.mean_: Tensor | None = None
         self.factor_: Tensor | None = None
 
-    def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
+    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Estimate mean and covariance of `codes`, (N, D); the seed plays no part."""
         rows = check_codes(codes)
         self.mean_ = rows.mean(0)
@@ -53,18 +53,20 @@ class GaussianPrior(Prior):
         covariance = centred.T @ centred / len(rows)
         ridge = _RIDGE * float(covariance.diagonal().mean()) + 1e-12
         self.factor_ = torch.linalg.cholesky(covariance + ridge * torch.eye(rows.shape[1]))
-        return self
+        yield 1.0
 
-    def draw(self, n: int, *, seed: int, start: int, temperature: float) -> Tensor:
-        """Return mean + temperature L e with L L^T the covariance and e ~ N(0, I), (n, D)."""
-        if self.mean_ is None or self.factor_ is None:
+    @property
+    def noise_dim(self) -> int:
+        """D."""
+        if self.mean_ is None:
             raise UserError("This Gaussian prior was not fitted; call fit(codes) first.")
-        noise = normal(seed, start, n, len(self.mean_), stream="samples").double()
-        # One row at a time in effect: a sum over D in a fixed order, whatever n is. In parts, since
-        # every row takes D^2 numbers.
-        parts = noise.split(max(1, _MOST_NUMBERS // self.factor_.numel()))
-        spread = torch.cat([(part.unsqueeze(1) * self.factor_).sum(2) for part in parts])
-        return (self.mean_ + temperature * spread).float()
+        return len(self.mean_)
+
+    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+        """Return mean + temperature L e with L L^T the covariance and e the noise, (B, D)."""
+        assert self.mean_ is not None, "noise_dim was asked for"
+        assert self.factor_ is not None, "both are fitted"
+        return (self.mean_ + temperature * noise.double() @ self.factor_.T).float()
 
     def state(self) -> dict[str, Tensor]:
         """Return the mean (D,) and the Cholesky factor (D, D), float64."""

@@ -25,7 +25,7 @@ def load_prior(folder: Path, name: str = "gaussian") -> Prior:
         raise UserError(f"{folder} has no prior '{name}'; it has {there}.")
     try:
         about, state = read_prior(path)
-        return _PRIORS[about["name"]](constraint=about["constraint"]).restore(state)
+        return _PRIORS[about["name"]](**about["config"]).restore(state)
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} cannot be read as a prior ({reason}); fit it again.") from None
