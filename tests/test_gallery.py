@@ -29,9 +29,9 @@ def test_drawing_leaves_the_decoder_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3, 20, 70])
 def test_all_pictures_for_any_number_of_examples(tmp_path: Path, n: int) -> None:
     codes = torch.randn(n, 4)
-    prior = GaussianPrior().fit(codes) if n > 1 else None
+    priors = [GaussianPrior().fit(codes)] if n > 1 else []
     errors = torch.arange(n).float()
-    paths = draw_outcome(tmp_path, decoder(), codes, samples(n), errors, prior, settings())
+    paths = draw_outcome(tmp_path, decoder(), codes, samples(n), errors, priors, settings())
     names = ["reconstructions", "worst"]
     names += ["interpolations", "gaussian"] if n > 1 else []
     assert [path.stem for path in paths] == names
@@ -43,7 +43,7 @@ def test_all_pictures_for_any_number_of_examples(tmp_path: Path, n: int) -> None
 def test_the_worst_are_drawn_first(tmp_path: Path) -> None:
     errors = torch.zeros(20)
     errors[13] = 1.0
-    draw_outcome(tmp_path, decoder(), torch.randn(20, 4), samples(), errors, None, settings())
+    draw_outcome(tmp_path, decoder(), torch.randn(20, 4), samples(), errors, [], settings())
     zoom = 8
     with Image.open(tmp_path / "worst.png") as sheet:
         pixels = [sheet.getpixel((2 + zoom * k + 4, 6)) for k in range(8)]

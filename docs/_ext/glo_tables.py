@@ -22,7 +22,7 @@ _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "tex
 
 
 class SettingsTable(SphinxDirective):
-    """Print the settings of one group: `Data`, `Decoder`, `Codes`, `Training` or `Machine`."""
+    """Print the settings of one group: `Data`, `Decoder`, `Codes` and so on."""
 
     required_arguments = 1
 

@@ -1,11 +1,11 @@
-"""What a session tells whoever drives it: the beginning, each record, polishing, and sentences."""
+"""What a session tells whoever drives it: each record, how far it is, and sentences."""
 
 from dataclasses import dataclass
 
 from glo.diagnosis import Baselines
 from glo.records import EpochRecord, StepRecord
 
-__all__ = ["Begin", "Event", "Note", "Polishing"]
+__all__ = ["Begin", "Event", "Fitting", "Note", "Polishing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,14 @@ class Polishing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """The prior of this name is being fitted; `share` of it is done, from 0 to 1."""
+
+    prior: str
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Note:
     """A sentence for the person; `warning` when something is wrong."""
 
@@ -36,4 +44,4 @@ class Note:
     warning: bool = False
 
 
-Event = Begin | StepRecord | EpochRecord | Polishing | Note
+Event = Begin | StepRecord | EpochRecord | Polishing | Fitting | Note

@@ -1,5 +1,6 @@
 """The pictures of a run, in `samples/`: what a person looks at before any number."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -50,7 +51,7 @@ def draw_outcome(
     codes: Tensor,
     samples: Samples,
     errors: Tensor,
-    prior: Prior | None,
+    priors: Sequence[Prior],
     settings: Settings,
 ) -> list[Path]:
     """Draw what a finished run can do: reconstructions, its worst ones, samples and walks.
@@ -61,7 +62,7 @@ def draw_outcome(
         codes: (N, D).
         samples: N images.
         errors: (N,), error of each reconstruction.
-        prior: fitted on the codes, or None.
+        priors: fitted on the codes.
         settings: of the run.
 
     Returns:
@@ -76,7 +77,7 @@ def draw_outcome(
         walks = torch.cat([_walk(a, b) for a, b in ends.unflatten(0, (-1, 2))[:_WALKS]])
         picture = grid(decode(decoder, walks, settings), columns=_WALK_STEPS)
         paths.append(save_picture(picture, folder / "interpolations.png"))
-    if prior is not None:
+    for prior in priors:
         drawn = decode(decoder, prior.sample(_SAMPLES, seed=settings.seed), settings)
         paths.append(save_picture(grid(drawn, columns=10), folder / f"{prior.name}.png"))
     return paths

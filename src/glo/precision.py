@@ -11,7 +11,9 @@ from glo.errors import UserError
 
 Network = TypeVar("Network", bound=nn.Module)
 
-__all__ = ["autocast", "channels_last", "find_device", "gains_from_bf16"]
+__all__ = ["Precision", "autocast", "channels_last", "find_device", "gains_from_bf16"]
+
+Precision = Literal["auto", "float32", "bf16"]
 
 
 def find_device(name: str) -> torch.device:
@@ -56,9 +58,7 @@ def _has(feature: str) -> bool:
     return bool(getattr(torch.cpu, feature, bool)())
 
 
-def autocast(
-    device: torch.device, precision: Literal["auto", "float32", "bf16"]
-) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """Return the context in which the decoder runs: bfloat16 products, or plain float32.
 
     Codes, weights and losses stay in float32 either way.

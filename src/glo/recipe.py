@@ -1,13 +1,17 @@
 """What the settings mean for one run: its decoder, how its codes move, its rates over time."""
 
 import math
+from typing import Any
 
 from glo.codes import RowAdam, RowRule, RowSGD
 from glo.data import Samples
 from glo.errors import UserError
 from glo.settings import Settings
 
-__all__ = ["decoder_config", "rate_factor", "row_rule"]
+__all__ = ["decoder_config", "prior_config", "prior_name", "rate_factor", "row_rule"]
+
+_FLOW_ROWS = 5000
+_FEWEST_STEPS, _MOST_STEPS = 100, 1500
 
 
 def rate_factor(step: int, total: int, settings: Settings) -> float:
@@ -39,6 +43,36 @@ def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
         config["width"] = settings.width
     elif name == "mlp":
         config["hidden"] = [4 * settings.width] * 2
+    return config
+
+
+def prior_name(settings: Settings, n: int) -> str:
+    """Return the name of the prior that a run of `n` examples is sampled from.
+
+    A field has thousands of weights to learn from the codes. Where those are few a mixture, whose
+    number of components is chosen by held-out likelihood, says as much as can be said.
+
+    Example:
+        >>> prior_name(Settings(), 60_000), prior_name(Settings(), 500)
+        ('flow-matching', 'mixture')
+    """
+    return settings.prior or ("flow-matching" if n >= _FLOW_ROWS else "mixture")
+
+
+def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
+    """Return the keyword arguments of a prior for the codes of such a run.
+
+    A field learns as long as that pays, but for less time than the decoder did: an update of it
+    costs about as much as 300 images in the smallest decoder.
+
+    Example:
+        >>> prior_config("flow-matching", Settings(epochs=2), 60_000)
+        {'constraint': 'ball', 'steps': 200}
+    """
+    config: dict[str, Any] = {"constraint": settings.constraint}
+    if name == "flow-matching":
+        images = settings.epochs_for(n) * n
+        config["steps"] = min(max(images // 600, _FEWEST_STEPS), _MOST_STEPS)
     return config
 
 

@@ -13,6 +13,7 @@ It is opened and sampled without the data and without the command that made it.
 import json
 import os
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,15 @@ from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.polish import decode
-from glo.priors import Prior, load_prior
+from glo.priors import (
+    Prior,
+    build_prior,
+    load_labels,
+    load_prior,
+    sample_label,
+    save_prior,
+)
+from glo.recipe import prior_config, prior_name
 from glo.settings import Settings
 from glo.typed import toml_lines
 
@@ -103,12 +112,21 @@ class Run:
             return None
         return values
 
-    def prior(self, name: str = "gaussian") -> Prior:
-        """Return the prior called `name`.
+    @property
+    def prior_name(self) -> str:
+        """The prior that samples come from unless another is named."""
+        return prior_name(self.settings, self.data.n)
+
+    def prior(self, name: str | None = None) -> Prior:
+        """Return the prior called `name`, or that of `prior_name`.
 
         Raises:
             UserError: the run has none of that name, or none yet.
         """
+        self._check_codes()
+        return load_prior(self.folder / "prior", name or self.prior_name)
+
+    def _check_codes(self) -> None:
         if not self.checkpoint.finished:
             raise UserError(
                 f"{self.folder} is not finished, so there is nothing to sample from yet; run the "
@@ -119,11 +137,67 @@ class Run:
                 f"{self.folder} was trained on one example, and a prior needs at least two; train "
                 f"on more examples."
             )
-        return load_prior(self.folder / "prior", name)
 
-    def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
-        """Make new examples, float32 (n, *shape); images in [-1, 1]."""
-        codes = self.prior().sample(n, seed=seed, start=start, temperature=temperature)
+    @property
+    def can_fit_priors(self) -> bool:
+        """Whether the run is finished and has codes enough for a prior."""
+        return self.checkpoint.finished and self.data.n >= 2
+
+    def has_prior(self, name: str) -> bool:
+        """Whether a prior of that name was fitted."""
+        return (self.folder / "prior" / f"{name}.safetensors").is_file()
+
+    def fit_prior(self, name: str) -> Iterator[float]:
+        """Fit another prior to the codes and keep it in the run, yielding the share that is done.
+
+        Raises:
+            UserError: there is no prior of that name, its library is missing, or the run is not
+                finished.
+
+        Example:
+            >>> for share in open_run("runs/mnist").fit_prior("mixture"):  # doctest: +SKIP
+            ...     print(f"{share:.0%}")
+        """
+        self._check_codes()
+        prior = build_prior(name, **prior_config(name, self.settings, self.data.n))
+        yield from prior.learn(self.codes, seed=self.settings.seed)
+        save_prior(prior, self.folder / "prior")
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        temperature: float = 1.0,
+        prior: str | None = None,
+        label: int | str | None = None,
+    ) -> Tensor:
+        """Make new examples.
+
+        Args:
+            n: how many.
+            seed: which sequence of samples; sample j of a seed is the same in any batch.
+            start: number of the first sample in that sequence.
+            temperature: factor of the prior's spread; below 1 more typical, less varied.
+            prior: name of the prior, or None for that of the run.
+            label: only examples of this label: its number or its name.
+
+        Returns:
+            float32 (n, *shape); images in [-1, 1].
+
+        Raises:
+            UserError: the prior was not fitted, or the run has no such label.
+        """
+        source = self.prior(prior)
+        if label is None:
+            codes = source.sample(n, seed=seed, start=start, temperature=temperature)
+        else:
+            labels = load_labels(self.folder / "prior")
+            number = labels.number(label)
+            codes = sample_label(
+                source, labels, number, n, seed=seed, start=start, temperature=temperature
+            )
         return decode(self.decoder, codes, self.settings)
 
     def reconstruct(self, rows: Tensor) -> Tensor:

@@ -6,19 +6,21 @@ checkpoint and the same command goes on from there.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
 from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.errors import UserError
-from glo.events import Begin, Event, Note, Polishing
+from glo.events import Begin, Event, Fitting, Note, Polishing
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
 from glo.lock import RunLock
@@ -26,8 +28,8 @@ from glo.losses import parse_loss
 from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
 from glo.precision import find_device
-from glo.priors import GaussianPrior, save_prior
-from glo.recipe import decoder_config
+from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
+from glo.recipe import decoder_config, prior_config, prior_name
 from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
@@ -202,9 +204,11 @@ class Session:
     def _finish(self, training: Training, baselines: Baselines) -> Iterator[Event]:
         run, settings, codes = self.run, self.run.settings, training.table.codes
         errors = squared_errors(training.finished_decoder, codes, self.samples, settings)
-        prior = GaussianPrior(constraint=settings.constraint).fit(codes) if len(codes) > 1 else None
-        if prior is not None:
-            save_prior(prior, run.folder / "prior")
+        priors: list[Prior] = []
+        began = time.perf_counter()
+        if len(codes) > 1:
+            priors = yield from self._fit_priors(codes)
+        fitting = time.perf_counter() - began
         if self.samples.is_images:
             draw_outcome(
                 run.folder / "samples",
@@ -212,7 +216,7 @@ class Session:
                 codes,
                 self.samples,
                 errors,
-                prior,
+                priors,
                 settings,
             )
         record = training.tally.record(
@@ -221,10 +225,33 @@ class Session:
         mse = float(errors.double().mean())
         findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
         summary = summarise(run, training, errors, baselines, seconds=self.seconds)
+        if priors:
+            summary["prior"] = {"name": priors[-1].name, "seconds": fitting}
         sentences = [finding.sentence for finding in findings]
         write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
         for finding in findings:
             yield Note(sentence=finding.sentence, warning=True)
+
+    def _fit_priors(self, codes: Tensor) -> Generator[Event, None, list[Prior]]:
+        """Fit the paper's Gaussian, to compare with, and the prior of the run; return them."""
+        settings, folder = self.run.settings, self.run.folder / "prior"
+        names = dict.fromkeys([GaussianPrior.name, prior_name(settings, len(codes))])
+        n = len(codes)
+        priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
+        for prior in priors:
+            for share in prior.learn(codes, seed=settings.seed):
+                yield Fitting(prior=prior.name, share=share)
+            save_prior(prior, folder)
+        labels = self.samples.labels
+        if labels is not None:
+            known = CodeLabels().fit(
+                codes,
+                torch.from_numpy(np.asarray(labels, dtype=np.int64)),
+                names=self.samples.label_names,
+                seed=settings.seed,
+            )
+            save_labels(known, folder)
+        return priors
 
     def _draw_epoch(self, training: Training, epoch: int) -> None:
         # A run of a thousand short epochs would make a thousand pictures: the first ten, then

@@ -132,6 +132,15 @@ class Settings:
         "Training", 0.015, "Peak learning rate of the codes while polishing."
     )
 
+    prior: Literal["gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"] | None = (
+        _option(
+            "Prior",
+            None,
+            "Density fitted on the codes at the end, from which new examples come; unset: "
+            "flow-matching from 5,000 examples on, below a mixture.",
+        )
+    )
+
     precision: Literal["auto", "float32", "bf16"] = _option(
         "Machine",
         "auto",

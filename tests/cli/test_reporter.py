@@ -55,7 +55,7 @@ def test_a_bar_for_a_terminal(events: list[Event]) -> None:
     show(LiveReporter(Console(file=screen, force_terminal=True, width=100)), events)
     text = screen.getvalue()
     assert "epoch 4/4" in text
-    assert "polishing codes" in text
+    assert "fitting the mixture prior" in text
     assert "12 steps, 4 epochs" in text
 
 

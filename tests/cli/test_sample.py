@@ -31,8 +31,8 @@ def test_a_grid_in_the_run_by_default(
 ) -> None:
     copy = shutil.copytree(made, tmp_path / "copy")
     assert run(["sample", str(copy), "--n", "9", "--seed", "2"]) == 0
-    path = copy / "samples" / "gaussian-seed2-n9.png"
-    assert capsys.readouterr().out == f"9 samples of seed 2: {path}\n"
+    path = copy / "samples" / "mixture-seed2-n9.png"
+    assert capsys.readouterr().out == f"9 samples of seed 2 from the mixture prior: {path}\n"
     with Image.open(path) as picture:
         assert picture.size == (200, 200)
 
@@ -63,7 +63,7 @@ def test_vectors_are_numbers(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     values = numbers(Path("run"), 4)
     assert (values.dtype, values.shape) == (np.float32, (4, 5))
     assert run(["sample", "run", "--n", "2"]) == 0
-    assert (home / "run" / "samples" / "gaussian-seed0-n2.npy").is_file()
+    assert (home / "run" / "samples" / "mixture-seed0-n2.npy").is_file()
     assert run(["sample", "run", "--n", "2", "--separate", "--out", "each"]) == 0
     assert np.array_equal(np.load(home / "each" / "seed0-000001.npy"), values[1])
     capsys.readouterr()
@@ -118,6 +118,57 @@ def test_a_run_that_is_not_finished(stopped: Path, capsys: pytest.CaptureFixture
 
 def test_a_damaged_prior(tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = shutil.copytree(made, tmp_path / "copy")
-    flip(copy / "prior" / "gaussian.safetensors", 0.9)
+    flip(copy / "prior" / "mixture.safetensors", 0.9)
     assert run(["sample", str(copy)]) == 2
     assert "cannot be read as a prior" in capsys.readouterr().err
+
+
+def test_another_prior_is_fitted_once_and_kept(
+    tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(made, tmp_path / "copy")
+    (copy / "prior" / "gaussian.safetensors").unlink()
+    words = [
+        "sample",
+        str(copy),
+        "--n",
+        "3",
+        "--prior",
+        "gaussian",
+        "--out",
+        str(tmp_path / "a.npy"),
+    ]
+    assert run(words) == 0
+    assert "fitted the gaussian prior" in capsys.readouterr().out
+    first = np.load(tmp_path / "a.npy")
+    assert run(words) == 0
+    assert "fitted" not in capsys.readouterr().out
+    assert np.array_equal(np.load(tmp_path / "a.npy"), first)
+
+
+def test_a_prior_that_does_not_exist(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inside = contents(made)
+    assert run(["sample", str(made), "--prior", "gausian"]) == 2
+    assert "Did you mean 'gaussian'?" in capsys.readouterr().err
+    assert contents(made) == inside
+
+
+def test_labels_where_there_are_none(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sample", str(made), "--label", "7"]) == 2
+    assert "has no labels; train on examples with labels" in capsys.readouterr().err
+
+
+def test_samples_of_one_label(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    rows = rng.normal(size=(60, 5)) * 0.1 + 4.0 * labels[:, None]
+    np.savez(home / "two.npz", x=rows.astype("float32"), y=labels)
+    assert run(["train", "two.npz", *TINY, "--out", "run"]) == 0
+    for label in (0, 1):
+        values = numbers(Path("run"), 20, "--label", str(label), "--prior", "gaussian")
+        assert np.array_equal(
+            numbers(Path("run"), 7, "--label", str(label), "--prior", "gaussian"), values[:7]
+        )
+    capsys.readouterr()
+    assert run(["sample", "run", "--label", "5"]) == 2
+    assert "which no training example has; choose one of 0, 1" in capsys.readouterr().err

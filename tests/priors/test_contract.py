@@ -2,8 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,35 +16,80 @@ from tests.builders import cut, flip
 
 from glo.draws import normal
 from glo.errors import UserError
-from glo.priors import GaussianPrior, Prior, load_prior, save_prior
+from glo.priors import (
+    FlowMatchingPrior,
+    GaussianPrior,
+    IMLEPrior,
+    MixturePrior,
+    NormalizingFlowPrior,
+    Prior,
+    build_prior,
+    load_prior,
+    save_prior,
+)
+from glo.priors.sealed import write_sealed
 
-PRIORS: list[type[Prior]] = [GaussianPrior]
+
+@dataclass(frozen=True)
+class Kind:
+    """A prior with settings under which it is fitted in no time."""
+
+    prior: type[Prior]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.prior.name
+
+    def __call__(self, **more: Any) -> Prior:
+        return self.prior(**self.settings, **more)
 
 
-@pytest.fixture(params=PRIORS, ids=lambda kind: kind.name)
-def kind(request: pytest.FixtureRequest) -> type[Prior]:
-    found: type[Prior] = request.param
+KINDS = [
+    Kind(GaussianPrior),
+    Kind(MixturePrior),
+    Kind(FlowMatchingPrior, {"steps": 8, "batch_size": 64, "width": 16, "blocks": 1}),
+    Kind(NormalizingFlowPrior, {"steps": 8, "layers": 2, "width": 16}),
+    Kind(IMLEPrior, {"passes": 6, "pool": 128, "width": 16, "blocks": 1}),
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
     return found
 
 
 @pytest.fixture
 def codes() -> torch.Tensor:
+    return some_codes()
+
+
+@pytest.fixture
+def fitted(kind: Kind) -> Prior:
+    """A prior that only samples here: fitted once for all tests."""
+    return fit_once(KINDS.index(kind))
+
+
+@cache
+def fit_once(number: int) -> Prior:
+    return KINDS[number]().fit(some_codes())
+
+
+def some_codes() -> torch.Tensor:
     return normal(0, 0, 200, 5, stream="samples") * 0.3 + torch.tensor([0.4, 0.0, 0.0, -0.2, 0.1])
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 17, 64, 299])
-def test_sample_j_of_a_seed_is_the_same_whatever_n(
-    kind: type[Prior], codes: torch.Tensor, n: int
-) -> None:
-    prior = kind().fit(codes)
-    many = prior.sample(300, seed=9)
-    assert torch.equal(prior.sample(n, seed=9), many[:n])
-    assert torch.equal(prior.sample(300 - n, seed=9, start=n), many[n:])
-    assert not torch.equal(prior.sample(n, seed=10), many[:n])
+def test_sample_j_of_a_seed_is_the_same_whatever_n(fitted: Prior, n: int) -> None:
+    many = fitted.sample(300, seed=9)
+    assert torch.equal(fitted.sample(n, seed=9), many[:n])
+    assert torch.equal(fitted.sample(300 - n, seed=9, start=n), many[n:])
+    assert not torch.equal(fitted.sample(n, seed=10), many[:n])
 
 
-def test_samples_are_new_each(kind: type[Prior], codes: torch.Tensor) -> None:
-    drawn = kind().fit(codes).sample(100)
+def test_samples_are_new_each(fitted: Prior) -> None:
+    drawn = fitted.sample(100)
     assert drawn.dtype == torch.float32
     assert drawn.shape == (100, 5)
     assert len(drawn.unique(dim=0)) == 100
@@ -47,14 +97,14 @@ def test_samples_are_new_each(kind: type[Prior], codes: torch.Tensor) -> None:
 
 @pytest.mark.parametrize(("constraint", "low", "high"), [("ball", 0, 1), ("sphere", 1, 1)])
 def test_samples_lie_on_the_constraint(
-    kind: type[Prior], codes: torch.Tensor, constraint: str, low: float, high: float
+    kind: Kind, codes: torch.Tensor, constraint: str, low: float, high: float
 ) -> None:
     norms = kind(constraint=constraint).fit(codes).sample(500, temperature=9.0).norm(dim=1)
     assert norms.min() >= low - 1e-5
     assert norms.max() <= high + 1e-5
 
 
-def test_fitting_changes_no_code(kind: type[Prior], codes: torch.Tensor) -> None:
+def test_fitting_changes_no_code(kind: Kind, codes: torch.Tensor) -> None:
     before = codes.clone()
     kind().fit(codes)
     assert torch.equal(codes, before)
@@ -62,13 +112,14 @@ def test_fitting_changes_no_code(kind: type[Prior], codes: torch.Tensor) -> None
 
 @pytest.mark.parametrize("constraint", ["ball", "sphere", "free"])
 def test_it_comes_back_from_disk(
-    tmp_path: Path, kind: type[Prior], codes: torch.Tensor, constraint: str
+    tmp_path: Path, kind: Kind, codes: torch.Tensor, constraint: str
 ) -> None:
     prior = kind(constraint=constraint).fit(codes)
     path = save_prior(prior, tmp_path / "prior")
     assert [p.name for p in path.parent.iterdir()] == [f"{kind.name}.safetensors"]
     again = load_prior(tmp_path / "prior", kind.name)
-    assert type(again) is kind
+    assert type(again) is kind.prior
+    assert again.config == prior.config
     assert again.constraint == constraint
     assert torch.equal(again.sample(50, seed=3), prior.sample(50, seed=3))
 
@@ -111,9 +162,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_one_sentence(
-    tmp_path: Path, kind: type[Prior], codes: torch.Tensor, damage: str
+    tmp_path: Path, kind: Kind, fitted: Prior, damage: str
 ) -> None:
-    path = save_prior(kind().fit(codes), tmp_path)
+    path = save_prior(fitted, tmp_path)
     DAMAGES[damage](path)
     with pytest.raises(UserError, match="cannot be read as a prior") as caught:
         load_prior(tmp_path, kind.name)
@@ -121,23 +172,23 @@ def test_a_damaged_file_is_one_sentence(
     assert str(path) in str(caught.value)
 
 
-def test_a_prior_that_is_not_there(tmp_path: Path, kind: type[Prior], codes: torch.Tensor) -> None:
+def test_a_prior_that_is_not_there(tmp_path: Path, kind: Kind, fitted: Prior) -> None:
     with pytest.raises(UserError, match=f"has no prior '{kind.name}'; it has none"):
         load_prior(tmp_path, kind.name)
-    save_prior(kind().fit(codes), tmp_path)
+    save_prior(fitted, tmp_path)
     with pytest.raises(UserError, match=f"has no prior 'flaw'; it has {kind.name}"):
         load_prior(tmp_path, "flaw")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_codes_that_are_not_finite(kind: type[Prior], codes: torch.Tensor, value: float) -> None:
+def test_codes_that_are_not_finite(kind: Kind, codes: torch.Tensor, value: float) -> None:
     codes[17, 3] = value
     with pytest.raises(UserError, match="codes hold NaN or infinity"):
         kind().fit(codes)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (0, 5), (5,), (2, 3, 4)])
-def test_codes_of_another_shape(kind: type[Prior], shape: tuple[int, ...]) -> None:
+def test_codes_of_another_shape(kind: Kind, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="at least two rows"):
         kind().fit(torch.zeros(shape))
 
@@ -156,7 +207,7 @@ DEGENERATE = {
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_codes(kind: type[Prior], name: str) -> None:
+def test_degenerate_codes(kind: Kind, name: str) -> None:
     rows = DEGENERATE[name]
     drawn = kind().fit(rows).sample(200, seed=1)
     assert torch.isfinite(drawn).all()
@@ -165,19 +216,103 @@ def test_degenerate_codes(kind: type[Prior], name: str) -> None:
 
 
 @pytest.mark.parametrize("n", [0, -1])
-def test_no_samples(kind: type[Prior], codes: torch.Tensor, n: int) -> None:
+def test_no_samples(fitted: Prior, n: int) -> None:
     with pytest.raises(UserError, match=f"n is {n}"):
-        kind().fit(codes).sample(n)
+        fitted.sample(n)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_temperatures_that_mean_nothing(
-    kind: type[Prior], codes: torch.Tensor, temperature: float
-) -> None:
+def test_temperatures_that_mean_nothing(fitted: Prior, temperature: float) -> None:
     with pytest.raises(UserError, match=f"temperature {temperature:g}"):
-        kind().fit(codes).sample(3, temperature=temperature)
+        fitted.sample(3, temperature=temperature)
 
 
-def test_it_samples_only_after_fitting(kind: type[Prior]) -> None:
+def test_it_samples_only_after_fitting(kind: Kind) -> None:
     with pytest.raises(UserError, match=r"call fit\(codes\) first"):
         kind().sample(3)
+
+
+def test_fitting_is_a_function_of_the_seed(kind: Kind, codes: torch.Tensor) -> None:
+    one, two = kind().fit(codes, seed=4).state(), kind().fit(codes, seed=4).state()
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), name
+
+
+@pytest.mark.parametrize("seed", [-1, 2**40, 2**64 + 1])
+def test_any_integer_is_a_seed(kind: Kind, codes: torch.Tensor, seed: int) -> None:
+    assert torch.isfinite(kind().fit(codes, seed=seed).sample(3, seed=seed)).all()
+
+
+def test_nobody_else_s_random_numbers_change(
+    tmp_path: Path, kind: Kind, codes: torch.Tensor
+) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)
+    ours, theirs = torch.get_rng_state(), np.random.get_state(legacy=False)
+    # Between two parts of a fit, too: a caller may draw there.
+    for _ in kind().learn(codes):
+        assert torch.equal(torch.get_rng_state(), ours)
+    save_prior(kind().fit(codes), tmp_path)
+    load_prior(tmp_path, kind.name).sample(3)
+    assert torch.equal(torch.get_rng_state(), ours)
+    np.testing.assert_equal(np.random.get_state(legacy=False), theirs)
+
+
+def test_others_random_numbers_change_nothing(kind: Kind, codes: torch.Tensor) -> None:
+    fits = []
+    for other in (1, 2):
+        torch.manual_seed(other)
+        np.random.seed(other)
+        fits.append(kind().fit(codes).sample(20))
+    assert torch.equal(*fits)
+
+
+def test_the_share_rises_to_one(kind: Kind, codes: torch.Tensor) -> None:
+    shares = list(kind().learn(codes))
+    assert shares[-1] == 1.0
+    assert all(0 < one < two for one, two in pairwise(shares))
+
+
+def test_noise_decides_alone(fitted: Prior) -> None:
+    noise = normal(3, 0, 128, fitted.noise_dim, stream="samples")
+    changed = noise.clone()
+    changed[7:] = 0.3
+    first = fitted.push(noise, temperature=1.0)
+    assert first.dtype == torch.float32
+    assert first.shape == (128, 5)
+    assert not first.requires_grad
+    assert torch.equal(fitted.push(changed, temperature=1.0)[:7], first[:7])
+
+
+def test_a_low_temperature_draws_samples_together(fitted: Prior) -> None:
+    wide, narrow = fitted.sample(500), fitted.sample(500, temperature=0.2)
+    assert narrow.var(0).sum() < wide.var(0).sum()
+
+
+def test_a_second_fit_replaces_the_first(kind: Kind, codes: torch.Tensor) -> None:
+    prior = kind().fit(codes)
+    moved = prior.fit(codes[:, :3] + 100.0).sample(50)
+    assert moved.shape == (50, 3)
+    assert moved.mean() > 90
+
+
+def test_it_is_built_by_name(kind: Kind) -> None:
+    prior = build_prior(kind.name, constraint="ball")
+    assert type(prior) is kind.prior
+    assert prior.constraint == "ball"
+    assert json.loads(json.dumps(prior.config)) == prior.config
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(UserError, match="Did you mean 'gaussian'"):
+        build_prior("gausian", constraint="free")
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path, codes: torch.Tensor) -> None:
+    prior = GaussianPrior(constraint="ball").fit(codes)
+    about = {"name": "gaussian", "constraint": "ball"}
+    write_sealed(tmp_path / "gaussian.safetensors", about, prior.state())
+    again = load_prior(tmp_path, "gaussian")
+    assert again.constraint == "ball"
+    assert torch.equal(again.sample(5), prior.sample(5))

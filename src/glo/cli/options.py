@@ -29,7 +29,7 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, Any]:
     return (field.name, Annotated[hint | None, parameter], None)
 
 
-_ORDER = ("Data", "Decoder", "Codes", "Training", "Machine")
+_ORDER = ("Data", "Decoder", "Codes", "Training", "Prior", "Machine")
 _HINTS = get_type_hints(Settings)
 Given = dataclasses.make_dataclass(
     "Given",

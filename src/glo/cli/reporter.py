@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from glo.diagnosis import explained_variance
-from glo.events import Begin, Event, Note, Polishing
+from glo.events import Begin, Event, Fitting, Note, Polishing
 from glo.records import EpochRecord, StepRecord
 
 __all__ = ["Reporter", "make_reporter"]
@@ -41,6 +41,8 @@ class Reporter(ABC):
         elif isinstance(event, StepRecord):
             self._measure(event)
             self.step(event)
+        elif isinstance(event, Fitting):
+            self.fitting(event)
         else:
             self.polishing(event)
 
@@ -55,6 +57,10 @@ class Reporter(ABC):
     @abstractmethod
     def polishing(self, event: Polishing) -> None:
         """Show how far polishing is."""
+
+    @abstractmethod
+    def fitting(self, event: Fitting) -> None:
+        """Show how far the fit of a prior is."""
 
     @abstractmethod
     def close(self) -> None:
@@ -109,6 +115,13 @@ class PlainReporter(Reporter):
         if event.rows == event.n or time.perf_counter() - self._last > _LINE_SECONDS:
             self.line(f"  polished {event.rows:,} of {event.n:,} codes")
 
+    def fitting(self, event: Fitting) -> None:
+        """Print the last line, and one when nothing was said for a while."""
+        if event.share == 1.0:
+            self.line(f"  fitted the {event.prior} prior")
+        elif time.perf_counter() - self._last > _LINE_SECONDS:
+            self.line(f"  fitting the {event.prior} prior: {event.share:.0%}")
+
     def close(self) -> None:
         """Do nothing: lines are printed as they come."""
 
@@ -150,6 +163,16 @@ class LiveReporter(Reporter):
             total=event.n,
             completed=event.rows,
             status=f"{event.rows:,} of {event.n:,}",
+        )
+
+    def fitting(self, event: Fitting) -> None:
+        """Move the bar once more from its start."""
+        self._progress.update(
+            self._task,
+            description=f"fitting the {event.prior} prior",
+            total=1.0,
+            completed=event.share,
+            status=f"{event.share:.0%}",
         )
 
     def close(self) -> None:

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from glo.runs import Run
+
 __all__ = ["sample"]
 
 
@@ -17,6 +19,8 @@ def sample(
     *,
     n: int = 64,
     seed: int = 0,
+    prior: str | None = None,
+    label: str | None = None,
     temperature: float = 1.0,
     out: Path | None = None,
     separate: Annotated[bool, Parameter(negative="")] = False,
@@ -29,6 +33,9 @@ def sample(
         run: The run folder.
         n: How many.
         seed: Which sequence of samples.
+        prior: gaussian, mixture, flow-matching, normalizing-flow or imle; one that the run does not
+            have yet is fitted first and kept. Unset: the run's own.
+        label: Only examples of this label, by number or name, where the data had labels.
         temperature: Factor of the prior's spread; below 1: more typical, less varied.
         out: A .png for a grid, a .npy for numbers, a folder with --separate; unset: in the run's
             samples folder.
@@ -45,12 +52,15 @@ def sample(
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
     images = len(opened.data.shape) == 3
-    name = f"gaussian-seed{seed}-n{n}"
+    chosen = prior or opened.prior_name
+    which = "" if label is None else f"-label-{label.replace('/', '_')}"
+    name = f"{chosen}{which}-seed{seed}-n{n}"
     out = out or run / "samples" / (name if separate else f"{name}.{'png' if images else 'npy'}")
     if not separate and out.suffix not in ((".png", ".npy") if images else (".npy",)):
         kinds = "end in .png (a grid) or .npy (numbers)" if images else "end in .npy: vectors"
         raise UserError(f"--out is {out}; it must {kinds}, or be a folder with --separate.")
-    examples = opened.sample(n, seed=seed, temperature=temperature)
+    _fit_if_missing(opened, chosen)
+    examples = opened.sample(n, seed=seed, temperature=temperature, prior=chosen, label=label)
     if separate:
         return _write_each(examples, out, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +68,28 @@ def sample(
         np.save(out, to_uint8(examples) if images else examples.numpy())
     else:
         save_picture(grid(examples), out)
-    print(f"{n} samples of seed {seed}: {out}")
+    print(f"{n} samples of seed {seed} from the {chosen} prior: {out}")
     return 0
+
+
+def _fit_if_missing(opened: "Run", name: str) -> None:
+    from glo.events import Fitting
+    from glo.lock import RunLock
+    from glo.priors import build_prior
+
+    # A misspelt name is said before anything is read.
+    build_prior(name)
+    if opened.has_prior(name) or not opened.can_fit_priors:
+        return
+    from glo.cli.reporter import make_reporter
+
+    lock, reporter = RunLock(opened.folder), make_reporter()
+    try:
+        for share in opened.fit_prior(name):
+            reporter.show(Fitting(prior=name, share=share))
+    finally:
+        reporter.close()
+        lock.release()
 
 
 def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:

@@ -1,7 +1,26 @@
 """Densities on codes: new examples come from sampling them."""
 
 from glo.priors.base import Prior, save_prior
+from glo.priors.flow_matching import FlowMatchingPrior
 from glo.priors.gaussian import GaussianPrior
-from glo.priors.load import load_prior
+from glo.priors.imle import IMLEPrior
+from glo.priors.labels import CodeLabels, load_labels, sample_label, save_labels
+from glo.priors.load import build_prior, load_prior
+from glo.priors.mixture import MixturePrior
+from glo.priors.normalizing_flow import NormalizingFlowPrior
 
-__all__ = ["GaussianPrior", "Prior", "load_prior", "save_prior"]
+__all__ = [
+    "CodeLabels",
+    "FlowMatchingPrior",
+    "GaussianPrior",
+    "IMLEPrior",
+    "MixturePrior",
+    "NormalizingFlowPrior",
+    "Prior",
+    "build_prior",
+    "load_labels",
+    "load_prior",
+    "sample_label",
+    "save_labels",
+    "save_prior",
+]

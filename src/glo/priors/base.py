@@ -1,7 +1,5 @@
 """What every prior is: a density fitted on codes, from which new codes are drawn."""
 
-import hashlib
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -9,13 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from glo.codes import Constraint, project
 from glo.draws import normal
 from glo.errors import UserError
-from glo.tensors import write_tensors
+from glo.priors.sealed import write_sealed
 
 __all__ = ["Prior", "save_prior"]
 
@@ -123,36 +120,8 @@ class Prior(ABC):
 
 def save_prior(prior: Prior, folder: Path) -> Path:
     """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{prior.name}.safetensors"
     about: dict[str, Any] = {"name": prior.name, "config": prior.config}
-    writing, state = path.with_suffix(".writing"), prior.state()
-    write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
-    writing.replace(path)
-    return path
-
-
-def read_prior(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what a prior's file says about it, and its tensors.
-
-    Raises:
-        ValueError: it was edited.
-    """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        about: dict[str, Any] = json.loads(metadata["prior"])
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if metadata["seal"] != _seal(about, state):
-        raise ValueError("it differs from its checksum")
-    return about, state
-
-
-def _seal(about: dict[str, Any], state: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return write_sealed(folder / f"{prior.name}.safetensors", about, prior.state())
 
 
 def check_codes(codes: Tensor) -> Tensor:

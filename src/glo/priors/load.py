@@ -1,16 +1,56 @@
-"""Priors from disk."""
+"""Priors by name, and priors from disk."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
-from glo.errors import UserError
-from glo.priors.base import Prior, read_prior
+from glo.codes import Constraint
+from glo.errors import UserError, suggest
+from glo.priors.base import Prior
+from glo.priors.flow_matching import FlowMatchingPrior
 from glo.priors.gaussian import GaussianPrior
+from glo.priors.imle import IMLEPrior
+from glo.priors.mixture import MixturePrior
+from glo.priors.normalizing_flow import NormalizingFlowPrior
+from glo.priors.sealed import read_sealed
 
-__all__ = ["load_prior"]
+__all__ = ["build_prior", "load_prior"]
 
-_PRIORS: dict[str, type[Prior]] = {GaussianPrior.name: GaussianPrior}
+_PRIORS: dict[str, type[Prior]] = {
+    GaussianPrior.name: GaussianPrior,
+    MixturePrior.name: MixturePrior,
+    FlowMatchingPrior.name: FlowMatchingPrior,
+    NormalizingFlowPrior.name: NormalizingFlowPrior,
+    IMLEPrior.name: IMLEPrior,
+}
+
+
+def build_prior(name: str, *, constraint: Constraint = "free", **config: Any) -> Prior:
+    """Return an unfitted prior by its name.
+
+    Args:
+        name: gaussian, mixture, flow-matching, normalizing-flow or imle.
+        constraint: what holds for the codes that it will be fitted on.
+        config: other keyword arguments of that prior; unset: its defaults.
+
+    Raises:
+        UserError: there is no prior of that name.
+
+    Example:
+        >>> build_prior("mixture", constraint="ball").config
+        {'constraint': 'ball', 'components': None, 'ridge': 0.001}
+        >>> build_prior("mixtrue")
+        Traceback (most recent call last):
+        glo.errors.UserError: There is no prior 'mixtrue'; choose one of gaussian, mixture, \
+flow-matching, normalizing-flow, imle. Did you mean 'mixture'?
+    """
+    if name not in _PRIORS:
+        names = ", ".join(_PRIORS)
+        raise UserError(
+            f"There is no prior '{name}'; choose one of {names}.{suggest(name, _PRIORS)}"
+        )
+    return _PRIORS[name](constraint=constraint, **config)
 
 
 def load_prior(folder: Path, name: str = "gaussian") -> Prior:
@@ -21,11 +61,16 @@ def load_prior(folder: Path, name: str = "gaussian") -> Prior:
     """
     path = folder / f"{name}.safetensors"
     if name not in _PRIORS or not path.is_file():
-        there = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
-        raise UserError(f"{folder} has no prior '{name}'; it has {there}.")
+        there = [known for known in _PRIORS if (folder / f"{known}.safetensors").is_file()]
+        raise UserError(f"{folder} has no prior '{name}'; it has {', '.join(there) or 'none'}.")
     try:
-        about, state = read_prior(path)
-        return _PRIORS[about["name"]](**about["config"]).restore(state)
+        about, state = read_sealed(path)
+        # Files of version 0.1.0 name the constraint alone.
+        config = about.get("config") or {"constraint": about["constraint"]}
+        return _PRIORS[about["name"]](**config).restore(state)
+    except UserError:
+        # A library that is not installed: the file is whole.
+        raise
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} cannot be read as a prior ({reason}); fit it again.") from None

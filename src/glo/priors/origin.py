@@ -1,0 +1,83 @@
+"""Where flow matching begins: a coarse mixture, and pairs of its draws with codes."""
+
+from typing import Self, final
+
+import torch
+from torch import Tensor
+
+from glo.priors.mixture import MixturePrior
+
+__all__ = ["Origin"]
+
+# A mixture has one component for so many rows, within bounds: twice as many take longer to fit than
+# they save the field.
+_ROWS_PER_COMPONENT, _MOST_COMPONENTS = 400, 128
+_PREFIX = "origin."
+
+
+@final
+class Origin:
+    """A mixture of Gaussians on whitened codes that can say from where a code may have come.
+
+    Args:
+        mixture: fitted.
+
+    Example:
+        >>> codes = torch.tensor([[-1.0], [1.0]]).repeat(50, 1)
+        >>> origin = Origin.fit(codes, components=2, seed=0)
+        >>> begins = origin.partners(codes, torch.Generator().manual_seed(0))
+        >>> bool((begins.sign() == codes.sign()).all())
+        True
+    """
+
+    def __init__(self, mixture: MixturePrior) -> None:
+        self.mixture = mixture
+        state = mixture.state()
+        self._means, self._factors = state["means"].float(), state["factors"].float()
+        identity = torch.eye(self._means.shape[1], dtype=torch.float64)
+        inverse = torch.linalg.solve_triangular(state["factors"], identity, upper=False)
+        # (D, K D): one product measures the distance of a code from every component.
+        self._inverse = inverse.flatten(0, 1).T.float().contiguous()
+        self._offset = (inverse @ state["means"][:, :, None]).flatten().float()
+        logs = state["factors"].diagonal(dim1=1, dim2=2).log().sum(1)
+        self._constant = (state["weights"].log() - logs).float()
+
+    @classmethod
+    def fit(cls, ready: Tensor, *, components: int | None, seed: int) -> Self:
+        """Fit the mixture to whitened codes, of which it takes at most 60,000.
+
+        Args:
+            ready: (N, D).
+            components: K, or None: one for every 400 rows, at most 128.
+            seed: of the mixture's first means.
+        """
+        wanted = components or len(ready) // _ROWS_PER_COMPONENT
+        number = max(1, min(wanted, components or _MOST_COMPONENTS))
+        return cls(MixturePrior(components=number).fit(ready, seed=seed))
+
+    def partners(self, ends: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw for each code a point of the component it belongs to, (B, D).
+
+        The component is drawn with its posterior probability given the code, so that the partners
+        of all codes together are distributed as the mixture.
+
+        Args:
+            ends: whitened codes, float32 (B, D).
+            generator: of the draws.
+        """
+        shape = (len(ends), *self._means.shape)
+        apart = torch.addmm(self._offset, ends, self._inverse, beta=-1).view(shape)
+        logits = self._constant - apart.square().sum(2) / 2
+        which = torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
+        noise = torch.randn(ends.shape, generator=generator)
+        return self._means[which] + (self._factors[which] @ noise.unsqueeze(2)).squeeze(2)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the mixture's tensors, under names that no network has."""
+        return {_PREFIX + name: tensor for name, tensor in self.mixture.state().items()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> Self:
+        """Take up what `state` gave, among other tensors."""
+        own = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
+        return cls(MixturePrior().restore(own))

@@ -1,0 +1,47 @@
+"""The IMLE map: its search against SciPy's, and that it forgets no part of the codes."""
+
+import pytest
+import torch
+from scipy.spatial import cKDTree
+
+from glo.draws import normal
+from glo.errors import UserError
+from glo.priors import IMLEPrior, imle
+from glo.priors.imle import nearest
+
+
+def small(**settings: int) -> IMLEPrior:
+    return IMLEPrior(**{"passes": 60, "pool": 512, "width": 32, "blocks": 1, **settings})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("rows", "others"), [(1, 1), (50, 7), (33, 400)])
+def test_the_nearest_is_scipy_s(monkeypatch: pytest.MonkeyPatch, rows: int, others: int) -> None:
+    monkeypatch.setattr(imle, "_BLOCK", 16)
+    some = normal(0, 0, rows, 5, stream="codes")
+    pool = normal(1, 0, others, 5, stream="codes")
+    assert nearest(some, pool).tolist() == cKDTree(pool).query(some)[1].tolist()
+
+
+def test_a_few_codes_far_away_are_not_forgotten() -> None:
+    codes = 0.2 * normal(2, 0, 300, 2, stream="codes")
+    codes[:6] += 3.0
+    drawn = small().fit(codes).sample(3000)
+    assert torch.cdist(codes[:6], drawn).min(1).values.max() < 1.0
+
+
+def test_each_code_has_a_sample_near_it() -> None:
+    codes = normal(2, 0, 300, 2, stream="codes").tanh()
+    near = torch.cdist(codes, small().fit(codes).sample(3000)).min(1).values
+    assert float(near.max()) < 0.25
+
+
+def test_temperature_scales_the_noise() -> None:
+    prior = small(passes=2).fit(normal(2, 0, 100, 3, stream="codes"))
+    noise = normal(1, 0, 128, 3, stream="samples")
+    assert torch.equal(prior.push(noise, temperature=0.5), prior.push(0.5 * noise, temperature=1.0))
+
+
+@pytest.mark.parametrize("name", ["passes", "pool", "part", "batch_size", "width"])
+def test_settings_that_mean_nothing(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name} is 0|{name} 0"):
+        small(**{name: 0})

@@ -1,0 +1,113 @@
+"""The normalizing flow: a density that sums to one, and what happens without zuko."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from glo.codes import project
+from glo.draws import normal
+from glo.errors import UserError
+from glo.priors import NormalizingFlowPrior, load_prior, save_prior
+from glo.priors import normalizing_flow as module
+
+MIX = torch.tensor([[1.0, 0.0], [0.8, 0.3]])
+
+
+def flow(**settings: float) -> NormalizingFlowPrior:
+    return NormalizingFlowPrior(
+        **{"steps": 80, "batch_size": 64, "layers": 4, "width": 32, **settings}
+    )  # type: ignore[arg-type]
+
+
+def moons(n: int = 600) -> torch.Tensor:
+    rows = normal(0, 0, n, 2, stream="codes")
+    return torch.stack([rows[:, 0], rows[:, 0] ** 2 + 0.3 * rows[:, 1]], dim=1) + 2.0
+
+
+def test_the_density_sums_to_one() -> None:
+    prior = flow().fit(moons())
+    side = torch.linspace(-8.0, 16.0, 481)
+    grid = torch.cartesian_prod(side, side)
+    total = prior.log_prob(grid).exp().sum() * 0.05**2
+    assert float(total) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_density_is_that_of_the_samples() -> None:
+    prior = flow().fit(moons())
+    noise = normal(1, 0, 128, 2, stream="samples")
+    drawn = prior.push(noise, temperature=1.0)
+    jacobian = torch.stack(
+        [
+            torch.autograd.functional.jacobian(
+                lambda row: prior.push(row[None], temperature=1.0)[0], row
+            )
+            for row in noise[:8]
+        ]
+    )
+    base = -noise[:8].square().sum(1) / 2 - math.log(2 * math.pi)
+    expected = base - torch.linalg.slogdet(jacobian)[1]
+    torch.testing.assert_close(prior.log_prob(drawn[:8]), expected.double(), atol=1e-2, rtol=1e-3)
+
+
+def test_it_beats_a_gaussian_where_codes_are_bent() -> None:
+    codes, unseen = moons(2000), normal(7, 0, 500, 2, stream="samples")
+    unseen = torch.stack([unseen[:, 0], unseen[:, 0] ** 2 + 0.3 * unseen[:, 1]], dim=1) + 2.0
+    gaussian = torch.distributions.MultivariateNormal(codes.mean(0), torch.cov(codes.T))
+    ours = flow(steps=200).fit(codes).log_prob(unseen).mean()
+    assert ours > gaussian.log_prob(unseen).mean() + 0.5
+
+
+def test_codes_that_lie_on_the_sphere_in_part() -> None:
+    codes = project(normal(2, 0, 600, 3, stream="codes") * 0.7, "ball")
+    assert 0.2 < float((codes.norm(dim=1) > 0.9999).double().mean()) < 0.8
+    prior = flow(constraint="ball").fit(codes)  # type: ignore[arg-type]
+    assert torch.isfinite(prior.log_prob(codes)).all()
+    drawn = prior.sample(500)
+    assert float(drawn.norm(dim=1).max()) <= 1 + 1e-5
+    assert float(drawn.norm(dim=1).mean()) == pytest.approx(
+        float(codes.norm(dim=1).mean()), abs=0.1
+    )
+
+
+def test_temperature_scales_the_noise() -> None:
+    prior = flow(steps=5).fit(moons())
+    noise = normal(1, 0, 128, 2, stream="samples")
+    assert torch.equal(prior.push(noise, temperature=0.5), prior.push(0.5 * noise, temperature=1.0))
+
+
+def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([1.0, 3.0, 2.0, 2.5, 2.9, 2.0, 9.0])
+    kept: list[torch.Tensor] = []
+
+    def score(trial: torch.nn.Module, rows: torch.Tensor) -> float:
+        kept.append(torch.nn.utils.parameters_to_vector(trial.parameters()).detach().clone())
+        return next(scores)
+
+    monkeypatch.setattr(module, "_score", score)
+    prior = flow()
+    shares = list(prior.learn(moons()))
+    # The second was the best, and four checks without gain end the fit.
+    assert len(kept) == 6
+    assert shares[-1] == 1.0
+    assert torch.equal(torch.nn.utils.parameters_to_vector(prior.flow_.parameters()), kept[1])
+
+
+def test_without_zuko(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    save_prior(flow(steps=2).fit(moons(20)), tmp_path)
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    monkeypatch.setitem(sys.modules, "zuko.flows", None)
+    with pytest.raises(UserError, match=r"pip install 'glo-torch\[flow\]'"):
+        flow().fit(moons(20))
+    with pytest.raises(UserError, match=r"pip install 'glo-torch\[flow\]'"):
+        load_prior(tmp_path, "normalizing-flow")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 0}, {"batch_size": 0}, {"layers": 0}, {"lr": 0.0}, {"noise": -1.0}]
+)
+def test_settings_that_mean_nothing(settings: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="must be above 0"):
+        flow(**settings)
