@@ -1,0 +1,124 @@
+"""The small digit network that comes with the package, and its penultimate features."""
+
+from functools import cache
+from pathlib import Path
+from typing import final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from glo.errors import UserError
+from glo.metrics.features import Features, fit_images
+
+__all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_features"]
+
+DIGITS_FILE = Path(__file__).parent / "networks" / "digits.safetensors"
+
+_SIDE = 32
+_DIM = 128
+
+
+@final
+class DigitNetwork(nn.Module):
+    """Map small grey pictures to 128 features, and those to the scores of ten classes.
+
+    A 5 x 5 convolution of stride 2 to 32 channels and ReLU; twice a 3 x 3 convolution (64, 128
+    channels), maximum over 2 x 2 and ReLU. Then a linear map to 128 numbers and ReLU, which are the
+    features, and one to 10, the scores. It was trained with batch norm after each convolution,
+    which is folded into the convolutions here.
+
+    Example:
+        >>> import torch
+        >>> DigitNetwork().features(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 128])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 5, stride=2, padding=2)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
+        self.linear = nn.Linear(128 * (_SIDE // 8) ** 2, _DIM)
+        self.scores = nn.Linear(_DIM, 10)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the features, (B, 128), of images (B, 1, 32, 32) in [-1, 1]."""
+        x = self.conv1(images).relu_()
+        for conv in (self.conv2, self.conv3):
+            x = nn.functional.max_pool2d(conv(x), 2).relu_()
+        return nn.functional.relu(self.linear(x.flatten(1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores, (B, 10), of images (B, 1, 32, 32) in [-1, 1]."""
+        scores: Tensor = self.scores(self.features(images))
+        return scores
+
+
+@final
+class DigitFeatures(Features):
+    """The 128 penultimate features of a digit network.
+
+    It takes pixels in [-1, 1]; colour becomes grey, and any size but 32 x 32 is resized. The
+    network of the package knows handwritten digits. On other pictures its distances still rank
+    models, but nobody taught it what matters in them; train one on their labels instead.
+
+    Args:
+        network: the trained network.
+        name: how it is called beside every distance.
+        about: what its file says about it: training data, accuracy, command.
+
+    Example:
+        >>> import torch
+        >>> digits = digit_features()
+        >>> digits(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 128])
+        >>> float(digits.about["test_accuracy"]) > 0.99
+        True
+    """
+
+    dim = _DIM
+
+    def __init__(self, network: DigitNetwork, *, name: str, about: dict[str, str]) -> None:
+        self.name = name
+        self.about = about
+        frozen = network.eval().requires_grad_(False)
+        # Twice as fast with the channels last.
+        self._network = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the features, float32 (B, 128)."""
+        found: Tensor = self._network.to(images.device).features(fit_images(images, 1, _SIDE))
+        return found
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Return the most likely class of each image, int64 (B,)."""
+        scores: Tensor = self._network.to(images.device)(fit_images(images, 1, _SIDE))
+        return scores.argmax(1)
+
+
+@cache
+def digit_features() -> DigitFeatures:
+    """Return the features of the digit network that comes with the package."""
+    return read_features(DIGITS_FILE)
+
+
+def read_features(path: Path) -> DigitFeatures:
+    """Read a network that `benchmarks/digit_network.py` wrote; its name is that of the file.
+
+    Raises:
+        UserError: the file holds something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            # Stored in half precision, computed in single.
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network = DigitNetwork()
+        network.load_state_dict(weights)
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"{path} is not a digit network ({str(error).splitlines()[0]}); "
+            "benchmarks/digit_network.py writes one. Other networks are read as TorchScript."
+        ) from None
+    return DigitFeatures(network, name=path.stem, about=about)

@@ -1,0 +1,143 @@
+"""What every feature network is: a map from images to vectors that distances compare."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from glo.errors import UserError
+
+__all__ = ["Features", "Thumbnails", "check_features", "embed", "fit_images"]
+
+# Weights of red, green and blue in a grey value (ITU-R 601).
+_LUMA = (0.299, 0.587, 0.114)
+
+
+class Features(ABC):
+    """A frozen network that turns images into vectors.
+
+    Attributes:
+        name: how it is called beside every distance, such as "digits".
+        dim: how many numbers describe one image.
+    """
+
+    name: str
+    dim: int
+
+    @abstractmethod
+    def __call__(self, images: Tensor) -> Tensor:
+        """Describe images.
+
+        Args:
+            images: float (B, C, H, W) in [-1, 1], C 1 or 3, any height and width.
+
+        Returns:
+            float32 (B, dim) on the same device; row j depends on image j alone.
+        """
+
+
+@final
+class Thumbnails(Features):
+    """The pixels of a small grey picture: no network at all, to look for copies with.
+
+    Args:
+        side: height and width of the thumbnail.
+
+    Example:
+        >>> Thumbnails(side=8)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 64])
+    """
+
+    def __init__(self, *, side: int = 8) -> None:
+        self.side = side
+        self.name = f"thumbnails of {side} x {side}"
+        self.dim = side * side
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the grey values in [-1, 1], float32 (B, side * side)."""
+        return fit_images(images, 1, self.side).flatten(1)
+
+
+@torch.no_grad()
+def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
+    """Describe many images, batch by batch.
+
+    Args:
+        features: the network.
+        batches: any number of (B, C, H, W) in [-1, 1].
+
+    Returns:
+        float32 (n, dim) on the CPU.
+
+    Example:
+        >>> embed(Thumbnails(side=4), [torch.zeros(2, 1, 32, 32), torch.ones(1, 3, 28, 28)]).shape
+        torch.Size([3, 16])
+    """
+    found = [features(images).cpu() for images in batches]
+    return torch.cat(found) if found else torch.zeros(0, features.dim)
+
+
+def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
+    """Give images the channels and the size that a network was made for.
+
+    Args:
+        images: float (B, C, H, W), C 1 or 3.
+        channels: 1 (colour becomes grey, ITU-R 601) or 3 (grey is repeated).
+        side: height and width, resized bilinearly with antialiasing; None keeps the size.
+
+    Returns:
+        float32 (B, channels, side, side); the images themselves where nothing is to do.
+
+    Raises:
+        UserError: they are not images with one or three channels.
+
+    Example:
+        >>> fit_images(torch.ones(2, 1, 28, 28), 3, 32).shape
+        torch.Size([2, 3, 32, 32])
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise UserError(
+            f"A feature network was given shape {tuple(images.shape)}; it takes images, "
+            "(B, C, H, W) with C 1 or 3. Vectors are compared as they are, without a network."
+        )
+    pixels = images.float()
+    if pixels.shape[1] == 1 and channels == 3:
+        pixels = pixels.expand(-1, 3, -1, -1)
+    elif pixels.shape[1] == 3 and channels == 1:
+        pixels = (pixels * pixels.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    if side is None or pixels.shape[2:] == (side, side):
+        return pixels
+    return interpolate(pixels, (side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+def check_features(*sets: Tensor, least: int = 2) -> None:
+    """Refuse sets of features that cannot be compared.
+
+    Args:
+        sets: each (n, d), n at least `least`, all of one d, finite.
+        least: how many rows each needs.
+
+    Raises:
+        UserError: they are something else.
+
+    Example:
+        >>> check_features(torch.zeros(5, 2), torch.zeros(5, 3))
+        Traceback (most recent call last):
+        glo.errors.UserError: Features of shapes (5, 2) and (5, 3) ... one feature network.
+    """
+    shapes = " and ".join(str(tuple(rows.shape)) for rows in sets)
+    if any(rows.ndim != 2 for rows in sets) or len({rows.shape[1] for rows in sets}) > 1:
+        raise UserError(
+            f"Features of shapes {shapes} cannot be compared; make both (n, d) with one "
+            "feature network."
+        )
+    if any(len(rows) < least for rows in sets):
+        raise UserError(
+            f"Features of shapes {shapes} are too few; this measure needs at least {least} "
+            "rows on each side."
+        )
+    if not all(bool(torch.isfinite(rows).all()) for rows in sets):
+        raise UserError("Features hold NaN or infinity; look at the images they were made from.")

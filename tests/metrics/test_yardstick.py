@@ -1,0 +1,72 @@
+"""Distances carry their floor, their features and both numbers of examples."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from glo.errors import UserError
+from glo.metrics import Distance, Yardstick, frechet_distance, kernel_distance
+from glo.metrics import precision_recall_density_coverage as counts
+from glo.records import evenly_spaced
+
+
+def _normal(n: int, seed: int) -> Tensor:
+    return torch.randn(n, 4, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def yardstick() -> Yardstick:
+    return Yardstick("four", heldout=_normal(300, 1), training=_normal(900, 2))
+
+
+def test_frechet_has_the_floor_of_as_many_training_examples(yardstick: Yardstick) -> None:
+    samples = _normal(200, 3) + 0.5
+    found = yardstick.frechet(samples)
+    stand_in = yardstick.training[evenly_spaced(900, 200)]
+    assert found.value == frechet_distance(samples, yardstick.heldout)
+    assert found.floor == frechet_distance(stand_in, yardstick.heldout)
+    assert (found.measure, found.features, found.dim) == ("FD", "four", 4)
+    assert (found.n, found.n_heldout, found.spread) == (200, 300, None)
+    assert yardstick.frechet(samples[:150]).floor != found.floor
+
+
+def test_kernel_has_its_floor_and_its_spread(yardstick: Yardstick) -> None:
+    samples = _normal(300, 3) + 0.5
+    found = yardstick.kernel(samples)
+    stand_in = yardstick.training[evenly_spaced(900, 300)]
+    assert (found.value, found.spread) == kernel_distance(samples, yardstick.heldout)
+    assert found.floor == kernel_distance(stand_in, yardstick.heldout)[0]
+    assert found.measure == "KD"
+
+
+def test_neighbours_and_their_floor(yardstick: Yardstick) -> None:
+    samples = _normal(250, 3)
+    assert yardstick.neighbours(samples, k=3) == counts(yardstick.heldout, samples, k=3)
+    stand_in = yardstick.training[evenly_spaced(900, 250)]
+    assert yardstick.floor_neighbours(250) == counts(yardstick.heldout, stand_in, k=5)
+
+
+def test_memorisation_uses_all_training_examples(yardstick: Yardstick) -> None:
+    found = yardstick.memorisation(yardstick.training[100:400])
+    assert found.samples_distance < 1e-6
+    assert (found.features, found.n_training) == ("four", 900)
+
+
+def test_more_samples_than_training_examples_have_no_floor(yardstick: Yardstick) -> None:
+    with pytest.raises(UserError, match="901 samples are more than the 900"):
+        yardstick.frechet(_normal(901, 3))
+
+
+def test_few_examples_are_warned_about() -> None:
+    common = {"value": 1.0, "floor": 0.5, "features": "digits", "dim": 128, "n": 10_000}
+    few = Distance(measure="FD", n_heldout=127, **common)
+    assert few.warning is not None
+    assert "127 examples are fewer than the 128 features of digits" in few.warning
+    assert Distance(measure="FD", n_heldout=128, **common).warning is None
+    assert Distance(measure="KD", n_heldout=127, **common).warning is None
+    assert str(few) == "FD 1 (floor 0.5; digits, 10,000 against 127)"
+
+
+def test_sets_of_other_features_are_refused() -> None:
+    with pytest.raises(UserError, match="cannot be compared"):
+        Yardstick("four", heldout=_normal(30, 1), training=_normal(30, 1)[:, :3])
