@@ -1,0 +1,22 @@
+"""Codes of examples that were never trained: whole, masked, or seen through an operator."""
+
+from glo.inversion.damage import add_noise, half_mask, hole_mask
+from glo.inversion.invert import invert
+from glo.inversion.operators import AveragePool, Blur, Chain, Grey, Operator
+from glo.inversion.result import Inversion
+from glo.inversion.starts import Starts, decode_starts
+
+__all__ = [
+    "AveragePool",
+    "Blur",
+    "Chain",
+    "Grey",
+    "Inversion",
+    "Operator",
+    "Starts",
+    "add_noise",
+    "decode_starts",
+    "half_mask",
+    "hole_mask",
+    "invert",
+]
