@@ -21,7 +21,7 @@ from glo.cli.app import run
 from glo.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
-VERBS = ["glo", "train", "sample", "info"]
+VERBS = ["glo", "train", "sample", "evaluate", "info"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -71,8 +71,8 @@ def test_nothing_is_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["trian"], "There is no command 'trian'; there are train, sample, info. Did you mean 'tr"),
-        (["fly"], "There is no command 'fly'; there are train, sample, info."),
+        (["trian"], "there are train, sample, evaluate, info. Did you mean 'train'?"),
+        (["fly"], "There is no command 'fly'; there are train, sample, evaluate, info."),
         (["--nonsense"], "--nonsense"),
         (["sample"], "RUN requires an argument. See glo sample --help."),
         (["info", "a", "b"], "'b' is more than the command takes"),

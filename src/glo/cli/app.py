@@ -17,6 +17,7 @@ __all__ = ["app", "main", "run"]
 _VERBS = {
     "train": "Learn a decoder and one code per example from data, and write a run folder.",
     "sample": "Draw new examples from the prior of a run.",
+    "evaluate": "Measure reconstructions and samples of a run against examples it never saw.",
     "info": "Tell what a run is and how it went.",
 }
 

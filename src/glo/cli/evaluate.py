@@ -1,0 +1,206 @@
+"""`glo evaluate`: how good reconstructions and samples of a run are."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, final
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from glo.evaluation import Plan, Progress
+
+__all__ = ["evaluate"]
+
+_LINE_SECONDS = 30.0
+_ABSENT = "-"
+
+
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    heldout: str | None = None,
+    prior: Annotated[list[str] | None, Parameter(negative_iterable=())] = None,
+    features: str | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+    out: Path | None = None,
+) -> int:
+    """Measure reconstructions and samples of a run against examples it never saw.
+
+    Distances say what real images would get in the place of the samples: the floor.
+
+    Args:
+        run: The run folder.
+        data: The training data; unset: where the run got them from.
+        heldout: Examples that were never trained; unset: the test split of the training data.
+        prior: Which prior to draw samples from; repeat it, or put commas between. Unset: every
+            prior that is fitted in the run.
+        features: What distances are taken in: digits, efficientnet, thumbnails, or a TorchScript
+            or safetensors file. Unset: digits for MNIST, efficientnet for colour where it is
+            installed, else thumbnails.
+        n: How many training examples, held-out examples and samples.
+        seed: Which examples and which samples.
+        out: A .json file for all figures; unset: evaluation.json in the run folder.
+    """
+    from rich.console import Console
+
+    from glo.errors import UserError
+    from glo.evaluation import prepare
+    from glo.machine import keep_freed_memory
+    from glo.runs import open_run, write_json
+
+    keep_freed_memory()
+    out = out or run / "evaluation.json"
+    if out.suffix != ".json" or out.is_dir():
+        raise UserError(f"--out is {out}; it must be a file that ends in .json.")
+    names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
+    plan = prepare(
+        open_run(run), data, heldout=heldout, priors=names, features=features, n=n, seed=seed
+    )
+    values = _follow(plan)
+    write_json(out, values)
+    console = Console(highlight=False, markup=False)
+    console.print(_title(values), soft_wrap=True)
+    console.print()
+    console.print(_table(values))
+    console.print()
+    for sentence in _sentences(values):
+        console.print(sentence, soft_wrap=True)
+    print(f"All figures: {out}")
+    return 0
+
+
+def _follow(plan: "Plan") -> dict[str, Any]:
+    from glo.evaluation import Evaluation
+    from glo.evaluation import evaluate as events
+
+    values: dict[str, Any] = {}
+    reporter = _Reporter()
+    try:
+        for event in events(plan):
+            if isinstance(event, Evaluation):
+                values = event.values
+            else:
+                reporter.show(event)
+    finally:
+        reporter.close()
+    return values
+
+
+@final
+class _Reporter:
+    """Tell standard error how far it is: a bar on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._bar = None
+        if sys.stderr.isatty():
+            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("preparing", total=None)
+            self._bar.start()
+        self._last = time.perf_counter()
+
+    def show(self, event: "Progress") -> None:
+        """Show how far a part is."""
+        if self._bar is not None:
+            self._bar.update(
+                self._task, description=event.part, completed=event.done, total=event.total
+            )
+        elif event.done == event.total or time.perf_counter() - self._last > _LINE_SECONDS:
+            self._last = time.perf_counter()
+            print(f"{event.part}: {event.done:,} of {event.total:,}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _table(values: dict[str, Any]) -> "Table":
+    """Lay the figures out: a column for each thing that was measured, a row for each measure."""
+    from rich import box
+    from rich.table import Table
+
+    columns = _columns(values)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), show_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        # Five priors side by side fit a terminal when long names take two lines.
+        heading = name.replace("-", "-\n") if len(name) > 8 else name
+        table.add_column(heading, justify="right", overflow="fold")
+    for label, path, form in _ROWS:
+        cells = [_cell(column, path, form) for column in columns.values()]
+        if any(cell != _ABSENT for cell in cells):
+            table.add_row(label, *cells)
+    return table
+
+
+def _columns(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    columns: dict[str, dict[str, Any]] = {}
+    if "floor" in values:
+        floor = values["floor"]
+        fd, kd = ({"value": floor[name]} for name in ("fd", "kd"))
+        columns["floor"] = {"fd": fd, "kd": kd, "neighbours": floor["neighbours"]}
+    columns["training"] = values["training"] | values.get("reconstructions", {})
+    if values["heldout"] is not None:
+        columns["held-out"] = values["heldout"]
+    columns |= values.get("priors", {})
+    return columns
+
+
+_ROWS = (
+    ("MSE", ("mse",), ".5f"),
+    ("PSNR (dB)", ("psnr",), ".2f"),
+    ("SSIM", ("ssim",), ".4f"),
+    ("FD", ("fd", "value"), ".3g"),
+    ("KD", ("kd", "value"), ".3g"),
+    ("precision", ("neighbours", "precision"), ".3f"),
+    ("recall", ("neighbours", "recall"), ".3f"),
+    ("density", ("neighbours", "density"), ".3f"),
+    ("coverage", ("neighbours", "coverage"), ".3f"),
+    ("near ratio", ("memorisation", "ratio"), ".3f"),
+    ("C_T", ("memorisation", "copying"), "+.1f"),
+    ("seconds", ("seconds",), ".1f"),
+    ("per second", ("per_second",), ",.0f"),
+)
+
+
+def _cell(column: dict[str, Any], path: tuple[str, ...], form: str) -> str:
+    value: Any = column
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return _ABSENT if value is None else format(value, form)
+
+
+def _title(values: dict[str, Any]) -> str:
+    title = f"{values['run']}: {values['n']:,} examples of {values['data']['name']}"
+    if "features" in values:
+        about = values["features"]
+        title += f" against {values['n']:,} held-out ones, in {about['name']}"
+    return title
+
+
+def _sentences(values: dict[str, Any]) -> list[str]:
+    said = ["Training: reconstructed from their own codes. Held-out: from codes found by search."]
+    if values["heldout"] is None:
+        said = ["Training: reconstructed from their own codes."]
+    if "features" in values:
+        about = values["features"]
+        said.append(
+            f"Features: {about['name']}, {about['dim']:,} numbers ({about['why'].rstrip('.')}). "
+            f"Everything is compared with {values['n']:,} held-out examples; the floor is what "
+            f"{values['n']:,} training examples get in the place of samples."
+        )
+    for name, found in values.get("priors", {}).items():
+        kept = found["memorisation"]
+        said.append(f"{name}, in {kept['features']}: {kept['sentence']}")
+    said += [f"Warning: {note}" for note in values["notes"]]
+    return said

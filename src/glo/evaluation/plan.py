@@ -1,0 +1,194 @@
+"""What to measure and on which rows: every mistake is found here, before the long work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+
+from glo.data import Samples, SourceOptions, open_source
+from glo.draws import permutation
+from glo.errors import UserError
+from glo.evaluation.description import Description, describe
+from glo.priors import Prior
+from glo.runs import Run
+
+__all__ = ["Plan", "prepare"]
+
+Source = str | Path | Samples
+
+# Five neighbours of an example, and the example.
+_LEAST = 6
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run, the examples to measure it with, and what to measure.
+
+    Attributes:
+        training: all N training examples.
+        training_rows: int64 (N,), their rows in a random order; the first n are reconstructed.
+        heldout: examples that were never trained, or None.
+        heldout_rows: int64 (n,), those of them that are used.
+        priors: what samples are drawn from; none without held-out examples.
+        description: features of distances; None where there is nothing to compare.
+        n: how many examples are on every side.
+        seed: of the rows and the samples.
+        notes: sentences that the reader of the figures must know.
+    """
+
+    run: Run
+    training: Samples
+    training_rows: Tensor
+    heldout: Samples | None
+    heldout_rows: Tensor
+    priors: tuple[Prior, ...]
+    description: Description | None
+    n: int
+    seed: int
+    notes: tuple[str, ...]
+
+
+def prepare(
+    run: Run,
+    data: Source | None = None,
+    *,
+    heldout: Source | None = None,
+    priors: tuple[str, ...] = (),
+    features: str | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+) -> Plan:
+    """Look at everything that an evaluation needs.
+
+    Rows are chosen at random, never by a stride: the order of data means something (the even and
+    the odd training rows of MNIST come from different writers).
+
+    Args:
+        run: a finished run.
+        data: its training data; None: where it got them from.
+        heldout: examples that were never trained; None: the test split of the training data.
+        priors: names; none: every prior that is fitted in the run.
+        features: name or path of a feature network; None: chosen from the data.
+        n: how many training examples, held-out examples and samples; fewer if there are fewer.
+        seed: of the rows and the samples.
+
+    Raises:
+        UserError: the run is not finished or has no such prior, the data are not those that it was
+            trained on, held-out examples have another shape, or there are too few.
+    """
+    _check_run(run)
+    if n < _LEAST:
+        raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
+    chosen = tuple(run.prior(name) for name in priors or _fitted(run))
+    training = _training(run, data)
+    unseen, reason = _unseen(run, run.data.source if data is None else data, heldout)
+    notes = [reason] if reason else []
+    whole = training.observed(torch.zeros(1, dtype=torch.int64)) is None
+    if unseen is not None and not whole:
+        notes.append("The data have missing values, so only reconstructions are measured.")
+    used = min(n, len(training), n if unseen is None else len(unseen))
+    if used < n:
+        notes.append(_fewer(n, used, training, unseen))
+    if unseen is not None and used < _LEAST:
+        raise UserError(f"{notes[-1][:-1]}; at least {_LEAST} are needed on every side.")
+    order = permutation(len(training), seed, 0)
+    compares = unseen is not None and whole
+    return Plan(
+        run=run,
+        training=training,
+        training_rows=order,
+        heldout=unseen,
+        heldout_rows=permutation(0 if unseen is None else len(unseen), seed, 1)[:used],
+        priors=chosen if compares else (),
+        description=describe(training, order[:10_000], features) if compares else None,
+        n=used,
+        seed=seed,
+        notes=tuple(notes),
+    )
+
+
+def _check_run(run: Run) -> None:
+    if not run.checkpoint.finished:
+        raise UserError(
+            f"{run.folder} is not finished, so there is nothing to evaluate yet; run the command "
+            f"that began it again."
+        )
+    if run.data.n < 2:
+        raise UserError(
+            f"{run.folder} was trained on one example, and there is nothing to compare; train on "
+            f"more examples."
+        )
+
+
+def _fitted(run: Run) -> tuple[str, ...]:
+    found = sorted(path.stem for path in (run.folder / "prior").glob("*.safetensors"))
+    return tuple(name for name in found if name != "labels")
+
+
+def _options(run: Run, *, limit: int | None) -> SourceOptions:
+    kept = run.settings
+    return SourceOptions(size=kept.size, channels=kept.channels, crop=kept.crop, limit=limit)
+
+
+def _training(run: Run, data: Source | None) -> Samples:
+    try:
+        options = _options(run, limit=run.settings.limit)
+        samples = open_source(run.data.source if data is None else data, options)
+    except UserError as error:
+        if data is not None:
+            raise
+        raise UserError(
+            f"The training data of {run.folder} cannot be opened ({str(error).rstrip('.')}); give "
+            f"them as DATA: glo evaluate {run.folder} DATA."
+        ) from None
+    _check_shape(run, samples, "The training data")
+    if samples.fingerprint != run.data.fingerprint:
+        raise UserError(
+            f"These are not the data that {run.folder} was trained on: {run.data.n:,} examples "
+            f"with fingerprint {run.data.fingerprint}, where {samples.name} has {len(samples):,} "
+            f"with {samples.fingerprint}; give those from {run.data.source} as DATA, and others "
+            f"with --heldout."
+        )
+    return samples
+
+
+def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples | None, str]:
+    options = _options(run, limit=None)
+    if heldout is None:
+        try:
+            options = SourceOptions(**{**vars(options), "split": "test"})
+            samples = open_source(source, options)
+        except UserError as error:
+            return None, (
+                f"There are no held-out examples ({str(error).rstrip('.')}), and without them a "
+                f"distance has no floor, so only reconstructions of training examples are "
+                f"measured; give some with --heldout."
+            )
+    else:
+        samples = open_source(heldout, options)
+    _check_shape(run, samples, "The held-out examples")
+    if samples.fingerprint == run.data.fingerprint:
+        raise UserError(
+            f"--heldout is {heldout}, the training data themselves; give others of the same kind."
+        )
+    return samples, ""
+
+
+def _check_shape(run: Run, samples: Samples, what: str) -> None:
+    if samples.shape != run.data.shape:
+        given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
+        raise UserError(
+            f"{what}, {samples.name}, are of {given}, but {run.folder} was trained on "
+            f"examples of {wanted}; give data of that shape."
+        )
+
+
+def _fewer(asked: int, used: int, training: Samples, unseen: Samples | None) -> str:
+    held = "" if unseen is None else f" and {len(unseen):,} held-out"
+    return (
+        f"{asked:,} examples were asked for, but there are {len(training):,} training{held} ones, "
+        f"so {used:,} of each are measured."
+    )

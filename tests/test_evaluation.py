@@ -1,0 +1,243 @@
+"""Evaluation: what is measured, on which rows, and every mistake before the long work."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import finish
+
+from glo.data import Samples, to_uint8
+from glo.draws import permutation
+from glo.errors import UserError
+from glo.evaluation import Columns, Evaluation, Progress, describe, evaluate, prepare
+from glo.evaluation.plain import plain
+from glo.metrics import Thumbnails, frechet_distance, psnr, ssim
+from glo.polish import decode
+from glo.runs import Run, open_run
+
+N, N_HELDOUT = 60, 40
+QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian"}
+
+
+@pytest.fixture(scope="module")
+def images(blobs: Any) -> tuple[Samples, Samples]:
+    return blobs(N, seed=0), blobs(N_HELDOUT, seed=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, images: tuple[Samples, Samples]) -> Run:
+    folder = tmp_path_factory.mktemp("evaluated") / "run"
+    finish(folder, images[0], **QUICK)
+    return open_run(folder)
+
+
+def found(run: Run, training: Samples, **choices: Any) -> dict[str, Any]:
+    *_, last = evaluate(prepare(run, training, **choices))
+    assert isinstance(last, Evaluation)
+    return last.values
+
+
+@pytest.fixture(scope="module")
+def values(run: Run, images: tuple[Samples, Samples]) -> dict[str, Any]:
+    return found(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
+
+
+def test_training_is_measured_on_the_rows_of_a_permutation(
+    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+) -> None:
+    rows = permutation(N, 0, 0)[:30]
+    made, target = run.reconstruct(rows), images[0].batch(rows)
+    kept = values["training"]
+    assert kept["n"] == 30
+    assert kept["mse"] == pytest.approx(float((made - target).square().mean()), rel=1e-5)
+    assert kept["psnr"] == pytest.approx(float(psnr(made, target).mean()), rel=1e-5)
+    assert kept["ssim"] == pytest.approx(float(ssim(made, target).mean()), rel=1e-4)
+    steps = rows.sort().values.diff()
+    assert len(steps.unique()) > 1, "a stride is no sample of ordered data"
+
+
+def test_the_search_finds_what_the_decoder_can_make(
+    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+) -> None:
+    codes = run.prior("gaussian").sample(20, seed=5)
+    rows = to_uint8(decode(run.decoder, codes, run.settings))
+    made = Samples(rows=rows, name="made")
+    kept = found(run, images[0], heldout=made)["heldout"]
+    assert (kept["n"], kept["name"]) == (20, "made")
+    assert 0 < kept["mse"] < 0.1 * float(made.batch(torch.arange(20)).var(0).mean())
+    assert kept["mse"] < 0.1 * values["heldout"]["mse"]
+    assert kept["per_second"] == pytest.approx(20 / kept["seconds"])
+
+
+def test_distances_and_their_floor_are_of_the_same_numbers(
+    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+) -> None:
+    look = Thumbnails()
+    unseen = look(images[1].batch(permutation(N_HELDOUT, 0, 1)[:30]))
+    rows = permutation(N, 0, 0)[:30]
+    floor = frechet_distance(look(images[0].batch(rows)), unseen)
+    own = frechet_distance(look(run.reconstruct(rows)), unseen)
+    codes = run.prior("gaussian").sample(30, seed=0)
+    drawn = frechet_distance(look(decode(run.decoder, codes, run.settings)), unseen)
+    assert values["floor"]["fd"] == pytest.approx(floor, rel=1e-4)
+    assert values["reconstructions"]["fd"]["value"] == pytest.approx(own, rel=1e-4)
+    kept = values["priors"]["gaussian"]["fd"]
+    assert kept["value"] == pytest.approx(drawn, rel=1e-4)
+    assert kept["floor"] == pytest.approx(floor, rel=1e-4)
+    assert (kept["n"], kept["n_heldout"], kept["features"]) == (30, 30, "thumbnails of 8 x 8")
+
+
+def test_copies_are_looked_for_among_all_training_examples(values: dict[str, Any]) -> None:
+    kept = values["priors"]["gaussian"]["memorisation"]
+    assert (kept["n_samples"], kept["n_training"], kept["n_heldout"]) == (30, N, 30)
+    assert kept["ratio"] == pytest.approx(kept["samples_distance"] / kept["heldout_distance"])
+    assert kept["sentence"].startswith("The samples are ")
+
+
+def test_few_rows_are_warned_of_and_the_figures_are_json(values: dict[str, Any]) -> None:
+    assert len(values["notes"]) == 1
+    assert "30 examples are fewer than the 64 features" in values["notes"][0]
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert plain({"a": [float("nan"), (1, float("-inf"))]}) == {"a": [None, [1, None]]}
+
+
+def test_the_seed_decides_everything_but_the_clock(
+    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+) -> None:
+    def figures(seed: int) -> Any:
+        kept = found(run, images[0], heldout=images[1], n=30, seed=seed)
+        return kept["training"], kept["priors"]["gaussian"]["fd"]
+
+    assert figures(0) == (values["training"], values["priors"]["gaussian"]["fd"])
+    assert figures(1) != figures(0)
+
+
+def test_progress_is_told_for_every_part(run: Run, images: tuple[Samples, Samples]) -> None:
+    plan = prepare(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
+    *parts, last = evaluate(plan)
+    assert isinstance(last, Evaluation)
+    assert all(isinstance(part, Progress) and part.done <= part.total for part in parts)
+    done = [p.part for p in parts if isinstance(p, Progress) and p.done == p.total]
+    assert done == [
+        "reconstructing training examples",
+        "searching codes of held-out examples",
+        "thumbnails of 8 x 8 of held-out examples",
+        "thumbnails of 8 x 8 of training examples",
+        "drawing from gaussian",
+    ]
+
+
+def test_a_slow_network_leaves_copies_to_thumbnails(
+    run: Run, images: tuple[Samples, Samples]
+) -> None:
+    plan = prepare(run, images[0], heldout=images[1], n=30)
+    assert plan.description is not None
+    features, copies = Thumbnails(side=4), plan.description.copies
+    plan = replace(plan, description=replace(plan.description, features=features))
+    *_, last = evaluate(plan)
+    assert isinstance(last, Evaluation)
+    kept = last.values["priors"]["gaussian"]
+    assert kept["fd"]["features"] == features.name
+    assert kept["memorisation"]["features"] == copies.name
+    assert kept["memorisation"]["n_training"] == N
+
+
+def test_without_held_out_examples_no_distance_is_given(
+    run: Run, images: tuple[Samples, Samples]
+) -> None:
+    kept = found(run, images[0])
+    assert kept["heldout"] is None
+    assert kept["training"]["n"] == N
+    assert not {"priors", "floor", "features"} & set(kept)
+    assert "no held-out examples" in kept["notes"][0]
+    assert "--heldout" in kept["notes"][0]
+
+
+def test_fewer_held_out_examples_are_used_and_told(
+    run: Run, images: tuple[Samples, Samples]
+) -> None:
+    plan = prepare(run, images[0], heldout=images[1], n=1000)
+    assert plan.n == len(plan.heldout_rows) == N_HELDOUT
+    assert "1,000 examples were asked for, but there are 60 training and 40" in plan.notes[0]
+
+
+def test_vectors_are_compared_in_columns(tmp_path: Path, vectors: Any) -> None:
+    training, unseen = vectors(60, seed=0), vectors(40, seed=1)
+    finish(tmp_path / "run", training, **QUICK)
+    kept = found(open_run(tmp_path / "run"), training, heldout=unseen, n=30)
+    assert kept["features"] == {"name": "columns", "dim": 6, "why": "vectors need no network"}
+    assert set(kept["training"]) == {"n", "mse"}
+    assert kept["priors"]["gaussian"]["neighbours"]["n_real"] == 30
+    with pytest.raises(UserError, match="--features is digits, but the examples are vectors"):
+        prepare(open_run(tmp_path / "run"), training, heldout=unseen, features="digits")
+
+
+def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> None:
+    rows = vectors(60).rows.copy()
+    rows[::3, 0] = np.nan
+    training = Samples(rows=rows, name="holes")
+    finish(tmp_path / "run", training, **QUICK)
+    kept = found(open_run(tmp_path / "run"), training, heldout=vectors(40, seed=1), n=30)
+    assert kept["training"]["mse"] > 0
+    assert kept["heldout"]["mse"] > 0
+    assert "priors" not in kept
+    assert "missing values" in kept["notes"][0]
+
+
+def test_columns_have_mean_0_and_deviation_1() -> None:
+    rows = torch.tensor([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]])
+    made = Columns(rows)(rows)
+    assert made.mean(0).abs().max() < 1e-6
+    assert made[:, 0].std(correction=0) == pytest.approx(1)
+    assert torch.equal(made[:, 1], torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "chosen"),
+    [("mnist", 1, "digits"), ("mnist-like", 1, "digits"), ("fashion-mnist", 1, "thumbnails")],
+)
+def test_features_are_chosen_by_the_data(name: str, channels: int, chosen: str) -> None:
+    samples = Samples(rows=np.zeros((3, 8, 8, channels), np.uint8), name=name)
+    assert describe(samples, torch.arange(3)).features.name.startswith(chosen)
+
+
+def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise UserError("it is not installed.")
+
+    monkeypatch.setattr("glo.evaluation.description.efficientnet_features", missing)
+    samples = Samples(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
+    chosen = describe(samples, torch.arange(3))
+    assert chosen.features.name.startswith("thumbnails")
+    assert "it is not installed" in chosen.why
+
+
+def test_mistakes_are_found_before_the_work(
+    run: Run, images: tuple[Samples, Samples], blobs: Any, vectors: Any
+) -> None:
+    training, unseen = images
+    cases: list[tuple[str, Any, dict[str, Any]]] = [
+        ("--n is 5; .* at least 6", training, {"n": 5}),
+        ("no prior 'mixtrue'; it has gaussian", training, {"priors": ("mixtrue",)}),
+        ("not the data that .* fingerprint", unseen, {}),
+        ("not the data that", training.subset(np.arange(50)), {}),
+        ("of 1 x 16 x 16, but .* 1 x 8 x 8", blobs(N, side=16), {}),
+        ("The held-out examples, vectors, are of 6", training, {"heldout": vectors(9)}),
+        ("the training data themselves", training, {"heldout": training}),
+        ("4 held-out ones.*at least 6", training, {"heldout": unseen.subset(np.arange(4))}),
+        ("no features 'digist'", training, {"heldout": unseen, "features": "digist"}),
+        ("cannot be opened .*'noise'.*; give them as DATA", None, {}),
+    ]
+    for part, data, choices in cases:
+        with pytest.raises(UserError, match=part):
+            prepare(run, data, **choices)
+
+
+def test_one_example_is_too_few(tmp_path: Path, blobs: Any) -> None:
+    finish(tmp_path / "run", blobs(1), **{**QUICK, "start": "gaussian"})
+    with pytest.raises(UserError, match="was trained on one example"):
+        prepare(open_run(tmp_path / "run"), blobs(1))
