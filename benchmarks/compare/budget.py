@@ -1,0 +1,86 @@
+"""The clock of the study: CPU seconds of one process with one thread.
+
+On a machine that others use too, wall seconds say how busy it was; CPU seconds say what a method
+was given. They still swell a little when neighbours take caches and memory bandwidth.
+"""
+
+import math
+import time
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from glo.decoders import DCGANDecoder
+from glo.machine import keep_freed_memory
+from glo.precision import autocast, channels_last
+
+__all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep torch, and inside the returned context NumPy and scikit-learn too, to one thread."""
+    torch.set_num_threads(1)
+    # A mixture's responsibilities are mostly denormal numbers, which make it twice as slow.
+    torch.set_flush_denormal(True)
+    keep_freed_memory()
+    return threadpool_limits(1)
+
+
+@final
+class Stopwatch:
+    """Count CPU and wall seconds from here on.
+
+    Args:
+        spent: CPU seconds that count as used already.
+    """
+
+    def __init__(self, spent: float = 0.0) -> None:
+        self._cpu = time.process_time() - spent
+        self._wall = time.perf_counter()
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of this process."""
+        return time.process_time() - self._cpu
+
+    @property
+    def wall(self) -> float:
+        """Seconds on the wall."""
+        return time.perf_counter() - self._wall
+
+    def share(self, seconds: float) -> float:
+        """Return which share of a budget of CPU seconds is used, at most 1."""
+        return min(1.0, self.cpu / seconds) if seconds > 0 else 1.0
+
+    def read(self) -> dict[str, float]:
+        """Return both readings, rounded, for a result file."""
+        return {"cpu": round(self.cpu, 2), "wall": round(self.wall, 2)}
+
+
+def cosine(share: float) -> float:
+    """Return the factor of a learning rate that falls to zero along a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def pace(steps: int = 5) -> float:
+    """Return the CPU milliseconds that a bare step of the decoder takes just now.
+
+    Measured before and after every method, so that the reader sees whether the machine was as fast
+    for one as for another.
+
+    Args:
+        steps: forward and backward passes, of which the fastest counts.
+    """
+    cpu = torch.device("cpu")
+    decoder = channels_last(DCGANDecoder(code_dim=32))
+    codes = torch.randn(128, 32)
+    seconds = []
+    for _ in range(steps):
+        watch = Stopwatch()
+        with autocast(cpu, "auto"):
+            images = decoder(codes)
+        images.square().mean().backward()
+        seconds.append(watch.cpu)
+    return round(1e3 * min(seconds), 1)
