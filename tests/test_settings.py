@@ -20,7 +20,7 @@ FIELDS = dataclasses.fields(Settings)
 @pytest.mark.parametrize("name", [field.name for field in FIELDS])
 def test_every_setting_is_explained(name: str) -> None:
     field = next(field for field in FIELDS if field.name == name)
-    assert field.metadata["group"] in {"Data", "Decoder", "Codes", "Training", "Machine"}
+    assert field.metadata["group"] in {"Data", "Decoder", "Codes", "Training", "Prior", "Machine"}
     assert field.metadata["help"].endswith(".")
     assert len(field.metadata["help"]) > 15
 

@@ -226,7 +226,7 @@ class Session:
         findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
         summary = summarise(run, training, errors, baselines, seconds=self.seconds)
         if priors:
-            summary["prior"] = {"name": priors[-1].name, "seconds": fitting}
+            summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
         sentences = [finding.sentence for finding in findings]
         write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
         for finding in findings:
@@ -246,7 +246,7 @@ class Session:
         if labels is not None:
             known = CodeLabels().fit(
                 codes,
-                torch.from_numpy(np.asarray(labels, dtype=np.int64)),
+                torch.from_numpy(np.array(labels, dtype=np.int64)),
                 names=self.samples.label_names,
                 seed=settings.seed,
             )
