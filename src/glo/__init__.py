@@ -6,7 +6,7 @@ ICML 2018. Names are imported when they are first used: `glo --help` must not wa
 Example:
     >>> import glo
     >>> sorted(glo.__all__)[:3]
-    ['CodeTable', 'Run', 'Samples']
+    ['CodeTable', 'GLO', 'Run']
 """
 
 from importlib import import_module
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glo.codes import CodeTable
     from glo.data import Samples, SourceOptions, open_source
+    from glo.estimator import GLO, load
     from glo.runs import Run, open_run
     from glo.session import Session
     from glo.settings import Settings
 
 __all__ = [
+    "GLO",
     "CodeTable",
     "Run",
     "Samples",
@@ -28,6 +30,7 @@ __all__ = [
     "Settings",
     "SourceOptions",
     "__version__",
+    "load",
     "open_run",
     "open_source",
 ]
@@ -35,12 +38,14 @@ __all__ = [
 __version__ = version("glo-torch")
 
 _HOMES = {
+    "GLO": "glo.estimator",
     "CodeTable": "glo.codes",
     "Run": "glo.runs",
     "Samples": "glo.data",
     "Session": "glo.session",
     "Settings": "glo.settings",
     "SourceOptions": "glo.data",
+    "load": "glo.estimator",
     "open_run": "glo.runs",
     "open_source": "glo.data",
 }

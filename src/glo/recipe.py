@@ -4,11 +4,20 @@ import math
 from typing import Any
 
 from glo.codes import RowAdam, RowRule, RowSGD
-from glo.data import Samples
+from glo.data import Columns, Samples
+from glo.decoders import Decoder, MLPDecoder
 from glo.errors import UserError
 from glo.settings import Settings
 
-__all__ = ["decoder_config", "prior_config", "prior_name", "rate_factor", "row_rule"]
+__all__ = [
+    "decoder_config",
+    "keep_columns",
+    "kept_columns",
+    "prior_config",
+    "prior_name",
+    "rate_factor",
+    "row_rule",
+]
 
 _FLOW_ROWS = 5000
 _FEWEST_STEPS, _MOST_STEPS = 100, 1500
@@ -43,7 +52,28 @@ def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
         config["width"] = settings.width
     elif name == "mlp":
         config["hidden"] = [4 * settings.width] * 2
+        if samples.columns is not None:
+            config["standardised"] = True
     return config
+
+
+def keep_columns(decoder: Decoder, samples: Samples) -> None:
+    """Let a new decoder keep the columns that its data are standardised with, if any."""
+    if samples.columns is not None and isinstance(decoder, MLPDecoder):
+        decoder.shift.copy_(samples.columns.shift)
+        decoder.scale.copy_(samples.columns.scale)
+
+
+def kept_columns(decoder: Decoder) -> Columns | None:
+    """Return the columns that a decoder's data were standardised with, or None: as they are.
+
+    Example:
+        >>> kept_columns(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
+        Columns(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
+    """
+    if isinstance(decoder, MLPDecoder) and decoder.standardised:
+        return Columns(decoder.shift.cpu(), decoder.scale.cpu())
+    return None
 
 
 def prior_name(settings: Settings, n: int) -> str:

@@ -22,6 +22,7 @@ from typing import Any, final
 from torch import Tensor
 
 from glo.checkpoint import Checkpoint, newest_checkpoint
+from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.polish import decode
@@ -33,7 +34,7 @@ from glo.priors import (
     sample_label,
     save_prior,
 )
-from glo.recipe import prior_config, prior_name
+from glo.recipe import kept_columns, prior_config, prior_name
 from glo.settings import Settings
 from glo.typed import toml_lines
 
@@ -102,6 +103,16 @@ class Run:
     def codes(self) -> Tensor:
         """The codes, (N, D); row i belongs to example i."""
         return self.checkpoint.codes()
+
+    def seen(self, samples: Samples) -> Samples:
+        """Return other data as the decoder sees them: the columns of vectors standardised alike."""
+        columns = kept_columns(self.decoder)
+        return samples if columns is None else samples.standardised(columns)
+
+    def in_units(self, examples: Tensor) -> Tensor:
+        """Return what the decoder made, (B, *shape), in the units of the data; the way back."""
+        columns = kept_columns(self.decoder)
+        return examples if columns is None else columns.restore(examples)
 
     @property
     def summary(self) -> dict[str, Any] | None:
@@ -184,7 +195,7 @@ class Run:
             label: only examples of this label: its number or its name.
 
         Returns:
-            float32 (n, *shape); images in [-1, 1].
+            float32 (n, *shape); images in [-1, 1], vectors in the units of the data.
 
         Raises:
             UserError: the prior was not fitted, or the run has no such label.
@@ -198,11 +209,11 @@ class Run:
             codes = sample_label(
                 source, labels, number, n, seed=seed, start=start, temperature=temperature
             )
-        return decode(self.decoder, codes, self.settings)
+        return self.in_units(decode(self.decoder, codes, self.settings))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
-        """Decode the codes of training examples `rows`, float32 (B, *shape)."""
-        return decode(self.decoder, self.codes[rows], self.settings)
+        """Decode the codes of training examples `rows`, float32 (B, *shape), as for `sample`."""
+        return self.in_units(decode(self.decoder, self.codes[rows], self.settings))
 
     def write_config(self) -> None:
         """Save settings and data facts as config.toml."""

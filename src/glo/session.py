@@ -47,7 +47,7 @@ class Session:
 
     Args:
         folder: the run folder, new or begun earlier with the same data and settings.
-        samples: the data.
+        samples: the data; the columns of vectors are standardised.
         settings: the recipe.
         source: what the user named as the data.
         preset: name of the preset.
@@ -68,7 +68,8 @@ class Session:
             fingerprint=samples.fingerprint,
         )
         self.run = Run(folder, settings=settings, data=facts, preset=preset)
-        self.samples = samples
+        # Errors are in standard deviations of each column, and so is the run.
+        self.samples = samples = samples.standardised()
         self._training: Training | None = None
         self._begun = time.perf_counter()
         self._earlier_seconds = 0.0

@@ -30,7 +30,7 @@ from glo.losses import parse_loss
 from glo.optimizers import decoder_optimizer
 from glo.pca import PCA, pca_codes
 from glo.precision import autocast, channels_last, find_device
-from glo.recipe import decoder_config, rate_factor, row_rule
+from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule
 from glo.records import EpochRecord, StepRecord, Tally
 from glo.settings import Settings
 
@@ -122,6 +122,7 @@ def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         decoder = build_decoder(decoder_config(samples, settings))
+    keep_columns(decoder, samples)
     if settings.start == "pca":
         codes = pca_codes(samples, pca, dim, seed=settings.seed)
     else:

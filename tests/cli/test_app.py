@@ -21,7 +21,7 @@ from glo.cli.app import run
 from glo.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
-VERBS = ["glo", "train", "sample", "evaluate", "info"]
+VERBS = ["glo", "train", "sample", "evaluate", "encode", "restore", "info"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -52,7 +52,8 @@ def test_help_and_mistakes_do_not_wait_for_torch() -> None:
     code = (
         "import sys; from glo.cli.app import run\n"
         "for words in (['--help'], ['train', '--help'], ['sample', '--help'], ['info', '--help'],"
-        " ['trian'], ['train', '--epohcs', '3'], ['train', '--dry-run'], ['--version']):\n"
+        " ['encode', '--help'], ['restore', '--help'], ['trian'], ['train', '--epohcs', '3'],"
+        " ['train', '--dry-run'], ['--version']):\n"
         "    run(words); assert 'torch' not in sys.modules, words\n"
         "    assert 'numpy' not in sys.modules, words\n"
     )
@@ -71,8 +72,8 @@ def test_nothing_is_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["trian"], "there are train, sample, evaluate, info. Did you mean 'train'?"),
-        (["fly"], "There is no command 'fly'; there are train, sample, evaluate, info."),
+        (["trian"], f"there are {', '.join(VERBS[1:])}. Did you mean 'train'?"),
+        (["fly"], f"There is no command 'fly'; there are {', '.join(VERBS[1:])}."),
         (["--nonsense"], "--nonsense"),
         (["sample"], "RUN requires an argument. See glo sample --help."),
         (["info", "a", "b"], "'b' is more than the command takes"),

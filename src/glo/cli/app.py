@@ -18,6 +18,8 @@ _VERBS = {
     "train": "Learn a decoder and one code per example from data, and write a run folder.",
     "sample": "Draw new examples from the prior of a run.",
     "evaluate": "Measure reconstructions and samples of a run against examples it never saw.",
+    "encode": "Search for the codes of examples that a run never saw.",
+    "restore": "Fill in, enlarge, sharpen or clean damaged images with a run.",
     "info": "Tell what a run is and how it went.",
 }
 

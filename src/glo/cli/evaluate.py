@@ -1,20 +1,17 @@
 """`glo evaluate`: how good reconstructions and samples of a run are."""
 
-import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glo.evaluation import Plan, Progress
+    from glo.evaluation import Plan
 
 __all__ = ["evaluate"]
 
-_LINE_SECONDS = 30.0
 _ABSENT = "-"
 
 
@@ -76,52 +73,21 @@ def evaluate(
 
 
 def _follow(plan: "Plan") -> dict[str, Any]:
+    from glo.cli.progress import PartReporter
     from glo.evaluation import Evaluation
     from glo.evaluation import evaluate as events
 
     values: dict[str, Any] = {}
-    reporter = _Reporter()
+    reporter = PartReporter()
     try:
         for event in events(plan):
             if isinstance(event, Evaluation):
                 values = event.values
             else:
-                reporter.show(event)
+                reporter.show(event.part, event.done, event.total)
     finally:
         reporter.close()
     return values
-
-
-@final
-class _Reporter:
-    """Tell standard error how far it is: a bar on a terminal, else a line now and then."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._bar = None
-        if sys.stderr.isatty():
-            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("preparing", total=None)
-            self._bar.start()
-        self._last = time.perf_counter()
-
-    def show(self, event: "Progress") -> None:
-        """Show how far a part is."""
-        if self._bar is not None:
-            self._bar.update(
-                self._task, description=event.part, completed=event.done, total=event.total
-            )
-        elif event.done == event.total or time.perf_counter() - self._last > _LINE_SECONDS:
-            self._last = time.perf_counter()
-            print(f"{event.part}: {event.done:,} of {event.total:,}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def _table(values: dict[str, Any]) -> "Table":

@@ -2,12 +2,14 @@
 
 from glo.data.arrays import open_array
 from glo.data.bundled import mnist
+from glo.data.columns import Columns
 from glo.data.idx import read_idx
 from glo.data.options import SourceOptions
 from glo.data.samples import Samples, to_uint8
 from glo.data.sources import open_images, open_source
 
 __all__ = [
+    "Columns",
     "Samples",
     "SourceOptions",
     "mnist",

@@ -34,10 +34,14 @@ T = TypeVar("T")
 
 @dataclass
 class Listing:
-    """Image files below a root, by their names relative to it, and what was left out and why."""
+    """Image files below a root, by their names relative to it, and what was left out and why.
+
+    `kept` are the names of the files that were decoded, one for each row.
+    """
 
     root: Path
     names: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
@@ -82,7 +86,7 @@ def read_images(listing: Listing, options: SourceOptions, room: Path | None) -> 
     """Decode the listed files into one set.
 
     Args:
-        listing: the files; those that cannot be decoded are added to its `skipped`.
+        listing: the files; those that can be decoded are added to its `kept`, others to `skipped`.
         options: as given; `split` has no meaning here.
         room: folder that the rows are streamed to, or None for memory.
 
@@ -94,8 +98,8 @@ def read_images(listing: Listing, options: SourceOptions, room: Path | None) -> 
         # Pillow warns of odd metadata; what matters is said in `skipped`.
         warnings.simplefilter("ignore")
         target, channels = _target(listing, options, pool)
-        rows, kept = _decode_all(listing, options, (*target, channels), room, pool)
-    labels, label_names = _labels(kept)
+        rows = _decode_all(listing, options, (*target, channels), room, pool)
+    labels, label_names = _labels(listing.kept)
     return Samples(
         rows=rows,
         labels=labels,
@@ -160,7 +164,7 @@ def _decode_all(
     shape: tuple[int, int, int],
     room: Path | None,
     pool: ThreadPoolExecutor,
-) -> tuple[NDArray[np.uint8], list[str]]:
+) -> NDArray[np.uint8]:
     def load(path: Path) -> NDArray[np.uint8]:
         image = recolour(decode(path)[None], shape[2])
         return fit(image, shape[:2], options.crop)
@@ -169,7 +173,7 @@ def _decode_all(
     if room is None:
         check_memory(most * shape[0] * shape[1] * shape[2])
     writer = RowWriter(None if room is None else room / ROWS, shape, np.uint8, most=most)
-    kept: list[str] = []
+    kept = listing.kept
     try:
         for name, result in zip(
             listing.names, _in_order(pool, _attempt(load), listing.paths), strict=False
@@ -183,7 +187,7 @@ def _decode_all(
                 break
         if not kept:
             raise UserError(_nothing_readable(listing))
-        return writer.finish(), kept
+        return writer.finish()
     finally:
         writer.close()
 

@@ -17,7 +17,7 @@ from glo.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Probe", "decode", "image_suffixes", "probe", "shown"]
+__all__ = ["Probe", "decode", "decode_opaque", "image_suffixes", "probe", "shown"]
 
 # Formats that start other programs, or that pillow names but cannot decode by itself.
 _REFUSED = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})
@@ -92,6 +92,36 @@ def decode(path: Path) -> NDArray[np.uint8]:
             image.load()
             upright = _upright(image, _orientation(image))
             return _to_bytes(upright)
+    except UserError:
+        raise
+    except Exception as error:  # as above
+        raise UserError(_reason(error)) from error
+
+
+def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
+    """Tell which pixels of an image file can be seen: those at least half opaque.
+
+    Returns:
+        bool (H, W), or None for an image without transparency.
+
+    Raises:
+        UserError: with the reason alone if it cannot be decoded.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp()) / "clear.png"
+        >>> Image.new("LA", (2, 1), (255, 0)).save(path)
+        >>> decode_opaque(path).tolist()
+        [[False, False]]
+    """
+    try:
+        with _open(path) as image:
+            image.load()
+            if not image.has_transparency_data:
+                return None
+            upright = _upright(image, _orientation(image)).convert("RGBA")
+            return np.asarray(upright.getchannel("A")) >= 128
     except UserError:
         raise
     except Exception as error:  # as above

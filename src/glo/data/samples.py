@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.checks import check_labels, check_missing, check_rows
+from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.storage import new_folder, read_store, write_store
 
@@ -31,6 +32,8 @@ class Samples:
         missing: bool (N, H, W, 1), True where a pixel is missing, or None; images only.
         label_names: names of the labels 0, 1, ..., or none.
         skipped: one sentence for each file that was left out.
+        columns: what batches of vectors are standardised with; None: they stay as they are. It is
+            of the use that is made of a set, not of its content, and is not saved with it.
 
     Raises:
         UserError: if shapes do not fit each other.
@@ -53,6 +56,7 @@ class Samples:
         missing: NDArray[np.bool_] | None = None,
         label_names: tuple[str, ...] = (),
         skipped: tuple[str, ...] = (),
+        columns: Columns | None = None,
     ) -> None:
         check_rows(rows)
         check_labels(labels, label_names, len(rows))
@@ -63,6 +67,7 @@ class Samples:
         self.name = name
         self.label_names = label_names
         self.skipped = skipped
+        self.columns = columns
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -100,8 +105,9 @@ class Samples:
             index: int64 (B,), row numbers.
 
         Returns:
-            float32, images (B, C, H, W) in [-1, 1] or vectors (B, F) with 0 where a value is
-            missing. Colour batches lie channels-last in memory, as the rows do.
+            float32, images (B, C, H, W) in [-1, 1], or vectors (B, F), standardised where there are
+            `columns`, with 0 where a value is missing. Colour batches lie channels-last in memory,
+            as the rows do.
 
         Example:
             >>> rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
@@ -110,6 +116,8 @@ class Samples:
                     [1., 0.]])
         """
         gathered = torch.from_numpy(self.rows[as_numpy(index)])
+        if self.columns is not None:
+            gathered = self.columns.standardise(gathered)
         if not self.is_images:
             return gathered.nan_to_num_(nan=0.0) if self._has_nan else gathered
         # x / 127.5 - 1 takes 0 and 255 to exactly -1 and 1.
@@ -160,6 +168,32 @@ class Samples:
             missing=None if self.missing is None else self.missing[chosen],
             label_names=self.label_names,
             skipped=self.skipped,
+            columns=self.columns,
+        )
+
+    def standardised(self, columns: Columns | None = None) -> "Samples":
+        """Return the same vectors with standardised batches; images are left as they are.
+
+        A set that has columns keeps them unless others are given.
+
+        Args:
+            columns: of the data that a decoder was trained on; None: those of this set.
+
+        Example:
+            >>> rows = np.array([[1.0], [3.0]], np.float32)
+            >>> Samples(rows=rows, name="table").standardised().batch(np.arange(2))
+            tensor([[-1.],
+                    [ 1.]])
+        """
+        if self.is_images or (columns is None and self.columns is not None):
+            return self
+        return Samples(
+            rows=self.rows,
+            labels=self.labels,
+            name=self.name,
+            label_names=self.label_names,
+            skipped=self.skipped,
+            columns=columns or Columns.fit(self.rows),
         )
 
     def save(self, folder: Path) -> None:

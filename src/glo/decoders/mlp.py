@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from glo.decoders.base import Decoder, full_precision, positive
@@ -16,12 +17,14 @@ __all__ = ["MLPDecoder"]
 class MLPDecoder(Decoder):
     """Decode vectors by linear layers with GELU between them.
 
-    The output is linear, so its range is free: standardise the features first.
+    The output is linear, so its range is free. A run standardises the columns of its data, and the
+    decoder keeps what was done: what it makes is `shift` and `scale` away from their own units.
 
     Args:
         code_dim: D.
         shape: (F,).
         hidden: widths of the hidden layers; none makes the decoder linear.
+        standardised: whether it keeps means and deviations of the columns, at first 0 and 1.
 
     Raises:
         UserError: if the shape is not (F,), or a number is below 1.
@@ -36,12 +39,21 @@ class MLPDecoder(Decoder):
     """
 
     name = "mlp"
+    shift: Tensor
+    scale: Tensor
 
     def __init__(
-        self, *, code_dim: int, shape: Sequence[int], hidden: Sequence[int] = (256, 256)
+        self,
+        *,
+        code_dim: int,
+        shape: Sequence[int],
+        hidden: Sequence[int] = (256, 256),
+        standardised: bool = False,
     ) -> None:
         widths = [positive("hidden", width) for width in hidden]
-        super().__init__(code_dim=code_dim, shape=shape, hidden=widths)
+        # Files made before there was such a thing say nothing about it.
+        more = {"standardised": True} if standardised else {}
+        super().__init__(code_dim=code_dim, shape=shape, hidden=widths, **more)
         if len(self.shape) != 1:
             raise UserError(
                 f"The MLP decoder makes vectors of shape (F,), not {self.shape}; "
@@ -49,6 +61,10 @@ class MLPDecoder(Decoder):
             )
         self.sizes = (self.code_dim, *widths, self.shape[0])
         self.net = nn.Sequential(*_layers(self.sizes))
+        self.standardised = standardised
+        if standardised:
+            self.register_buffer("shift", torch.zeros(self.shape))
+            self.register_buffer("scale", torch.ones(self.shape))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return vectors (B, F) of any range."""

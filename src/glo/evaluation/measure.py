@@ -85,7 +85,7 @@ def evaluate(plan: Plan) -> Iterator[Progress | Evaluation]:
 def _training(plan: Plan, made: list[Tensor]) -> Part:
     errors: list[dict[str, Tensor]] = []
     for rows in plan.training_rows[: plan.n].split(_SMALL):
-        output = plan.run.reconstruct(rows)
+        output = decode(plan.run.decoder, plan.run.codes[rows], plan.run.settings)
         errors.append(_errors(output, plan.training, rows))
         if plan.description is not None:
             made.append(_described(plan.description.features, output))

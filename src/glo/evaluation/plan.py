@@ -152,7 +152,7 @@ def _training(run: Run, data: Source | None) -> Samples:
             f"with {samples.fingerprint}; give those from {run.data.source} as DATA, and others "
             f"with --heldout."
         )
-    return samples
+    return run.seen(samples)
 
 
 def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples | None, str]:
@@ -174,7 +174,7 @@ def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples |
         raise UserError(
             f"--heldout is {heldout}, the training data themselves; give others of the same kind."
         )
-    return samples, ""
+    return run.seen(samples), ""
 
 
 def _check_shape(run: Run, samples: Samples, what: str) -> None:

@@ -1,0 +1,191 @@
+"""`glo encode`: codes of examples that a run never saw."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from glo.inversion import Inversion
+    from glo.observations import Observations
+    from glo.runs import Run
+
+__all__ = ["encode"]
+
+_SHOWN = 32
+_NAMED = 5
+# A residual so many times the median is told: the decoder does not know such an example.
+_TIMES_MEDIAN = 10
+_TABLES = (".npz", ".csv", ".parquet")
+
+
+def encode(
+    run: Path,
+    /,
+    *files: str,
+    split: Literal["train", "test"] = "train",
+    limit: int | None = None,
+    out: Path = Path("codes.npz"),
+) -> int:
+    """Search for the codes of examples that a run never saw.
+
+    Each row holds a name, a code, the residual (the mean squared error of what the decoder makes of
+    the code), how many decodings it took, and whether the search stopped by itself.
+
+    Args:
+        run: The run folder.
+        files: Image files, folders of them, or one .npy or .npz file, folder of IDX files, or
+            mnist. Images are cut and scaled as those of the training were.
+        split: Which part of a source that has two.
+        limit: The first so many alone.
+        out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
+            examples, each above its reconstruction, go beside it.
+    """
+    from glo.machine import keep_freed_memory
+    from glo.observations import open_observations
+    from glo.runs import open_run
+
+    keep_freed_memory()
+    _check_out(out)
+    opened = open_run(run)
+    seen = open_observations(opened, files, split=split, limit=limit)
+    for sentence in seen.skipped:
+        print(f"Skipped {sentence}", file=sys.stderr)
+    found = _search(opened, seen)
+    _write(out, seen.names, found)
+    residual = found["residual"]
+    print(
+        f"{len(seen):,} codes of {found['codes'].shape[1]} numbers: {out}\n"
+        f"residual {float(residual.mean()):.5f} on average, median {float(residual.median()):.5f}, "
+        f"highest {float(residual.max()):.5f}; "
+        f"{int(found['converged'].sum()):,} of {len(seen):,} searches converged"
+    )
+    if outlying := _outlying(seen.names, residual):
+        print(outlying)
+    for path in _draw(opened, seen, found, out):
+        print(f"Pictures: {path}")
+    return 0
+
+
+def _check_out(out: Path) -> None:
+    from importlib.util import find_spec
+
+    from glo.errors import UserError
+
+    if out.suffix not in _TABLES or out.is_dir():
+        raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
+    if out.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise UserError(
+            f"--out is {out}, but Parquet files need pyarrow, which is not installed; run pip "
+            f"install pyarrow, or give a .npz or .csv file."
+        )
+
+
+def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
+    import torch
+
+    from glo.cli.progress import PartReporter
+    from glo.inversion import invert
+    from glo.observations import batches, begin_search
+
+    starts = begin_search(run)
+    parts: list[Inversion] = []
+    reporter = PartReporter()
+    try:
+        done = 0
+        for rows in batches(len(seen)):
+            reporter.show("searching codes", done, len(seen))
+            found = invert(
+                run.decoder,
+                seen.samples.batch(rows),
+                starts=starts,
+                observed=seen.samples.observed(rows),
+                constraint=run.settings.constraint,
+                precision=run.settings.precision,
+            )
+            parts.append(found)
+            done += len(rows)
+        reporter.show("searching codes", done, len(seen))
+    finally:
+        reporter.close()
+    names = ("codes", "residual", "converged", "steps")
+    return {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+
+
+def _write(out: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all, and with the ending that writers look at.
+    writing = out.with_name(f".{os.getpid()}.{out.name}")
+    try:
+        {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[out.suffix](
+            writing, names, found
+        )
+        writing.replace(out)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+def _write_npz(path: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
+    import numpy as np
+
+    arrays: dict[str, Any] = {name: values.numpy() for name, values in found.items()}
+    np.savez(path, names=np.array(names, dtype=np.str_), **arrays)
+
+
+def _write_csv(path: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
+    import csv
+
+    columns = _columns(names, found)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _write_parquet(path: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(_columns(names, found)), path)
+
+
+def _columns(names: tuple[str, ...], found: dict[str, "Tensor"]) -> dict[str, Any]:
+    # NumPy's own scalars print as few digits as tell a float32 from any other.
+    columns: dict[str, Any] = {"name": list(names)}
+    columns |= {name: list(found[name].numpy()) for name in ("residual", "converged", "steps")}
+    codes = found["codes"].numpy()
+    return columns | {f"z{place}": list(codes[:, place]) for place in range(codes.shape[1])}
+
+
+def _outlying(names: tuple[str, ...], residual: "Tensor") -> str:
+    median = float(residual.median())
+    order = residual.argsort(descending=True)
+    far = [row for row in order.tolist() if float(residual[row]) > _TIMES_MEDIAN * median]
+    if not far:
+        return ""
+    worst = ", ".join(f"{names[row]} ({float(residual[row]):.4f})" for row in far[:_NAMED])
+    return (
+        f"Warning: {len(far):,} of {len(names):,} have a residual above {_TIMES_MEDIAN} times the "
+        f"median, so they are unlike what the run was trained on: {worst}"
+        f"{', ...' if len(far) > _NAMED else ''}."
+    )
+
+
+def _draw(run: "Run", seen: "Observations", found: dict[str, "Tensor"], out: Path) -> list[Path]:
+    import torch
+
+    from glo.pictures import pairs, save_picture
+    from glo.polish import decode
+
+    if not seen.samples.is_images:
+        return []
+    count = min(_SHOWN, len(seen))
+    worst = found["residual"].argsort(descending=True, stable=True)[:count]
+    paths = []
+    for name, rows in (("first", torch.arange(count)), ("worst", worst)):
+        copies = decode(run.decoder, found["codes"][rows], run.settings)
+        picture = pairs(seen.samples.batch(rows), copies, columns=min(count, 16))
+        paths.append(save_picture(picture, out.with_name(f"{out.stem}-{name}.png")))
+    return paths

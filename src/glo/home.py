@@ -1,0 +1,115 @@
+"""Where a fitted estimator lives: a run folder of its own, or one that the user named."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor
+
+from glo.data import Samples
+from glo.errors import UserError
+from glo.inversion import Inversion, Starts, decode_starts, invert
+from glo.losses import parse_loss
+from glo.precision import find_device
+from glo.runs import Run, open_run
+
+__all__ = ["Home"]
+
+# Rows that are searched and kept at once.
+_CHUNK = 2048
+_LOCK = "lock"
+
+
+@final
+class Home:
+    """A run folder, its decoder on a device, and searches with it.
+
+    A temporary folder goes when its home does; pickled, it travels as the bytes of its files.
+
+    Args:
+        folder: of the run; None: a temporary one.
+        device: name of the device that decodes.
+    """
+
+    def __init__(self, folder: Path | None, *, device: str) -> None:
+        self.device = device
+        self.temporary = folder is None
+        self.folder = self._make() if folder is None else folder
+
+    @cached_property
+    def run(self) -> Run:
+        """The run, its decoder on the device."""
+        run = open_run(self.folder)
+        run.decoder.to(find_device(self.device))
+        return run
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Training codes and their examples, where searches begin."""
+        run = self.run
+        return decode_starts(run.decoder, run.codes, precision=run.settings.precision)
+
+    def search(self, samples: Samples) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
+        """Find codes of examples, some hundreds at a time.
+
+        Where something is missing, the nearest starts hold the code, as what is known may not
+        decide.
+
+        Yields:
+            their rows, what was searched for, (b, *shape), what of it is known, and what was found.
+        """
+        run = self.run
+        samples = run.seen(samples)
+        for rows in torch.arange(len(samples)).split(_CHUNK):
+            target, observed = samples.batch(rows), samples.observed(rows)
+            found = invert(
+                run.decoder,
+                target,
+                starts=self.starts,
+                observed=observed,
+                loss=parse_loss(run.settings.loss),
+                prior="none" if observed is None else "local",
+                constraint=run.settings.constraint,
+                precision=run.settings.precision,
+            )
+            yield rows, target, observed, found
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the run to a folder that does not exist yet or is empty.
+
+        Raises:
+            UserError: there is something in it.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} exists and is not empty; give a new folder.")
+        ignore = shutil.ignore_patterns(_LOCK)
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=ignore)
+
+    def __getstate__(self) -> dict[str, Any]:
+        files = {}
+        if self.temporary:
+            paths = [p for p in self.folder.rglob("*") if p.is_file() and p.name != _LOCK]
+            files = {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in sorted(paths)}
+        place = None if self.temporary else self.folder
+        return {"device": self.device, "folder": place, "files": files}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Home.__init__(self, state["folder"], device=state["device"])
+        for name, content in state["files"].items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # A folder is never changed by what an estimator does but fit, and that makes a new one.
+        return self
+
+    def _make(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="glo-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder

@@ -1,0 +1,92 @@
+"""What is given to an estimator: looked at as scikit-learn does, and turned into a set."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from glo.data import Samples
+from glo.errors import UserError
+from glo.form import Form
+
+__all__ = ["labels_of", "learned", "taken"]
+
+
+def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Samples, Form]:
+    """Return the set to train on, and the form that its examples came in.
+
+    Args:
+        estimator: is told `n_features_in_` and, of a table, `feature_names_in_`.
+        X: examples.
+        y: classes, or anything else, or None.
+        size: side of images inside.
+
+    Raises:
+        ValueError: X or y cannot be used.
+    """
+    array = taken(estimator, X, reset=True)
+    labels = labels_of(y, len(array))
+    if isinstance(array, Samples):
+        return array, Form.of(array.rows)
+    form = Form.of(array, size)
+    return form.samples(array, **labels), form
+
+
+def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Samples:
+    """Return X as an array, (n, F) or images, or as the set that it is.
+
+    Args:
+        estimator: as for `learned`.
+        X: examples.
+        reset: whether to learn what X is like; else it must be as before.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    values = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
+    is_set = isinstance(values, Samples)
+    if not is_set and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
+        vectors: NDArray[Any] = validate_data(
+            estimator,
+            values,
+            reset=reset,
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if reset else 1,
+        )
+        return vectors
+    if reset:
+        if len(values) < 2:
+            raise UserError("X holds 1 sample; give at least two examples.")
+        shape = values.shape if is_set else values.shape[1:]
+        estimator.n_features_in_ = int(np.prod(shape))
+    found: NDArray[Any] | Samples = values
+    return found
+
+
+def labels_of(y: Any, n: int) -> dict[str, Any]:
+    """Return y as the labels of `Samples` if it holds classes, else nothing.
+
+    Raises:
+        ValueError: y is not of length n.
+
+    Example:
+        >>> labels_of(["cat", "dog", "cat", "dog"], 4)
+        {'labels': array([0, 1, 0, 1]), 'label_names': ('cat', 'dog')}
+    """
+    if y is None:
+        return {}
+    values = np.asarray(y)
+    check_consistent_length(np.empty(n), values)
+    if values.ndim != 1 or type_of_target(values) not in ("binary", "multiclass"):
+        return {}
+    classes, numbers = np.unique(values, return_inverse=True)
+    # Whole numbers that hardly repeat are a measure, not classes.
+    if len(classes) > n // 2:
+        return {}
+    names = tuple(str(each) for each in classes)
+    return {"labels": numbers.astype(np.int64), "label_names": names}

@@ -1,0 +1,202 @@
+"""`glo encode`: codes of images, folders and arrays, as arrays and tables, and mistakes."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.builders import SIDE, images, save_data, train
+
+from glo.cli.app import run
+from glo.data import Samples
+from glo.inversion import decode_starts, invert
+from glo.runs import open_run
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+def save_images(folder: Path, n: int = 3, side: int = SIDE) -> list[str]:
+    folder.mkdir()
+    names = [f"{number} ü, [x].png" for number in range(n)]
+    for name, pixels in zip(names, images(n, side, seed=3), strict=True):
+        Image.fromarray(pixels).save(folder / name)
+    return names
+
+
+def test_codes_are_those_of_invert(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = save_data(tmp_path, images(5, seed=2))
+    assert run(["encode", str(made), data, "--limit", "4", "--out", "new/codes.npz"]) == 0
+    said = capsys.readouterr()
+    with np.load("new/codes.npz") as file:
+        found = dict(file)
+    opened = open_run(made)
+    starts = decode_starts(opened.decoder, opened.codes)
+    wanted = torch.from_numpy(images(5, seed=2)[:4]).unsqueeze(1).float() / 127.5 - 1
+    truth = invert(opened.decoder, wanted, starts=starts)
+    assert sorted(found) == ["codes", "converged", "names", "residual", "steps"]
+    assert found["codes"].dtype == np.float32
+    np.testing.assert_allclose(found["codes"], truth.codes, atol=1e-5)
+    np.testing.assert_allclose(found["residual"], truth.residual, rtol=1e-4)
+    assert found["steps"].tolist() == truth.steps.tolist()
+    assert found["converged"].tolist() == truth.converged.tolist()
+    assert found["names"].tolist() == [f"data[{row}]" for row in range(4)]
+    assert "4 codes of 4 numbers: new/codes.npz" in said.out
+    assert f"highest {truth.residual.max():.5f}; " in said.out
+    assert said.err == "searching codes: 4 of 4\n"
+    for name in ("first", "worst"):
+        # Two lines of four, zoomed by 8 and set apart by 2.
+        with Image.open(f"new/codes-{name}.png") as picture:
+            assert picture.size == (4 * 66 + 2, 2 * 66 + 2)
+
+
+def test_a_folder_and_its_files_are_the_same_table(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = save_images(tmp_path / "some")
+    (tmp_path / "some" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "some" / "notes.txt").write_text("no image either")
+    assert run(["encode", str(made), "some", "--out", "a.csv"]) == 0
+    assert "Skipped some/broken.png: not an image that pillow can read\n" in capsys.readouterr().err
+    files = [f"some/{name}" for name in names]
+    assert run(["encode", str(made), *files, "--out", "b.csv"]) == 0
+    with open("a.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == files
+    assert list(rows[0]) == ["name", "residual", "converged", "steps", "z0", "z1", "z2", "z3"]
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert run(["encode", str(made), "some", "--out", "c.npz"]) == 0
+    with np.load("c.npz") as file:
+        table = np.array([[float(row[f"z{place}"]) for place in range(4)] for row in rows])
+        assert np.array_equal(table.astype(np.float32), file["codes"])
+
+
+def test_other_sizes_and_colours_are_fitted(made: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("wide.png")
+    assert run(["encode", str(made), "wide.png"]) == 0
+    with np.load("codes.npz") as file:
+        assert file["codes"].shape == (1, 4)
+
+
+def test_a_name_that_is_no_text(made: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.fromarray(images(1)[0]).save("plain.png")
+    try:
+        Path("plain.png").rename(name)
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    assert run(["encode", str(made), name, "--out", "codes.csv"]) == 0
+    assert "caf\\udce9.png," in Path("codes.csv").read_text("utf-8")
+
+
+def test_the_test_split_and_strangers(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # What the decoder makes it can explain; a checkerboard it cannot.
+    pictures = open_run(made).reconstruct(torch.arange(20))[:, 0].clamp(-1, 1).numpy()
+    checker = np.indices((SIDE, SIDE)).sum(0) % 2 * 2.0 - 1
+    np.savez("two.npz", x_train=pictures[:5], x_test=np.concatenate([pictures, checker[None]]))
+    assert run(["encode", str(made), "two.npz", "--split", "test"]) == 0
+    said = capsys.readouterr().out
+    assert "21 codes of 4 numbers" in said
+    assert "Warning: 1 of 21 have a residual above 10 times the median" in said
+    assert "two[20] (" in said
+    with Image.open("codes-worst.png") as picture:
+        # The first tile of 8 x 8 pixels, zoomed by 8, behind a line of 2.
+        worst = np.asarray(picture)[6:66:8, 6:66:8]
+    assert np.array_equal(worst, (checker + 1) * 127.5)
+
+
+def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = np.random.default_rng(0).normal(5, 9, size=(20, 6)).astype(np.float32)
+    assert train(save_data(tmp_path, rows), tmp_path / "run") == 0
+    rows[3, 2:] = np.nan
+    np.save("holes.npy", rows)
+    capsys.readouterr()
+    assert run(["encode", "run", "holes.npy"]) == 0
+    assert "Pictures" not in capsys.readouterr().out
+    opened = open_run("run")
+    known = torch.from_numpy(~np.isnan(rows)).float()
+    wanted = opened.seen(Samples(rows=rows, name="holes")).batch(np.arange(20))
+    starts = decode_starts(opened.decoder, opened.codes)
+    truth = invert(opened.decoder, wanted, starts=starts, observed=known)
+    with np.load("codes.npz") as file:
+        np.testing.assert_allclose(file["codes"], truth.codes, atol=1e-5)
+        np.testing.assert_allclose(file["residual"], truth.residual, rtol=1e-4)
+    rows[3] = np.nan
+    np.save("holes.npy", rows)
+    assert run(["encode", "run", "holes.npy"]) == 2
+    assert "Every value of holes[3] is missing; leave it out." in capsys.readouterr().err
+    Image.fromarray(images(1)[0]).save("image.png")
+    assert run(["encode", "run", "image.png"]) == 2
+    said = capsys.readouterr().err
+    assert "FILES are images, but run was trained on vectors of 6 numbers" in said
+    np.save("images.npy", images())
+    assert run(["encode", "run", "images.npy"]) == 2
+    assert "images holds images of 1 x 8 x 8, but run was trained on vectors" in (
+        capsys.readouterr().err
+    )
+    np.save("wide.npy", rows[:3, :5])
+    assert run(["encode", "run", "wide.npy"]) == 2
+    assert "wide holds vectors of 5, but" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "No FILES were given; name image files"),
+        (["imaeg.png"], "There is no file or folder 'imaeg.png'. Did you mean 'image.png'?"),
+        (["image.png", "imaeg.png"], "There is no file or folder 'imaeg.png'."),
+        (["image.png", "data.npy"], "data.npy is neither an image file nor a folder"),
+        (["image.png", "--split", "test"], "Image files have no 'test' split"),
+        (["data.npy", "--split", "test"], "data.npy has no 'test' split"),
+        (["broken.png"], "None of FILES can be read (broken.png: not an image"),
+        (["empty"], "The folder empty is empty"),
+        (["notes.txt"], "notes.txt is not a file that can be used by itself"),
+        (["vectors.npy"], "vectors holds vectors of 6, but"),
+        (["image.png", "--limit", "0"], "limit is 0; give a whole number from 1 up"),
+        (["image.png", "--out", "codes.txt"], "--out is codes.txt; it must be a file that ends in"),
+        (["image.png", "--out", "empty.npz"], "--out is empty.npz; it must be a file"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    made: Path, tmp_path: Path, words: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(images(1)[0]).save("image.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "notes.txt").write_text("no image either")
+    for name in ("empty", "empty.npz"):
+        (tmp_path / name).mkdir()
+    np.save("vectors.npy", np.zeros((4, 6), np.float32))
+    save_data(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(["encode", str(made), *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("glo: ")
+    assert said.err.count("\n") == 1
+    assert part in said.err
+    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == before
+
+
+def test_parquet_needs_its_library(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run(["encode", str(made), "x.png", "--out", "codes.parquet"]) == 2
+    assert "Parquet files need pyarrow, which is not installed" in capsys.readouterr().err
+
+
+def test_an_unfinished_run(
+    stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["encode", str(stopped), save_data(tmp_path)]) == 2
+    assert "is not finished, so its codes and decoder still change" in capsys.readouterr().err

@@ -1,0 +1,244 @@
+"""`glo restore`: each task on damaged files and on examples damaged on purpose, and mistakes."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from tests.builders import SIDE, images, save_data, train
+
+from glo.cli.app import run
+from glo.data import to_uint8
+from glo.inversion import AveragePool, decode_starts, invert
+from glo.observations import open_observations
+from glo.restoration import Damage
+from glo.restoration import restore as undo
+from glo.runs import open_run
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+def save_image(path: str, pixels: NDArray[Any]) -> None:
+    Image.fromarray(pixels).save(path)
+
+
+def read_image(path: Path | str) -> NDArray[Any]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def facts(folder: str = "restored") -> dict[str, Any]:
+    values = json.loads(Path(folder, "restored.json").read_text("utf-8"))
+    assert isinstance(values, dict)
+    return values
+
+
+def test_small_images_are_enlarged(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = images(2, side=4, seed=4)
+    save_image("10.png", small[0])
+    save_image("ü [2]..png", small[1])
+    words = ["--task", "superres", "--factor", "2", "--answers", "3"]
+    assert run(["restore", str(made), "10.png", "ü [2]..png", *words]) == 0
+    said = capsys.readouterr()
+    opened = open_run(made)
+    truth = invert(
+        opened.decoder,
+        torch.from_numpy(small).unsqueeze(1).float() / 127.5 - 1,
+        starts=decode_starts(opened.decoder, opened.codes),
+        operator=AveragePool(factor=2),
+        prior="local",
+        answers=3,
+    )
+    values = facts()
+    assert [image["name"] for image in values["images"]] == ["10.png", "ü [2]..png"]
+    assert [image["file"] for image in values["images"]] == ["00000-10.png", "00001-2.png"]
+    assert values["task"] == "superres"
+    assert values["factor"] == 2
+    assert not values["simulated"]
+    for row, image in enumerate(values["images"]):
+        assert image["residuals"] == pytest.approx(truth.alternative_residuals[row].tolist())
+        assert image["residual"] == min(image["residuals"])
+        assert image["spread"] == pytest.approx(float(truth.deviation[row].square().mean().sqrt()))
+        assert "psnr" not in image
+        stored = read_image(Path("restored", image["file"]))
+        assert np.array_equal(stored, to_uint8(truth.average[row : row + 1])[0, ..., 0])
+        for number in (1, 2, 3):
+            answer = read_image(f"restored/answers/{image['file'][:-4]}-{number}.png")
+            assert answer.shape == (SIDE, SIDE)
+    # Observation, restored and three answers, two lines.
+    assert read_image("restored/grid.png").shape == (2 * 66 + 2, 5 * 66 + 2)
+    assert "from left to right: observation, restored, 3 answers\n" in said.out
+    assert "2 images, superres: residual " in said.out
+    assert "PSNR" not in said.out
+    assert said.err == "restoring: 2 of 2\n"
+
+
+def test_what_is_known_is_kept_whatever_says_what_is_missing(made: Path) -> None:
+    pixels = images(1, seed=6)[0]
+    known = np.full((SIDE, SIDE), 255, np.uint8)
+    known[:, : SIDE // 2] = 0
+    spoilt = np.where(known, pixels, 77).astype(np.uint8)
+    save_image("spoilt.png", spoilt)
+    save_image("clear.png", np.stack([spoilt, known], axis=2))
+    save_image("mask.png", known)
+    save_image("mask-clear.png", np.stack([pixels, known], axis=2))
+    # As a paint program saves it: with transparency, of which nothing is made.
+    save_image("mask-opaque.png", np.stack([*[known] * 3, np.full_like(known, 255)], axis=2))
+    ways = [
+        ["spoilt.png", "--hole", "left"],
+        ["clear.png"],
+        ["spoilt.png", "--mask", "mask.png"],
+        ["spoilt.png", "--mask", "mask-clear.png"],
+        ["spoilt.png", "--mask", "mask-opaque.png"],
+    ]
+    found = []
+    for number, words in enumerate(ways):
+        assert run(["restore", str(made), *words, "--answers", "2", "--out", f"r{number}"]) == 0
+        file = facts(f"r{number}")["images"][0]["file"]
+        found.append(read_image(f"r{number}/{file}"))
+        assert np.array_equal(found[0], found[number])
+    assert np.array_equal(found[0][known > 0], pixels[known > 0])
+    assert not np.array_equal(found[0][known == 0], spoilt[known == 0])
+
+
+@pytest.mark.parametrize(
+    ("words", "damaged"),
+    [
+        (["--hole", "center:4"], False),
+        (["--task", "superres", "--factor", "2"], True),
+        (["--task", "deblur", "--sigma", "1"], True),
+        (["--task", "denoise", "--noise", "0.3"], True),
+    ],
+)
+def test_damage_on_purpose_is_measured(
+    made: Path,
+    tmp_path: Path,
+    words: list[str],
+    damaged: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pixels = images(3, seed=8)
+    words = [save_data(tmp_path, pixels), *words, "--simulate", "--answers", "2"]
+    assert run(["restore", str(made), *words]) == 0
+    said = capsys.readouterr().out
+    values = facts()
+    found = []
+    for image in values["images"]:
+        stored = read_image(f"restored/{image['file']}").astype(float)
+        truth = pixels[len(found)]
+        region = np.ones((SIDE, SIDE), bool)
+        if not damaged:
+            region[:] = False
+            region[2:6, 2:6] = True
+            assert np.array_equal(stored[~region], truth[~region])
+        error = ((stored - truth) / 127.5)[region]
+        # Files are rounded to bytes.
+        assert image["psnr"] == pytest.approx(10 * math.log10(4 / (error**2).mean()), abs=0.02)
+        assert ("seen_psnr" in image) == damaged
+        found.append(image["psnr"])
+    assert values["simulated"]
+    assert f": {np.mean(found):.2f} dB on average{', ' if damaged else chr(10)}" in said
+    assert "observation, restored, the truth, 2 answers" in said
+
+
+def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None:
+    opened, n = open_run(made), 110
+    seen = open_observations(opened, [save_data(tmp_path, images(n, seed=1))])
+    clean = seen.samples.batch(torch.arange(n))
+    damage = Damage(noise=0.5)
+    whole = damage.apply(clean, torch.arange(n))
+    assert torch.equal(whole[64:], damage.apply(clean[64:], torch.arange(64, n)))
+    assert abs(float((whole - clean).std()) - 0.5) < 0.02
+    starts = decode_starts(opened.decoder, opened.codes)
+    masks = torch.rand(n, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).round()
+    parts = list(undo(opened, seen, Damage(observed=masks), starts=starts, answers=19))
+    # About 2,048 searches at a time.
+    assert [part.rows.tolist() for part in parts] == [[*range(107)], [*range(107, n)]]
+    for part in parts:
+        assert part.answers.shape == (len(part.rows), 19, 1, SIDE, SIDE)
+        known = masks[part.rows] > 0
+        assert torch.equal(part.images[known], clean[part.rows][known])
+        assert not part.seen[~known].any()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "No FILES were given"),
+        (["image.png"], "image.png has no alpha channel that says what is missing; give --mask"),
+        (["data.npy"], "What is missing was not said; give --mask FILE or --hole left."),
+        (["image.png", "--hole", "lefft"], "--hole is 'lefft'; give left, right"),
+        (["image.png", "--hole", "center:99"], "A hole of side 99 does not fit images of 8x8"),
+        (["image.png", "--hole", "center:x"], "--hole is 'center:x'; give left"),
+        (["image.png", "--mask", "none.png"], "There is no mask none.png"),
+        (["image.png", "--mask", "broken.png"], "The mask broken.png cannot be read: not an image"),
+        (["image.png", "--mask", "wide.png"], "The mask wide.png is of 16 x 16 pixels, but the"),
+        (["image.png", "--mask", "black.png"], "The mask black.png hides everything"),
+        (["image.png", "--mask", "white.png"], "The mask white.png hides nothing"),
+        (["image.png", "--mask", "black.png", "--hole", "left"], "--mask and --hole both say"),
+        (["image.png", "--factor", "2"], "--factor is for --task superres, but the task is"),
+        (["image.png", "--task", "superres"], "image.png is of 8 x 8 pixels, but this task takes "
+            "images of 1 x 2 x 2 for examples of 1 x 8 x 8; give that size."),
+        (["image.png", "--task", "superres", "--factor", "3"], "cannot be shrunk by 3"),
+        (["image.png", "--task", "deblur", "--sigma", "9"], "A blur of sigma 9 is wider than"),
+        (["image.png", "--task", "deblur", "--sigma", "-1"], "sigma is -1.0; give a number"),
+        (["image.png", "--task", "denoise", "--noise", "0"], "noise is 0; give a standard"),
+        (["image.png", "--hole", "left", "--answers", "99"], "answers is 99; with 20 starts give"),
+        (["wide.png", "--hole", "left"], "wide.png is of 16 x 16 pixels, but"),
+        (["wide.npy", "--hole", "left"], "wide holds images of 1 x 16 x 16, but"),
+        (["vectors.npy", "--hole", "left"], "vectors holds vectors of 6, but"),
+        (["broken.png", "--hole", "left"], "None of FILES can be read (broken.png: not an image"),
+        (["image.png", "--hole", "left", "--out", "data.npy"], "--out is data.npy, a file"),
+        (["image.png", "--hole", "left", "--out", "."], "--out is ., which holds something else"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_sentence(
+    made: Path, tmp_path: Path, words: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image("image.png", images(1)[0])
+    save_image("wide.png", images(1, side=16)[0])
+    save_image("black.png", np.zeros((SIDE, SIDE), np.uint8))
+    save_image("white.png", np.full((SIDE, SIDE), 255, np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    np.save("wide.npy", images(3, side=16))
+    np.save("vectors.npy", np.zeros((4, 6), np.float32))
+    save_data(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(["restore", str(made), *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("glo: ")
+    assert said.err.count("\n") == 1
+    assert part in said.err
+    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == before
+
+
+def test_runs_that_cannot_restore(
+    stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["restore", str(stopped), save_data(tmp_path), "--hole", "left"]) == 2
+    assert "is not finished" in capsys.readouterr().err
+    rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    assert train(save_data(tmp_path, rows), tmp_path / "run") == 0
+    capsys.readouterr()
+    assert run(["restore", "run", "data.npy", "--hole", "left"]) == 2
+    assert "was trained on vectors of 6 numbers, and glo restore is for images" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -> None:
+    words = ["restore", str(made), save_data(tmp_path), "--hole", "left", "--answers", "1"]
+    assert run([*words, "--limit", "2"]) == 0
+    assert run([*words, "--limit", "3"]) == 0
+    assert len(facts()["images"]) == 3

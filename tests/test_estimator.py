@@ -1,0 +1,356 @@
+"""The estimator: scikit-learn's own checks, and what its users do with images and tables."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+from tests.builders import finish
+
+import glo
+from glo import GLO
+from glo.data import Samples
+from glo.errors import UserError
+from glo.form import Form
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+TINY: dict[str, Any] = {
+    "code_dim": 3,
+    "width": 8,
+    "epochs": 60,
+    "batch_size": 16,
+    "prior": "gaussian",
+    "precision": "float32",
+    "device": "cpu",
+}
+UNITS, OFFSET = np.array([1.0, 10.0, 1000.0, 1.0, 0.01, 1.0]), np.array([0, 5, 9e3, 0, 0, 3.0])
+
+
+def table(n: int = 80, seed: int = 0) -> NDArray[np.float64]:
+    """Make vectors near a plane, their columns in very different units."""
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(2, 6))
+    made = np.random.default_rng(seed).normal(size=(n, 2)) @ plane
+    return made / np.linalg.norm(plane, axis=0) * UNITS + OFFSET
+
+
+def spots(n: int = 30, side: int = 8, seed: int = 0) -> NDArray[np.uint8]:
+    centre = np.random.default_rng(seed).uniform(0.2, 0.8, (n, 2, 1, 1))
+    grid = np.stack(np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2, indexing="ij"))
+    return (255 * np.exp(-((grid - centre) ** 2).sum(1) / 0.05)).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> GLO:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GLO(**TINY).fit(table(), np.arange(80) % 2 + 3)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> GLO:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GLO(**{**TINY, "width": 4, "epochs": 30}).fit(spots())
+
+
+def test_scikit_learns_checks() -> None:
+    expected = {
+        "check_methods_subset_invariance": (
+            "The last bits of a product in float32 depend on how many rows it has, and a search "
+            "makes them larger: codes searched alone or together differ by about 1e-4."
+        )
+    }
+    model = GLO(2, epochs=2, width=4, polish=1, prior="gaussian", device="cpu", precision="float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(model, expected_failed_checks=expected, on_fail=None)
+    failed = [found for found in results if found["status"] == "failed"]
+    assert not failed, failed
+    skipped = {found["check_name"] for found in results if found["status"] == "skipped"}
+    # It wants an environment variable, and another kind of array.
+    assert skipped <= {"check_array_api_input"}
+
+
+def test_vectors_come_back_in_their_units(fitted: GLO) -> None:
+    data = table()
+    made = fitted.inverse_transform(fitted.transform(data))
+    assert made.dtype == np.float64
+    assert (((made - data) / data.std(0)) ** 2).mean() < 0.01
+    drawn = fitted.sample(500, seed=1)
+    assert np.all(np.abs(drawn.mean(0) - data.mean(0)) < data.std(0))
+    assert np.all(np.abs(np.log(drawn.std(0) / data.std(0))) < 0.5)
+    # Standard deviations: a table in other units has the same error.
+    assert fitted.summary_["baselines"]["mean_image"] == pytest.approx(1, abs=1e-3)
+    assert fitted.summary_["data"]["shape"] == [6]
+
+
+def test_units_of_columns_do_not_change_what_is_learned(fitted: GLO) -> None:
+    other = GLO(**TINY).fit(table() * 4.0)
+    np.testing.assert_allclose(other.codes_, fitted.codes_, atol=1e-2)
+
+
+def test_scores_are_negative_errors(fitted: GLO) -> None:
+    scores = fitted.score_samples(table(20, seed=1))
+    assert scores.shape == (20,)
+    assert np.all(scores <= 0)
+    assert fitted.score(table(20, seed=1)) == pytest.approx(scores.mean())
+    far = table(20, seed=1)
+    far[:, 0] += 8
+    assert fitted.score(far) < 10 * scores.mean()
+    made = fitted.inverse_transform(fitted.transform(table(20, seed=1)))
+    error = (((made - table(20, seed=1)) / table().std(0)) ** 2).mean(1)
+    np.testing.assert_allclose(-scores, error, rtol=1e-2, atol=1e-5)
+
+
+def test_what_is_missing_is_filled() -> None:
+    whole = table(150)
+    hidden = np.random.default_rng(1).random(whole.shape) < 0.2
+    hidden[hidden.all(1), 0] = False
+    holes = np.where(hidden, np.nan, whole)
+    model = GLO(**{**TINY, "code_dim": 2}).fit(holes)
+    made = model.inverse_transform(model.transform(holes))
+    assert np.isfinite(made).all()
+    errors = ((made - whole) / whole.std(0))[hidden] ** 2
+    assert errors.mean() < 0.4
+    assert np.median(errors) < 0.05
+
+
+def test_a_flat_and_an_empty_column() -> None:
+    data = np.column_stack([table(40), np.full(40, 7.1), np.full(40, np.nan)])
+    model = GLO(**TINY).fit(data)
+    made = model.inverse_transform(model.transform(data))
+    np.testing.assert_allclose(made[:, 6], 7.1, atol=0.1)
+    assert np.isfinite(made).all()
+    assert model.summary_["mse"] < 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x,
+        lambda x: x[..., None],
+        lambda x: np.repeat(x[:, None], 3, axis=1),
+        lambda x: np.repeat(x[..., None], 3, axis=3).astype(np.int64),
+        lambda x: x / 255,
+        lambda x: (x / 127.5 - 1).astype(np.float32),
+        lambda x: x > 127,
+        lambda x: x[:, :7, 1:6],
+    ],
+    ids=["hw", "hwc", "chw", "int", "unit", "symmetric", "bool", "odd sides"],
+)
+def test_images_go_back_in_their_form(change: Any) -> None:
+    data = change(spots())
+    form = Form.of(data)
+    samples = form.samples(data)
+    assert samples.shape[1:] == (8, 8)
+    back = form.restore(samples.batch(np.arange(len(data))))
+    assert back.dtype == data.dtype
+    assert back.shape == data.shape
+    if data.shape[1:] != (7, 5):
+        np.testing.assert_allclose(back, data, atol=1e-6)
+    assert Form.from_dict(form.to_dict()) == form
+
+
+def test_images(pictures: GLO) -> None:
+    made = pictures.inverse_transform(pictures.transform(spots()))
+    assert made.dtype == np.uint8
+    assert made.shape == (30, 8, 8)
+    assert np.mean((made / 255.0 - spots() / 255.0) ** 2) < np.var(spots() / 255.0, axis=0).mean()
+    assert pictures.sample(5, seed=1).shape == (5, 8, 8)
+    assert pictures.n_features_in_ == 64
+    assert list(pictures.get_feature_names_out()) == ["glo0", "glo1", "glo2"]
+
+
+def test_missing_pixels(tmp_path: Path) -> None:
+    holes = spots(side=7) / 255
+    holes[:, :3, :2] = np.nan
+    model = GLO(**{**TINY, "width": 4, "epochs": 2}).fit(holes)
+    made = model.inverse_transform(model.transform(holes))
+    assert made.shape == holes.shape
+    assert np.isfinite(made).all()
+    observed = model._form.samples(holes).observed(np.arange(1))
+    assert observed is not None
+    assert not observed[0, 0, 0, 0]
+    assert observed[0, 0, -1, -1]
+
+
+def test_sets_are_taken_as_they_are(pictures: GLO) -> None:
+    data = Samples(rows=spots()[..., None], name="spots")
+    model = GLO(**{**TINY, "width": 4, "epochs": 30}).fit(data)
+    assert np.array_equal(model.codes_, pictures.codes_)
+    assert model.inverse_transform(model.transform(data)).shape == (30, 8, 8, 1)
+
+
+def test_it_is_the_run_of_the_command_line(tmp_path: Path) -> None:
+    finish(
+        tmp_path / "run", Samples(rows=spots()[..., None], name="spots"), epochs=2, prior="gaussian"
+    )
+    loaded = glo.load(tmp_path / "run")
+    same = {name: getattr(loaded, name) for name in ("code_dim", "width", "epochs", "batch_size")}
+    model = GLO(**same, prior="gaussian").fit(spots())
+    assert np.array_equal(model.codes_, loaded.codes_)
+    assert np.array_equal(model.transform(spots(5, seed=1)), loaded.transform(spots(5, seed=1)))
+    assert np.array_equal(model.sample(3, seed=2), loaded.sample(3, seed=2))
+    assert clone(loaded).fit(spots()).codes_.shape == (30, 4)
+
+
+def test_save_and_load(fitted: GLO, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "mine")
+    loaded = glo.load(tmp_path / "mine")
+    new = table(10, seed=2)
+    assert np.array_equal(loaded.transform(new), fitted.transform(new))
+    assert np.array_equal(loaded.sample(4, label=4), fitted.sample(4, label=4))
+    assert loaded.sample(1).dtype == np.float64
+    assert {**loaded.get_params(), "device": "cpu"} == fitted.get_params()
+    with pytest.raises(UserError, match="exists and is not empty"):
+        fitted.save(tmp_path / "mine")
+    (tmp_path / "mine" / "estimator.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        glo.load(tmp_path / "mine")
+
+
+def test_pickles_and_copies_live_on() -> None:
+    model = GLO(**{**TINY, "epochs": 2}).fit(table(20))
+    expected, folder = model.transform(table(5)), model._home.folder
+    content, twin = pickle.dumps(model), copy.deepcopy(model)
+    del model
+    assert np.array_equal(twin.transform(table(5)), expected)
+    del twin
+    assert not folder.exists()
+    assert np.array_equal(pickle.loads(content).transform(table(5)), expected)
+
+
+def test_a_run_folder_is_kept_and_gone_on_with(tmp_path: Path) -> None:
+    model = GLO(**{**TINY, "epochs": 2}, run=tmp_path / "run").fit(table(20))
+    again = clone(model).fit(table(20))
+    assert np.array_equal(model.codes_, again.codes_)
+    assert np.array_equal(glo.load(tmp_path / "run").codes_, model.codes_)
+    with pytest.raises(UserError, match="other data"):
+        clone(model).fit(table(21))
+
+
+def test_labels(fitted: GLO) -> None:
+    assert fitted.sample(3, label=3).shape == (3, 6)
+    with pytest.raises(UserError, match="choose one of 3, 4"):
+        fitted.sample(1, label=5)
+
+
+def test_samples_do_not_depend_on_their_number(fitted: GLO) -> None:
+    np.testing.assert_array_equal(fitted.sample(9, seed=3)[:4], fitted.sample(4, seed=3))
+    assert not np.array_equal(fitted.sample(4, seed=4), fitted.sample(4, seed=3))
+    assert fitted.sample(2, prior="mixture").shape == (2, 6)
+
+
+def test_random_state() -> None:
+    quick = {**TINY, "epochs": 1, "start": "gaussian"}
+
+    def codes(**more: Any) -> NDArray[np.float32]:
+        return GLO(**quick, **more).fit(table(20)).codes_
+
+    assert np.array_equal(codes(random_state=3), codes(seed=3))
+    assert not np.array_equal(codes(seed=0), codes(seed=3))
+    first, second = (codes(random_state=np.random.RandomState(5)) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_pipelines_and_grids() -> None:
+    y = (table()[:, 0] > 0).astype(int)
+    pipeline = make_pipeline(GLO(**TINY), LogisticRegression(C=100.0)).fit(table(), y)
+    assert pipeline.score(table(), y) > 0.9
+    quick = GLO(**{**TINY, "epochs": 1})
+    grid = GridSearchCV(quick, {"code_dim": [1, 2]}, cv=2).fit(table(40))
+    assert grid.best_params_["code_dim"] == 2
+
+
+def test_warnings_say_what_is_wrong() -> None:
+    with pytest.warns(ConvergenceWarning, match="all the same|All examples are the same"):
+        GLO(**{**TINY, "epochs": 1, "start": "gaussian"}).fit(np.ones((10, 3)))
+
+
+NAN = np.full((2, 6), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (table(3)[:, :5], "X has 5 features, but GLO is expecting 6"),
+        (NAN, "Nothing of observation 0 is observed"),
+        (np.full((2, 6), np.inf), "contains infinity"),
+        (spots(3), "fitted on"),
+    ],
+    ids=["columns", "all missing", "infinite", "images"],
+)
+def test_vectors_that_cannot_be_used(fitted: GLO, data: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        fitted.transform(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (spots(3, side=9), r"shape \(n, 9, 9\), but this model was fitted on \(n, 8, 8\)"),
+        (spots(3) / 255, "fitted on uint8 pixels"),
+        (spots(3).astype(int) * 2, "pixels must be 0 to 255"),
+        (table(3), r"but this model was fitted on \(n, 8, 8\)|X has 6 features"),
+    ],
+    ids=["side", "floats", "range", "vectors"],
+)
+def test_images_that_cannot_be_used(pictures: GLO, data: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        pictures.transform(data)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"code_dim": "three"}, "GLO gives code_dim = 'three'; it must be a whole number"),
+        ({"constraint": "bal"}, "Did you mean 'ball'"),
+        ({"more": {"schedul": "constant"}}, "Did you mean 'schedule'"),
+        ({"decoder": "dcgan"}, "use decoder 'mlp'"),
+    ],
+)
+def test_settings_that_cannot_be_used(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        GLO(**{**TINY, **wrong}).fit(table(10))
+
+
+def test_mistakes_with_codes_and_runs(fitted: GLO, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="The codes have 2 numbers, but this model's have 3"):
+        fitted.inverse_transform(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="contains NaN"):
+        fitted.inverse_transform(np.full((1, 3), np.nan))
+    with pytest.raises(NotFittedError, match="call fit"):
+        GLO().sample(1)
+    assert not hasattr(GLO(), "codes_")
+    with pytest.raises(UserError, match="not a run folder"):
+        glo.load(tmp_path)
+    with pytest.raises(UserError, match="at least two examples"):
+        GLO(**TINY).fit(spots(1))
+
+
+def test_importing_glo_stays_fast() -> None:
+    code = "import sys, glo; sys.exit(bool({'torch', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_learned_state(fitted: GLO) -> None:
+    assert fitted.codes_.dtype == np.float32
+    assert fitted.codes_.shape == (80, 3)
+    assert isinstance(fitted.decoder_, torch.nn.Module)
+    assert fitted.prior_.name == "gaussian"
