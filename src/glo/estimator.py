@@ -21,7 +21,6 @@ from glo.errors import UserError
 from glo.fitted import Fitted, chosen_settings, read_about, write_about
 from glo.home import Home
 from glo.intake import learned, taken
-from glo.lock import RunLock
 from glo.losses import SquaredError
 from glo.polish import decode
 from glo.runs import open_run
@@ -222,12 +221,8 @@ class GLO(
         """
         home = self._fitted()
         if prior is not None and not home.run.has_prior(prior):
-            lock = RunLock(home.folder)
-            try:
-                for _ in home.run.fit_prior(prior):
-                    pass
-            finally:
-                lock.release()
+            for _ in home.run.fit_prior(prior):
+                pass
         made = home.run.sample(
             n_samples,
             seed=seed,

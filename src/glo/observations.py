@@ -52,16 +52,10 @@ def begin_search(run: Run) -> Starts:
     Raises:
         UserError: the run is not finished, or has too few codes.
     """
-    if not run.checkpoint.finished:
-        raise UserError(
-            f"{run.folder} is not finished, so its codes and decoder still change; run the command "
-            f"that began it again."
-        )
-    if run.data.n < 2:
-        raise UserError(
-            f"{run.folder} was trained on one example, and a search needs two codes to begin at; "
-            f"train on more examples."
-        )
+    run.check_finished(
+        unfinished="its codes and decoder still change",
+        single="a search needs two codes to begin at",
+    )
     run.decoder.to(find_device("auto"))
     return decode_starts(run.decoder, run.codes, precision=run.settings.precision)
 

@@ -25,6 +25,7 @@ from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
+from glo.lock import RunLock
 from glo.polish import decode
 from glo.priors import (
     Prior,
@@ -134,25 +135,33 @@ class Run:
         Raises:
             UserError: the run has none of that name, or none yet.
         """
-        self._check_codes()
+        self._check_prior()
         return load_prior(self.folder / "prior", name or self.prior_name)
 
-    def _check_codes(self) -> None:
+    def check_finished(self, *, unfinished: str, single: str) -> None:
+        """Check that training is over and left more than one code.
+
+        Args:
+            unfinished: what follows from a run that goes on, for the sentence.
+            single: what follows from one code.
+
+        Raises:
+            UserError: it is not, or there is one example.
+        """
         if not self.checkpoint.finished:
             raise UserError(
-                f"{self.folder} is not finished, so there is nothing to sample from yet; run the "
-                f"command that began it again."
+                f"{self.folder} is not finished, so {unfinished}; run the command that began it "
+                f"again."
             )
         if self.data.n < 2:
             raise UserError(
-                f"{self.folder} was trained on one example, and a prior needs at least two; train "
-                f"on more examples."
+                f"{self.folder} was trained on one example, and {single}; train on more examples."
             )
 
-    @property
-    def can_fit_priors(self) -> bool:
-        """Whether the run is finished and has codes enough for a prior."""
-        return self.checkpoint.finished and self.data.n >= 2
+    def _check_prior(self) -> None:
+        self.check_finished(
+            unfinished="there is nothing to sample from yet", single="a prior needs at least two"
+        )
 
     def has_prior(self, name: str) -> bool:
         """Whether a prior of that name was fitted."""
@@ -163,16 +172,21 @@ class Run:
 
         Raises:
             UserError: there is no prior of that name, its library is missing, or the run is not
-                finished.
+                finished, or in use.
 
         Example:
             >>> for share in open_run("runs/mnist").fit_prior("mixture"):  # doctest: +SKIP
             ...     print(f"{share:.0%}")
         """
-        self._check_codes()
+        # A misspelt name is said before anything is read.
         prior = build_prior(name, **prior_config(name, self.settings, self.data.n))
-        yield from prior.learn(self.codes, seed=self.settings.seed)
-        save_prior(prior, self.folder / "prior")
+        self._check_prior()
+        lock = RunLock(self.folder)
+        try:
+            yield from prior.learn(self.codes, seed=self.settings.seed)
+            save_prior(prior, self.folder / "prior")
+        finally:
+            lock.release()
 
     def sample(
         self,

@@ -236,8 +236,8 @@ class Session:
     def _fit_priors(self, codes: Tensor) -> Generator[Event, None, list[Prior]]:
         """Fit the paper's Gaussian, to compare with, and the prior of the run; return them."""
         settings, folder = self.run.settings, self.run.folder / "prior"
-        names = dict.fromkeys([GaussianPrior.name, prior_name(settings, len(codes))])
         n = len(codes)
+        names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
         priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
         for prior in priors:
             for share in prior.learn(codes, seed=settings.seed):

@@ -73,23 +73,17 @@ def sample(
 
 
 def _fit_if_missing(opened: "Run", name: str) -> None:
-    from glo.events import Fitting
-    from glo.lock import RunLock
-    from glo.priors import build_prior
-
-    # A misspelt name is said before anything is read.
-    build_prior(name)
-    if opened.has_prior(name) or not opened.can_fit_priors:
+    if opened.has_prior(name):
         return
     from glo.cli.reporter import make_reporter
+    from glo.events import Fitting
 
-    lock, reporter = RunLock(opened.folder), make_reporter()
+    reporter = make_reporter()
     try:
         for share in opened.fit_prior(name):
             reporter.show(Fitting(prior=name, share=share))
     finally:
         reporter.close()
-        lock.release()
 
 
 def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:

@@ -79,7 +79,9 @@ def prepare(
         UserError: the run is not finished or has no such prior, the data are not those that it was
             trained on, held-out examples have another shape, or there are too few.
     """
-    _check_run(run)
+    run.check_finished(
+        unfinished="there is nothing to evaluate yet", single="there is nothing to compare"
+    )
     if n < _LEAST:
         raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
     chosen = tuple(run.prior(name) for name in priors or _fitted(run))
@@ -108,19 +110,6 @@ def prepare(
         seed=seed,
         notes=tuple(notes),
     )
-
-
-def _check_run(run: Run) -> None:
-    if not run.checkpoint.finished:
-        raise UserError(
-            f"{run.folder} is not finished, so there is nothing to evaluate yet; run the command "
-            f"that began it again."
-        )
-    if run.data.n < 2:
-        raise UserError(
-            f"{run.folder} was trained on one example, and there is nothing to compare; train on "
-            f"more examples."
-        )
 
 
 def _fitted(run: Run) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -38,7 +39,8 @@ class Prior(ABC):
     @property
     def config(self) -> dict[str, Any]:
         """Keyword arguments that rebuild this prior, but for what it learns; ready for JSON."""
-        return {"constraint": self.constraint}
+        # A constructor stores each of its keywords under its own name.
+        return {name: getattr(self, name) for name in signature(type(self)).parameters}
 
     @abstractmethod
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:

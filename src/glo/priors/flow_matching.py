@@ -1,8 +1,7 @@
 """Flow matching: a field that carries a mixture of Gaussians to the codes."""
 
 from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any, ClassVar, Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from glo.draws import normal
 from glo.errors import UserError
 from glo.priors.base import Prior, check_codes
 from glo.priors.matching import Judge, field_optimizer, gaps, matching_loss
-from glo.priors.network import averaged, cosine, private_generator, seeded
+from glo.priors.network import averaged, cosine, keep_best, private_generator, seeded
 from glo.priors.origin import Origin
 from glo.priors.standardise import Standardiser
 from glo.priors.velocity import VelocityNetwork
@@ -25,7 +24,7 @@ __all__ = ["FlowMatchingPrior"]
 _TIMES = 64
 _DECAY = 0.999
 _WARM = 100
-_HELD_ROWS, _CHECKS, _PATIENCE = 2000, 20, 4
+_HELD_ROWS, _CHECKS = 2000, 20
 # The spread of x_0 that is tried to make samples as near to codes as held-out codes are, and how
 # many codes they are compared with.
 _SPREADS, _NEIGHBOURS = (0.8, 0.85, 0.9, 0.95, 1.0), 20_000
@@ -105,19 +104,6 @@ class FlowMatchingPrior(Prior):
         self.field_: VelocityNetwork | None = None
         self.spread_ = torch.ones((), dtype=torch.float64)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Keyword arguments that rebuild this prior."""
-        return super().config | {
-            "steps": self.steps,
-            "batch_size": self.batch_size,
-            "lr": self.lr,
-            "width": self.width,
-            "blocks": self.blocks,
-            "components": self.components,
-            "integration": self.integration,
-        }
-
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn where the field begins, then the field, from `codes`, (N, D)."""
         rows, generator = check_codes(codes), private_generator(seed)
@@ -129,15 +115,8 @@ class FlowMatchingPrior(Prior):
         held = min(len(ready) // 10, _HELD_ROWS)
         unseen, ready = (ready[:held], ready[held:]) if held else (ready, ready)
         judge = Judge(unseen, origin, seed)
-        best, best_loss, idle = field, float("inf"), 0
-        for share, trial in self._train(field, ready, origin, generator):
-            loss = judge(trial)
-            idle = 0 if loss < best_loss else idle + 1
-            if idle == 0:
-                best, best_loss = deepcopy(trial), loss
-            if idle == _PATIENCE or share == 1.0:
-                break
-            yield share
+        trials = self._train(field, ready, origin, generator)
+        best = yield from keep_best(field, trials, judge)
         self.whiten_, self.origin_ = whiten, origin
         self.field_ = best.requires_grad_(False).eval()
         if held:

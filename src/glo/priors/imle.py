@@ -1,7 +1,7 @@
 """GLANN's prior: a map from noise to codes, learned by implicit maximum likelihood."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self, final
+from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -90,19 +90,6 @@ class IMLEPrior(Prior):
         self.blocks = blocks
         self.whiten_: Standardiser | None = None
         self.network_: nn.Module | None = None
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Keyword arguments that rebuild this prior."""
-        return super().config | {
-            "passes": self.passes,
-            "pool": self.pool,
-            "part": self.part,
-            "batch_size": self.batch_size,
-            "lr": self.lr,
-            "width": self.width,
-            "blocks": self.blocks,
-        }
 
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""

@@ -81,11 +81,6 @@ class MixturePrior(Prior):
         self.means_: Tensor | None = None
         self.factors_: Tensor | None = None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Keyword arguments that rebuild this prior."""
-        return super().config | {"components": self.components, "ridge": self.ridge}
-
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Choose the number of components, then fit them all to `codes`, (N, D)."""
         rows = check_codes(codes)

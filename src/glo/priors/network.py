@@ -1,15 +1,28 @@
 """What priors that are networks share: the residual network, its averaged weights, its steps."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import final
+from copy import deepcopy
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["ResidualMLP", "averaged", "batches", "cosine", "private_generator", "seeded"]
+__all__ = [
+    "ResidualMLP",
+    "averaged",
+    "batches",
+    "cosine",
+    "keep_best",
+    "private_generator",
+    "seeded",
+]
+
+# Learning ends when this many trials in a row have not lowered the held-out loss.
+_PATIENCE = 4
+Trial = TypeVar("Trial", bound=nn.Module)
 
 
 @final
@@ -109,3 +122,34 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
         return average.lerp(weight, 1 - min(decay, (1 + t) / (10 + t)))
 
     return AveragedModel(network, avg_fn=follow)
+
+
+def keep_best(
+    network: Trial, trials: Iterator[tuple[float, Trial]], loss_of: Callable[[Trial], float]
+) -> Generator[float, None, Trial]:
+    """Return the trial with the lowest loss, and stop after four without gain.
+
+    Args:
+        network: what is returned where no trial has a loss.
+        trials: pairs of the share of the learning that is done and the network as it is then, which
+            may change later; the last share is 1.
+        loss_of: loss on held-out codes.
+
+    Yields:
+        the shares below 1.
+
+    Example:
+        >>> layer = nn.Linear(1, 1)
+        >>> list(keep_best(layer, iter([(0.5, layer), (1.0, layer)]), lambda trial: 0.0))
+        [0.5]
+    """
+    best, lowest, idle = network, math.inf, 0
+    for share, trial in trials:
+        loss = loss_of(trial)
+        idle = 0 if loss < lowest else idle + 1
+        if idle == 0:
+            best, lowest = deepcopy(trial), loss
+        if idle == _PATIENCE or share == 1.0:
+            break
+        yield share
+    return best

@@ -1,8 +1,6 @@
 """A normalizing flow: an invertible map between codes and normal noise."""
 
-import math
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any, ClassVar, Self, final
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor
 from glo.codes import Constraint
 from glo.errors import UserError
 from glo.priors.base import Prior, check_codes
-from glo.priors.network import averaged, batches, cosine, private_generator, seeded
+from glo.priors.network import averaged, batches, cosine, keep_best, private_generator, seeded
 from glo.priors.standardise import Standardiser
 
 __all__ = ["NormalizingFlowPrior"]
@@ -19,8 +17,6 @@ __all__ = ["NormalizingFlowPrior"]
 _DECAY = 0.99
 # Rows that judge the flow, at most, and how often in a fit they do.
 _HELD_ROWS, _CHECKS = 5000, 40
-# The fit ends when this many checks in a row have not raised the held-out likelihood.
-_PATIENCE = 4
 
 
 @final
@@ -83,18 +79,6 @@ class NormalizingFlowPrior(Prior):
         self.whiten_: Standardiser | None = None
         self.flow_: Any = None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Keyword arguments that rebuild this prior."""
-        return super().config | {
-            "steps": self.steps,
-            "batch_size": self.batch_size,
-            "lr": self.lr,
-            "layers": self.layers,
-            "width": self.width,
-            "noise": self.noise,
-        }
-
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""
         rows = check_codes(codes)
@@ -104,15 +88,8 @@ class NormalizingFlowPrior(Prior):
         ready = whiten.forward(rows).float()[torch.randperm(len(rows), generator=generator)]
         held = min(len(ready) // 10, _HELD_ROWS)
         judge, ready = (ready[:held], ready[held:]) if held else (ready, ready)
-        best, best_score, idle = flow, -math.inf, 0
-        for share, trial in self._train(flow, ready, generator):
-            score = _score(trial, judge)
-            idle = 0 if score > best_score else idle + 1
-            if idle == 0:
-                best, best_score = deepcopy(trial), score
-            if idle == _PATIENCE or share == 1.0:
-                break
-            yield share
+        trials = self._train(flow, ready, generator)
+        best = yield from keep_best(flow, trials, lambda trial: -_score(trial, judge))
         self.whiten_, self.flow_ = whiten, best.requires_grad_(False)
         yield 1.0
 

@@ -51,8 +51,7 @@ class Origin:
             components: K, or None: one for every 400 rows, at most 128.
             seed: of the mixture's first means.
         """
-        wanted = components or len(ready) // _ROWS_PER_COMPONENT
-        number = max(1, min(wanted, components or _MOST_COMPONENTS))
+        number = components or max(1, min(len(ready) // _ROWS_PER_COMPONENT, _MOST_COMPONENTS))
         return cls(MixturePrior(components=number).fit(ready, seed=seed))
 
     def partners(self, ends: Tensor, generator: torch.Generator) -> Tensor:
