@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _FLOW_ROWS = 5000
-_FEWEST_STEPS, _MOST_STEPS = 100, 1500
+_FEWEST_STEPS, _MOST_STEPS = 100, 2500
 
 
 def rate_factor(step: int, total: int, settings: Settings) -> float:

@@ -52,6 +52,19 @@ def test_the_density_is_that_of_the_samples() -> None:
     torch.testing.assert_close(prior.log_prob(drawn[:8]), expected.double(), atol=1e-2, rtol=1e-3)
 
 
+def test_the_density_has_a_gradient_by_the_codes_alone() -> None:
+    prior, codes = flow().fit(moons()), moons(5).requires_grad_()
+    (slope,) = torch.autograd.grad(prior.log_prob(codes).sum(), codes)
+    for place in range(2):
+        ahead, behind = codes.detach().clone(), codes.detach().clone()
+        ahead[:, place] += 1e-2
+        behind[:, place] -= 1e-2
+        wanted = (prior.log_prob(ahead) - prior.log_prob(behind)) / 2e-2
+        torch.testing.assert_close(slope[:, place].double(), wanted, atol=0.1, rtol=0.05)
+    assert not any(weight.requires_grad for weight in prior.flow_.parameters())
+    assert not prior.log_prob(codes.detach()).requires_grad
+
+
 def test_it_beats_a_gaussian_where_codes_are_bent() -> None:
     codes, unseen = moons(2000), normal(7, 0, 500, 2, stream="samples")
     unseen = torch.stack([unseen[:, 0], unseen[:, 0] ** 2 + 0.3 * unseen[:, 1]], dim=1) + 2.0

@@ -25,9 +25,11 @@ _TIMES = 64
 _DECAY = 0.999
 _WARM = 100
 _HELD_ROWS, _CHECKS = 2000, 20
+# More codes than a field sees in its updates teach it nothing.
+_ROWS = 1_000_000
 # The spread of x_0 that is tried to make samples as near to codes as held-out codes are, and how
-# many codes they are compared with.
-_SPREADS, _NEIGHBOURS = (0.8, 0.85, 0.9, 0.95, 1.0), 20_000
+# many codes they are compared with: the more, the finer the blur that is seen.
+_SPREADS, _NEIGHBOURS = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0), 200_000
 
 
 @final
@@ -52,7 +54,7 @@ class FlowMatchingPrior(Prior):
         lr: largest rate.
         width: of the network.
         blocks: of the network.
-        components: of the mixture, or None: one for every 400 codes, at most 128.
+        components: of the mixture, or None: one for every 200 codes, at most 256.
         integration: steps of Heun's method from x_0 to x_1; each asks the field twice.
 
     Raises:
@@ -108,7 +110,8 @@ class FlowMatchingPrior(Prior):
         """Learn where the field begins, then the field, from `codes`, (N, D)."""
         rows, generator = check_codes(codes), private_generator(seed)
         whiten = Standardiser.fit(rows)
-        ready = whiten.forward(rows).float()[torch.randperm(len(rows), generator=generator)]
+        order = torch.randperm(len(rows), generator=generator)[:_ROWS]
+        ready = whiten.forward(rows[order]).float()
         origin = Origin.fit(ready, components=self.components, seed=seed)
         with seeded(seed):
             field = VelocityNetwork(ready.shape[1], width=self.width, blocks=self.blocks)
@@ -143,6 +146,7 @@ class FlowMatchingPrior(Prior):
     ) -> Iterator[tuple[float, VelocityNetwork]]:
         """Yield the share of the steps that is done and the averaged field, 20 times in all."""
         average, optimizer = averaged(field, _DECAY), field_optimizer(field, self.lr)
+        which, chance = origin.belongs(rows)
         check = -(-self.steps // _CHECKS)
         for step in range(self.steps):
             rate = self.lr * min(1.0, (step + 1) / _WARM) * cosine(step, self.steps)
@@ -150,7 +154,7 @@ class FlowMatchingPrior(Prior):
                 group["lr"] = rate
             chosen = torch.randint(len(rows), (self.batch_size,), generator=generator)
             ends = rows[chosen]
-            begins = origin.partners(ends, generator)
+            begins = origin.partners(which[chosen], chance[chosen], generator)
             # One time from each of as many equal parts of [0, 1].
             jitter = torch.rand(_TIMES, generator=generator)
             times = (torch.arange(_TIMES) + jitter) / _TIMES

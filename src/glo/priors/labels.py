@@ -36,6 +36,8 @@ class CodeLabels:
     Attributes:
         names: names of the labels 0, 1, ..., or none.
         accuracy: share of the held-out codes whose label is predicted.
+        given: int64 (N,), the labels it was fitted to, -1 where there was none; kept so that it
+            can be fitted anew when rows come or go. Empty in files that do not hold them.
 
     Example:
         >>> codes = torch.linspace(-1, 1, 60)[:, None]
@@ -49,6 +51,7 @@ class CodeLabels:
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
         self.accuracy = 0.0
+        self.given = torch.zeros(0, dtype=torch.int64)
         self._whiten: Standardiser | None = None
         self._classes = torch.zeros(0, dtype=torch.int64)
         self._layers: list[tuple[Tensor, Tensor]] = []
@@ -83,6 +86,8 @@ class CodeLabels:
     ) -> Self:
         """Learn to predict `labels`, int64 (N,), from `codes`, (N, D); at most 60,000 rows count.
 
+        A row whose label is -1 has none and teaches nothing.
+
         Raises:
             UserError: the numbers of codes and labels differ, or the codes cannot be used.
         """
@@ -92,7 +97,9 @@ class CodeLabels:
                 f"labels have shape {tuple(labels.shape)} for {len(rows)} codes; give one label "
                 f"for each code, (N,)."
             )
-        chosen = np.random.default_rng(seed % 2**64).permutation(len(rows))[:_ROWS]
+        order = np.random.default_rng(seed % 2**64).permutation(len(rows))
+        chosen = order[(labels >= 0).numpy()[order]][:_ROWS]
+        self.given = labels.clone()
         self._whiten, self.names = Standardiser.fit(rows), tuple(names)
         ready = self._whiten.forward(rows[chosen]).float().numpy()
         truth = labels[torch.from_numpy(chosen)].numpy().astype(np.int64)
@@ -118,14 +125,15 @@ class CodeLabels:
         return self._classes[rows.argmax(1)]
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, offsets, labels, and mean and factor of the codes."""
+        """Return weights, offsets, labels and those of the rows, and mean and factor of codes."""
         assert self._whiten is not None, "saved after fitting"
         layers = {
             f"{kind}.{i}": tensor
             for i, layer in enumerate(self._layers)
             for kind, tensor in zip(("weight", "offset"), layer, strict=True)
         }
-        return self._whiten.state() | layers | {"classes": self._classes}
+        given = {"given": self.given.to(torch.int32)}
+        return self._whiten.state() | layers | {"classes": self._classes} | given
 
     def restore(
         self, state: dict[str, Tensor], *, names: tuple[str, ...] = (), accuracy: float = 0.0
@@ -135,6 +143,7 @@ class CodeLabels:
         depth = sum(name.startswith("weight.") for name in state)
         self._layers = [(state[f"weight.{i}"], state[f"offset.{i}"]) for i in range(depth)]
         self.names, self.accuracy = names, accuracy
+        self.given = state.get("given", self.given).long()
         return self
 
 

@@ -31,7 +31,7 @@ class Judge:
         generator = private_generator(seed + 1)
         # Every code is seen at every eighth of the time.
         self._ends = ends.repeat(8, 1)
-        self._begins = origin.partners(self._ends, generator)
+        self._begins = origin.partners(*origin.belongs(self._ends), generator)
         self._times = (torch.arange(8) + 0.5) / 8
 
     @torch.no_grad()

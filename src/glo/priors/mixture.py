@@ -196,10 +196,13 @@ def _mixture(components: int, ridge: float, seed: int, **start: NDArray[Any]) ->
 def _maximise(mixture: Any, rows: NDArray[np.float32], work: float) -> Any:
     """Fit `mixture` to `rows`, (N, D), with as many rounds as `work` allows, and return it."""
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     rounds = int(work / _round_work(rows, mixture.n_components))
     mixture.set_params(max_iter=min(max(rounds, _FEWEST_ROUNDS), _MOST_ROUNDS))
-    with warnings.catch_warnings(), _no_denormals():
+    # Products of so few columns gain nothing from a second thread, and where another program holds
+    # a core the threads wait for each other ten times as long as they work.
+    with warnings.catch_warnings(), _no_denormals(), threadpool_limits(1):
         # It stops at its bound, not at convergence; and codes that repeat give fewer clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return mixture.fit(rows)

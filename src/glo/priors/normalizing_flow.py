@@ -118,9 +118,11 @@ class NormalizingFlowPrior(Prior):
         whiten, flow = self._fitted()
         return whiten.inverse(flow().transform.inv(temperature * noise)).float()
 
-    @torch.no_grad()
     def log_prob(self, codes: Tensor) -> Tensor:
-        """Return the log density of codes, (B, D), before the constraint, float64 (B,)."""
+        """Return the log density of codes, (B, D), before the constraint, float64 (B,).
+
+        It has a gradient by the codes, so it can hold those of a search.
+        """
         whiten, flow = self._fitted()
         density: Tensor = flow().log_prob(whiten.forward(codes).float())
         return density.double() + whiten.log_det

@@ -9,9 +9,10 @@ from glo.priors.mixture import MixturePrior
 
 __all__ = ["Origin"]
 
-# A mixture has one component for so many rows, within bounds: twice as many take longer to fit than
-# they save the field.
-_ROWS_PER_COMPONENT, _MOST_COMPONENTS = 400, 128
+# A mixture has one component for so many rows, within bounds: the finer it is, the less the field
+# has to do, until fitting it takes longer than it saves.
+_ROWS_PER_COMPONENT, _MOST_COMPONENTS = 200, 256
+_OWNERS, _ROWS_AT_ONCE = 8, 2048
 _PREFIX = "origin."
 
 
@@ -25,7 +26,7 @@ class Origin:
     Example:
         >>> codes = torch.tensor([[-1.0], [1.0]]).repeat(50, 1)
         >>> origin = Origin.fit(codes, components=2, seed=0)
-        >>> begins = origin.partners(codes, torch.Generator().manual_seed(0))
+        >>> begins = origin.partners(*origin.belongs(codes), torch.Generator().manual_seed(0))
         >>> bool((begins.sign() == codes.sign()).all())
         True
     """
@@ -48,28 +49,48 @@ class Origin:
 
         Args:
             ready: (N, D).
-            components: K, or None: one for every 400 rows, at most 128.
+            components: K, or None: one for every 200 rows, at most 256.
             seed: of the mixture's first means.
         """
         number = components or max(1, min(len(ready) // _ROWS_PER_COMPONENT, _MOST_COMPONENTS))
         return cls(MixturePrior(components=number).fit(ready, seed=seed))
 
-    def partners(self, ends: Tensor, generator: torch.Generator) -> Tensor:
+    def belongs(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the components that each code may have come from, likeliest first.
+
+        A code belongs to few of them, so it keeps at most eight; the rest has no weight.
+
+        Args:
+            codes: whitened, float32 (B, D).
+
+        Returns:
+            Components, int64 (B, T), and their posterior probabilities, (B, T), which add up to 1.
+        """
+        parts = [self._posterior(some) for some in codes.split(_ROWS_AT_ONCE)]
+        which, chance = (torch.cat(column) for column in zip(*parts, strict=True))
+        return which, chance / chance.sum(1, keepdim=True)
+
+    def _posterior(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (len(codes), *self._means.shape)
+        apart = torch.addmm(self._offset, codes, self._inverse, beta=-1).view(shape)
+        logits = self._constant - apart.square().sum(2) / 2
+        chance, which = logits.softmax(1).topk(min(_OWNERS, len(self._means)))
+        return which, chance
+
+    def partners(self, which: Tensor, chance: Tensor, generator: torch.Generator) -> Tensor:
         """Draw for each code a point of the component it belongs to, (B, D).
 
         The component is drawn with its posterior probability given the code, so that the partners
         of all codes together are distributed as the mixture.
 
         Args:
-            ends: whitened codes, float32 (B, D).
+            which: what `belongs` gave, (B, T).
+            chance: with it, (B, T).
             generator: of the draws.
         """
-        shape = (len(ends), *self._means.shape)
-        apart = torch.addmm(self._offset, ends, self._inverse, beta=-1).view(shape)
-        logits = self._constant - apart.square().sum(2) / 2
-        which = torch.multinomial(logits.softmax(1), 1, generator=generator).squeeze(1)
-        noise = torch.randn(ends.shape, generator=generator)
-        return self._means[which] + (self._factors[which] @ noise.unsqueeze(2)).squeeze(2)
+        drawn = which.gather(1, torch.multinomial(chance, 1, generator=generator)).squeeze(1)
+        noise = torch.randn(len(which), self._means.shape[1], generator=generator)
+        return self._means[drawn] + (self._factors[drawn] @ noise.unsqueeze(2)).squeeze(2)
 
     def state(self) -> dict[str, Tensor]:
         """Return the mixture's tensors, under names that no network has."""

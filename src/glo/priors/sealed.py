@@ -8,6 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
+from glo.files import replacing
 from glo.tensors import write_tensors
 
 __all__ = ["read_sealed", "write_sealed"]
@@ -15,10 +16,8 @@ __all__ = ["read_sealed", "write_sealed"]
 
 def write_sealed(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> Path:
     """Write `state` and what it is `about` to `path`, whole or not at all, and return the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing")
-    write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
-    writing.replace(path)
+    with replacing(path) as writing:
+        write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
     return path
 
 
