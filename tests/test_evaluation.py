@@ -13,7 +13,7 @@ from tests.builders import finish
 from glo.data import Samples, to_uint8
 from glo.draws import permutation
 from glo.errors import UserError
-from glo.evaluation import Columns, Evaluation, Progress, describe, evaluate, prepare
+from glo.evaluation import Evaluation, Progress, describe, evaluate, prepare
 from glo.evaluation.plain import plain
 from glo.metrics import Thumbnails, frechet_distance, psnr, ssim
 from glo.polish import decode
@@ -189,8 +189,11 @@ def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> N
 
 
 def test_columns_have_mean_0_and_deviation_1() -> None:
-    rows = torch.tensor([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]])
-    made = Columns(rows)(rows)
+    rows = np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]], np.float32)
+    samples = Samples(rows=rows, name="table").standardised()
+    numbers = describe(samples).features
+    made = numbers(samples.batch(torch.arange(3)))
+    assert (numbers.name, numbers.dim) == ("columns", 2)
     assert made.mean(0).abs().max() < 1e-6
     assert made[:, 0].std(correction=0) == pytest.approx(1)
     assert torch.equal(made[:, 1], torch.zeros(3))
@@ -202,7 +205,7 @@ def test_columns_have_mean_0_and_deviation_1() -> None:
 )
 def test_features_are_chosen_by_the_data(name: str, channels: int, chosen: str) -> None:
     samples = Samples(rows=np.zeros((3, 8, 8, channels), np.uint8), name=name)
-    assert describe(samples, torch.arange(3)).features.name.startswith(chosen)
+    assert describe(samples).features.name.startswith(chosen)
 
 
 def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +214,7 @@ def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("glo.evaluation.description.efficientnet_features", missing)
     samples = Samples(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
-    chosen = describe(samples, torch.arange(3))
+    chosen = describe(samples)
     assert chosen.features.name.startswith("thumbnails")
     assert "it is not installed" in chosen.why
 
@@ -222,7 +225,11 @@ def test_mistakes_are_found_before_the_work(
     training, unseen = images
     cases: list[tuple[str, Any, dict[str, Any]]] = [
         ("--n is 5; .* at least 6", training, {"n": 5}),
-        ("no prior 'mixtrue'; it has gaussian", training, {"priors": ("mixtrue",)}),
+        (
+            "no prior 'mixtrue'; choose one of .* Did you mean 'mixture'",
+            training,
+            {"priors": ("mixtrue",)},
+        ),
         ("not the data that .* fingerprint", unseen, {}),
         ("not the data that", training.subset(np.arange(50)), {}),
         ("of 1 x 16 x 16, but .* 1 x 8 x 8", blobs(N, side=16), {}),

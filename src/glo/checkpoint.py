@@ -23,6 +23,7 @@ from torch import Tensor
 from glo.codes import CodeTable
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
+from glo.files import flush, write_text
 from glo.optimizers import JointOptimizer
 from glo.precision import channels_last
 from glo.recipe import row_rule
@@ -106,12 +107,12 @@ def save_checkpoint(
             "files": files,
         }
         sealed = manifest | {"seal": _seal(manifest)}
-        _write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
-        _flush(writing)
+        write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
+        flush(writing)
         # A folder cannot be replaced in one step; the one before it stays valid in between.
         _remove(target)
         writing.rename(target)
-        _flush(root)
+        flush(root)
     finally:
         _remove(writing)
     for old in _newest_first(root)[_KEPT:]:
@@ -213,24 +214,9 @@ def _seal(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _fault(folder: Path) -> str | None:

@@ -8,20 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, final
 
-import torch
 from torch import Tensor
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.inversion import Inversion, Starts, decode_starts, invert
-from glo.losses import parse_loss
+from glo.inversion import Inversion, Starts
 from glo.precision import find_device
 from glo.runs import Run, open_run
+from glo.searching import Found, begin_search, search_samples
 
 __all__ = ["Home"]
 
-# Rows that are searched and kept at once.
-_CHUNK = 2048
 _LOCK = "lock"
 
 
@@ -51,33 +48,17 @@ class Home:
     @cached_property
     def starts(self) -> Starts:
         """Training codes and their examples, where searches begin."""
-        run = self.run
-        return decode_starts(run.decoder, run.codes, precision=run.settings.precision)
+        return begin_search(self.run, device=self.device)
 
     def search(self, samples: Samples) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
         """Find codes of examples, some hundreds at a time.
 
-        Where something is missing, the nearest starts hold the code, as what is known may not
-        decide.
-
         Yields:
             their rows, what was searched for, (b, *shape), what of it is known, and what was found.
         """
-        run = self.run
-        samples = run.seen(samples)
-        for rows in torch.arange(len(samples)).split(_CHUNK):
-            target, observed = samples.batch(rows), samples.observed(rows)
-            found = invert(
-                run.decoder,
-                target,
-                starts=self.starts,
-                observed=observed,
-                loss=parse_loss(run.settings.loss),
-                prior="none" if observed is None else "local",
-                constraint=run.settings.constraint,
-                precision=run.settings.precision,
-            )
-            yield rows, target, observed, found
+        for step in search_samples(self.run, samples, starts=self.starts):
+            if isinstance(step, Found):
+                yield step.rows, step.target, step.observed, step.inversion
 
     def copy_to(self, folder: Path) -> None:
         """Copy the run to a folder that does not exist yet or is empty.
@@ -105,9 +86,18 @@ class Home:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
+    def refresh(self) -> None:
+        """Read the run again: its rows were changed."""
+        for name in ("run", "starts"):
+            self.__dict__.pop(name, None)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # A folder is never changed by what an estimator does but fit, and that makes a new one.
-        return self
+        # Rows come and go in a folder; what is temporary is changed for one owner alone.
+        if not self.temporary:
+            return self
+        twin = type(self)(None, device=self.device)
+        self.copy_to(twin.folder)
+        return twin
 
     def _make(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="glo-"))

@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
+from glo.files import write_text
+
 __all__ = ["Journal", "read_journal"]
 
 
@@ -29,9 +31,7 @@ class Journal:
         self._path = path
         kept = [record for record in read_journal(path) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
-        writing = path.with_name(f".{path.name}")
-        writing.write_text(text, encoding="utf-8")
-        writing.replace(path)
+        write_text(path, text)
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
         """Append one record of a kind: step or epoch."""

@@ -1,26 +1,29 @@
 """Examples that somebody brings to a finished run: opened, named, and of the shape it knows."""
 
+import math
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import torch
-from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
+from glo.data.cache import cache_folder
 from glo.data.files import is_idx_name
 from glo.data.folder import Listing, list_images, read_images
 from glo.data.images import image_suffixes, probe, shown
+from glo.data.npy import LARGEST_IN_MEMORY
 from glo.data.options import Split
 from glo.data.storage import is_store
 from glo.errors import UserError
-from glo.inversion import Starts, decode_starts
-from glo.precision import find_device
 from glo.runs import Run
 
-__all__ = ["Observations", "batches", "begin_search", "open_observations"]
+__all__ = ["Observations", "open_observations"]
 
 _CHUNK = 2048
 
@@ -44,30 +47,6 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.samples)
-
-
-def begin_search(run: Run) -> Starts:
-    """Bring a run's decoder to the best device, and decode the codes that searches begin at.
-
-    Raises:
-        UserError: the run is not finished, or has too few codes.
-    """
-    run.check_finished(
-        unfinished="its codes and decoder still change",
-        single="a search needs two codes to begin at",
-    )
-    run.decoder.to(find_device("auto"))
-    return decode_starts(run.decoder, run.codes, precision=run.settings.precision)
-
-
-def batches(n: int, *, answers: int = 1) -> Iterator[Tensor]:
-    """Yield row numbers, int64, so many at a time that progress is seen and batches are full.
-
-    Example:
-        >>> [len(rows) for rows in batches(3000)]
-        [2048, 952]
-    """
-    yield from torch.arange(n).split(max(64, _CHUNK // answers))
 
 
 def open_observations(
@@ -143,7 +122,7 @@ def _open_images(
     listing = Listing(Path(), paths, skipped=[reason for own in found for reason in own.skipped])
     wanted = shape or run.data.shape
     try:
-        samples = read_images(listing, _fitted(run, wanted, options), None)
+        samples = _decoded(listing, _fitted(run, wanted, options), wanted)
     except UserError:
         if listing.kept or not listing.skipped:
             raise
@@ -159,6 +138,30 @@ def _open_images(
         files=files,
         skipped=tuple(listing.skipped),
     )
+
+
+def _decoded(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Samples:
+    """Decode images into memory, or what is too large for it into a folder that goes with them."""
+    count = min(len(listing.names), options.limit or len(listing.names))
+    room = _new_room() if count * math.prod(shape) >= LARGEST_IN_MEMORY else None
+    if room is None:
+        return read_images(listing, options, None)
+    try:
+        samples = read_images(listing, options, room)
+    except BaseException:
+        shutil.rmtree(room, ignore_errors=True)
+        raise
+    # Those made from it stay readable: a file lives as long as its map.
+    weakref.finalize(samples, shutil.rmtree, room, ignore_errors=True)
+    return samples
+
+
+def _new_room() -> Path | None:
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="seen-", dir=cache_folder()))
+    except OSError:
+        return None
 
 
 def _open_other(
@@ -207,7 +210,7 @@ def _check_shape(
 
 
 def _check_not_empty(samples: Samples, names: tuple[str, ...]) -> None:
-    for rows in batches(len(samples)):
+    for rows in torch.arange(len(samples)).split(_CHUNK):
         observed = samples.observed(rows)
         if observed is None:
             return

@@ -1,6 +1,5 @@
 """Grids of examples as pictures; vectors are drawn as curves by the report, not here."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from glo.data import to_uint8
+from glo.files import replacing
 
 __all__ = ["grid", "pairs", "save_picture"]
 
@@ -74,8 +74,6 @@ def pairs(originals: Tensor, copies: Tensor, *, columns: int = 16) -> Image.Imag
 
 def save_picture(picture: Image.Image, path: Path) -> Path:
     """Write a PNG, whole or not at all, and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
-    picture.save(writing, format="PNG")
-    writing.replace(path)
+    with replacing(path) as writing:
+        picture.save(writing, format="PNG")
     return path

@@ -8,12 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glo.inversion import Inversion, Operator, Starts, add_noise, invert
-from glo.observations import Observations, batches
+from glo.inversion import Inversion, Operator, Starts, add_noise, finish
+from glo.observations import Observations
 from glo.polish import decode
 from glo.runs import Run
+from glo.searching import batches, search
 
 __all__ = ["Damage", "Restored", "restore"]
+
+# Noise where none is told, of the spread of the examples: more than a search assumes of itself, as
+# whole regions leave more open than scattered values. Measured on 64 digits without the left half,
+# 8 answers: 17.3 dB, and 17.1 dB with twice the error of the run's reconstructions.
+_NOISE = 0.5
 
 
 @final
@@ -126,18 +132,16 @@ def restore(
     for rows in batches(len(seen), answers=answers):
         given = seen.samples.batch(rows)
         target, known = damage.apply(given, rows) if simulate else given, damage.known(rows)
-        found = invert(
-            run.decoder,
+        steps = search(
+            run,
             target,
             starts=starts,
-            operator=damage.operator,
             observed=known,
-            prior="local",
-            noise=damage.noise,
+            operator=damage.operator,
+            noise=_NOISE * starts.examples_spread if damage.noise is None else damage.noise,
             answers=answers,
-            constraint=run.settings.constraint,
-            precision=run.settings.precision,
         )
+        found = finish(steps)
         yield _restored(run, rows, target, known, given if simulate else None, found)
 
 

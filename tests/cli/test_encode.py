@@ -1,6 +1,7 @@
 """`glo encode`: codes of images, folders and arrays, as arrays and tables, and mistakes."""
 
 import csv
+import gc
 import os
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from tests.builders import SIDE, images, save_data, train
 
 from glo.cli.app import run
 from glo.data import Samples
-from glo.inversion import decode_starts, invert
+from glo.inversion import decode_starts, finish, invert
+from glo.observations import open_observations
 from glo.runs import open_run
+from glo.searching import begin_search, search
 
 
 @pytest.fixture(autouse=True)
@@ -126,8 +129,7 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     opened = open_run("run")
     known = torch.from_numpy(~np.isnan(rows)).float()
     wanted = opened.seen(Samples(rows=rows, name="holes")).batch(np.arange(20))
-    starts = decode_starts(opened.decoder, opened.codes)
-    truth = invert(opened.decoder, wanted, starts=starts, observed=known)
+    truth = finish(search(opened, wanted, starts=begin_search(opened), observed=known))
     with np.load("codes.npz") as file:
         np.testing.assert_allclose(file["codes"], truth.codes, atol=1e-5)
         np.testing.assert_allclose(file["residual"], truth.residual, rtol=1e-4)
@@ -200,3 +202,26 @@ def test_an_unfinished_run(
 ) -> None:
     assert run(["encode", str(stopped), save_data(tmp_path)]) == 2
     assert "is not finished, so its codes and decoder still change" in capsys.readouterr().err
+
+
+def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_images(Path("many"), 6)
+    opened = open_run(made)
+    whole = open_observations(opened, ["many"])
+    for module in ("glo.observations", "glo.data.npy"):
+        monkeypatch.setattr(f"{module}.LARGEST_IN_MEMORY", 6 * SIDE * SIDE)
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    seen = open_observations(opened, ["many"])
+    (room,) = (tmp_path / "cache").iterdir()
+    rows = np.arange(6)
+    assert torch.equal(seen.samples.batch(rows), whole.samples.batch(rows))
+    assert (seen.names, seen.files) == (whole.names, whole.files)
+    del seen
+    gc.collect()
+    assert not room.exists()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "file"))
+    assert run(["encode", str(made), "many"]) == 2
+    assert run(["encode", str(made), "many", "--limit", "5"]) == 0

@@ -242,3 +242,23 @@ def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -
     assert run([*words, "--limit", "2"]) == 0
     assert run([*words, "--limit", "3"]) == 0
     assert len(facts()["images"]) == 3
+
+
+def test_what_was_interrupted_is_done_again_in_the_same_folder(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image("a.png", images(1)[0])
+    words = ["restore", str(made), "a.png", "--task", "denoise", "--answers", "2"]
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("glo.cli.restore._write", stop)
+        with pytest.raises(SystemExit) as stopped:
+            run(words)
+    assert stopped.value.code == 130
+    assert facts()["finished"] is False
+    assert run(words) == 0
+    assert facts()["finished"] is True
+    assert [image["file"] for image in facts()["images"]] == ["00000-a.png"]

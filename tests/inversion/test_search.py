@@ -52,9 +52,11 @@ def run(
             weights=torch.zeros(n),
             log_density=None,
         )
-        for rows in search(
+        for _, rows in search(
             objective, waiting(n, 3, 2, pace, block=block, scale=scale), pace, batch
         ):
+            if rows is None:
+                continue
             widths.append(len(rows["row"]))
             for i in range(len(rows["row"])):
                 key = int(rows["row"][i]), int(rows["answer"][i])

@@ -1,6 +1,5 @@
 """`glo encode`: codes of examples that a run never saw."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from glo.inversion import Inversion
     from glo.observations import Observations
     from glo.runs import Run
 
@@ -87,44 +85,31 @@ def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
     import torch
 
     from glo.cli.progress import PartReporter
-    from glo.inversion import invert
-    from glo.observations import batches, begin_search
+    from glo.searching import Found, begin_search, search_samples
 
     starts = begin_search(run)
-    parts: list[Inversion] = []
+    names = ("codes", "residual", "converged", "steps")
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
     reporter = PartReporter()
     try:
-        done = 0
-        for rows in batches(len(seen)):
-            reporter.show("searching codes", done, len(seen))
-            found = invert(
-                run.decoder,
-                seen.samples.batch(rows),
-                starts=starts,
-                observed=seen.samples.observed(rows),
-                constraint=run.settings.constraint,
-                precision=run.settings.precision,
-            )
-            parts.append(found)
-            done += len(rows)
-        reporter.show("searching codes", done, len(seen))
+        for step in search_samples(run, seen.samples, starts=starts):
+            if isinstance(step, Found):
+                # Not the reconstructions: those of all could be more than the memory holds.
+                for name in names:
+                    parts[name].append(getattr(step.inversion, name))
+            else:
+                reporter.show("searching codes", round(step * len(seen)), len(seen))
     finally:
         reporter.close()
-    names = ("codes", "residual", "converged", "steps")
-    return {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 
 def _write(out: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all, and with the ending that writers look at.
-    writing = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
-        {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[out.suffix](
-            writing, names, found
-        )
-        writing.replace(out)
-    finally:
-        writing.unlink(missing_ok=True)
+    from glo.files import replacing
+
+    write = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[out.suffix]
+    with replacing(out) as writing:
+        write(writing, names, found)
 
 
 def _write_npz(path: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:

@@ -80,11 +80,12 @@ def restore(
     from glo.evaluation.plain import plain
     from glo.machine import keep_freed_memory
     from glo.masks import mask_from_alpha
-    from glo.observations import begin_search, open_observations
+    from glo.observations import open_observations
     from glo.pictures import grid, save_picture
     from glo.restoration import Damage
     from glo.restoration import restore as undo
     from glo.runs import open_run, write_json
+    from glo.searching import begin_search
 
     keep_freed_memory()
     given = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
@@ -99,12 +100,12 @@ def restore(
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
     starts = begin_search(opened)
-    parts = undo(opened, seen, damage, starts=starts, answers=answers, simulate=simulate)
-    records, lines = _follow(parts, seen, out)
-    picture = save_picture(grid(torch.cat(lines), columns=len(lines[0])), out / "grid.png")
     about = {"run": str(run), "task": task, "answers": answers, "simulated": simulate}
     about |= {name: str(value) if name == "mask" else value for name, value in own.items()}
-    write_json(out / _FACTS, plain({**about, "images": records}))
+    parts = undo(opened, seen, damage, starts=starts, answers=answers, simulate=simulate)
+    records, lines = _follow(parts, seen, out, plain(about))
+    picture = save_picture(grid(torch.cat(lines), columns=len(lines[0])), out / "grid.png")
+    write_json(out / _FACTS, plain({**about, "finished": True, "images": records}))
     _conclude(task, records, simulate=simulate)
     columns = f"observation, restored{', the truth' * simulate}, {answers} answers"
     print(f"{picture}, from left to right: {columns}\nEach image by itself: {out}")
@@ -158,7 +159,7 @@ def _damage(run: "Run", task: str, own: dict[str, Any]) -> "Damage":
 
 
 def _follow(
-    parts: "Iterator[Restored]", seen: "Observations", out: Path
+    parts: "Iterator[Restored]", seen: "Observations", out: Path, about: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list["Tensor"]]:
     """Write each part as it comes, and return what is told of every image and the first of them.
 
@@ -168,6 +169,7 @@ def _follow(
     import torch
 
     from glo.cli.progress import PartReporter
+    from glo.runs import write_json
 
     records: list[dict[str, Any]] = []
     lines: list[Tensor] = []
@@ -175,6 +177,9 @@ def _follow(
     try:
         reporter.show("restoring", 0, len(seen))
         for part in parts:
+            if not records:
+                # A folder that is left half filled is known by it, and filled again.
+                write_json(out / _FACTS, {**about, "finished": False, "images": []})
             for place in range(len(part.rows)):
                 records.append(_write(part, place, seen, out))
                 if len(lines) < _SHOWN:

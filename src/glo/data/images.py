@@ -3,11 +3,11 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +66,14 @@ def probe(path: Path) -> Probe:
         raise UserError(_reason(error)) from error
 
 
-def decode(path: Path) -> NDArray[np.uint8]:
+def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """Decode an image file; the first frame if it is animated.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit grey becomes 8-bit,
     palettes and CMYK become RGB.
+
+    Args:
+        source: where the file is, or its bytes as an open file.
 
     Returns:
         uint8 (H, W, C), C 1 for grey files and 3 for others.
@@ -88,7 +91,7 @@ def decode(path: Path) -> NDArray[np.uint8]:
         [[[0, 0, 255], [0, 0, 255]]]
     """
     try:
-        with _open(path) as image:
+        with _open(source) as image:
             image.load()
             upright = _upright(image, _orientation(image))
             return _to_bytes(upright)
@@ -150,19 +153,25 @@ def _formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator["PillowImage"]:
+def _open(source: Path | BinaryIO) -> Iterator["PillowImage"]:
     from PIL import Image
 
-    # Opening a pipe would wait for ever.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise UserError("not a plain file")
     # Given a name, pillow would map the file, and then garbles uncompressed grey TIFF that is
     # stored on its side.
-    with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+    with _file(source) as file, Image.open(file, formats=_formats()) as image:
         most, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
         if (most is not None and pixels > most) or pixels < 1:
             raise UserError(f"{image.width} x {image.height} pixels, at most {most} are allowed")
         yield image
+
+
+def _file(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    if not isinstance(source, Path):
+        return nullcontext(source)
+    # Opening a pipe would wait for ever.
+    if not stat.S_ISREG(os.stat(source).st_mode):
+        raise UserError("not a plain file")
+    return source.open("rb")
 
 
 def _orientation(image: "PillowImage") -> int:

@@ -17,12 +17,21 @@ from numpy.typing import DTypeLike, NDArray
 
 from glo.errors import UserError, UserTypeError
 
-__all__ = ["LARGEST_UNPACKED", "RowWriter", "check_memory", "npz_names", "open_npy", "read_npz"]
+__all__ = [
+    "LARGEST_IN_MEMORY",
+    "LARGEST_UNPACKED",
+    "RowWriter",
+    "check_memory",
+    "npz_names",
+    "open_npy",
+    "read_npz",
+]
 
 LARGEST_UNPACKED = 4 * 2**30
 """Bytes that a compressed file may unpack to in memory; more must come as a plain file."""
 
-_LARGEST_IN_MEMORY = 2**30
+LARGEST_IN_MEMORY = 2**30
+"""Bytes of decoded data that are kept in memory; more goes to a folder."""
 
 # What numpy and zipfile raise on files that are damaged or made to mislead.
 _DAMAGE = (
@@ -134,7 +143,7 @@ def check_memory(size: int) -> None:
     Example:
         >>> check_memory(1000)
     """
-    if size >= _LARGEST_IN_MEMORY:
+    if size >= LARGEST_IN_MEMORY:
         raise UserError(
             f"The decoded data take {size / 2**30:.1f} GiB and the cache folder cannot be written;"
             " set GLO_CACHE to a folder with that much room."

@@ -16,35 +16,30 @@ from glo.metrics import (
     load_features,
 )
 
-__all__ = ["Columns", "Description", "describe"]
+__all__ = ["Description", "Numbers", "describe"]
 
 
 @final
-class Columns(Features):
-    """The numbers of a vector themselves, each column at mean 0 and deviation 1.
+class Numbers(Features):
+    """The numbers of a vector themselves: a run has brought its columns to one scale already.
 
     Args:
-        rows: (n, F), training examples that mean and deviation are taken from.
+        dim: F, how many there are.
 
     Example:
         >>> import torch
-        >>> columns = Columns(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
-        >>> columns(torch.tensor([[1.0, 6.0]]))
+        >>> Numbers(2)(torch.tensor([[0.0, 1.0]]))
         tensor([[0., 1.]])
     """
 
     name = "columns"
 
-    def __init__(self, rows: Tensor) -> None:
-        self.dim = rows.shape[1]
-        self._mean = rows.mean(0)
-        deviation = rows.std(0, correction=0)
-        # A column that never changes is compared as it is.
-        self._scale = deviation.where(deviation > 0, deviation.new_ones(()))
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return standardised vectors, float32 (B, F), of vectors (B, F)."""
-        return (images.float() - self._mean) / self._scale
+        """Return vectors (B, F) as they are, float32."""
+        return images.float()
 
 
 @final
@@ -58,12 +53,11 @@ class Description:
     why: str
 
 
-def describe(samples: Samples, rows: Tensor, name: str | None = None) -> Description:
+def describe(samples: Samples, name: str | None = None) -> Description:
     """Choose the features that examples are compared in.
 
     Args:
-        samples: the training data.
-        rows: int64 (n,), those of them that columns are standardised by.
+        samples: the training data as the run sees them, columns of vectors standardised.
         name: what the user asked for, as for `load_features`; None: the digit network for MNIST,
             the ImageNet network for colour where it is installed, else thumbnails.
 
@@ -71,9 +65,9 @@ def describe(samples: Samples, rows: Tensor, name: str | None = None) -> Descrip
         UserError: there are no such features, or these are vectors, which need none.
 
     Example:
-        >>> import numpy as np, torch
+        >>> import numpy as np
         >>> grey = Samples(rows=np.zeros((4, 8, 8, 1), np.uint8), name="coins")
-        >>> chosen = describe(grey, torch.arange(4))
+        >>> chosen = describe(grey)
         >>> chosen.features.name, chosen.why
         ('thumbnails of 8 x 8', 'for grey images other than MNIST there is no network')
     """
@@ -83,8 +77,8 @@ def describe(samples: Samples, rows: Tensor, name: str | None = None) -> Descrip
                 f"--features is {name}, but the examples are vectors; they are compared column by "
                 f"column, so leave it out."
             )
-        columns = Columns(samples.batch(rows))
-        return Description(features=columns, copies=columns, why="vectors need no network")
+        numbers = Numbers(*samples.shape)
+        return Description(features=numbers, copies=numbers, why="vectors need no network")
     features, why = _default(samples) if name is None else (load_features(name), "as asked")
     cheap = isinstance(features, DigitFeatures | Thumbnails)
     return Description(features=features, copies=features if cheap else Thumbnails(), why=why)

@@ -11,16 +11,16 @@ from torch import Tensor
 from glo.data import Samples
 from glo.evaluation.plain import plain
 from glo.evaluation.plan import Plan
-from glo.inversion import Starts, decode_starts, invert
 from glo.losses import SquaredError
 from glo.metrics import CopyTest, Features, Yardstick, psnr, ssim
 from glo.polish import decode
 from glo.precision import find_device
 from glo.priors import Prior
+from glo.searching import Found, begin_search, search_samples
 
 __all__ = ["Evaluation", "Progress", "evaluate"]
 
-# Whole blocks of most priors, and full batches of the search for most of its time.
+# Whole blocks of most priors.
 _CHUNK = 1024
 _SMALL = 512
 
@@ -97,34 +97,21 @@ def _heldout(plan: Plan, heldout: Samples) -> Part:
     part, errors, steps = "searching codes of held-out examples", [], []
     yield Progress(part=part, done=0, total=plan.n)
     began = time.perf_counter()
-    settings, decoder = plan.run.settings, plan.run.decoder
-    starts = decode_starts(decoder, plan.run.codes, precision=settings.precision)
-    seconds = time.perf_counter() - began
-    for rows in plan.heldout_rows.split(_CHUNK):
-        began = time.perf_counter()
-        output, spent = _search(plan, heldout, rows, starts)
-        seconds += time.perf_counter() - began
-        errors.append(_errors(output, heldout, rows))
-        steps.append(spent)
-        yield _done(part, errors, plan.n)
+    starts, spent = begin_search(plan.run), 0.0
+    for step in search_samples(plan.run, heldout, starts=starts, rows=plan.heldout_rows):
+        if isinstance(step, Found):
+            spent += time.perf_counter() - began
+            errors.append(_errors(step.inversion.reconstructions, heldout, step.rows))
+            steps.append(step.inversion.steps)
+            began = time.perf_counter()
+        else:
+            yield Progress(part=part, done=round(step * plan.n), total=plan.n)
     return {
         **_means(errors),
         "name": heldout.name,
         "decodings": float(torch.cat(steps).double().mean()),
-        **_pace(plan.n, seconds),
+        **_pace(plan.n, spent),
     }
-
-
-def _search(plan: Plan, heldout: Samples, rows: Tensor, starts: Starts) -> tuple[Tensor, Tensor]:
-    found = invert(
-        plan.run.decoder,
-        heldout.batch(rows),
-        starts=starts,
-        observed=heldout.observed(rows),
-        constraint=plan.run.settings.constraint,
-        precision=plan.run.settings.precision,
-    )
-    return found.reconstructions.float().cpu(), found.steps
 
 
 def _distances(plan: Plan, heldout: Samples, made: Tensor) -> Part:

@@ -13,6 +13,7 @@ from glo.errors import UserError
 from glo.evaluation.description import Description, describe
 from glo.priors import Prior
 from glo.runs import Run
+from glo.training_data import check_shape, open_training, reading_options
 
 __all__ = ["Plan", "prepare"]
 
@@ -85,7 +86,7 @@ def prepare(
     if n < _LEAST:
         raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
     chosen = tuple(run.prior(name) for name in priors or _fitted(run))
-    training = _training(run, data)
+    training = open_training(run, data, command=f"glo evaluate {run.folder}")
     unseen, reason = _unseen(run, run.data.source if data is None else data, heldout)
     notes = [reason] if reason else []
     whole = training.observed(torch.zeros(1, dtype=torch.int64)) is None
@@ -105,7 +106,7 @@ def prepare(
         heldout=unseen,
         heldout_rows=permutation(0 if unseen is None else len(unseen), seed, 1)[:used],
         priors=chosen if compares else (),
-        description=describe(training, order[:10_000], features) if compares else None,
+        description=describe(training, features) if compares else None,
         n=used,
         seed=seed,
         notes=tuple(notes),
@@ -117,35 +118,8 @@ def _fitted(run: Run) -> tuple[str, ...]:
     return tuple(name for name in found if name != "labels")
 
 
-def _options(run: Run, *, limit: int | None) -> SourceOptions:
-    kept = run.settings
-    return SourceOptions(size=kept.size, channels=kept.channels, crop=kept.crop, limit=limit)
-
-
-def _training(run: Run, data: Source | None) -> Samples:
-    try:
-        options = _options(run, limit=run.settings.limit)
-        samples = open_source(run.data.source if data is None else data, options)
-    except UserError as error:
-        if data is not None:
-            raise
-        raise UserError(
-            f"The training data of {run.folder} cannot be opened ({str(error).rstrip('.')}); give "
-            f"them as DATA: glo evaluate {run.folder} DATA."
-        ) from None
-    _check_shape(run, samples, "The training data")
-    if samples.fingerprint != run.data.fingerprint:
-        raise UserError(
-            f"These are not the data that {run.folder} was trained on: {run.data.n:,} examples "
-            f"with fingerprint {run.data.fingerprint}, where {samples.name} has {len(samples):,} "
-            f"with {samples.fingerprint}; give those from {run.data.source} as DATA, and others "
-            f"with --heldout."
-        )
-    return run.seen(samples)
-
-
 def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples | None, str]:
-    options = _options(run, limit=None)
+    options = reading_options(run, limit=None)
     if heldout is None:
         try:
             options = SourceOptions(**{**vars(options), "split": "test"})
@@ -158,21 +132,13 @@ def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples |
             )
     else:
         samples = open_source(heldout, options)
-    _check_shape(run, samples, "The held-out examples")
-    if samples.fingerprint == run.data.fingerprint:
-        raise UserError(
-            f"--heldout is {heldout}, the training data themselves; give others of the same kind."
-        )
+    check_shape(run, samples, "The held-out examples")
+    if samples.fingerprint in run.data.fingerprints:
+        given = f"--heldout is {heldout}, the training data themselves"
+        if heldout is None:
+            given = "The test split was added to the run, so it is not held out"
+        raise UserError(f"{given}; give others of the same kind with --heldout.")
     return run.seen(samples), ""
-
-
-def _check_shape(run: Run, samples: Samples, what: str) -> None:
-    if samples.shape != run.data.shape:
-        given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
-        raise UserError(
-            f"{what}, {samples.name}, are of {given}, but {run.folder} was trained on "
-            f"examples of {wanted}; give data of that shape."
-        )
 
 
 def _fewer(asked: int, used: int, training: Samples, unseen: Samples | None) -> str:

@@ -1,9 +1,9 @@
 """Codes of examples that were never trained: whole, masked, or seen through an operator."""
 
 from glo.inversion.damage import add_noise, half_mask, hole_mask
-from glo.inversion.invert import invert
+from glo.inversion.invert import follow, invert
 from glo.inversion.operators import AveragePool, Blur, Chain, Grey, Operator
-from glo.inversion.result import Inversion
+from glo.inversion.result import Inversion, Searching, finish
 from glo.inversion.starts import Starts, decode_starts
 
 __all__ = [
@@ -13,9 +13,12 @@ __all__ = [
     "Grey",
     "Inversion",
     "Operator",
+    "Searching",
     "Starts",
     "add_noise",
     "decode_starts",
+    "finish",
+    "follow",
     "half_mask",
     "hole_mask",
     "invert",

@@ -21,13 +21,13 @@ from glo.inversion.frozen import frozen
 from glo.inversion.neighbourhood import neighbourhoods
 from glo.inversion.objective import LogDensity, Objective, highest
 from glo.inversion.operators import Operator
-from glo.inversion.result import Inversion, gather
+from glo.inversion.result import Inversion, Searching, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
 from glo.inversion.starts import Starts
 from glo.losses import Loss, SquaredError
 from glo.precision import Precision
 
-__all__ = ["invert"]
+__all__ = ["follow", "invert"]
 
 # Of the noise that is assumed where none is told, as a share of the spread of the examples.
 _NOISE = 0.5
@@ -99,6 +99,60 @@ def invert(
         >>> bool((found.codes - codes[:10]).norm(dim=1).max() < 0.05)
         True
     """
+    return finish(
+        follow(
+            decoder,
+            target,
+            starts=starts,
+            operator=operator,
+            observed=observed,
+            loss=loss,
+            prior=prior,
+            noise=noise,
+            answers=answers,
+            steps=steps,
+            tolerance=tolerance,
+            constraint=constraint,
+            precision=precision,
+        )
+    )
+
+
+def follow(
+    decoder: Decoder,
+    target: Tensor,
+    *,
+    starts: Starts,
+    operator: Operator | None = None,
+    observed: Tensor | None = None,
+    loss: Loss | None = None,
+    prior: Literal["none", "local"] | LogDensity = "none",
+    noise: float | None = None,
+    answers: int = 1,
+    steps: int = 60,
+    tolerance: float = 0.02,
+    constraint: Constraint = "ball",
+    precision: Precision = "auto",
+) -> Iterator[Searching | Inversion]:
+    """Search as `invert` does, and tell after each decoding where the search stands.
+
+    The decoder is held still from the first step to the last; close the generator to stop early.
+
+    Args:
+        decoder: see `invert` for this and all others.
+
+    Yields:
+        `Searching` after each decoding, and last the `Inversion`.
+
+    Example:
+        >>> from glo.decoders import MLPDecoder
+        >>> from glo.inversion import decode_starts
+        >>> decoder = MLPDecoder(code_dim=2, shape=(6,), hidden=(16,))
+        >>> starts = decode_starts(decoder, torch.rand(200, 2) - 0.5)
+        >>> *seen, found = follow(decoder, torch.zeros(1, 6), starts=starts)
+        >>> len(seen) == int(found.steps), seen[0].codes.shape
+        (True, torch.Size([1, 2]))
+    """
     check_starts(starts, decoder.code_dim, decoder.shape)
     shape, images = seen_shape(operator, starts), len(decoder.shape) == 3
     check_observation(target, shape, through=operator is not None)
@@ -131,7 +185,8 @@ def invert(
         )
         batch = batch_rows(torch.Size(decoder.shape).numel(), decoder.code_dim)
         waiting = _waiting(objective, starts, pace, answers, batch, centred=prior == "local")
-        return gather(fixed, search(objective, waiting, pace, batch), len(target), answers)
+        seen = search(objective, waiting, pace, batch)
+        yield (yield from gather(fixed, seen, len(target), answers, steps))
 
 
 def _waiting(

@@ -1,6 +1,6 @@
-"""What was found for each observation."""
+"""What is found for each observation, while it is searched for and at last."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -10,10 +10,44 @@ from torch import Tensor
 from glo.inversion.bfgs import Rows
 from glo.inversion.frozen import Frozen
 
-__all__ = ["Inversion", "gather"]
+__all__ = ["Inversion", "Searching", "finish", "gather"]
 
 # Examples that are decoded and summed up at once.
 _DECODED = 2048
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Searching:
+    """Where a search stands after a decoding: B answers took part in it.
+
+    Attributes:
+        done: answers that are ready.
+        total: answers that are wanted, n K.
+        most: decodings of an answer at most.
+        row: int64 (B,), which observation.
+        answer: int64 (B,), which of its answers.
+        codes: (B, D), the best so far, on the decoder's device.
+        residual: (B,), theirs on what was observed.
+        steps: int64 (B,), decodings so far.
+    """
+
+    done: int
+    total: int
+    most: int
+    row: Tensor
+    answer: Tensor
+    codes: Tensor
+    residual: Tensor
+    steps: Tensor
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done, up to 1, as if every answer took `most` decodings.
+
+        Most answers take fewer, so it rises faster towards the end.
+        """
+        return (self.done + float(self.steps.sum()) / self.most) / self.total
 
 
 @final
@@ -46,20 +80,42 @@ class Inversion:
     deviation: Tensor
 
 
-def gather(decode: Frozen, finished: Iterator[Rows], n: int, answers: int) -> Inversion:
-    """Put the rows of a search in order, and decode them.
+def finish(steps: Iterator[Searching | Inversion]) -> Inversion:
+    """Drive a search to its end, and return what it found."""
+    found = None
+    for step in steps:
+        if isinstance(step, Inversion):
+            found = step
+    assert found is not None, "a search ends with what it found"
+    return found
+
+
+def gather(
+    decode: Frozen, seen: Iterator[tuple[Rows, Rows | None]], n: int, answers: int, most: int
+) -> Generator[Searching, None, Inversion]:
+    """Put the rows of a search in order, decode them, and return what was found.
 
     Args:
         decode: the decoder.
-        finished: rows of `search`, in any order.
+        seen: what `search` yields.
         n: how many observations there are.
         answers: K.
+        most: decodings of an answer at most.
+
+    Yields:
+        where the search stands, after each decoding.
     """
+    ready = 0
     codes = torch.zeros(n, answers, decode.code_dim)
     total, residual = torch.zeros(n, answers), torch.zeros(n, answers)
     steps = torch.zeros(n, answers, dtype=torch.int64)
     converged = torch.zeros(n, answers, dtype=torch.bool)
-    for rows in finished:
+    for active, rows in seen:
+        shown = {name: active[name] for name in ("row", "answer", "codes", "residual", "steps")}
+        yield Searching(done=ready, total=n * answers, most=most, **shown)
+        if rows is None:
+            continue
+        ready += len(rows["row"])
         place = rows["row"].cpu(), rows["answer"].cpu()
         codes[place], total[place] = rows["codes"].cpu(), rows["total"].cpu()
         residual[place], steps[place] = rows["residual"].cpu(), rows["steps"].cpu()

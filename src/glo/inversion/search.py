@@ -92,8 +92,10 @@ def new_rows(
     return made
 
 
-def search(objective: Objective, waiting: Iterator[Rows], pace: Pace, batch: int) -> Iterator[Rows]:
-    """Lower the objective of every row, and yield rows as they are done.
+def search(
+    objective: Objective, waiting: Iterator[Rows], pace: Pace, batch: int
+) -> Iterator[tuple[Rows, Rows | None]]:
+    """Lower the objective of every row by one decoding after another.
 
     Args:
         objective: of the observations.
@@ -102,15 +104,18 @@ def search(objective: Objective, waiting: Iterator[Rows], pace: Pace, batch: int
         batch: about how many rows are searched at once.
 
     Yields:
-        rows with their best `codes`, their `residual` and `steps`, and whether they `converged`.
+        after each decoding the rows that took part in it, with their best `codes` so far, their
+        `residual` and `steps`; and of these the ones that are done, which say whether they
+        `converged`, or None.
     """
     active = _fill(None, waiting, batch)
     while active is not None:
         _advance(active, objective, pace)
         converged = _settled(active, pace)
         done = converged | (active["steps"] >= pace.most)
-        if bool(done.any()):
-            yield take(active | {"converged": converged}, done)
+        some = bool(done.any())
+        yield dict(active), take(active | {"converged": converged}, done) if some else None
+        if some:
             rest = take(active, ~done) if not bool(done.all()) else None
             active = _fill(rest, waiting, batch)
 
@@ -138,7 +143,7 @@ def _advance(rows: Rows, objective: Objective, pace: Pace) -> None:
     rows["total"] = torch.where(better, found.total, rows["total"])
     rows["residual"] = torch.where(better, found.residual, rows["residual"])
     rows["shrink"] = torch.where(better, 1.0, rows["shrink"] * _SHORTER)
-    rows["steps"] += 1
+    rows["steps"] = rows["steps"] + 1
 
 
 def _settled(rows: Rows, pace: Pace) -> Tensor:
