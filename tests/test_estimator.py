@@ -25,6 +25,7 @@ from glo import GLO
 from glo.data import Samples
 from glo.errors import UserError
 from glo.form import Form
+from glo.priors import load_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -354,3 +355,40 @@ def test_learned_state(fitted: GLO) -> None:
     assert fitted.codes_.shape == (80, 3)
     assert isinstance(fitted.decoder_, torch.nn.Module)
     assert fitted.prior_.name == "gaussian"
+
+
+def test_rows_come_and_go() -> None:
+    labels = np.arange(80) % 2 + 3
+    model = GLO(**TINY).partial_fit(table(), labels)
+    before, twin = model.codes_, copy.deepcopy(model)
+    more = table(10, seed=2)
+    model.partial_fit(more, np.full(10, 9))
+    assert np.array_equal(model.codes_[:80], before)
+    assert np.array_equal(twin.codes_, before), "a copy has a folder of its own"
+    made = model.inverse_transform(model.codes_[80:])
+    assert (((made - more) / table().std(0)) ** 2).mean() < 0.01
+    assert load_labels(model._home.folder / "prior").names == ("3", "4", "9")
+    assert model.transform(more).shape == (10, 3)
+    model.partial_fit(more[:1]).forget([0, 90])
+    assert np.array_equal(model.codes_[:79], before[1:])
+    assert len(model.codes_) == 89
+    loaded = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(loaded.codes_, model.codes_)
+    with pytest.raises(ValueError, match="X has 5 features"):
+        model.partial_fit(more[:, :5])
+    with pytest.raises(UserError, match="Row 89 is not there"):
+        model.forget(89)
+    with pytest.raises(UserError, match="give whole numbers"):
+        model.forget([0.5])
+    with pytest.raises(NotFittedError, match="call fit"):
+        GLO().forget([0])
+    with pytest.warns(ConvergenceWarning, match="does not know such examples"):
+        model.partial_fit(more * 30)
+
+
+def test_a_changed_folder_is_fitted_no_more(tmp_path: Path) -> None:
+    model = GLO(**{**TINY, "epochs": 2}, run=tmp_path / "run").fit(table(20))
+    model.partial_fit(table(3, seed=1))
+    assert glo.load(tmp_path / "run").codes_.shape == (23, 3)
+    with pytest.raises(UserError, match=r"changed after training \(3 added\)"):
+        clone(model).fit(table(20))

@@ -205,3 +205,29 @@ class CodeTable:
     def project_all(self) -> None:
         """Move every code onto the constraint."""
         self.codes.copy_(project(self.codes, self.constraint))
+
+    @torch.no_grad()
+    def joined(self, codes: Tensor) -> "CodeTable":
+        """Return a table with more codes at its end, which have never moved; old rows are the same.
+
+        Example:
+            >>> table = CodeTable(torch.zeros(3, 2), rule=RowAdam(), constraint="ball")
+            >>> table.joined(torch.ones(1, 2)).state["count"]
+            tensor([0, 0, 0, 0], dtype=torch.int32)
+        """
+        fresh = CodeTable(codes, rule=self.rule, constraint=self.constraint)
+        return CodeTable(
+            torch.cat([self.codes, fresh.codes]),
+            rule=self.rule,
+            constraint=self.constraint,
+            state={name: torch.cat([old, fresh.state[name]]) for name, old in self.state.items()},
+        )
+
+    def subset(self, rows: Tensor) -> "CodeTable":
+        """Return a table of some rows alone, in the order given: codes, moments and counts."""
+        return CodeTable(
+            self.codes[rows],
+            rule=self.rule,
+            constraint=self.constraint,
+            state={name: value[rows] for name, value in self.state.items()},
+        )

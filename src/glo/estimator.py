@@ -18,7 +18,8 @@ from sklearn.utils import check_array
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.fitted import Fitted, chosen_settings, read_about, write_about
+from glo.fitted import chosen_settings, read_about, write_about
+from glo.growing import Growing
 from glo.home import Home
 from glo.intake import learned, taken
 from glo.losses import SquaredError
@@ -31,7 +32,7 @@ __all__ = ["GLO", "load"]
 
 @final
 class GLO(
-    Fitted,
+    Growing,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]

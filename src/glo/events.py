@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from glo.diagnosis import Baselines
 from glo.records import EpochRecord, StepRecord
 
-__all__ = ["Begin", "Event", "Fitting", "Note", "Polishing"]
+__all__ = ["Begin", "Event", "Fitting", "Note", "Polishing", "RowEvent", "Searched"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,14 @@ class Fitting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """The search for the codes of n added examples is as far as if so many were found."""
+
+    rows: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Note:
     """A sentence for the person; `warning` when something is wrong."""
 
@@ -45,3 +53,4 @@ class Note:
 
 
 Event = Begin | StepRecord | EpochRecord | Polishing | Fitting | Note
+RowEvent = Searched | Fitting | Note

@@ -14,7 +14,7 @@ from glo.priors import Prior
 from glo.records import evenly_spaced
 from glo.settings import Settings
 
-__all__ = ["draw_outcome", "draw_progress"]
+__all__ = ["draw_codes", "draw_outcome", "draw_progress"]
 
 _PAIRS = 64
 _SAMPLES = 100
@@ -72,6 +72,25 @@ def draw_outcome(
     worst = errors.topk(min(32, len(errors))).indices
     copies = decode(decoder, codes[worst], settings)
     paths.append(save_picture(pairs(samples.batch(worst), copies), folder / "worst.png"))
+    return paths + draw_codes(folder, decoder, codes, priors, settings)
+
+
+def draw_codes(
+    folder: Path, decoder: Decoder, codes: Tensor, priors: Sequence[Prior], settings: Settings
+) -> list[Path]:
+    """Draw what needs no examples: walks between codes, and samples.
+
+    Args:
+        folder: where pictures go.
+        decoder: finished.
+        codes: (N, D).
+        priors: fitted on the codes.
+        settings: of the run.
+
+    Returns:
+        paths of the pictures.
+    """
+    paths = []
     ends = codes[_even_rows(len(codes), 2 * _WALKS)]
     if len(ends) >= 2:
         walks = torch.cat([_walk(a, b) for a, b in ends.unflatten(0, (-1, 2))[:_WALKS]])

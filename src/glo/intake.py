@@ -13,7 +13,7 @@ from glo.data import Samples
 from glo.errors import UserError
 from glo.form import Form
 
-__all__ = ["labels_of", "learned", "taken"]
+__all__ = ["labels_of", "learned", "named_labels", "taken"]
 
 
 def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Samples, Form]:
@@ -84,9 +84,20 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
     check_consistent_length(np.empty(n), values)
     if values.ndim != 1 or type_of_target(values) not in ("binary", "multiclass"):
         return {}
-    classes, numbers = np.unique(values, return_inverse=True)
     # Whole numbers that hardly repeat are a measure, not classes.
-    if len(classes) > n // 2:
+    return {} if len(np.unique(values)) > n // 2 else named_labels(values, n)
+
+
+def named_labels(y: Any, n: int) -> dict[str, Any]:
+    """Return classes as the labels of `Samples`, however few there are; nothing if y is None.
+
+    Raises:
+        ValueError: y is not of length n.
+    """
+    if y is None:
         return {}
+    values = np.asarray(y).ravel()
+    check_consistent_length(np.empty(n), values)
+    classes, numbers = np.unique(values, return_inverse=True)
     names = tuple(str(each) for each in classes)
     return {"labels": numbers.astype(np.int64), "label_names": names}

@@ -160,6 +160,16 @@ class Tally:
         """Return the mean distance of a code from where it began."""
         return float((codes[self._rows].cpu() - self._first).norm(dim=1).mean())
 
+    def keep(self, rows: Tensor) -> None:
+        """Follow only codes that stay.
+
+        Args:
+            rows: int64 (n,), rising: row rows[i] becomes row i, and all others go.
+        """
+        stays = torch.isin(self._rows, rows)
+        self._rows = torch.searchsorted(rows, self._rows[stays])
+        self._first, self._codes = self._first[stays], self._codes[stays]
+
     def tensors(self) -> dict[str, Tensor]:
         """Return everything a stopped run needs to go on counting."""
         return {

@@ -4,6 +4,7 @@
     metrics.jsonl   one JSON object per logged step and per epoch
     summary.json    what came out
     checkpoint/     weights, codes and optimiser state, checksummed
+    errors.safetensors  the error of every training example
     prior/          densities fitted on the codes
     samples/        pictures
 
@@ -11,10 +12,8 @@ It is opened and sampled without the data and without the command that made it.
 """
 
 import json
-import os
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -25,6 +24,8 @@ from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
+from glo.facts import DataFacts
+from glo.files import write_text
 from glo.lock import RunLock
 from glo.polish import decode
 from glo.priors import (
@@ -36,27 +37,14 @@ from glo.priors import (
     save_prior,
 )
 from glo.recipe import kept_columns, prior_config, prior_name
+from glo.residuals import read_errors
 from glo.settings import Settings
+from glo.staging import finish_change
 from glo.typed import toml_lines
 
 __all__ = ["DataFacts", "Run", "open_run", "write_json"]
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataFacts:
-    """What a run remembers of its data: enough to know them again."""
-
-    source: str
-    name: str
-    n: int
-    shape: tuple[int, ...]
-    fingerprint: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts, ready for JSON or TOML."""
-        return {**vars(self), "shape": list(self.shape)}
 
 
 @final
@@ -105,6 +93,11 @@ class Run:
         """The codes, (N, D); row i belongs to example i."""
         return self.checkpoint.codes()
 
+    @property
+    def errors(self) -> Tensor | None:
+        """Squared error of each example under its code, float32 (N,), or None: not kept."""
+        return read_errors(self.folder, self.data.n)
+
     def seen(self, samples: Samples) -> Samples:
         """Return other data as the decoder sees them: the columns of vectors standardised alike."""
         columns = kept_columns(self.decoder)
@@ -136,7 +129,15 @@ class Run:
             UserError: the run has none of that name, or none yet.
         """
         self._check_prior()
-        return load_prior(self.folder / "prior", name or self.prior_name)
+        chosen = name or self.prior_name
+        if not self.has_prior(chosen):
+            # A misspelt name is said first.
+            build_prior(chosen)
+            raise UserError(
+                f"{self.folder} has no prior '{chosen}' yet; fit it with fit_prior('{chosen}'), or "
+                f"with glo sample {self.folder} --prior {chosen}."
+            )
+        return load_prior(self.folder / "prior", chosen)
 
     def check_finished(self, *, unfinished: str, single: str) -> None:
         """Check that training is over and left more than one code.
@@ -231,15 +232,10 @@ class Run:
 
     def write_config(self) -> None:
         """Save settings and data facts as config.toml."""
-        tables = {
-            "run": {"format": FORMAT, "preset": self.preset},
-            "data": self.data.to_dict(),
-        }
+        about = toml_lines({"format": FORMAT, "preset": self.preset})
         text = "# Made by glo train; pass it to --config to use these settings again.\n"
-        text += toml_lines(self.settings.to_dict())
-        for name, values in tables.items():
-            text += f"\n[{name}]\n{toml_lines(values)}"
-        _replace(self.folder / "config.toml", text)
+        text += f"{toml_lines(self.settings.to_dict())}\n[run]\n{about}\n{self.data.toml()}"
+        write_text(self.folder / "config.toml", text)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -255,6 +251,7 @@ def open_run(folder: str | Path) -> Run:
 folder that glo train named.
     """
     folder = Path(folder)
+    finish_change(folder)
     path = folder / "config.toml"
     if not path.is_file():
         raise UserError(
@@ -267,7 +264,7 @@ folder that glo train named.
         if about["format"] != FORMAT:
             made = about["format"]
             raise UserError(f"{path} has format {made}; this version of glo reads {FORMAT}.")
-        facts = DataFacts(**{**data, "shape": tuple(data["shape"])})
+        facts = DataFacts.from_dict(data)
         preset = str(about["preset"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} lacks what a run needs ({error}); it was edited.") from None
@@ -291,15 +288,4 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    _replace(path, json.dumps(values, indent=2) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
-    # A file's name may hold bytes that are no text; they must not stop a run from being written.
-    with writing.open("w", encoding="utf-8", errors="replace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    writing.replace(path)
+    write_text(path, json.dumps(values, indent=2) + "\n")

@@ -20,7 +20,8 @@ from glo.data import Samples
 from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.errors import UserError
-from glo.events import Begin, Event, Fitting, Note, Polishing
+from glo.events import Begin, Event, Note, Polishing
+from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
 from glo.lock import RunLock
@@ -28,9 +29,10 @@ from glo.losses import parse_loss
 from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
 from glo.precision import find_device
-from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
-from glo.recipe import decoder_config, prior_config, prior_name
+from glo.priors import Prior
+from glo.recipe import decoder_config
 from glo.records import EpochRecord, StepRecord, gradient_length
+from glo.residuals import write_errors
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
 from glo.summary import summarise
@@ -205,6 +207,7 @@ class Session:
     def _finish(self, training: Training, baselines: Baselines) -> Iterator[Event]:
         run, settings, codes = self.run, self.run.settings, training.table.codes
         errors = squared_errors(training.finished_decoder, codes, self.samples, settings)
+        write_errors(run.folder, errors)
         priors: list[Prior] = []
         began = time.perf_counter()
         if len(codes) > 1:
@@ -234,24 +237,12 @@ class Session:
             yield Note(sentence=finding.sentence, warning=True)
 
     def _fit_priors(self, codes: Tensor) -> Generator[Event, None, list[Prior]]:
-        """Fit the paper's Gaussian, to compare with, and the prior of the run; return them."""
         settings, folder = self.run.settings, self.run.folder / "prior"
-        n = len(codes)
-        names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
-        priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
-        for prior in priors:
-            for share in prior.learn(codes, seed=settings.seed):
-                yield Fitting(prior=prior.name, share=share)
-            save_prior(prior, folder)
+        priors = yield from fit_priors(folder, codes, settings)
         labels = self.samples.labels
         if labels is not None:
-            known = CodeLabels().fit(
-                codes,
-                torch.from_numpy(np.array(labels, dtype=np.int64)),
-                names=self.samples.label_names,
-                seed=settings.seed,
-            )
-            save_labels(known, folder)
+            known = torch.from_numpy(np.array(labels, dtype=np.int64))
+            fit_labels(folder, codes, known, self.samples.label_names, settings)
         return priors
 
     def _draw_epoch(self, training: Training, epoch: int) -> None:
@@ -283,6 +274,11 @@ def _check_recipe(samples: Samples, settings: Settings) -> None:
 
 
 def _check_same(old: Run, new: Run) -> None:
+    if old.data.changes:
+        raise UserError(
+            f"The rows of {old.folder} were changed after training ({old.data.history}), so no "
+            f"data make this run again; use it as it is, or give --out another folder."
+        )
     if old.data.fingerprint != new.data.fingerprint:
         raise UserError(
             f"{old.folder} was trained on other data ({old.data.name}, {old.data.n} examples of "

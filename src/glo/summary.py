@@ -12,7 +12,7 @@ from glo.diagnosis import Baselines, explained_variance
 from glo.runs import Run
 from glo.training import Training
 
-__all__ = ["summarise"]
+__all__ = ["measured", "summarise"]
 
 
 def summarise(
@@ -30,22 +30,36 @@ def summarise(
     Returns:
         names and values, ready for JSON; `psnr` in dB, None for vectors.
     """
-    mse = float(errors.double().mean())
     rows = training.step * min(run.settings.batch_size, training.n)
     return {
         "data": {"name": run.data.name, "n": run.data.n, "shape": list(run.data.shape)},
         "preset": run.preset,
         "epochs": run.settings.epochs_for(training.n),
         "steps": training.step,
-        "mse": mse,
-        "psnr": _psnr(mse) if len(run.data.shape) == 3 else None,
-        "worst_mse": float(errors.max()),
-        "baselines": asdict(baselines),
-        "explained_variance": explained_variance(mse, baselines),
+        **measured(errors, baselines, images=len(run.data.shape) == 3),
         "code_travel": training.tally.travel(training.table.codes),
         "seconds": seconds,
         "images_per_second": rows / seconds,
         "peak_memory_mb": _peak_memory_mb(),
+    }
+
+
+def measured(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str, Any]:
+    """Return the figures that follow from the errors of all rows, (N,).
+
+    Example:
+        >>> import torch
+        >>> found = measured(torch.tensor([0.1, 0.3]), Baselines(mean_image=1, pca=1), images=False)
+        >>> round(found["mse"], 3), round(found["explained_variance"], 3)
+        (0.2, 0.8)
+    """
+    mse = float(errors.double().mean())
+    return {
+        "mse": mse,
+        "psnr": _psnr(mse) if images else None,
+        "worst_mse": float(errors.max()),
+        "baselines": asdict(baselines),
+        "explained_variance": explained_variance(mse, baselines),
     }
 
 

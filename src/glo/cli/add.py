@@ -1,0 +1,60 @@
+"""`glo add`: more examples for a finished run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from glo.data import Samples
+    from glo.runs import Run
+
+__all__ = ["add"]
+
+
+def add(
+    run: Path,
+    /,
+    *files: str,
+    split: Literal["train", "test"] = "train",
+    limit: int | None = None,
+    refit: Annotated[bool, Parameter(negative="--keep-priors")] = True,
+) -> int:
+    """Add examples to a finished run, without training: their codes are found by search.
+
+    They become its last rows, and no other code changes. The decoder stays as it is, so they should
+    be of the kind that it was trained on; how well it knows them is told.
+
+    Args:
+        run: The run folder.
+        files: Image files, folders of them, or one .npy or .npz file, folder of IDX files, or
+            mnist. Images are cut and scaled as those of the training were.
+        split: Which part of a source that has two.
+        limit: The first so many alone.
+        refit: Fit the Gaussian, the run's prior and the labels to all codes, or keep what there is.
+    """
+    from glo.cli.changing import drive
+    from glo.machine import keep_freed_memory
+    from glo.observations import open_observations
+    from glo.rows import add_rows
+    from glo.runs import open_run
+
+    keep_freed_memory()
+    opened = open_run(run)
+    seen = open_observations(opened, files, split=split, limit=limit)
+    for sentence in seen.skipped:
+        print(f"Skipped {sentence}", file=sys.stderr)
+    if _is_there(opened, seen.samples):
+        print(f"These examples were the last that were added to {run}; nothing was changed.")
+        return 0
+    source, part = " ".join(files), "" if split == "train" else split
+    return drive(
+        add_rows(run, seen.samples, source=source, split=part, limit=limit or 0, refit=refit)
+    )
+
+
+def _is_there(run: "Run", samples: "Samples") -> bool:
+    # The same command again, after a doubt whether it was carried out, adds nothing twice.
+    last = run.data.changes[-1:]
+    return any(change.fingerprint == samples.fingerprint for change in last)

@@ -1,0 +1,49 @@
+"""`glo forget`: rows removed from a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["forget"]
+
+
+def forget(
+    run: Path, rows: str, /, *, refit: Annotated[bool, Parameter(negative="--no-refit")] = True
+) -> int:
+    """Remove examples from a finished run: codes, what the optimiser knows of them, and pictures.
+
+    Row numbers are those of the data, from 0; rows after a removed one move up. Priors, which saw
+    the codes, are fitted anew. The weights of the decoder are not changed: what they hold of an
+    example goes only with training anew. This cannot be undone.
+
+    Args:
+        run: The run folder.
+        rows: Numbers and ranges, such as 3,17,40-49, or a text file of them.
+        refit: Fit the Gaussian and the run's prior to the codes that are left, or leave the run
+            without a prior until glo sample fits one.
+    """
+    from glo.cli.changing import drive
+    from glo.machine import keep_freed_memory
+    from glo.numbering import parse_rows
+    from glo.rows import forget_rows
+    from glo.runs import open_run
+
+    keep_freed_memory()
+    opened = open_run(run)
+    return drive(forget_rows(run, parse_rows(_words(rows), opened.data.n), refit=refit))
+
+
+def _words(rows: str) -> str:
+    from glo.errors import UserError
+
+    if not any(letter.isalpha() or letter in "/." for letter in rows):
+        return rows
+    try:
+        return Path(rows).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UserError(
+            f"ROWS is {rows}, neither rows such as 3,17,40-49 nor a text file of them ({reason}); "
+            f"give one of the two."
+        ) from None

@@ -1,0 +1,51 @@
+"""The priors and the labels of a run, fitted on its codes."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+from torch import Tensor
+
+from glo.events import Fitting
+from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
+from glo.recipe import prior_config, prior_name
+from glo.settings import Settings
+
+__all__ = ["fit_labels", "fit_priors"]
+
+
+def fit_priors(
+    folder: Path, codes: Tensor, settings: Settings
+) -> Generator[Fitting, None, list[Prior]]:
+    """Fit the paper's Gaussian, to compare with, and the prior of the run; save and return them.
+
+    Args:
+        folder: where they are saved.
+        codes: (N, D), N above 1.
+        settings: of the run.
+
+    Yields:
+        how far each fit is.
+    """
+    n = len(codes)
+    names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
+    priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
+    for prior in priors:
+        for share in prior.learn(codes, seed=settings.seed):
+            yield Fitting(prior=prior.name, share=share)
+        save_prior(prior, folder)
+    return priors
+
+
+def fit_labels(
+    folder: Path, codes: Tensor, labels: Tensor, names: tuple[str, ...], settings: Settings
+) -> None:
+    """Fit what tells the label of a code, and save it.
+
+    Args:
+        folder: where it is saved.
+        codes: (N, D).
+        labels: int64 (N,), -1 where a code has none.
+        names: of the labels 0, 1, ..., or none.
+        settings: of the run.
+    """
+    save_labels(CodeLabels().fit(codes, labels, names=names, seed=settings.seed), folder)

@@ -1,0 +1,200 @@
+"""Rows that come and go: examples added to a finished run, and examples that it forgets.
+
+The decoder is not trained any more. What a run holds of an example is one row: its code, what the
+optimiser remembers of it, its error and its label; and what was made from all rows together, priors
+and pictures, is made again. One rename decides: a run is as it was, or changed.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glo.data import Samples
+from glo.errors import UserError
+from glo.events import RowEvent, Searched
+from glo.gallery import draw_progress
+from glo.lock import RunLock
+from glo.numbering import check_row, rows_text
+from glo.polish import squared_errors
+from glo.rows.holdings import Holdings, renew
+from glo.rows.notes import STALE, notes_on_added, notes_on_forgotten
+from glo.runs import Run, open_run
+from glo.searching import Found, begin_search, search_samples
+from glo.staging import commit, staged
+
+__all__ = ["add_rows", "forget_rows"]
+
+_ERRORS = "errors.safetensors"
+
+
+def add_rows(
+    folder: Path,
+    samples: Samples,
+    *,
+    source: str,
+    split: str = "",
+    limit: int = 0,
+    refit: bool = True,
+    device: str = "auto",
+) -> Iterator[RowEvent]:
+    """Add examples to a finished run: their codes are found by search under its decoder.
+
+    The codes of the rows before keep every bit.
+
+    Args:
+        folder: of the run.
+        samples: n examples of the shape that the run was trained on.
+        source: what the user named as the data.
+        split: which part of the source they are; empty for the usual one.
+        limit: how many of its first examples they are; 0 for all.
+        refit: whether the Gaussian, the run's prior and the labels are fitted anew.
+        device: that searches.
+
+    Yields:
+        how far it is; sentences come last, when the change is made.
+
+    Raises:
+        UserError: the run is not finished or in use, or the examples are of another shape or wholly
+            missing.
+        OSError: it could not be written; the run is as it was.
+
+    Example:
+        >>> more = open_source("more.npy")  # doctest: +SKIP
+        >>> for event in add_rows(Path("runs/mnist"), more, source="more.npy"):  # doctest: +SKIP
+        ...     print(event)
+    """
+    with _held(folder) as run, staged(folder) as new:
+        _check_shape(run, samples)
+        codes = yield from _search(run, samples, device)
+        seen = run.seen(samples)
+        errors = squared_errors(run.decoder, codes, seen, run.settings)
+        held = Holdings.of(run)
+        labels, names = _numbered(held, samples)
+        facts = run.data.added(
+            len(samples),
+            source=source,
+            split=split,
+            limit=limit,
+            name=samples.name,
+            fingerprint=samples.fingerprint,
+        )
+        after = held.joined(codes, errors, labels, names)
+        yield from renew(run, after, facts, new, keep=True, refit=refit)
+        if seen.is_images:
+            draw_progress(new / "samples", "added", run.decoder, codes, seen, run.settings)
+        sentences = list(notes_on_added(run, errors, refit=refit))
+        commit(folder, gone=STALE)
+    yield from sentences
+
+
+def forget_rows(folder: Path, rows: Tensor, *, refit: bool = True) -> Iterator[RowEvent]:
+    """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
+
+    The rows after them move up: row numbers are those of the examples that are left.
+
+    Args:
+        folder: of the run.
+        rows: int64 (m,), which ones.
+        refit: whether the Gaussian and the run's prior are fitted to the codes that are left; if
+            not, the run has no prior until one is fitted. In no case is one kept that saw the rows.
+
+    Yields:
+        how far it is; sentences come last, when the change is made.
+
+    Raises:
+        UserError: the run is not finished or in use, a row is not there, or none would be left.
+        OSError: it could not be written; the run is as it was.
+
+    Example:
+        >>> for event in forget_rows(Path("runs/mnist"), torch.tensor([3])):  # doctest: +SKIP
+        ...     print(event)
+    """
+    with _held(folder) as run, staged(folder) as new:
+        stays = _left(run, rows)
+        held = Holdings.of(run)
+        facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
+        after = held.subset(stays)
+        yield from renew(run, after, facts, new, keep=False, refit=refit)
+        sentences = list(notes_on_forgotten(run, len(stays), held.labels, refit=refit))
+        # Of an older run they are not written anew.
+        commit(folder, gone=[*STALE, *(() if after.errors is not None else (_ERRORS,))])
+    yield from sentences
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[Run]:
+    # What is no run is said before a lock is put there.
+    open_run(folder)
+    lock = RunLock(folder)
+    try:
+        run = open_run(folder)
+        if not run.checkpoint.finished or run.summary is None:
+            raise UserError(
+                f"{folder} is not finished, so its rows cannot be changed yet; run the command "
+                f"that began it again."
+            )
+        yield run
+    finally:
+        lock.release()
+
+
+def _check_shape(run: Run, samples: Samples) -> None:
+    if samples.shape != run.data.shape:
+        given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
+        raise UserError(
+            f"{samples.name} holds examples of {given}, but {run.folder} was trained on examples "
+            f"of {wanted}; give data of that shape."
+        )
+
+
+def _search(run: Run, samples: Samples, device: str) -> Generator[Searched, None, Tensor]:
+    n = len(samples)
+    yield Searched(rows=0, n=n)
+    codes = []
+    for step in search_samples(run, samples, starts=begin_search(run, device=device)):
+        if isinstance(step, Found):
+            codes.append(step.inversion.codes)
+        else:
+            yield Searched(rows=int(step * n), n=n)
+    return torch.cat(codes)
+
+
+def _numbered(held: Holdings, samples: Samples) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the labels of added examples in the numbers of the run, and all names there are."""
+    none = torch.full((len(samples),), -1, dtype=torch.int64)
+    if held.labels is None or samples.labels is None:
+        return none, held.names
+    own = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
+    if not held.names:
+        # Numbers of no name: words cannot be any of them.
+        return (none if samples.label_names else own), ()
+    given = samples.label_names or tuple(str(each) for each in range(int(own.max()) + 1))
+    present = [given[int(each)] for each in own.unique()]
+    names = tuple(dict.fromkeys([*held.names, *present]))
+    number = {name: place for place, name in enumerate(names)}
+    return torch.tensor([number[given[int(each)]] for each in own]), names
+
+
+def _left(run: Run, rows: Tensor) -> Tensor:
+    n = run.data.n
+    if not len(rows):
+        raise UserError("No row was named; give at least one, such as 3,17,40-49.")
+    for row in (int(rows.min()), int(rows.max())):
+        check_row(row, n)
+    left = _others(rows, n)
+    if not len(left):
+        raise UserError(
+            f"These are all {n:,} rows of {run.folder}, and without them nothing is left; delete "
+            f"the folder instead."
+        )
+    return left
+
+
+def _others(rows: Tensor, n: int) -> Tensor:
+    chosen = torch.ones(n, dtype=torch.bool)
+    chosen[rows.long()] = False
+    return chosen.nonzero().flatten()

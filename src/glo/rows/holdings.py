@@ -1,0 +1,160 @@
+"""All that a run holds row by row, and a run folder written anew around other rows."""
+
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self, final
+
+import torch
+from torch import Tensor
+
+from glo.checkpoint import restore_training, save_checkpoint
+from glo.diagnosis import Baselines
+from glo.events import Fitting
+from glo.facts import DataFacts
+from glo.fitting import fit_labels, fit_priors
+from glo.gallery import draw_codes
+from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
+from glo.recipe import prior_name
+from glo.residuals import read_errors, write_errors
+from glo.runs import Run, write_json
+from glo.summary import measured
+from glo.training import Training
+
+__all__ = ["Holdings", "renew"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Holdings:
+    """What a run holds row by row: row i of each belongs to example i.
+
+    Attributes:
+        training: codes with their moments and counts, and the sums that follow some of them; and
+            the decoder, which no row has for its own.
+        errors: float32 (N,), or None where the run was made before they were kept.
+        labels: int64 (N,), -1 where there is none; or None: the run keeps no labels of rows.
+        names: of the labels 0, 1, ..., or none.
+    """
+
+    training: Training
+    errors: Tensor | None
+    labels: Tensor | None
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Read what a finished run holds."""
+        # The device is that of the training, which may have been another machine's.
+        training = restore_training(run.checkpoint, replace(run.settings, device="cpu"))
+        known = _labels(run)
+        labels = None if known is None or len(known.given) != training.n else known.given
+        errors = read_errors(run.folder, training.n)
+        names = () if known is None else known.names
+        return cls(training=training, errors=errors, labels=labels, names=names)
+
+    def joined(
+        self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
+    ) -> "Holdings":
+        """Return the same with rows at the end, which have never moved.
+
+        Args:
+            codes: (n, D).
+            errors: (n,).
+            labels: int64 (n,), -1 where there is none.
+            names: of all labels, the old ones first.
+        """
+        self.training.table = self.training.table.joined(codes)
+        return replace(
+            self,
+            errors=None if self.errors is None else torch.cat([self.errors, errors]),
+            labels=None if self.labels is None else torch.cat([self.labels, labels]),
+            names=names,
+        )
+
+    def subset(self, rows: Tensor) -> "Holdings":
+        """Return the same with some rows alone, int64 (n,), rising."""
+        self.training.table = self.training.table.subset(rows)
+        self.training.tally.keep(rows)
+        return replace(
+            self,
+            errors=None if self.errors is None else self.errors[rows],
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+
+def renew(
+    run: Run, held: Holdings, facts: DataFacts, new: Path, *, keep: bool, refit: bool
+) -> Generator[Fitting, None, None]:
+    """Write all of a run folder that knows its rows, around other rows.
+
+    Args:
+        run: as it was.
+        held: what it holds from now on.
+        facts: of its data from now on.
+        new: the folder that is written.
+        keep: whether pictures and priors of the rows before may stay.
+        refit: whether priors are fitted to the codes; where they may not stay and are not fitted,
+            there are none.
+
+    Yields:
+        how far the fits of priors are.
+    """
+    codes, n, settings = held.training.table.codes, held.training.n, run.settings
+    save_checkpoint(new / "checkpoint", held.training, finished=True, facts=run.checkpoint.facts)
+    if held.errors is not None:
+        write_errors(new, held.errors)
+    for name in ("prior", "samples"):
+        if keep and (run.folder / name).is_dir():
+            shutil.copytree(run.folder / name, new / name)
+        else:
+            (new / name).mkdir()
+    priors: list[Prior] = []
+    # A run that grows may come to need another prior, which it does not have.
+    missing = keep and not run.has_prior(prior_name(settings, n))
+    if n > 1 and (refit or missing):
+        shutil.rmtree(new / "prior")
+        priors = yield from fit_priors(new / "prior", codes, settings)
+    if n > 1:
+        _write_labels(run, held, new / "prior", keep=keep, refit=refit or not keep)
+    if len(facts.shape) == 3 and (priors or not keep):
+        draw_codes(new / "samples", run.decoder, codes, priors, settings)
+    _write_words(run, held, facts, new, priors)
+
+
+def _labels(run: Run) -> CodeLabels | None:
+    there = (run.folder / "prior" / CodeLabels.file).is_file()
+    return load_labels(run.folder / "prior") if there else None
+
+
+def _write_labels(run: Run, held: Holdings, folder: Path, *, keep: bool, refit: bool) -> None:
+    known = _labels(run)
+    if known is None:
+        return
+    if refit and held.labels is not None:
+        if bool((held.labels >= 0).any()):
+            fit_labels(folder, held.training.table.codes, held.labels, held.names, run.settings)
+    elif keep:
+        known.given = known.given if held.labels is None else held.labels
+        save_labels(known, folder)
+
+
+def _write_words(
+    run: Run, held: Holdings, facts: DataFacts, new: Path, priors: list[Prior]
+) -> None:
+    Run(new, settings=run.settings, data=facts, preset=run.preset).write_config()
+    summary = run.summary
+    assert summary is not None, "the run is finished"
+    summary["data"]["n"] = facts.n
+    if priors:
+        summary["prior"] = priors[-1].name
+    elif not (new / "prior" / f"{GaussianPrior.name}.safetensors").is_file():
+        summary = {k: v for k, v in summary.items() if not k.startswith("prior")}
+    if held.errors is None:
+        # It may be that of a row that has gone.
+        summary["worst_mse"] = None
+    else:
+        baselines = Baselines(**summary["baselines"])
+        summary |= measured(held.errors, baselines, images=len(facts.shape) == 3)
+    write_json(new / "summary.json", summary)

@@ -1,0 +1,95 @@
+"""What is told of rows that came and went, in sentences."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from glo.events import Note
+from glo.priors import CodeLabels, GaussianPrior
+from glo.runs import Run
+
+__all__ = ["STALE", "notes_on_added", "notes_on_forgotten"]
+
+# What was made with other rows than the run has now.
+STALE = ("evaluation.json", "report.html")
+_KNOWN = {
+    "checkpoint", "config.toml", "errors.safetensors", "estimator.json", "lock", "metrics.jsonl",
+    "prior", "samples", "summary.json", *STALE,
+}  # fmt: skip
+# Added examples whose error is so many times that of the others are told.
+_UNLIKE = 4.0
+
+
+def notes_on_added(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
+    """Tell where the added rows are and how well the decoder knows them.
+
+    Args:
+        run: as it was before.
+        errors: (n,), of the added examples under the codes that were found.
+        refit: whether priors were fitted anew.
+    """
+    n, mine = run.data.n, float(errors.double().mean())
+    theirs = float((run.summary or {})["mse"])
+    text = (
+        f"Added {len(errors):,} rows, {n:,} to {n + len(errors) - 1:,}: mse {mine:.4f} under the "
+        f"codes that were found, where the rows before have {theirs:.4f}."
+    )
+    unlike = mine > _UNLIKE * theirs
+    if unlike:
+        text += " The decoder does not know such examples; train anew with them."
+    yield Note(sentence=text, warning=unlike)
+    if refit:
+        yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name})
+
+
+def notes_on_forgotten(
+    run: Run, left: int, labels: Tensor | None, *, refit: bool
+) -> Iterator[Note]:
+    """Tell what was deleted, what was not, and what the decoder still holds.
+
+    Args:
+        run: as it was before.
+        left: how many rows are left.
+        labels: of the rows, or None where the run does not keep them.
+        refit: whether priors were fitted anew.
+    """
+    folder = run.folder / "samples"
+    count = sum(1 for path in folder.rglob("*") if path.is_file())
+    text = f"Forgot {run.data.n - left:,} rows; {left:,} are left and are numbered anew."
+    if count:
+        text += f" {count} files in {folder} were deleted: pictures of rows, and samples."
+    yield Note(sentence=text)
+    yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name} if refit else set())
+    if labels is None and (run.folder / "prior" / CodeLabels.file).is_file():
+        yield Note(
+            sentence="This run was made before labels of rows were kept, so what tells the label "
+            "of a code could not be fitted anew and was deleted.",
+            warning=True,
+        )
+    yield from _notes_on_strangers(run)
+    yield Note(
+        sentence="The weights of the decoder are as they were: they were trained with the "
+        "forgotten examples and may still hold traces of them, which only training anew without "
+        "these examples removes."
+    )
+
+
+def _notes_on_priors(run: Run, again: set[str]) -> Iterator[Note]:
+    found = {path.stem for path in (run.folder / "prior").glob("*.safetensors")}
+    gone = sorted(found - again - {"labels"})
+    if gone:
+        yield Note(
+            sentence=f"Priors of the rows before were deleted ({', '.join(gone)}); glo sample "
+            f"--prior NAME fits one anew."
+        )
+
+
+def _notes_on_strangers(run: Run) -> Iterator[Note]:
+    names = sorted(path.name for path in run.folder.iterdir())
+    strange = [name for name in names if name not in _KNOWN and not name.startswith(".")]
+    if strange:
+        yield Note(
+            sentence=f"Not made by training, and left as they are: {', '.join(strange)}; see "
+            f"whether they show forgotten examples.",
+            warning=True,
+        )

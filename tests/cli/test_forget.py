@@ -1,0 +1,46 @@
+"""`glo forget`: rows go, by number or by a file of numbers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.builders import contents
+
+from glo.cli.app import run
+from glo.runs import open_run
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "run")
+
+
+def test_rows_go(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = open_run(copy).codes
+    assert run(["forget", str(copy), "3,17-19"]) == 0
+    out = capsys.readouterr().out
+    assert "Forgot 4 rows; 16 are left and are numbered anew." in out
+    assert "may still hold traces of them" in out
+    (tmp_path / "rows.txt").write_text("0 1\n15\n")
+    assert run(["forget", str(copy), str(tmp_path / "rows.txt"), "--no-refit"]) == 0
+    assert "Priors of the rows before were deleted (gaussian, mixture)" in capsys.readouterr().out
+    left = [row for row in range(17) if row not in (0, 1, 3)][:-1]
+    assert (open_run(copy).codes == before[left]).all()
+    assert run(["sample", str(copy), "--n", "2", "--out", str(tmp_path / "two.npy")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ("20", "Row 20 is not there: the rows are 0 to 19"),
+        ("0-19", "These are all 20 rows"),
+        ("3;4", "'3;4' is no row number"),
+        ("none.txt", "neither rows such as 3,17,40-49 nor a text file of them"),
+        (",", "No row was named"),
+    ],
+)
+def test_mistakes(rows: str, sentence: str, copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(copy)
+    assert run(["forget", str(copy), rows]) == 2
+    assert sentence in capsys.readouterr().err
+    assert contents(copy) == before
