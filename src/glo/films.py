@@ -1,0 +1,96 @@
+"""Pictures one after the other: GIFs, and MP4s where ffmpeg is installed."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from glo.errors import UserError
+from glo.files import replacing
+
+__all__ = ["enlarged", "save_gif", "save_mp4", "there_and_back"]
+
+# GIFs count hundredths of a second, so 25 pictures a second are exact.
+_RATE = 25
+_HELD = 10
+_SIDE = 256
+
+
+def enlarged(picture: Image.Image, side: int = _SIDE) -> Image.Image:
+    """Enlarge a small picture, whole pixels at a time, until its longer side has about `side`.
+
+    Example:
+        >>> enlarged(Image.new("L", (28, 14))).size
+        (252, 126)
+    """
+    zoom = max(1, round(side / max(picture.size)))
+    width, height = picture.size
+    return picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+
+
+def there_and_back(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return frames that go to the end and back, with a rest at both ends, to be repeated.
+
+    Example:
+        >>> there = [Image.new("L", (1, 1), grey) for grey in range(3)]
+        >>> [frame.getpixel((0, 0)) for frame in there_and_back(there)][_HELD - 1 : _HELD + 2]
+        [0, 1, 2]
+    """
+    first, last = [frames[0]] * (_HELD - 1), [frames[-1]] * (_HELD - 1)
+    return [*first, *frames, *last, *frames[-2:0:-1]]
+
+
+def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
+    """Write a GIF that repeats for ever, whole or not at all, and return its path.
+
+    Args:
+        frames: of one size, 25 a second; those that repeat the one before become one longer frame.
+    """
+    with replacing(path) as writing:
+        frames[0].save(
+            writing,
+            format="GIF",
+            save_all=True,
+            append_images=list(frames[1:]),
+            duration=1000 // _RATE,
+            loop=0,
+        )
+    return path
+
+
+def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
+    """Write an MP4 with ffmpeg, whole or not at all, and return its path.
+
+    Args:
+        frames: of one size, 25 a second.
+
+    Raises:
+        UserError: ffmpeg is not on the PATH, or it failed.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise UserError(
+            f"{path} needs the program ffmpeg, which is not on the PATH; install it, or give a "
+            f"name that ends in .gif."
+        )
+    width, height = frames[0].size
+    # Players need colour at half the resolution, and so even sides.
+    words = [
+        *(program, "-hide_banner", "-loglevel", "error", "-y"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(_RATE)),
+        *("-i", "pipe:0", "-an", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"),
+        *("-movflags", "+faststart"),
+    ]
+    content = b"".join(np.asarray(frame.convert("RGB")).tobytes() for frame in frames)
+    with replacing(path) as writing:
+        words.append(os.path.abspath(writing))
+        done = subprocess.run(words, input=content, capture_output=True, check=False)
+        if done.returncode != 0 or not writing.is_file():
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = said[-1] if said else f"exit code {done.returncode}"
+            raise UserError(f"ffmpeg could not write {path} ({reason}); give a .gif instead.")
+    return path
