@@ -1,0 +1,29 @@
+"""`glo report`: one page that shows a run."""
+
+from pathlib import Path
+
+__all__ = ["report"]
+
+
+def report(run: Path, data: str | None = None, /, *, out: Path | None = None) -> int:
+    """Write one HTML file that shows a run, and opens anywhere without a network.
+
+    Works while the run still trains, too, from its last checkpoint.
+
+    Args:
+        run: The run folder.
+        data: The training data; unset: where the run got them from. Without them the page shows
+            reconstructions alone.
+        out: The .html file; unset: report.html in the run folder.
+    """
+    from glo.errors import UserError
+    from glo.machine import keep_freed_memory
+    from glo.report import write_report
+    from glo.runs import open_run
+
+    keep_freed_memory()
+    opened = open_run(run)
+    if out is not None and (out.suffix not in (".html", ".htm") or out.is_dir()):
+        raise UserError(f"--out is {out}; it must be a file that ends in .html.")
+    print(f"Report: {write_report(opened, out, data=data)}")
+    return 0

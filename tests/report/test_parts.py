@@ -1,0 +1,139 @@
+"""The parts of a page: sheets, drawings, what is gathered, and the command."""
+
+import base64
+import io
+import shlex
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.report.conftest import labelled
+
+from glo.cli.app import run as glo
+from glo.data import Samples
+from glo.facts import DataFacts
+from glo.polish import squared_errors
+from glo.presets import PRESETS
+from glo.report.drawing import SERIES, axes_style, new_axes, plain_log, to_svg
+from glo.report.material import gather
+from glo.report.overview import command
+from glo.report.page import Picture
+from glo.report.pictures import sheet
+from glo.report.reconstructions import pairs
+from glo.residuals import write_errors
+from glo.runs import Run, open_run
+from glo.settings import Settings
+from glo.typed import toml_lines
+
+
+def pixels(picture: Picture) -> Any:
+    data = base64.b64decode(picture.uri.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
+def test_a_sheet_lays_images_out_with_gaps_to_see_through() -> None:
+    images = torch.linspace(-1, 1, 3).view(3, 1, 1, 1).expand(3, 1, 8, 8)
+    found = pixels(sheet(images, columns=2, alt=""))
+    assert found.shape == (17, 17, 4)
+    assert found[0, 0].tolist() == [0, 0, 0, 255]
+    assert found[0, 9].tolist() == [128, 128, 128, 255]
+    assert found[9, 0].tolist() == [255, 255, 255, 255]
+    assert (found[:, 8, 3] == 0).all()
+    assert (found[9:, 9:, 3] == 0).all(), "there is no fourth image"
+
+
+def test_the_first_of_a_line_can_stand_apart() -> None:
+    images = torch.zeros(4, 1, 8, 8)
+    together, apart = (pixels(sheet(images, columns=2, alt="", apart=way)) for way in (False, True))
+    assert apart.shape[1] == together.shape[1] + 2
+    assert (apart[:, 8:11, 3] == 0).all()
+
+
+def test_large_images_are_made_smaller_and_colour_stays() -> None:
+    images = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1).expand(2, 3, 256, 256)
+    picture = sheet(images, columns=2, alt="")
+    assert (picture.width, picture.height, picture.pixelated) == (198, 96, False)
+    red = pixels(picture)[48, 48]
+    assert red[0] > 240
+    assert red[1:3].max() < 20
+
+
+def test_drawings_have_a_style_of_their_own_and_leave_no_trace() -> None:
+    with mpl.rc_context({"font.size": 31.0, "svg.fonttype": "path"}):
+        before = mpl.rcParams.copy()
+        drawn = []
+        for _ in range(2):
+            with axes_style():
+                axes = new_axes()
+                axes.plot([1, 2, 40], color=SERIES[0])
+                axes.set_xlabel("a $b$ <c>")
+                plain_log(axes, "y")
+                drawn.append(to_svg(axes, "name", 'say "this"'))
+        assert mpl.rcParams.copy() == before
+    assert drawn[0] == drawn[1]
+    assert "a $b$ &lt;c&gt;</text>" in drawn[0]
+    assert 'aria-label="say &#34;this&#34;"' in drawn[0]
+    assert ">20</text>" in drawn[0], "numbers between the powers of ten"
+    assert "31px" not in drawn[0]
+
+
+def test_rows_are_sorted_by_the_errors_that_the_run_keeps(pictures: Run) -> None:
+    material = gather(pictures, None)
+    assert pictures.errors is not None
+    assert torch.equal(material.errors, pictures.errors.sort().values)
+    assert torch.equal(pictures.errors[material.rows], material.errors)
+    assert material.labels is not None
+    assert material.labels.predicted
+
+
+def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Samples], tmp_path: Path) -> None:
+    run, data = table[0], table[0].seen(table[1])
+    kept = gather(run, data)
+    write_errors(run.folder, torch.zeros(3))
+    try:
+        measured = gather(open_run(run.folder), data)
+        assert gather(open_run(run.folder), None).rows.numel() == 0
+    finally:
+        write_errors(run.folder, squared_errors(run.decoder, run.codes, data, run.settings))
+    assert torch.equal(measured.rows, kept.rows)
+    torch.testing.assert_close(measured.errors, kept.errors)
+
+
+def test_pairs_go_from_the_best_to_the_worst(pictures: Run) -> None:
+    material, data = gather(pictures, labelled()), labelled()
+    best, worst = pairs(material).items
+    assert isinstance(best, Picture)
+    assert isinstance(worst, Picture)
+    for picture, row, column in ((best, material.rows[0], 0), (worst, material.rows[-1], 7)):
+        found = pixels(picture)[:8, 9 * column : 9 * column + 8, 0]
+        assert (found == data.rows[int(row)][..., 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        ("mnist", {}),
+        ("mnist", {"shuffle": False, "drop_last": True, "code_betas": (0.1, 0.8), "epochs": 3}),
+        ("described", {"limit": 50_000}),
+        ("paper", {"prior": "imle", "loss": "mse+0.1*lap1"}),
+    ],
+)
+def test_the_command_makes_such_a_run(
+    preset: str, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(**{**PRESETS[preset].settings, **changes})
+    facts = DataFacts(source="my data", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
+    made = command(Run(Path("runs/x y"), settings=settings, data=facts, preset=preset))
+    words = shlex.split(made)
+    assert words[:5] == ["glo", "train", "my data", "--out", "x y"]
+    assert glo([*words[1:], "--dry-run"]) == 0
+    assert capsys.readouterr().out == f"# preset {preset}\n{toml_lines(settings.to_dict())}"
+
+
+def test_a_run_from_python_has_no_command() -> None:
+    facts = DataFacts(source="array", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
+    assert command(Run(Path("x"), settings=Settings(), data=facts, preset="python")) == ""
