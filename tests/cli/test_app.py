@@ -21,7 +21,10 @@ from glo.cli.app import run
 from glo.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
-VERBS = ["glo", "train", "sample", "evaluate", "encode", "restore", "info"]
+VERBS = [
+    "glo", "train", "sample", "evaluate", "encode", "restore", "walk", "explore", "report", "add",
+    "forget", "info",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -52,7 +55,8 @@ def test_help_and_mistakes_do_not_wait_for_torch() -> None:
     code = (
         "import sys; from glo.cli.app import run\n"
         "for words in (['--help'], ['train', '--help'], ['sample', '--help'], ['info', '--help'],"
-        " ['encode', '--help'], ['restore', '--help'], ['trian'], ['train', '--epohcs', '3'],"
+        " ['encode', '--help'], ['restore', '--help'], ['walk', '--help'], ['trian'],"
+        " ['train', '--epohcs', '3'],"
         " ['train', '--dry-run'], ['--version']):\n"
         "    run(words); assert 'torch' not in sys.modules, words\n"
         "    assert 'numpy' not in sys.modules, words\n"

@@ -72,7 +72,7 @@ def test_without_held_out_examples_a_sentence(
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--prior", "imel"], "has no prior 'imel'; it has gaussian"),
+        (["--prior", "imel"], "There is no prior 'imel'"),
         (["--n", "2"], "--n is 2; "),
         (["--features", "digist"], "There are no features 'digist'"),
         (["--features", "broken.pt"], "broken.pt"),

@@ -20,6 +20,11 @@ _VERBS = {
     "evaluate": "Measure reconstructions and samples of a run against examples it never saw.",
     "encode": "Search for the codes of examples that a run never saw.",
     "restore": "Fill in, enlarge, sharpen or clean damaged images with a run.",
+    "walk": "Walk through the code space of a run: strips, grids, films, tables.",
+    "explore": "Serve a page on this machine to look at a run and play with it.",
+    "report": "Write one HTML page that shows a run.",
+    "add": "Add examples to a finished run; their codes are found by search.",
+    "forget": "Remove examples from a finished run.",
     "info": "Tell what a run is and how it went.",
 }
 

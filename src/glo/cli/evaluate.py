@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_ABSENT = "-"
-
 
 def evaluate(
     run: Path,
@@ -47,7 +45,7 @@ def evaluate(
     from rich.console import Console
 
     from glo.errors import UserError
-    from glo.evaluation import prepare
+    from glo.evaluation import prepare, sentences
     from glo.machine import keep_freed_memory
     from glo.runs import open_run, write_json
 
@@ -66,7 +64,7 @@ def evaluate(
     console.print()
     console.print(_table(values))
     console.print()
-    for sentence in _sentences(values):
+    for sentence in sentences(values):
         console.print(sentence, soft_wrap=True)
     print(f"All figures: {out}")
     return 0
@@ -95,55 +93,18 @@ def _table(values: dict[str, Any]) -> "Table":
     from rich import box
     from rich.table import Table
 
-    columns = _columns(values)
+    from glo.evaluation import figures
+
+    columns, rows = figures(values)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), show_edge=False)
     table.add_column("", no_wrap=True)
     for name in columns:
         # Five priors side by side fit a terminal when long names take two lines.
         heading = name.replace("-", "-\n") if len(name) > 8 else name
         table.add_column(heading, justify="right", overflow="fold")
-    for label, path, form in _ROWS:
-        cells = [_cell(column, path, form) for column in columns.values()]
-        if any(cell != _ABSENT for cell in cells):
-            table.add_row(label, *cells)
+    for label, cells in rows:
+        table.add_row(label, *cells)
     return table
-
-
-def _columns(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    columns: dict[str, dict[str, Any]] = {}
-    if "floor" in values:
-        floor = values["floor"]
-        fd, kd = ({"value": floor[name]} for name in ("fd", "kd"))
-        columns["floor"] = {"fd": fd, "kd": kd, "neighbours": floor["neighbours"]}
-    columns["training"] = values["training"] | values.get("reconstructions", {})
-    if values["heldout"] is not None:
-        columns["held-out"] = values["heldout"]
-    columns |= values.get("priors", {})
-    return columns
-
-
-_ROWS = (
-    ("MSE", ("mse",), ".5f"),
-    ("PSNR (dB)", ("psnr",), ".2f"),
-    ("SSIM", ("ssim",), ".4f"),
-    ("FD", ("fd", "value"), ".3g"),
-    ("KD", ("kd", "value"), ".3g"),
-    ("precision", ("neighbours", "precision"), ".3f"),
-    ("recall", ("neighbours", "recall"), ".3f"),
-    ("density", ("neighbours", "density"), ".3f"),
-    ("coverage", ("neighbours", "coverage"), ".3f"),
-    ("near ratio", ("memorisation", "ratio"), ".3f"),
-    ("C_T", ("memorisation", "copying"), "+.1f"),
-    ("seconds", ("seconds",), ".1f"),
-    ("per second", ("per_second",), ",.0f"),
-)
-
-
-def _cell(column: dict[str, Any], path: tuple[str, ...], form: str) -> str:
-    value: Any = column
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return _ABSENT if value is None else format(value, form)
 
 
 def _title(values: dict[str, Any]) -> str:
@@ -152,21 +113,3 @@ def _title(values: dict[str, Any]) -> str:
         about = values["features"]
         title += f" against {values['n']:,} held-out ones, in {about['name']}"
     return title
-
-
-def _sentences(values: dict[str, Any]) -> list[str]:
-    said = ["Training: reconstructed from their own codes. Held-out: from codes found by search."]
-    if values["heldout"] is None:
-        said = ["Training: reconstructed from their own codes."]
-    if "features" in values:
-        about = values["features"]
-        said.append(
-            f"Features: {about['name']}, {about['dim']:,} numbers ({about['why'].rstrip('.')}). "
-            f"Everything is compared with {values['n']:,} held-out examples; the floor is what "
-            f"{values['n']:,} training examples get in the place of samples."
-        )
-    for name, found in values.get("priors", {}).items():
-        kept = found["memorisation"]
-        said.append(f"{name}, in {kept['features']}: {kept['sentence']}")
-    said += [f"Warning: {note}" for note in values["notes"]]
-    return said

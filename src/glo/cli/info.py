@@ -46,6 +46,8 @@ def _words(facts: dict[str, Any]) -> str:
         f"state        step {facts['step']:,}, "
         + ("finished" if facts["finished"] else "not finished: the same command goes on"),
     ]
+    changes = [f"{change['n']:,} {change['kind']}" for change in data.get("changes", ())]
+    lines += [f"rows         {', '.join(changes)} since the training"] if changes else []
     lines += [f"warning      {note}" for note in facts["notes"]]
     if facts["finished"]:
         base = summary["baselines"]

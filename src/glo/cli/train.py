@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from glo.cli.options import NOTHING_GIVEN, Given, merge
 
 if TYPE_CHECKING:
+    from glo.cli.watching import Watch
     from glo.session import Session
 
 __all__ = ["train"]
@@ -21,6 +22,7 @@ def train(
     preset: str | None = None,
     config: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    watch: Annotated[bool, Parameter(negative="")] = False,
     given: Annotated[Given, Parameter(name="*")] = NOTHING_GIVEN,  # type: ignore[valid-type]
 ) -> int:
     """Learn a decoder and one code per example, and write a run folder.
@@ -35,6 +37,8 @@ def train(
             project that stalls).
         config: A TOML file of settings, such as the config.toml of another run.
         dry_run: Print the merged settings and stop.
+        watch: Serve a page on this machine that shows the run while it trains, and print its
+            address.
         given: Settings.
     """
     settings, preset = merge(preset, config, given)
@@ -45,6 +49,7 @@ def train(
         return 0
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
     from glo.cli.stopping import StopRequest
+    from glo.cli.watching import Watch
     from glo.data import SourceOptions, open_source
     from glo.machine import keep_freed_memory
     from glo.session import Session
@@ -59,20 +64,27 @@ def train(
     folder = out or Path("runs") / name
     with StopRequest() as stop:
         session = Session(folder, samples, settings, source=data, preset=preset)
+        page = Watch() if watch else None
         try:
-            return _drive(session, stop, _again(data, folder, preset, config))
+            return _drive(session, stop, page, _again(data, folder, preset, config))
         finally:
             session.close()
+            if page is not None:
+                page.stop()
 
 
-def _drive(session: "Session", stop: Any, again: str) -> int:
+def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
     from glo.cli.reporter import make_reporter
-    from glo.events import Note
+    from glo.events import Begin, Note
 
     reporter = make_reporter()
+    trained = False
     try:
         for event in session.events():
             reporter.show(event)
+            if page is not None and (news := page.after(event, session.run.folder)):
+                reporter.line(news)
+            trained = trained or isinstance(event, Begin)
             # A sentence may be the last thing of a run that is finished.
             if stop.wanted and not isinstance(event, Note):
                 session.save()
@@ -86,7 +98,22 @@ def _drive(session: "Session", stop: Any, again: str) -> int:
     finally:
         reporter.close()
     _show_outcome(session)
+    if trained:
+        _report(session)
     return 0
+
+
+def _report(session: "Session") -> None:
+    from glo.report import write_report
+
+    try:
+        print(f"Report: {write_report(session.run, data=session.samples)}")
+    # Whatever it is: the run is finished and whole, and ends so without a page that shows it.
+    except Exception as error:
+        print(
+            f"Warning: report.html was not written ({type(error).__name__}: {error}); the run is "
+            f"whole. To try again: glo report {session.run.folder}"
+        )
 
 
 def _show_outcome(session: "Session") -> None:
