@@ -15,7 +15,7 @@ every seed the rows are parted and the values removed anew.
 2. A share of the values is removed at random, of training and of unseen rows. Errors are in removed
    values alone, in training rows and in unseen ones. The others: the mean, KNNImputer,
    IterativeImputer with BayesianRidge, iterative PCA. Each may choose its own settings by another
-   5 % of the known values that are hidden from it.
+   5 % of the known values that are hidden from it; GLO is shown with its defaults as well.
 
 Errors are root mean squares in standard deviations of the columns: 1 is about the mean.
 """
@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from rows import Rows, markdown, spread
 from spectra import make_spectra
 
 import glo
+from glo.settings import Settings
 
 CHOOSING = 0.05
 UNSEEN = 0.2
@@ -43,6 +45,8 @@ RARE = 0.05
 ALL = 64
 SETS = ("digits", "breast-cancer", "spectra")
 SHOWN = 4
+# Size of the code where nothing is chosen.
+DIM = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,8 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.3])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--code-dims", type=int, nargs="+", default=[8, 16, 32])
-    parser.add_argument("--epochs", type=int, help="of GLO; for trials")
+    parser.add_argument("--steps", type=int, nargs="+", default=[500, 1000])
+    parser.add_argument("--epochs", type=int, help="of GLO by default; for trials")
     parser.add_argument("--limit", type=int, help="rows used; for trials")
     parser.add_argument("--out", type=Path, required=True)
     choice = parser.parse_args()
@@ -217,9 +222,12 @@ def _best(
             for rank in (2, 4, 8, 16)
             if rank < width
         },
-        "GLO": {
-            f"D {dim}": partial(_by_glo, task, dim=dim, seed=seed, epochs=choice.epochs)
-            for dim in choice.code_dims
+        f"GLO, D {DIM}": {"": partial(_by_glo, task, dim=DIM, seed=seed, epochs=choice.epochs)},
+        "GLO, chosen": {
+            f"D {dim}, {steps} steps": partial(
+                _by_glo, task, dim=dim, seed=seed, epochs=_epochs(len(both[0]), steps)
+            )
+            for dim, steps in product(choice.code_dims, choice.steps)
         },
     }
     found = {}
@@ -232,6 +240,11 @@ def _best(
         if made:
             found[way] = dict(min(made, key=lambda row: float(row["choosing"])))
     return found
+
+
+def _epochs(n: int, steps: int) -> int:
+    """Return how many passes over n rows make about so many steps of the default batch."""
+    return max(1, round(steps / Settings().steps_per_epoch(n)))
 
 
 def _filled(task: Task, fill: Callable[[], Filled]) -> dict[str, Any]:
@@ -271,7 +284,7 @@ def _draw(task: Task, rows: Rows, found: dict[str, dict[str, Any]], name: str) -
     for place, axes in enumerate(np.atleast_1d(figure.subplots(SHOWN, 1))):
         axes.plot(task.unseen.seen[place], "k.", markersize=3, label="seen")
         axes.plot(task.unseen.truth[place], "k-", linewidth=0.8, label="truth, without noise")
-        for way in ("KNNImputer", "IterativeImputer", "GLO"):
+        for way in ("KNNImputer", "IterativeImputer", "GLO, chosen"):
             if way in found:
                 made = rows.arrays(found[way]["name"])["first"][place]
                 axes.plot(made, linewidth=1, label=way)
