@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=3000)
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.5])
-    parser.add_argument("--code-dims", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--code-dims", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--epochs", type=int, nargs="+", default=[20, 60])
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--ranks", type=int, nargs="+", default=[16, 32, 64])
