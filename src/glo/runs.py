@@ -122,6 +122,13 @@ class Run:
         """The prior that samples come from unless another is named."""
         return prior_name(self.settings, self.data.n)
 
+    @property
+    def fitted_priors(self) -> tuple[str, ...]:
+        """The names of the priors that were fitted, that of `prior_name` first."""
+        found = sorted(path.stem for path in (self.folder / "prior").glob("*.safetensors"))
+        names = (name for name in found if name != "labels")
+        return tuple(sorted(names, key=self.prior_name.__ne__))
+
     def prior(self, name: str | None = None) -> Prior:
         """Return the prior called `name`, or that of `prior_name`.
 

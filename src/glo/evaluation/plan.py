@@ -85,7 +85,7 @@ def prepare(
     )
     if n < _LEAST:
         raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
-    chosen = tuple(run.prior(name) for name in priors or _fitted(run))
+    chosen = tuple(run.prior(name) for name in priors or sorted(run.fitted_priors))
     training = open_training(run, data, command=f"glo evaluate {run.folder}")
     unseen, reason = _unseen(run, run.data.source if data is None else data, heldout)
     notes = [reason] if reason else []
@@ -111,11 +111,6 @@ def prepare(
         seed=seed,
         notes=tuple(notes),
     )
-
-
-def _fitted(run: Run) -> tuple[str, ...]:
-    found = sorted(path.stem for path in (run.folder / "prior").glob("*.safetensors"))
-    return tuple(name for name in found if name != "labels")
 
 
 def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples | None, str]:

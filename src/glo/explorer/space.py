@@ -49,7 +49,7 @@ class Space:
         self.run, self.originals, self._turns = run, originals, turns
         self._kept = Kept()
         self.finished = run.checkpoint.finished and run.summary is not None
-        self.priors = _priors(run) if run.checkpoint.finished else []
+        self.priors = list(run.fitted_priors) if run.checkpoint.finished else []
         # Those of an earlier end are no longer true of a run that goes on.
         self._saved = run.errors if self.finished else None
         # Read now: a run in training removes old checkpoints.
@@ -199,10 +199,3 @@ class Space:
             _ = self.starts
         if self.originals.samples is not None:
             _ = self.errors
-
-
-def _priors(run: Run) -> list[str]:
-    """Return the names of the priors that were fitted, that of the run first."""
-    found = sorted(path.stem for path in (run.folder / "prior").glob("*.safetensors"))
-    names = [name for name in found if name != "labels"]
-    return sorted(names, key=lambda name: name != run.prior_name)

@@ -143,11 +143,9 @@ def _labels(run: Run, samples: Samples | None) -> Labels | None:
 
 
 def _priors(run: Run) -> tuple[tuple[Prior, ...], tuple[str, ...]]:
-    found = sorted(path.stem for path in (run.folder / "prior").glob("*.safetensors"))
-    names = sorted((name for name in found if name != "labels"), key=run.prior_name.__ne__)
     priors: list[Prior] = []
     left_out: list[str] = []
-    for name in names:
+    for name in run.fitted_priors:
         # One that is damaged, or whose library is not here, must not cost the whole page.
         try:
             priors.append(run.prior(name))

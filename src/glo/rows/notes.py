@@ -75,8 +75,7 @@ def notes_on_forgotten(
 
 
 def _notes_on_priors(run: Run, again: set[str]) -> Iterator[Note]:
-    found = {path.stem for path in (run.folder / "prior").glob("*.safetensors")}
-    gone = sorted(found - again - {"labels"})
+    gone = sorted(set(run.fitted_priors) - again)
     if gone:
         yield Note(
             sentence=f"Priors of the rows before were deleted ({', '.join(gone)}); glo sample "
