@@ -47,7 +47,8 @@ class GLO(
 
     Args:
         code_dim: D, numbers in a code.
-        epochs: passes over the data; None: 25, and more for small data sets (at least 3000 steps).
+        epochs: passes over the data; None: 25, and more for small data sets (at least
+            3000 steps for images, 800 for vectors).
         batch_size: examples in a step.
         width: of the decoder.
         decoder: dcgan, described or mlp; None: dcgan for images, mlp for vectors.

@@ -7,7 +7,7 @@ checkpoint and the same command goes on from there.
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -69,6 +69,9 @@ class Session:
             shape=tuple(samples.shape),
             fingerprint=samples.fingerprint,
         )
+        if settings.decoder is None and not samples.is_images:
+            # How long a run is depends on it.
+            settings = replace(settings, decoder="mlp")
         self.run = Run(folder, settings=settings, data=facts, preset=preset)
         # Errors are in standard deviations of each column, and so is the run.
         self.samples = samples = samples.standardised()
