@@ -217,20 +217,18 @@ def test_all_damaged_is_one_clear_mistake(two: Path, tmp_path: Path) -> None:
 def test_no_space_leaves_the_earlier_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good_files: int
 ) -> None:
-    from glo import tensors as module
-
     training = trained(2)
     save(tmp_path, training)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     advance(training, 2)
-    write, left = module.save_file, iter(range(good_files))
+    flush, left = os.fsync, iter(range(good_files))
 
-    def full(*words: object) -> None:
+    def full(file: int) -> None:
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(*words)
+        flush(file)
 
-    monkeypatch.setattr(module, "save_file", full)
+    monkeypatch.setattr("glo.tensors.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save(tmp_path, training)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

@@ -4,6 +4,9 @@ A checkpoint is a folder of safetensors files and a manifest with their checksum
 under another name, flushed to the disk and renamed, so a power cut, a kill or a full disk leaves
 the one before it untouched. The last two are kept: when the newest was damaged later, the other is
 used, and a sentence says so. There is no pickle in it.
+
+Each process writes the rows that it owns, `rows-r-of-R.safetensors`, and the first one all else; a
+run that R processes saved goes on with any number of them.
 """
 
 import hashlib
@@ -26,7 +29,10 @@ from glo.errors import UserError
 from glo.files import flush, write_text
 from glo.optimizers import JointOptimizer
 from glo.precision import channels_last
+from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule
+from glo.rowshards import read_rows, rows_name
+from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
 from glo.tensors import write_tensors
 from glo.training import Training
@@ -36,7 +42,6 @@ __all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoi
 FORMAT = 1
 _KEPT = 2
 _MANIFEST = "manifest.json"
-_ROWS = "rows-0-of-1.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,9 @@ class Checkpoint:
         step: updates made.
         finished: whether training and polishing were over.
         facts: what the caller saved with it, such as the seconds spent.
+        ranks: R, how many processes saved it.
+        shards: how the rows are dealt in the order of an epoch.
+        skipped: steps that were left out, in all and just before.
         notes: a sentence for each newer checkpoint that was damaged and passed over.
     """
 
@@ -55,6 +63,9 @@ class Checkpoint:
     step: int
     finished: bool
     facts: dict[str, Any]
+    ranks: int = 1
+    shards: int = 1
+    skipped: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
 
     def decoder(self) -> Decoder:
@@ -69,15 +80,15 @@ class Checkpoint:
 
     def codes(self) -> Tensor:
         """Return the codes, (N, D), without their optimiser's state."""
-        with safe_open(self.folder / _ROWS, framework="pt") as file:
-            codes: Tensor = file.get_tensor("codes")
-        return codes
+        return read_rows(self.folder, self.ranks, names=("codes",))["codes"]
 
 
 def save_checkpoint(
     root: Path, training: Training, *, finished: bool, facts: dict[str, Any]
 ) -> Path:
     """Write a checkpoint of `training` and remove all but the last two.
+
+    With several processes all call it at the same step, and all write to one folder.
 
     Args:
         root: the folder of checkpoints, `checkpoint/` in a run.
@@ -91,21 +102,67 @@ def save_checkpoint(
     Raises:
         OSError: it could not be written; earlier checkpoints are as they were.
     """
+    ranks = training.ranks
     target = root / ("final" if finished else f"step-{training.step:012d}")
-    writing = root / f".writing-{os.getpid()}"
+    writing = root / f".writing-{ranks.tell(os.getpid())}"
+    failed: OSError | None = None
+    if ranks.main:
+        failed = _begin(root, writing)
+    ranks.agree(failed)
+    try:
+        files = _write_own(writing, training)
+        told = ranks.exchange(files if isinstance(files, dict) else None)
+        ranks.agree(None if isinstance(files, dict) else files)
+        if ranks.main:
+            manifest = {
+                "format": FORMAT,
+                "step": training.step,
+                "finished": finished,
+                "ranks": ranks.size,
+                "shards": training.shards,
+                "skipped": [training.skipped, training.skipped_in_a_row],
+                "facts": facts,
+                "files": {name: about for each in told for name, about in each.items()},
+            }
+            failed = _seal_and_name(root, writing, target, manifest)
+    finally:
+        if ranks.main:
+            _remove(writing)
+    ranks.agree(failed)
+    if ranks.main:
+        for old in _newest_first(root)[_KEPT:]:
+            _remove(old)
+    return target
+
+
+def _begin(root: Path, writing: Path) -> OSError | None:
     # What killed processes left half done would fill the disk; a run has one writer, so it is safe.
     for litter in (*root.glob(".writing-*"), *root.glob(".removing-*")):
         shutil.rmtree(litter, ignore_errors=True)
-    writing.mkdir(parents=True)
     try:
-        files = {name: _write(writing / name, *content) for name, content in _contents(training)}
-        manifest = {
-            "format": FORMAT,
-            "step": training.step,
-            "finished": finished,
-            "facts": facts,
-            "files": files,
-        }
+        writing.mkdir(parents=True)
+    except OSError as error:
+        return error
+    return None
+
+
+def _write_own(writing: Path, training: Training) -> dict[str, dict[str, Any]] | OSError:
+    """Write the files of this process and return what the manifest says of them."""
+    written = {}
+    try:
+        for name, tensors, metadata in _contents(training):
+            path = writing / name
+            digest = write_tensors(path, tensors, metadata, training.table.store)
+            written[name] = {"sha256": digest, "bytes": path.stat().st_size}
+    except OSError as error:
+        return error
+    return written
+
+
+def _seal_and_name(
+    root: Path, writing: Path, target: Path, manifest: dict[str, Any]
+) -> OSError | None:
+    try:
         sealed = manifest | {"seal": _seal(manifest)}
         write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
         flush(writing)
@@ -113,11 +170,9 @@ def save_checkpoint(
         _remove(target)
         writing.rename(target)
         flush(root)
-    finally:
-        _remove(writing)
-    for old in _newest_first(root)[_KEPT:]:
-        _remove(old)
-    return target
+    except OSError as error:
+        return error
+    return None
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
@@ -136,6 +191,10 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
                 step=manifest["step"],
                 finished=manifest["finished"],
                 facts=manifest["facts"],
+                # Of one process in a run that was made before there could be more.
+                ranks=manifest.get("ranks", 1),
+                shards=manifest.get("shards", 1),
+                skipped=tuple(manifest.get("skipped", (0, 0))),
                 notes=tuple(f"{note}; the checkpoint before it is used." for note in notes),
             )
         notes.append(f"{folder} is damaged: {fault}")
@@ -146,41 +205,57 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
     return None
 
 
-def restore_training(checkpoint: Checkpoint, settings: Settings) -> Training:
+def restore_training(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    *,
+    n: int | None = None,
+    ranks: Ranks = ALONE,
+    store: RowStore = IN_MEMORY,
+) -> Training:
     """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
 
     Args:
         checkpoint: whole, as `newest_checkpoint` gives it.
         settings: those it was made with, which the run folder keeps beside it.
+        n: N, rows of all processes; those of the checkpoint when omitted and there is one process.
+        ranks: the processes that go on, of which each takes its own rows.
+        store: where codes and moments are put.
     """
     folder = checkpoint.folder
     with safe_open(folder / "decoder.safetensors", framework="pt") as file:
         config = json.loads(file.metadata()["config"])
-    decoder = build_decoder(config)
-    rows = load_file(folder / _ROWS)
+    rows = read_rows(folder, checkpoint.ranks, ranks=ranks, store=store)
     codes = rows.pop("codes")
-    table = CodeTable(codes, rule=row_rule(settings), constraint=settings.constraint, state=rows)
-    training = Training(settings, decoder, table)
+    rule = row_rule(settings)
+    table = CodeTable(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
+    decoder, shards = build_decoder(config), checkpoint.shards
+    training = Training(settings, decoder, table, n=n, ranks=ranks, shards=shards)
     training.decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
     if training.averaged is not None:
         averaged = load_file(folder / "averaged.safetensors")
         training.finished_decoder.load_state_dict(averaged)
-        training.averaged.n_averaged.fill_(checkpoint.step)
+        training.averaged.n_averaged.fill_(checkpoint.step - checkpoint.skipped[0])
     _restore_optimizer(training.optimizer, load_file(folder / "optimizer.safetensors"))
-    training.tally.restore(load_file(folder / "tally.safetensors"))
+    names = [rows_name("tally", rank, checkpoint.ranks) for rank in range(checkpoint.ranks)]
+    training.tally.restore([load_file(folder / name) for name in names])
     training.step = checkpoint.step
+    training.skipped, training.skipped_in_a_row = checkpoint.skipped
     return training
 
 
-def _contents(training: Training) -> Iterator[tuple[str, tuple[dict[str, Tensor], dict[str, str]]]]:
+def _contents(training: Training) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
     config = {"config": json.dumps(training.decoder.config)}
-    yield "decoder.safetensors", (training.decoder.state_dict(), config)
-    if training.averaged is not None:
-        yield "averaged.safetensors", (training.finished_decoder.state_dict(), config)
-    yield "optimizer.safetensors", (_optimizer_tensors(training.optimizer), {})
-    table = training.table
-    yield _ROWS, ({"codes": table.codes, **table.state}, {"rank": "0", "ranks": "1"})
-    yield "tally.safetensors", (training.tally.tensors(), {})
+    ranks, table = training.ranks, training.table
+    if ranks.main:
+        yield "decoder.safetensors", training.decoder.state_dict(), config
+        if training.averaged is not None:
+            yield "averaged.safetensors", training.finished_decoder.state_dict(), config
+        yield "optimizer.safetensors", _optimizer_tensors(training.optimizer), {}
+    of = {"rank": str(ranks.rank), "ranks": str(ranks.size)}
+    rows = {"codes": table.codes, **table.state}
+    yield rows_name("rows", ranks.rank, ranks.size), rows, of
+    yield rows_name("tally", ranks.rank, ranks.size), training.tally.tensors(), {}
 
 
 def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
@@ -202,11 +277,6 @@ def _restore_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) ->
             value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
         # The fused step wants its counter where the weights are, too.
         state[key] = value.to(parameter.device)
-
-
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> dict[str, Any]:
-    write_tensors(path, tensors, metadata)
-    return {"sha256": _digest(path), "bytes": path.stat().st_size}
 
 
 def _seal(manifest: dict[str, Any]) -> str:

@@ -5,16 +5,20 @@ back only those: their codes, moments and step counts. Nothing here costs more w
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import torch
 from torch import Tensor
 
 from glo.errors import UserError
+from glo.rowstore import IN_MEMORY, RowStore
 
 __all__ = ["CodeTable", "Constraint", "RowAdam", "RowRule", "RowSGD", "project"]
 
 Constraint = Literal["ball", "sphere", "free"]
+
+# Rows that are looked at at a time where all are.
+_BLOCK = 2**16
 
 
 def project(codes: Tensor, constraint: Constraint) -> Tensor:
@@ -56,8 +60,19 @@ class RowRule(ABC):
     """How one row moves along its own gradient; the state of a row moves only with that row."""
 
     @abstractmethod
-    def new_state(self, n: int, dim: int, device: torch.device) -> dict[str, Tensor]:
-        """Return the state of `n` rows of length `dim` that have never moved, rows first."""
+    def shapes(self, n: int, dim: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Return the shapes and dtypes of the state of `n` rows of length `dim`, rows first."""
+
+    def new_state(self, n: int, dim: int, store: RowStore = IN_MEMORY) -> dict[str, Tensor]:
+        """Return the state of `n` rows of length `dim` that have never moved: zeros, rows first."""
+        made = self.shapes(n, dim).items()
+        return {name: store.zeros(name, shape, dtype) for name, (shape, dtype) in made}
+
+    def row_bytes(self, dim: int) -> int:
+        """Return the bytes of one code and its state."""
+        parts = self.shapes(1, dim).values()
+        state = sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in parts)
+        return 4 * dim + state
 
     @abstractmethod
     def step(self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, lr: float) -> Tensor:
@@ -73,8 +88,8 @@ class RowSGD(RowRule):
         tensor([[-0.5000, -0.5000]])
     """
 
-    def new_state(self, n: int, dim: int, device: torch.device) -> dict[str, Tensor]:
-        """Return an empty state: plain descent remembers nothing."""
+    def shapes(self, n: int, dim: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Return nothing: plain descent remembers nothing."""
         return {}
 
     def step(self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, lr: float) -> Tensor:
@@ -98,7 +113,7 @@ class RowAdam(RowRule):
 
     Example:
         >>> rule = RowAdam()
-        >>> state = rule.new_state(4, 2, torch.device("cpu"))
+        >>> state = rule.new_state(4, 2)
         >>> rule.step(state, torch.tensor([2]), torch.tensor([[0.3, -7.0]]), 0.1)
         tensor([[-0.1000,  0.1000]])
         >>> state["count"]
@@ -109,11 +124,11 @@ class RowAdam(RowRule):
         self.betas = betas
         self.eps = eps
 
-    def new_state(self, n: int, dim: int, device: torch.device) -> dict[str, Tensor]:
-        """Return zero moments, (n, dim) each, and zero counts, (n,)."""
+    def shapes(self, n: int, dim: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Return those of the moments, (n, dim) each, and of the counts, (n,)."""
         moments = ["second"] if self.betas[0] == 0.0 else ["first", "second"]
-        state = {name: torch.zeros(n, dim, device=device) for name in moments}
-        return state | {"count": torch.zeros(n, dtype=torch.int32, device=device)}
+        whole: tuple[tuple[int, ...], torch.dtype] = ((n, dim), torch.float32)
+        return dict.fromkeys(moments, whole) | {"count": ((n,), torch.int32)}
 
     def step(self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, lr: float) -> Tensor:
         """Return -lr m / (sqrt(v) + eps), moments corrected for their start at zero, (B, D)."""
@@ -141,7 +156,8 @@ class CodeTable:
         codes: (N, D) float32, the initial codes; projected onto the constraint here.
         rule: how a row moves.
         constraint: what holds for every row after every update.
-        state: the rule's state of each row, when an earlier table goes on; new when omitted.
+        state: the rule's state of each row, when the codes are taken as they are; new when omitted.
+        store: where codes and state lie.
 
     Raises:
         UserError: codes are not a finite (N, D) table with at least one row and one column.
@@ -164,17 +180,26 @@ class CodeTable:
         rule: RowRule,
         constraint: Constraint,
         state: dict[str, Tensor] | None = None,
+        store: RowStore = IN_MEMORY,
     ) -> None:
         if codes.ndim != 2 or 0 in codes.shape:
             shape = tuple(codes.shape)
             raise UserError(f"codes have shape {shape}; they must be (N, D), neither being zero.")
-        if not bool(torch.isfinite(codes).all()):
+        if not all(bool(torch.isfinite(part).all()) for part in codes.split(_BLOCK)):
             raise UserError("codes hold NaN or infinity; every initial code must be finite.")
         self.codes = codes if state is not None else project(codes.float(), constraint).clone()
         self.rule = rule
         self.constraint: Constraint = constraint
-        n, dim = codes.shape
-        self.state = rule.new_state(n, dim, codes.device) if state is None else state
+        self.store = store
+        self.state = rule.new_state(len(codes), codes.shape[1]) if state is None else state
+
+    @classmethod
+    def begin(cls, codes: Tensor, rule: RowRule, constraint: Constraint, store: RowStore) -> Self:
+        """Return a table of codes that lie in a store, moved onto the constraint where they are."""
+        for part in codes.split(_BLOCK):
+            part.copy_(project(part, constraint))
+        state = rule.new_state(len(codes), codes.shape[1], store)
+        return cls(codes, rule=rule, constraint=constraint, state=state, store=store)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -199,12 +224,22 @@ class CodeTable:
         change = self.rule.step(self.state, rows, gradient, lr)
         moved = self.codes[rows] + change
         self.codes[rows] = project(moved, self.constraint) if keep else moved
+        self.store.touch(len(rows))
         return change
+
+    @torch.no_grad()
+    def restart(self, rows: Tensor, codes: Tensor) -> None:
+        """Give rows other codes, as if they had never moved; for codes that have gone astray."""
+        self.codes[rows] = project(codes, self.constraint)
+        for value in self.state.values():
+            value[rows] = 0
 
     @torch.no_grad()
     def project_all(self) -> None:
         """Move every code onto the constraint."""
-        self.codes.copy_(project(self.codes, self.constraint))
+        for part in self.codes.split(_BLOCK):
+            part.copy_(project(part, self.constraint))
+            self.store.touch(len(part))
 
     @torch.no_grad()
     def joined(self, codes: Tensor) -> "CodeTable":

@@ -22,8 +22,8 @@ _FIRST_EPOCH = 2**32
 _WORDS = 4
 
 
-def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream) -> Tensor:
-    """Draw `n` standard normal rows, numbers `start` to `start + n - 1` of `seed`.
+def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: int = 1) -> Tensor:
+    """Draw `n` standard normal rows, numbers `start`, `start + every`, ... of `seed`.
 
     Args:
         seed: any integer; its 64 low bits are used.
@@ -31,6 +31,7 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream) -> Tensor
         n: how many rows.
         dim: D, the length of a row.
         stream: what the numbers are for; no two streams of a seed share a number.
+        every: how far one row is from the next; those between are drawn and dropped.
 
     Returns:
         float32 (n, D).
@@ -40,6 +41,8 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream) -> Tensor
         >>> torch.equal(whole[2:4], normal(7, 2, 2, 3, stream="samples"))
         True
     """
+    if every > 1:
+        return normal(seed, start, (n - 1) * every + 1 if n else 0, dim, stream=stream)[::every]
     steps = -(-dim // _WORDS)
     generator = np.random.Philox(key=_key(seed, _STREAMS[stream])).advance(start * steps)
     words = generator.random_raw(n * steps * _WORDS).reshape(n, 2, steps * _WORDS // 2)
@@ -51,8 +54,14 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream) -> Tensor
     return torch.from_numpy(rows[:, :dim].astype(np.float32))
 
 
-def permutation(n: int, seed: int, epoch: int) -> Tensor:
-    """Order the rows 0 to n - 1 of one epoch, a function of (seed, epoch) alone.
+def permutation(n: int, seed: int, epoch: int, part: int = 0) -> Tensor:
+    """Order the rows 0 to n - 1 of one epoch, a function of the seed, the epoch and the part alone.
+
+    Args:
+        n: how many rows.
+        seed: any integer.
+        epoch: number of the pass.
+        part: which of several sets of rows, each with an order of its own.
 
     Returns:
         int64 (n,).
@@ -61,8 +70,10 @@ def permutation(n: int, seed: int, epoch: int) -> Tensor:
         >>> torch.equal(permutation(9, 0, 1), permutation(9, 0, 1))
         True
     """
-    generator = np.random.Generator(np.random.Philox(key=_key(seed, _FIRST_EPOCH + epoch)))
-    return torch.from_numpy(generator.permutation(n))
+    key = _key(seed, _FIRST_EPOCH + epoch)
+    # The top word of the counter: one part would have to use up 2^192 numbers to meet the next.
+    bits = np.random.Philox(key=key, counter=[0, 0, 0, part])
+    return torch.from_numpy(np.random.Generator(bits).permutation(n))
 
 
 def _key(seed: int, stream: int) -> NDArray[np.uint64]:

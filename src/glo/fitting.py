@@ -14,19 +14,20 @@ __all__ = ["fit_labels", "fit_priors"]
 
 
 def fit_priors(
-    folder: Path, codes: Tensor, settings: Settings
+    folder: Path, codes: Tensor, settings: Settings, *, n: int | None = None
 ) -> Generator[Fitting, None, list[Prior]]:
     """Fit the paper's Gaussian, to compare with, and the prior of the run; save and return them.
 
     Args:
         folder: where they are saved.
-        codes: (N, D), N above 1.
+        codes: (N, D), N above 1; of a very large run some of its codes.
         settings: of the run.
+        n: examples of the run, where the codes are not all.
 
     Yields:
         how far each fit is.
     """
-    n = len(codes)
+    n = len(codes) if n is None else n
     names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
     priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
     for prior in priors:

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object per logged step and per epoch, in order, without gaps."""
 
 import json
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
@@ -17,6 +18,7 @@ class Journal:
     Args:
         path: the file.
         step: the step the run goes on from.
+        quiet: nothing is written: another process does.
 
     Example:
         >>> import tempfile
@@ -27,16 +29,27 @@ class Journal:
         []
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, *, quiet: bool = False) -> None:
         self._path = path
+        self._quiet = quiet
+        if quiet:
+            return
         kept = [record for record in read_journal(path) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_text(path, text)
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
-        """Append one record of a kind: step or epoch."""
+        """Append one record of a kind: step or epoch; numbers that are not finite become null."""
+        if self._quiet:
+            return
+        values = {name: _plain(value) for name, value in values.items()}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, **values}) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    # JSON has no NaN and no infinity.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 The covariance is summed batch by batch, so one pass over the rows is all it takes and memory does
 not grow with N. Very wide examples (more than 4,096 numbers) are too wide for that; their
-components come from a randomised decomposition of a fixed, even sample of rows.
+components come from a randomised decomposition of a fixed, even sample of rows. Several processes
+sum over their own rows, and then over each other.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from glo.draws import normal
+from glo.ranks import ALONE, Ranks
 
 __all__ = ["PCA", "Rows", "fit_pca", "pca_codes"]
 
@@ -57,15 +59,16 @@ class PCA:
     pca_mse: float
 
 
-def fit_pca(samples: Rows, dim: int, *, seed: int = 0) -> PCA:
+def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: Ranks = ALONE) -> PCA:
     """Fit the mean and up to `dim` principal components to all rows.
 
     Missing values count as the mean of what is known of them.
 
     Args:
-        samples: the data.
+        samples: the data; with several processes this one's rows.
         dim: D, components wanted; fewer are returned when the data have fewer.
         seed: seed of the randomised decomposition of very wide examples.
+        ranks: the processes that hold the rows.
 
     Returns:
         PCA with K = min(dim, F, N) components.
@@ -77,21 +80,26 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0) -> PCA:
         >>> round(pca.mean_image_mse, 3), round(pca.pca_mse, 3)
         (15.625, 0.0)
     """
-    n = len(samples)
-    mean = _mean(samples)
+    n = _total(samples, ranks)
+    mean = _mean(samples, ranks)
     width = len(mean)
     if width <= _WIDEST_EXACT:
         covariance = torch.zeros(width, width, dtype=torch.float64)
-        for centred in _centred(samples, mean, torch.arange(n)):
+        for centred in _centred(samples, mean, torch.arange(len(samples))):
             covariance += (centred.T @ centred).double()
-        variances, vectors = torch.linalg.eigh(covariance / n)
+        variances, vectors = torch.linalg.eigh(ranks.sum(covariance) / n)
         k = min(dim, width, n)
         variances = variances.flip(0).clamp(min=0.0)
         total, kept = float(variances.sum()), variances[:k]
         components = vectors.flip(1)[:, :k].T
     else:
         index = torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, _SAMPLE_ROWS)).astype(int)))
-        rows = torch.cat(list(_centred(samples, mean, index)))
+        own = ranks.mine(index)
+        rows = torch.zeros(len(index), width)
+        parts = list(_centred(samples, mean, ranks.local(index[own])))
+        if parts:
+            rows[own] = torch.cat(parts)
+        rows = ranks.sum(rows)
         k = min(dim, *rows.shape)
         _, singular, right = randomized_svd(rows.numpy(), k, random_state=seed % 2**32)
         kept = torch.from_numpy(singular).double().square() / len(rows)
@@ -105,10 +113,18 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0) -> PCA:
         pca_mse=max(total - float(kept.sum()), 0.0) / width,
     )
     complete = samples.observed(torch.arange(1)) is None
-    return pca if complete else _with_known_errors(pca, samples)
+    return pca if complete else _with_known_errors(pca, samples, ranks)
 
 
-def pca_codes(samples: Rows, pca: PCA, dim: int, *, seed: int = 0) -> Tensor:
+def pca_codes(
+    samples: Rows,
+    pca: PCA,
+    dim: int,
+    *,
+    seed: int = 0,
+    ranks: Ranks = ALONE,
+    into: Tensor | None = None,
+) -> Tensor:
     """Return whitened component scores of every row, scaled to lie mostly inside the unit ball.
 
     Whitening makes every component count alike, or the first few would fill the ball. Where the
@@ -116,10 +132,12 @@ def pca_codes(samples: Rows, pca: PCA, dim: int, *, seed: int = 0) -> Tensor:
     spread, so that the decoder can use those directions.
 
     Args:
-        samples: the data the components were fitted to.
+        samples: the data the components were fitted to; with several processes this one's rows.
         pca: their components.
         dim: D, length of a code.
         seed: seed of the random numbers that fill up.
+        ranks: the processes that hold the rows.
+        into: (N, D) to write the codes to; a new tensor when omitted.
 
     Returns:
         float32 (N, D); row i is the code of row i.
@@ -130,21 +148,42 @@ def pca_codes(samples: Rows, pca: PCA, dim: int, *, seed: int = 0) -> Tensor:
         >>> pca_codes(rows, fit_pca(rows, 2), 3).shape
         torch.Size([4, 3])
     """
-    n = len(samples)
+    codes = torch.empty(len(samples), dim) if into is None else into
     # Components without variance (constant or repeated data) would divide by zero.
     scale = pca.variances.clamp(min=1e-12 * float(pca.variances.max()) + 1e-30).sqrt()
-    into = (pca.components / scale.unsqueeze(1)).T
-    scores = torch.cat([rows @ into for rows in _centred(samples, pca.mean, torch.arange(n))])
-    if scores.shape[1] < dim:
-        scores = torch.cat(
-            [scores, normal(seed, 0, n, dim - scores.shape[1], stream="codes")], dim=1
-        )
-    norms = scores[:: max(1, n // 100_000)].norm(dim=1).numpy()
-    radius = float(np.quantile(norms, _INSIDE))
-    return scores / radius if radius > 0 else normal(seed, 0, n, dim, stream="codes") / dim**0.5
+    white = (pca.components / scale.unsqueeze(1)).T
+    found = white.shape[1]
+    norms = torch.empty(len(codes))
+    blocks = torch.arange(len(codes)).split(_BATCH)
+    scored = _centred(samples, pca.mean, torch.arange(len(codes)))
+    for rows, centred in zip(blocks, scored, strict=True):
+        here = slice(int(rows[0]), int(rows[-1]) + 1)
+        codes[here, :found] = centred @ white
+        if found < dim:
+            codes[here, found:] = _drawn(seed, rows, dim - found, ranks)
+        norms[here] = codes[here].norm(dim=1)
+    n = _total(samples, ranks)
+    told = ranks.collect(norms, torch.arange(0, n, max(1, n // 100_000)))
+    radius = float(np.quantile(told.numpy(), _INSIDE))
+    for rows in blocks:
+        here = slice(int(rows[0]), int(rows[-1]) + 1)
+        if radius > 0:
+            codes[here] /= radius
+        else:
+            codes[here] = _drawn(seed, rows, dim, ranks) / dim**0.5
+    return codes
 
 
-def _with_known_errors(pca: PCA, samples: Rows) -> PCA:
+def _drawn(seed: int, rows: Tensor, dim: int, ranks: Ranks) -> Tensor:
+    first = int(rows[0]) * ranks.size + ranks.rank
+    return normal(seed, first, len(rows), dim, stream="codes", every=ranks.size)
+
+
+def _total(samples: Rows, ranks: Ranks) -> int:
+    return int(ranks.sum(torch.tensor([len(samples)])))
+
+
+def _with_known_errors(pca: PCA, samples: Rows, ranks: Ranks) -> PCA:
     # Sums over F would count every missing number as one without error, and a run, whose error is
     # a mean over known numbers, would look worse than it is.
     mean_image, projection = 0.0, 0.0
@@ -157,11 +196,12 @@ def _with_known_errors(pca: PCA, samples: Rows) -> PCA:
         known = mask.sum(1).clamp(min=1.0)
         mean_image += float((centred.square().sum(1) / known).sum())
         projection += float((rest.square().sum(1) / known).sum())
-    n = len(samples)
-    return replace(pca, mean_image_mse=mean_image / n, pca_mse=projection / n)
+    sums = ranks.sum(torch.tensor([mean_image, projection], dtype=torch.float64))
+    mean_image, projection = (sums / _total(samples, ranks)).tolist()
+    return replace(pca, mean_image_mse=mean_image, pca_mse=projection)
 
 
-def _mean(samples: Rows) -> Tensor:
+def _mean(samples: Rows, ranks: Ranks) -> Tensor:
     total: Tensor | float = 0.0
     known: Tensor | float = 0.0
     for index in torch.arange(len(samples)).split(_BATCH):
@@ -172,7 +212,7 @@ def _mean(samples: Rows) -> Tensor:
         known = known + mask.double().sum(0)
     assert isinstance(total, Tensor), "a data set has a row"
     assert isinstance(known, Tensor), "a data set has a row"
-    return (total / known.clamp(min=1.0)).flatten().float()
+    return (ranks.sum(total) / ranks.sum(known).clamp(min=1.0)).flatten().float()
 
 
 def _centred(samples: Rows, mean: Tensor, rows: Tensor) -> Iterator[Tensor]:

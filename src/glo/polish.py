@@ -17,6 +17,7 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.losses import Loss, SquaredError
 from glo.precision import autocast
+from glo.ranks import ALONE, Ranks
 from glo.records import evenly_spaced
 from glo.settings import Settings
 
@@ -94,7 +95,14 @@ def polish(
             parameter.requires_grad_(flag)
 
 
-def settle(decoder: Decoder, codes: Tensor, settings: Settings) -> None:
+def settle(
+    decoder: Decoder,
+    codes: Tensor,
+    settings: Settings,
+    *,
+    n: int | None = None,
+    ranks: Ranks = ALONE,
+) -> None:
     """Measure batch norm's statistics anew, under the final weights and codes.
 
     What training leaves behind is a decayed average over its last noisy batches, under weights that
@@ -102,12 +110,17 @@ def settle(decoder: Decoder, codes: Tensor, settings: Settings) -> None:
 
     Args:
         decoder: its batch norm buffers change, nothing else.
-        codes: (N, D), of which up to 64 whole batches, evenly spaced, are used.
+        codes: (N, D), of which up to 64 whole batches, evenly spaced, are used; with several
+            processes this one's.
+        settings: `batch_size` and `precision` of the run.
+        n: rows of all processes; those of `codes` when omitted.
+        ranks: the processes, which all settle on the same numbers.
     """
+    n = len(codes) if n is None else n
     # Whole batches: each counts alike in the mean, and a last one of few rows would weigh too much.
-    whole = min(_SETTLE, len(codes) // settings.batch_size) * settings.batch_size
-    rows = evenly_spaced(len(codes), whole or len(codes))
-    batches = codes[rows].split(settings.batch_size)
+    whole = min(_SETTLE, n // settings.batch_size) * settings.batch_size
+    rows = evenly_spaced(n, whole or n)
+    batches = ranks.collect(codes, rows).split(settings.batch_size)
     device = next(decoder.parameters()).device
     with autocast(device, settings.precision):
         update_bn(batches, decoder, device=device)

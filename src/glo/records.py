@@ -1,5 +1,6 @@
 """What the training loop reports: one record per step, one per epoch, and the sums behind them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -7,16 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from glo.losses import SquaredError
+from glo.ranks import ALONE, Ranks
 
 __all__ = ["EpochRecord", "StepRecord", "Tally", "evenly_spaced", "gradient_length"]
 
 # Codes whose way is followed: enough for a mean, too few to cost anything.
 _TRACKED = 4096
+_OF_ROWS = ("rows", "first", "codes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord:
-    """One update: what it cost and how large the codes' gradients were."""
+    """One update: what it cost and how large the codes' gradients were.
+
+    With several processes `rows` is the whole batch; `loss` and `code_gradient` are means over this
+    process's share of it.
+    """
 
     step: int
     epoch: int
@@ -26,6 +33,8 @@ class StepRecord:
     code_lr: float
     code_gradient: float
     """Root mean square, over the batch's rows, of the length of a code's gradient."""
+    skipped: int
+    """Steps of the run so far that were left out, as something in them was not finite."""
     seconds: float
 
 
@@ -66,7 +75,9 @@ class Tally:
     It is saved with a run, so that an epoch interrupted anywhere still gets a whole record.
 
     Args:
-        codes: the (N, D) initial codes, of which up to 4,096 evenly spaced are followed.
+        codes: the (N, D) initial codes, of which up to 4,096 evenly spaced are followed; with
+            several processes this one's.
+        ranks: the processes, over whose rows a record is summed.
 
     Example:
         >>> tally = Tally(torch.zeros(10, 2))
@@ -75,9 +86,10 @@ class Tally:
         torch.Size([10])
     """
 
-    def __init__(self, codes: Tensor) -> None:
+    def __init__(self, codes: Tensor, ranks: Ranks = ALONE) -> None:
         n = len(codes)
-        self._rows = evenly_spaced(n, min(n, _TRACKED))
+        self._ranks = ranks
+        self._rows = evenly_spaced(n, min(n, -(-_TRACKED // ranks.size)))
         self._first = codes[self._rows].clone().cpu()
         self._codes = self._first
         self._weights = torch.zeros(0)
@@ -136,8 +148,12 @@ class Tally:
             decoder: the decoder now.
         """
         self._due = torch.tensor(False)
-        rows, loss, error, squares, moved = self._sums.tolist()
         now, weights = codes[self._rows].cpu(), _flat(decoder)
+        step_length, norm = (now - self._codes).norm(dim=1), now.norm(dim=1)
+        followed = torch.stack([step_length.double().sum(), norm.double().sum()])
+        count = torch.tensor([len(now)], dtype=torch.float64)
+        sums = self._ranks.sum(torch.cat([self._sums, followed, count])).tolist()
+        rows, loss, error, squares, moved, stepped, length, tracked = sums
         size = float(self._weights.norm())
         return EpochRecord(
             epoch=epoch,
@@ -147,9 +163,9 @@ class Tally:
             mse=error / rows,
             code_gradient=(squares / rows) ** 0.5,
             code_update=moved / rows,
-            code_step=float((now - self._codes).norm(dim=1).mean()),
+            code_step=stepped / tracked,
             code_travel=self.travel(codes),
-            code_norm=float(now.norm(dim=1).mean()),
+            code_norm=length / tracked,
             decoder_gradient=gradient_length(decoder),
             decoder_step=float((weights - self._weights).norm()) / max(size, 1e-30),
             output_mean=float(self._output[0]),
@@ -158,7 +174,10 @@ class Tally:
 
     def travel(self, codes: Tensor) -> float:
         """Return the mean distance of a code from where it began."""
-        return float((codes[self._rows].cpu() - self._first).norm(dim=1).mean())
+        way = (codes[self._rows].cpu() - self._first).norm(dim=1).double().sum()
+        count = way.new_tensor(len(self._rows))
+        total: Tensor = self._ranks.sum(torch.stack([way, count]))
+        return float(total[0] / total[1])
 
     def keep(self, rows: Tensor) -> None:
         """Follow only codes that stay.
@@ -171,23 +190,29 @@ class Tally:
         self._first, self._codes = self._first[stays], self._codes[stays]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything a stopped run needs to go on counting."""
+        """Return everything a stopped run needs to go on counting, rows by their number in it."""
         return {
-            "rows": self._rows,
+            "rows": self._rows * self._ranks.size + self._ranks.rank,
             "first": self._first,
             "codes": self._codes,
-            "weights": self._weights,
+            # The same on all processes.
+            "weights": self._weights if self._ranks.main else self._weights[:0],
             "sums": self._sums,
             "output": self._output,
             "due": self._due,
         }
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `tensors` gave."""
-        self._rows, self._first = tensors["rows"], tensors["first"]
-        self._codes, self._weights = tensors["codes"], tensors["weights"]
-        self._sums, self._output = tensors["sums"], tensors["output"]
-        self._due = tensors["due"]
+    def restore(self, parts: Sequence[dict[str, Tensor]]) -> None:
+        """Take up what `tensors` gave, of every process that there was; there may be others now."""
+        joined = {name: torch.cat([part[name] for part in parts]) for name in _OF_ROWS}
+        own = self._ranks.mine(joined["rows"])
+        self._rows = self._ranks.local(joined["rows"][own])
+        self._first, self._codes = joined["first"][own], joined["codes"][own]
+        sums = torch.stack([part["sums"] for part in parts]).sum(0)
+        # Counted once when they are summed over the processes.
+        self._sums = sums if self._ranks.main else torch.zeros_like(sums)
+        self._weights, self._output = parts[0]["weights"], parts[0]["output"]
+        self._due = parts[0]["due"]
 
 
 def evenly_spaced(n: int, count: int) -> Tensor:

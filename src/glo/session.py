@@ -3,13 +3,16 @@
 `Session.events` is a generator: it starts or goes on with the run in its folder and yields what
 happens. Who drives it prints, draws progress bars and stops it; after a stop `save` writes a
 checkpoint and the same command goes on from there.
+
+Several processes drive a session each, over the same folder, and go through the same events; the
+first one alone writes what is no row, and fits the priors when the others are done.
 """
 
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import numpy as np
 import torch
@@ -30,9 +33,11 @@ from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
 from glo.precision import find_device
 from glo.priors import Prior
-from glo.recipe import decoder_config
-from glo.records import EpochRecord, StepRecord, gradient_length
+from glo.ranks import ALONE, Ranks
+from glo.recipe import decoder_config, row_rule
+from glo.records import EpochRecord, StepRecord, evenly_spaced, gradient_length
 from glo.residuals import write_errors
+from glo.rowstore import IN_MEMORY, RowStore
 from glo.runs import DataFacts, Run, open_run, write_json
 from glo.settings import Settings
 from glo.summary import summarise
@@ -41,6 +46,17 @@ from glo.training import Training, start_training, train
 __all__ = ["Session"]
 
 _LOG_STEPS = 50
+# Several processes ask each other every so many steps whether to save or to stop.
+_ASK_STEPS = 10
+_MOST_TOLD = 1_000_000
+# What may differ from one sitting to the next.
+_OF_THE_SITTING = ("save_every", "row_memory")
+
+
+class _Here(TypedDict):
+    n: int
+    ranks: Ranks
+    store: RowStore
 
 
 @final
@@ -53,6 +69,7 @@ class Session:
         settings: the recipe.
         source: what the user named as the data.
         preset: name of the preset.
+        ranks: the processes that train the run together, of which this is one.
 
     Raises:
         UserError: the folder belongs to other data or settings, or is in use.
@@ -60,7 +77,14 @@ class Session:
     """
 
     def __init__(
-        self, folder: Path, samples: Samples, settings: Settings, *, source: str, preset: str
+        self,
+        folder: Path,
+        samples: Samples,
+        settings: Settings,
+        *,
+        source: str,
+        preset: str,
+        ranks: Ranks = ALONE,
     ) -> None:
         facts = DataFacts(
             source=source,
@@ -75,6 +99,8 @@ class Session:
         self.run = Run(folder, settings=settings, data=facts, preset=preset)
         # Errors are in standard deviations of each column, and so is the run.
         self.samples = samples = samples.standardised()
+        self.ranks = ranks
+        self._own = samples if ranks.size == 1 else samples.subset(ranks.rows(len(samples)))
         self._training: Training | None = None
         self._begun = time.perf_counter()
         self._earlier_seconds = 0.0
@@ -87,13 +113,29 @@ class Session:
                 f"in it is overwritten."
             )
         # Before anything is written: a folder begun with a mistake would be in the way of the next.
-        _check_recipe(samples, settings)
-        self._lock = RunLock(folder)
+        _check_recipe(samples, settings, ranks)
+        self._lock = _locked(folder, ranks)
+        self._store = self._rows_store()
 
     @property
     def seconds(self) -> float:
         """Seconds spent on the run, all sittings together."""
         return self._earlier_seconds + time.perf_counter() - self._begun
+
+    def stops(self, wanted: bool, event: Event) -> bool:
+        """Whether all processes stop at this event, as one of them was asked to.
+
+        Several processes ask each other seldom, and only where all of them are at the same event;
+        one stops at once.
+
+        Args:
+            wanted: whether this one was asked to.
+            event: where it is.
+        """
+        if self.ranks.size == 1:
+            return wanted
+        asks = isinstance(event, StepRecord) and event.step % _ASK_STEPS == 0
+        return asks and self.ranks.any(wanted)
 
     def save(self) -> None:
         """Write a checkpoint, unless nothing happened since the last one.
@@ -107,7 +149,9 @@ class Session:
 
     def close(self) -> None:
         """Let other processes write to the run folder."""
-        self._lock.release()
+        self._store.remove()
+        if self._lock is not None:
+            self._lock.release()
 
     def events(self) -> Iterator[Event]:
         """Start or go on with the run, and yield what happens until it is finished.
@@ -123,15 +167,18 @@ class Session:
         if checkpoint and checkpoint.finished and run.summary is not None:
             yield Note(sentence=f"{run.folder} is already trained; nothing was changed.")
             return
-        run.write_config()
-        pca = fit_pca(samples, settings.code_dim, seed=settings.seed)
+        if self.ranks.main:
+            run.write_config()
+        pca = fit_pca(self._own, settings.code_dim, seed=settings.seed, ranks=self.ranks)
+        self._store.relax()
         baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
+        here: _Here = {"n": len(samples), "ranks": self.ranks, "store": self._store}
         if checkpoint:
-            training = restore_training(checkpoint, settings)
+            training = restore_training(checkpoint, settings, **here)
             self._earlier_seconds = float(checkpoint.facts["seconds"])
             self._saved_step = checkpoint.step
         else:
-            training = start_training(samples, settings, pca)
+            training = start_training(self._own, settings, pca, **here)
         self._training = training
         yield Begin(
             n=training.n,
@@ -146,10 +193,21 @@ class Session:
             yield from self._polish(training)
         yield from self._finish(training, baselines)
 
+    def _rows_store(self) -> RowStore:
+        """Return where this process's codes and moments go: in memory, if the budget allows."""
+        settings, n = self.run.settings, len(self._own)
+        needed = n * row_rule(settings).row_bytes(settings.code_dim)
+        if settings.row_memory is None or needed <= settings.row_memory * 2**30:
+            return IN_MEMORY
+        folder = self.run.folder / f".rows-{self.ranks.rank}-of-{self.ranks.size}"
+        return RowStore(folder, budget=settings.row_memory * 2**30)
+
     def _train(self, training: Training, baselines: Baselines) -> Iterator[Event]:
         settings, said, saved = self.run.settings, set[str](), time.perf_counter()
-        journal = Journal(self.run.folder / "metrics.jsonl", training.step)
-        records = train(training, self.samples)
+        skipped = training.skipped
+        path, quiet = self.run.folder / "metrics.jsonl", not self.ranks.main
+        journal = Journal(path, training.step, quiet=quiet)
+        records = train(training, self._own)
         for step in records:
             told = [step]
             if step.step % training.steps_per_epoch == 0:
@@ -160,6 +218,9 @@ class Session:
                 self._log(record, journal, training, baselines)
             yield from told
             epoch = told[-1]
+            if isinstance(epoch, EpochRecord) and training.skipped > skipped:
+                yield Note(sentence=_left_out(training.skipped - skipped, epoch), warning=True)
+                skipped = training.skipped
             if isinstance(epoch, EpochRecord) and not training.done:
                 for finding in diagnose(
                     epoch, baselines, settings, mse=epoch.mse, n=training.n, last=False
@@ -168,11 +229,17 @@ class Session:
                     if finding.name not in said:
                         said.add(finding.name)
                         yield Note(sentence=finding.sentence, warning=True)
-            if time.perf_counter() - saved > settings.save_every:
+            if self._due(training.step, time.perf_counter() - saved):
                 self.save()
                 saved = time.perf_counter()
         # Kept before polishing: an interrupt of that costs only the polishing.
         self.save()
+
+    def _due(self, step: int, seconds: float) -> bool:
+        # The first process's clock counts, which the others learn seldom.
+        if self.ranks.size > 1 and step % _ASK_STEPS:
+            return False
+        return bool(self.ranks.tell(seconds > self.run.settings.save_every))
 
     def _log(
         self,
@@ -193,45 +260,59 @@ class Session:
 
     def _polish(self, training: Training) -> Iterator[Event]:
         settings = self.run.settings
-        settle(training.finished_decoder, training.table.codes, settings)
+        decoder, codes = training.finished_decoder, training.table.codes
+        settle(decoder, codes, settings, n=training.n, ranks=self.ranks)
         if settings.polish:
             for rows in polish(
-                training.finished_decoder,
+                decoder,
                 training.table,
-                self.samples,
+                self._own,
                 parse_loss(settings.loss),
                 passes=settings.polish,
                 lr=settings.polish_lr,
                 settings=settings,
             ):
-                yield Polishing(rows=rows, n=training.n)
+                yield Polishing(rows=rows * self.ranks.size, n=training.n)
         self._write(training, finished=True)
 
     def _finish(self, training: Training, baselines: Baselines) -> Iterator[Event]:
-        run, settings, codes = self.run, self.run.settings, training.table.codes
-        errors = squared_errors(training.finished_decoder, codes, self.samples, settings)
+        run, settings = self.run, self.run.settings
+        travel = training.tally.travel(training.table.codes)
+        own = squared_errors(training.finished_decoder, training.table.codes, self._own, settings)
+        every = torch.arange(training.n)
+        errors = self.ranks.collect(own, every)
+        # What tells the density of more codes than this is already in the first so many.
+        told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
+        codes = training.table.codes
+        if len(told) < training.n or self.ranks.size > 1:
+            codes = self.ranks.collect(codes, told)
+        self._store.relax()
+        record = training.tally.record(
+            settings.epochs_for(training.n), training.step, training.table.codes, training.decoder
+        )
+        if not self.ranks.main:
+            return
         write_errors(run.folder, errors)
         priors: list[Prior] = []
         began = time.perf_counter()
         if len(codes) > 1:
-            priors = yield from self._fit_priors(codes)
+            priors = yield from self._fit_priors(codes, told)
         fitting = time.perf_counter() - began
         if self.samples.is_images:
             draw_outcome(
                 run.folder / "samples",
                 training.finished_decoder,
                 codes,
-                self.samples,
-                errors,
+                self.samples if len(told) == training.n else self.samples.subset(told),
+                errors[told],
                 priors,
                 settings,
             )
-        record = training.tally.record(
-            settings.epochs_for(training.n), training.step, codes, training.decoder
-        )
         mse = float(errors.double().mean())
         findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
-        summary = summarise(run, training, errors, baselines, seconds=self.seconds)
+        summary = summarise(
+            run, training, errors, baselines, code_travel=travel, seconds=self.seconds
+        )
         if priors:
             summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
         sentences = [finding.sentence for finding in findings]
@@ -239,12 +320,12 @@ class Session:
         for finding in findings:
             yield Note(sentence=finding.sentence, warning=True)
 
-    def _fit_priors(self, codes: Tensor) -> Generator[Event, None, list[Prior]]:
+    def _fit_priors(self, codes: Tensor, rows: Tensor) -> Generator[Event, None, list[Prior]]:
         settings, folder = self.run.settings, self.run.folder / "prior"
-        priors = yield from fit_priors(folder, codes, settings)
+        priors = yield from fit_priors(folder, codes, settings, n=len(self.samples))
         labels = self.samples.labels
         if labels is not None:
-            known = torch.from_numpy(np.array(labels, dtype=np.int64))
+            known = torch.from_numpy(np.array(labels[rows.numpy()], dtype=np.int64))
             fit_labels(folder, codes, known, self.samples.label_names, settings)
         return priors
 
@@ -252,13 +333,14 @@ class Session:
         # A run of a thousand short epochs would make a thousand pictures: the first ten, then
         # every tenth, then every hundredth.
         every = 10 ** (len(str(epoch)) - 1)
-        if self.samples.is_images and epoch % every == 0:
+        # Of several processes the first one shows its own rows.
+        if self.samples.is_images and epoch % every == 0 and self.ranks.main:
             draw_progress(
                 self.run.folder / "samples",
                 f"epoch-{epoch:04d}",
                 training.decoder,
                 training.table.codes,
-                self.samples,
+                self._own,
                 self.run.settings,
             )
 
@@ -269,7 +351,33 @@ class Session:
         self._saved_step = training.step
 
 
-def _check_recipe(samples: Samples, settings: Settings) -> None:
+def _left_out(count: int, epoch: EpochRecord) -> str:
+    steps = "step was" if count == 1 else "steps were"
+    return (
+        f"In epoch {epoch.epoch} {count} {steps} left out, as the loss or a gradient was NaN or "
+        f"infinite; codes that brought it began anew."
+    )
+
+
+def _locked(folder: Path, ranks: Ranks) -> RunLock | None:
+    """Hold the folder for all processes; the first one does."""
+    failed: UserError | OSError | None = None
+    lock = None
+    if ranks.main:
+        try:
+            lock = RunLock(folder)
+        except (UserError, OSError) as error:
+            failed = error
+    ranks.agree(failed)
+    return lock
+
+
+def _check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
+    if len(samples) < ranks.size:
+        raise UserError(
+            f"There are {len(samples)} examples for {ranks.size} processes; start at most as many "
+            f"processes as there are examples."
+        )
     parse_loss(settings.loss)
     find_device(settings.device)
     with torch.device("meta"):
@@ -292,7 +400,7 @@ def _check_same(old: Run, new: Run) -> None:
     changed = [
         f"{name} was {before[name]} and is now {now[name]}"
         for name in before
-        if before[name] != now[name] and name != "save_every"
+        if before[name] != now[name] and name not in _OF_THE_SITTING
     ]
     if changed:
         raise UserError(

@@ -89,6 +89,12 @@ class Settings:
     )
     batch_size: int = _option("Training", 128, "B, examples in a step.")
     shuffle: bool = _option("Training", True, "Visit the examples in a new order every epoch.")
+    shards: int | None = _option(
+        "Training",
+        None,
+        "Groups of rows of which every batch takes alike; unset: the number of processes. One "
+        "process with as many shards visits the same rows in the same steps as so many processes.",
+    )
     drop_last: bool = _option(
         "Training",
         False,
@@ -155,6 +161,12 @@ class Settings:
         "Machine",
         60.0,
         "Seconds between checkpoints; one more is written at the end and on an interrupt.",
+    )
+    row_memory: float | None = _option(
+        "Machine",
+        None,
+        "GiB of memory for the codes and moments of a process; more lie in files of the run folder "
+        "while it trains. Unset: all in memory.",
     )
 
     def __post_init__(self) -> None:
@@ -223,6 +235,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("code_betas", 0.0, 0.999999),
     ("warmup", 0.0, 1.0),
     ("average", 0.0, 0.999999),
+    ("shards", 1, 65536),
+    ("row_memory", 0.0, math.inf),
     ("polish", 0, 10_000),
     ("polish_lr", 0.0, 1e3),
     ("seed", 0, 2**63 - 1),

@@ -16,7 +16,13 @@ __all__ = ["measured", "summarise"]
 
 
 def summarise(
-    run: Run, training: Training, errors: Tensor, baselines: Baselines, *, seconds: float
+    run: Run,
+    training: Training,
+    errors: Tensor,
+    baselines: Baselines,
+    *,
+    code_travel: float,
+    seconds: float,
 ) -> dict[str, Any]:
     """Return the figures of a finished run.
 
@@ -25,6 +31,7 @@ def summarise(
         training: at its end.
         errors: (N,), squared error of each example under its final code.
         baselines: of the same examples.
+        code_travel: mean distance of a code from where it began.
         seconds: spent on the run, all sittings together.
 
     Returns:
@@ -37,7 +44,9 @@ def summarise(
         "epochs": run.settings.epochs_for(training.n),
         "steps": training.step,
         **measured(errors, baselines, images=len(run.data.shape) == 3),
-        "code_travel": training.tally.travel(training.table.codes),
+        "code_travel": code_travel,
+        "skipped_steps": training.skipped,
+        "processes": training.ranks.size,
         "seconds": seconds,
         "images_per_second": rows / seconds,
         "peak_memory_mb": _peak_memory_mb(),

@@ -11,34 +11,53 @@ its own loss and is not divided by the batch size, while the decoder's is the me
 the next step. `train` advances it and yields a record per step and per epoch; who calls it logs,
 draws and saves. Data order is a function of (seed, epoch) and nothing else is random, so a
 `Training` restored from disk goes on exactly as if it had never stopped.
+
+Several processes train one run: each has its own rows of data and codes, all have the decoder, and
+the mean of its gradient over the processes is all that they exchange in a step.
+
+A loss or a gradient that is not finite moves nothing: the step is left out and counted, and the
+codes that brought it begin anew.
 """
 
 import math
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from typing import final
 
 import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.codes import CodeTable
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
-from glo.draws import normal, permutation
+from glo.draws import normal
 from glo.errors import UserError
 from glo.losses import parse_loss
 from glo.optimizers import decoder_optimizer
+from glo.order import Order
 from glo.pca import PCA, pca_codes
 from glo.precision import autocast, channels_last, find_device
+from glo.ranks import ALONE, Ranks
 from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule
-from glo.records import EpochRecord, StepRecord, Tally
+from glo.records import EpochRecord, StepRecord, Tally, gradient_length
+from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
 
 __all__ = ["Diverged", "Training", "start_training", "train"]
 
 
+# Steps that may be left out one after the other, and in all: a broken file costs a few, a rate that
+# is too large all that follow.
+_MOST_IN_A_ROW = 10
+_MOST_SKIPPED = 1000
+_BLOCK = 2**16
+
+
 class Diverged(UserError):
-    """The loss became NaN or infinite: what the run holds is no longer worth saving."""
+    """Steps keep coming out NaN or infinite: what the run holds is no longer worth saving."""
 
 
 @final
@@ -50,12 +69,29 @@ class Training:
         optimizer: of the decoder's weights.
         table: the codes and their optimiser state.
         averaged: averaged decoder, or None.
-        step: number of updates made so far.
+        network: the decoder as the loop calls it: with several processes, what also sums gradients.
+        step: number of steps made so far.
+        skipped: how many of them were left out, as something in them was not finite.
+        skipped_in_a_row: how many just now.
         tally: sums over the present epoch, for its record.
+        ranks: the processes of the run.
+        shards: S, how the rows are dealt in the order of an epoch; see `glo.order`.
     """
 
-    def __init__(self, settings: Settings, decoder: Decoder, table: CodeTable) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        decoder: Decoder,
+        table: CodeTable,
+        *,
+        n: int | None = None,
+        ranks: Ranks = ALONE,
+        shards: int | None = None,
+    ) -> None:
         self.settings = settings
+        self.ranks = ranks
+        self.shards = shards or settings.shards or ranks.size
+        self._n = n
         self.device = find_device(settings.device)
         self.decoder = channels_last(decoder.to(self.device))
         self.table = table
@@ -65,12 +101,22 @@ class Training:
             rule = get_ema_multi_avg_fn(settings.average)
             self.averaged = AveragedModel(decoder, multi_avg_fn=rule, use_buffers=True)
         self.step = 0
-        self.tally = Tally(table.codes)
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+        self.tally = Tally(table.codes, ranks)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The decoder, whose gradients are summed over the processes."""
+        if self.ranks.size == 1:
+            return self.decoder
+        # Statistics of batch norm stay each process's own; they are settled anew at the end.
+        return DistributedDataParallel(self.decoder, broadcast_buffers=False)
 
     @property
     def n(self) -> int:
-        """N, the number of examples."""
-        return len(self.table)
+        """N, the number of examples of all processes."""
+        return len(self.table) if self._n is None else self._n
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,13 +141,24 @@ class Training:
         return decoder
 
 
-def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
+def start_training(
+    samples: Samples,
+    settings: Settings,
+    pca: PCA,
+    *,
+    n: int | None = None,
+    ranks: Ranks = ALONE,
+    store: RowStore = IN_MEMORY,
+) -> Training:
     """Build the decoder and the initial codes of a new run.
 
     Args:
-        samples: the data, N rows.
+        samples: the data, N rows; with several processes this one's.
         settings: the recipe.
         pca: principal components of the data, for codes that start there.
+        n: rows of all processes; those of `samples` when omitted.
+        ranks: the processes.
+        store: where codes and moments lie.
 
     Returns:
         a Training at step 0.
@@ -123,12 +180,22 @@ def start_training(samples: Samples, settings: Settings, pca: PCA) -> Training:
         torch.manual_seed(settings.seed)
         decoder = build_decoder(decoder_config(samples, settings))
     keep_columns(decoder, samples)
+    codes = store.zeros("codes", (len(samples), dim), torch.float32)
     if settings.start == "pca":
-        codes = pca_codes(samples, pca, dim, seed=settings.seed)
+        pca_codes(samples, pca, dim, seed=settings.seed, ranks=ranks, into=codes)
     else:
-        codes = normal(settings.seed, 0, len(samples), dim, stream="codes") * settings.gaussian_std
-    table = CodeTable(codes, rule=row_rule(settings), constraint=settings.constraint)
-    return Training(settings, decoder, table)
+        _gaussian_codes(codes, settings, ranks)
+    table = CodeTable.begin(codes, row_rule(settings), settings.constraint, store)
+    return Training(settings, decoder, table, n=n, ranks=ranks)
+
+
+def _gaussian_codes(codes: Tensor, settings: Settings, ranks: Ranks) -> None:
+    n, dim = codes.shape
+    for first in range(0, n, _BLOCK):
+        part = codes[first : first + _BLOCK]
+        start = first * ranks.size + ranks.rank
+        drawn = normal(settings.seed, start, len(part), dim, stream="codes", every=ranks.size)
+        torch.mul(drawn, settings.gaussian_std, out=part)
 
 
 def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRecord]:
@@ -142,7 +209,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         samples: the data; row i belongs to code i.
 
     Raises:
-        Diverged: the loss is not finite; go back to the last checkpoint.
+        Diverged: too many steps were not finite; go back to the last checkpoint.
 
     Example:
         >>> import numpy as np
@@ -155,8 +222,9 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         ['StepRecord', 'StepRecord', 'EpochRecord']
     """
     settings, table, decoder = training.settings, training.table, training.decoder
+    network, ranks = training.network, training.ranks
     loss_of = parse_loss(settings.loss)
-    per_epoch, size = training.steps_per_epoch, settings.batch_size
+    per_epoch = training.steps_per_epoch
 
     while True:
         epoch, first = divmod(training.step, per_epoch)
@@ -168,15 +236,17 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         # The epoch's order, from the seed and the number of the epoch.
         if first == 0:
             training.tally.start_epoch(table.codes, decoder)
-        order = permutation(training.n, settings.seed, epoch) if settings.shuffle else None
+        order = Order(training.n, epoch, settings, training.shards, ranks)
 
         for position in range(first, per_epoch):
             began = time.perf_counter()
             # A caller may have evaluated the decoder since the last record.
             decoder.train()
-            # Data and codes of this batch's rows.
-            low, high = position * size, min((position + 1) * size, training.n)
-            rows = torch.arange(low, high) if order is None else order[low:high]
+            # Data and codes of this batch's rows. A process that has none of a last, small batch
+            # takes part with a row that counts nothing.
+            rows, whole = order.batch(position), order.size(position)
+            idle = len(rows) == 0
+            rows = rows.new_zeros(1) if idle else rows
             target = samples.batch(rows).to(training.device)
             observed = samples.observed(rows)
             if observed is not None:
@@ -185,48 +255,92 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
 
             # Decode and compare.
             with autocast(training.device, settings.precision):
-                output = decoder(codes.to(training.device))
+                output = network(codes.to(training.device))
             losses = loss_of(output, target, observed)
-            loss = losses.mean()
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise Diverged(
-                    f"The loss became {value} at step {training.step}: the learning rates are too "
-                    f"large for this decoder; lower decoder_lr ({settings.decoder_lr:g}) or "
-                    f"code_lr ({settings.code_lr:g})."
-                )
 
-            # One backward pass of the mean gives both gradients; a row's own is B times that.
+            # One backward pass of the mean over the whole batch gives both gradients; the processes
+            # take the mean of theirs. A row's own is B times that.
+            loss = losses.sum() * (0 if idle else ranks.size) / whole
             training.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             assert codes.grad is not None, "codes are a leaf of the loss"
-            gradient = codes.grad if settings.reduction == "mean" else codes.grad * len(rows)
-
-            # Update weights and rows.
+            scale = 1 if settings.reduction == "mean" else whole
+            gradient = codes.grad * (scale / ranks.size)
             factor = rate_factor(training.step, training.total_steps, settings)
-            for group in training.optimizer.param_groups:
-                group["lr"] = settings.decoder_lr * factor
-            training.optimizer.step()
-            code_lr = settings.code_lr * factor
-            moved = table.update(rows, gradient, code_lr, keep=settings.project == "step")
-            if training.averaged is not None:
-                training.averaged.update_parameters(decoder)
+
+            # What is not finite moves nothing. The decoder's gradient is the same on all processes,
+            # and so is what they decide.
+            usable = math.isfinite(gradient_length(decoder))
+            astray = _astray(codes, losses, gradient, usable=usable)
+            moved = torch.zeros_like(gradient)
+            if usable:
+                training.skipped_in_a_row = 0
+                for group in training.optimizer.param_groups:
+                    group["lr"] = settings.decoder_lr * factor
+                training.optimizer.step()
+                if training.averaged is not None:
+                    training.averaged.update_parameters(decoder)
+                if not idle:
+                    gradient[astray] = 0.0
+                    code_lr = settings.code_lr * factor
+                    moved = table.update(rows, gradient, code_lr, keep=settings.project == "step")
+            else:
+                _count_skipped(training)
+            if bool(astray.any()) and not idle:
+                _restart(training, rows[astray])
             training.step += 1
 
             # Count and report.
-            output = output.detach()
-            code_gradient = training.tally.add(output, target, observed, value, gradient, moved)
+            value, code_gradient = float(losses.detach().mean()), 0.0
+            if usable and not idle:
+                output = output.detach()
+                code_gradient = training.tally.add(output, target, observed, value, gradient, moved)
             done = StepRecord(
                 step=training.step,
                 epoch=epoch + 1,
-                rows=len(rows),
+                rows=whole,
                 loss=value,
                 decoder_lr=settings.decoder_lr * factor,
-                code_lr=code_lr,
+                code_lr=settings.code_lr * factor,
                 code_gradient=code_gradient,
+                skipped=training.skipped,
                 seconds=time.perf_counter() - began,
             )
             # All of the step before it is told: a caller may save at any record and stop there.
             if settings.project == "epoch" and position + 1 == per_epoch:
                 table.project_all()
             yield done
+
+
+def _astray(codes: Tensor, losses: Tensor, gradient: Tensor, *, usable: bool) -> Tensor:
+    """Return which rows of a batch brought something that is not finite, bool (B,)."""
+    lost = ~codes.detach().isfinite().all(dim=1)
+    if bool(lost.any()):
+        # Batch norm spreads one such code over the whole batch.
+        return lost
+    if usable:
+        return ~gradient.isfinite().all(dim=1)
+    return ~losses.detach().isfinite().cpu()
+
+
+def _restart(training: Training, rows: Tensor) -> None:
+    """Let codes begin anew where the seed throws them; rows are this process's."""
+    ranks, dim = training.ranks, training.settings.code_dim
+    numbers = (rows * ranks.size + ranks.rank).tolist()
+    drawn = [normal(training.settings.seed, row, 1, dim, stream="codes") for row in numbers]
+    training.table.restart(rows, torch.cat(drawn) / dim**0.5)
+
+
+def _count_skipped(training: Training) -> None:
+    training.skipped += 1
+    training.skipped_in_a_row += 1
+    in_a_row, settings = training.skipped_in_a_row, training.settings
+    if in_a_row < _MOST_IN_A_ROW and training.skipped < _MOST_SKIPPED:
+        return
+    counted = f"{in_a_row} in a row" if in_a_row >= _MOST_IN_A_ROW else f"{training.skipped}"
+    raise Diverged(
+        f"The loss or a gradient was NaN or infinite in too many steps ({counted}, the last being "
+        f"step {training.step}): the learning rates are too large for this decoder, or the data "
+        f"hold numbers that are; lower decoder_lr ({settings.decoder_lr:g}) or code_lr "
+        f"({settings.code_lr:g}), or look at the data."
+    )

@@ -36,7 +36,6 @@ from tests.builders import (
 )
 
 from glo import session as session_module
-from glo import tensors as tensors_module
 from glo.cli.app import run
 from glo.events import Begin, Event, Polishing
 from glo.journal import read_journal
@@ -279,7 +278,7 @@ def test_no_space_left(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
     with monkeypatch.context() as patch:
-        patch.setattr(tensors_module, "save_file", full)
+        patch.setattr("glo.tensors.os.fsync", full)
         assert train(data, out) == 2
     sentence = said(capsys)
     assert "no space is left on the device; what was saved before is kept" in sentence
@@ -634,4 +633,4 @@ def test_a_loss_that_is_not_finite_is_said(home: Path, capsys: pytest.CaptureFix
     source = save_data(home, np.random.default_rng(0).normal(size=(20, 5)) * 1e18)
     words = ["--decoder-optimizer", "sgd", "--decoder-lr", "1000"]
     assert train(source, home / "run", *words) == 2
-    assert "The loss became" in said(capsys)
+    assert "The loss or a gradient was NaN or infinite" in said(capsys)

@@ -98,7 +98,9 @@ _REASONS = {
 
 
 def _mistake(sentence: str) -> int:
-    print(f"glo: {sentence}", file=sys.stderr)
+    # Of several processes that find the same mistake the first one says it.
+    if os.environ.get("RANK", "0") == "0":
+        print(f"glo: {sentence}", file=sys.stderr)
     return 2
 
 

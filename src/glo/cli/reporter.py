@@ -12,7 +12,7 @@ from glo.diagnosis import explained_variance
 from glo.events import Begin, Event, Fitting, Note, Polishing
 from glo.records import EpochRecord, StepRecord
 
-__all__ = ["Reporter", "make_reporter"]
+__all__ = ["Reporter", "SilentReporter", "make_reporter"]
 
 _LINE_SECONDS = 30.0
 # Recent steps weigh more: a machine that others use changes its speed.
@@ -88,6 +88,33 @@ class Reporter(ABC):
             f"epoch {record.epoch}/{begin.epochs}  mse {record.mse:.4f}  "
             f"explains {explained:.1f} %  {self._rate:,.0f} images/s  {clock(seconds)} left"
         )
+
+
+@final
+class SilentReporter(Reporter):
+    """Say nothing: another process speaks for all.
+
+    Example:
+        >>> SilentReporter().line("heard by nobody")
+    """
+
+    def show(self, event: Event) -> None:
+        """Show nothing."""
+
+    def line(self, text: str) -> None:
+        """Show nothing."""
+
+    def step(self, record: StepRecord) -> None:
+        """Show nothing."""
+
+    def polishing(self, event: Polishing) -> None:
+        """Show nothing."""
+
+    def fitting(self, event: Fitting) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 @final

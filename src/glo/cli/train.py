@@ -1,5 +1,7 @@
 """`glo train`: from data to a run folder."""
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,32 +54,37 @@ def train(
     from glo.cli.watching import Watch
     from glo.data import SourceOptions, open_source
     from glo.machine import keep_freed_memory
+    from glo.ranks import Ranks
     from glo.session import Session
 
     keep_freed_memory()
+    ranks = Ranks.join()
     options = SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
     )
     samples = open_source(data, options)
-    _name_skipped(samples.skipped)
+    if ranks.main:
+        _name_skipped(samples.skipped)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
     with StopRequest() as stop:
-        session = Session(folder, samples, settings, source=data, preset=preset)
-        page = Watch() if watch else None
+        session = Session(folder, samples, settings, source=data, preset=preset, ranks=ranks)
+        page = Watch() if watch and ranks.main else None
         try:
             return _drive(session, stop, page, _again(data, folder, preset, config))
         finally:
             session.close()
             if page is not None:
                 page.stop()
+            ranks.leave()
 
 
 def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
-    from glo.cli.reporter import make_reporter
+    from glo.cli.reporter import SilentReporter, make_reporter
     from glo.events import Begin, Note
+    from glo.ranks import LOST
 
-    reporter = make_reporter()
+    reporter = make_reporter() if session.ranks.main else SilentReporter()
     trained = False
     try:
         for event in session.events():
@@ -86,19 +93,31 @@ def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> i
                 reporter.line(news)
             trained = trained or isinstance(event, Begin)
             # A sentence may be the last thing of a run that is finished.
-            if stop.wanted and not isinstance(event, Note):
+            if session.stops(stop.wanted and not isinstance(event, Note), event):
                 session.save()
                 reporter.close()
-                print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
+                if session.ranks.main:
+                    print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
                 return 130
     except BrokenPipeError:
         # Whoever read our lines has gone; the work is kept all the same.
         session.save()
         raise
+    except RuntimeError as error:
+        if session.ranks.size == 1 or not LOST.search(str(error)):
+            raise
+        reporter.close()
+        print(
+            f"glo: process {session.ranks.rank} lost the others; what was saved before is kept, "
+            f"and the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 1
     finally:
         reporter.close()
-    _show_outcome(session)
-    if trained:
+    if session.ranks.main:
+        _show_outcome(session)
+    if trained and session.ranks.main:
         _report(session)
     return 0
 
@@ -145,10 +164,12 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
 
 def _again(data: str, folder: Path, preset: str, config: Path | None) -> str:
     import shlex
-    import sys
 
     words = sys.argv[1:] if len(sys.argv) > 1 and sys.argv[1] == "train" else None
     if words is None:
         words = ["train", data, "--out", str(folder), "--preset", preset]
         words += ["--config", str(config)] if config else []
-    return shlex.join(["glo", *words])
+    # torchrun says how many processes it started here.
+    several = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    start = ["torchrun", "--nproc-per-node", several, "-m", "glo"] if several != "1" else ["glo"]
+    return shlex.join([*start, *words])

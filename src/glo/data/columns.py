@@ -1,5 +1,6 @@
 """Columns of vectors, each in units of its own: their means and standard deviations."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self, final
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from glo.mapped import give_back
 
 __all__ = ["Columns"]
 
@@ -42,11 +45,12 @@ class Columns:
         """
         step = max(1, _CHUNK_NUMBERS // rows.shape[1])
         parts = [rows[first : first + step] for first in range(0, len(rows), step)]
-        known = sum((~np.isnan(part)).sum(0) for part in parts)
+        known = sum((~np.isnan(part)).sum(0) for part in _one_by_one(parts))
         count = np.maximum(known, 1)
-        mean = sum(np.nansum(part, axis=0, dtype=np.float64) for part in parts) / count
+        total = sum(np.nansum(part, axis=0, dtype=np.float64) for part in _one_by_one(parts))
+        mean = total / count
         # About the mean, in a second pass: a difference of large squares would lose small spreads.
-        square = sum(np.nansum((part - mean) ** 2, axis=0) for part in parts)
+        square = sum(np.nansum((part - mean) ** 2, axis=0) for part in _one_by_one(parts))
         spread = np.sqrt(square / count)
         spread[spread <= _ROUNDING * np.abs(mean)] = 1.0
         return cls(torch.from_numpy(mean).float(), torch.from_numpy(spread).float())
@@ -58,3 +62,9 @@ class Columns:
     def restore(self, vectors: Tensor) -> Tensor:
         """Return standardised vectors (B, F) in their own units."""
         return vectors * self.scale + self.shift
+
+
+def _one_by_one(parts: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    for part in parts:
+        yield part
+        give_back(part)

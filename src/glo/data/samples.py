@@ -1,5 +1,7 @@
 """The store: row i is example i, at rest as uint8 pixels or float32 features."""
 
+import mmap
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -13,8 +15,12 @@ from glo.data.checks import check_labels, check_missing, check_rows
 from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.storage import new_folder, read_store, write_store
+from glo.mapped import give_back
 
 __all__ = ["Samples", "to_uint8"]
+
+# Bytes of a mapped file that may be in memory before they are given back.
+_TOUCHED = 2**28
 
 
 @final
@@ -68,6 +74,7 @@ class Samples:
         self.label_names = label_names
         self.skipped = skipped
         self.columns = columns
+        self._touched = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -116,6 +123,7 @@ class Samples:
                     [1., 0.]])
         """
         gathered = torch.from_numpy(self.rows[as_numpy(index)])
+        self._touch(len(gathered))
         if self.columns is not None:
             gathered = self.columns.standardise(gathered)
         if not self.is_images:
@@ -238,7 +246,20 @@ class Samples:
     @cached_property
     def _has_nan(self) -> bool:
         every = np.arange(len(self))
-        return any(np.isnan(self.rows[chunk]).any() for chunk in chunks(every, self.rows))
+        return any(np.isnan(self.rows[chunk]).any() for chunk in self._chunks(every))
+
+    def _chunks(self, every: NDArray[np.int64]) -> Iterator[slice | NDArray[np.int64]]:
+        for chunk in chunks(every, self.rows):
+            yield chunk
+            self._touch(len(self.rows[chunk]))
+
+    def _touch(self, rows: int) -> None:
+        # A mapped file may be larger than memory; rows lie scattered, a page around each.
+        self._touched += rows * (self.rows[:1].nbytes + mmap.PAGESIZE)
+        if self._touched > _TOUCHED:
+            self._touched = 0
+            give_back(self.rows)
+            give_back(self.missing)
 
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:

@@ -1,0 +1,189 @@
+"""One process against several that train the same run: speed, losses, and bytes on the wire.
+
+    python benchmarks/ranks.py --out results/ranks
+
+Every process has one thread. The batches are the same whatever the number of processes is: one
+process is told to deal the rows to as many shards as there are processes in the other case.
+
+speed   images a second of the joint loop, one process and several in turn, median of the rounds
+losses  the error of each epoch, with a decoder that has batch norm (dcgan, on images, whose
+        statistics are each process's own) and with one that has none (mlp, on the same images as
+        vectors)
+bytes   what the decoder's gradients weigh, counted where they are handed over, for several N and D;
+        and what the system counts on the loopback device meanwhile
+
+It needs a machine with as many idle cores as processes; a busy one makes several look slow.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed import GradBucket
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
+
+from glo.data import Samples, SourceOptions, open_source
+from glo.machine import keep_freed_memory
+from glo.pca import fit_pca
+from glo.ranks import Ranks
+from glo.records import EpochRecord, StepRecord
+from glo.settings import Settings
+from glo.training import start_training, train
+
+WARM = 5
+LOOPBACK = Path("/sys/class/net/lo/statistics/tx_bytes")
+
+
+def main() -> None:
+    """Run the worker in one and in several processes, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--work", help="what a process is asked to do; of the program itself")
+    choice = parser.parse_args()
+    if choice.work:
+        work(json.loads(choice.work))
+        return
+    several = choice.processes
+    found: dict[str, Any] = {"processes": several}
+    found["speed"] = _speed(several, choice)
+    found["losses"] = [_losses(several, decoder, choice) for decoder in ("mlp", "dcgan")]
+    found["bytes"] = [
+        _ask(several, {"decoder": "dcgan", "n": n, "dim": dim, "steps": 10, "shards": several})
+        for n, dim in ((2000, 32), (choice.n, 32), (choice.n, 64))
+    ]
+    text = _table(found)
+    print(text)
+    if choice.out:
+        choice.out.mkdir(parents=True, exist_ok=True)
+        (choice.out / "ranks.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        (choice.out / "ranks.md").write_text(text, "utf-8")
+
+
+def _speed(several: int, choice: argparse.Namespace) -> dict[str, Any]:
+    about = {"decoder": "dcgan", "n": choice.n, "dim": 32, "steps": choice.steps, "shards": several}
+    rates: dict[int, list[float]] = {1: [], several: []}
+    for _ in range(choice.rounds):
+        for processes in rates:
+            rates[processes].append(_ask(processes, about)["rate"])
+    medians = {str(p): statistics.median(each) for p, each in rates.items()}
+    return {"rates": rates, **medians, "ratio": medians[str(several)] / medians["1"]}
+
+
+def _losses(several: int, decoder: str, choice: argparse.Namespace) -> dict[str, Any]:
+    about = {"decoder": decoder, "n": 2000, "dim": 32, "epochs": choice.epochs, "shards": several}
+    one, more = (_ask(processes, about)["mse"] for processes in (1, several))
+    off = max(abs(a - b) / a for a, b in zip(one, more, strict=True))
+    return {"decoder": decoder, "one": one, "several": more, "largest_relative_difference": off}
+
+
+def _ask(processes: int, about: dict[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(processes), __file__, "--work", json.dumps(about)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def work(about: dict[str, Any]) -> None:
+    """Train a little as one of the processes; the first one prints what it saw as JSON."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    ranks = Ranks.join()
+    samples = _samples(about)
+    settings = Settings(
+        code_dim=about["dim"],
+        shards=about["shards"],
+        epochs=about.get("epochs", 1000),
+        decoder=about["decoder"],
+        precision="auto" if about["decoder"] == "dcgan" else "float32",
+        device="cpu",
+    )
+    n = len(samples)
+    own = samples.subset(ranks.rows(n))
+    pca = fit_pca(own, settings.code_dim, ranks=ranks)
+    training = start_training(own, settings, pca, n=n, ranks=ranks)
+    counted = [0]
+    if isinstance(training.network, DistributedDataParallel):
+        training.network.register_comm_hook(counted, _count)
+    told: dict[str, Any] = {"mse": [], "n": n, "dim": about["dim"]}
+    begun, wire, steps = 0.0, 0, about.get("steps", 10**9)
+    for record in train(training, own):
+        if isinstance(record, EpochRecord):
+            told["mse"].append(record.mse)
+        if isinstance(record, StepRecord) and record.step == WARM:
+            begun, wire, counted[0] = time.perf_counter(), _sent(), 0
+        if training.step >= WARM + steps:
+            break
+    done = training.step - WARM
+    told["rate"] = done * settings.batch_size / (time.perf_counter() - begun)
+    told["bytes_per_step"] = counted[0] / done
+    told["wire_per_step"] = (_sent() - wire) / done
+    told["gradient_bytes"] = sum(4 * p.numel() for p in training.decoder.parameters())
+    if ranks.main:
+        print(json.dumps(told), flush=True)
+    ranks.leave()
+
+
+def _samples(about: dict[str, Any]) -> Samples:
+    samples = open_source("mnist", SourceOptions(limit=about["n"]))
+    if about["decoder"] == "dcgan":
+        return samples
+    flat = samples.batch(torch.arange(len(samples))).flatten(1).numpy()
+    return Samples(rows=flat, name="flat").standardised()
+
+
+def _count(counted: list[int], bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
+    buffer = bucket.buffer()
+    counted[0] += buffer.numel() * buffer.element_size()
+    return allreduce_hook(None, bucket)
+
+
+def _sent() -> int:
+    return int(LOOPBACK.read_text()) if LOOPBACK.is_file() else 0
+
+
+def _table(found: dict[str, Any]) -> str:
+    several, speed = found["processes"], found["speed"]
+    lines = [
+        f"images/s: 1 process {speed['1']:,.0f}, {several} processes {speed[str(several)]:,.0f}, "
+        f"ratio {speed['ratio']:.2f} (medians; all rounds: {speed['rates']})",
+        "",
+        "| decoder | epoch errors, 1 process | the same, several | largest relative difference |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in found["losses"]:
+        one, more = (", ".join(f"{v:.6f}" for v in row[name]) for name in ("one", "several"))
+        lines.append(
+            f"| {row['decoder']} | {one} | {more} | {row['largest_relative_difference']:.1e} |"
+        )
+    lines += [
+        "",
+        "| N | D | bytes of the decoder's gradients | bytes handed over per step | loopback |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in found["bytes"]:
+        lines.append(
+            f"| {row['n']:,} | {row['dim']} | {row['gradient_bytes']:,} | "
+            f"{row['bytes_per_step']:,.0f} | {row['wire_per_step']:,.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The order in which rows are visited, a function of the seed, the epoch and the number of shards.
+
+Rows are dealt to S shards, row i to shard i mod S. Each shard has an order of its own, and a batch
+takes from all of them alike, so that R processes (R a divisor of S) have equal shares of every
+batch. The batches are the same whatever R is: a run that was begun by four processes visits the
+same rows in the same steps when one process goes on with it.
+"""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from glo.draws import permutation
+from glo.ranks import Ranks
+from glo.settings import Settings
+
+__all__ = ["Order"]
+
+
+@final
+class Order:
+    """The batches of one epoch, as far as they are this process's.
+
+    Args:
+        n: N, rows of all processes.
+        epoch: number of the pass.
+        settings: `seed`, `shuffle`, `batch_size`.
+        shards: S.
+        ranks: the processes.
+
+    Example:
+        >>> from glo.ranks import ALONE
+        >>> settings = Settings(batch_size=4)
+        >>> alone = Order(10, 0, settings, 2, ALONE)
+        >>> first = Order(10, 0, settings, 2, Ranks(0, 2))
+        >>> both = alone.batch(0)
+        >>> torch.equal(both[both % 2 == 0] // 2, first.batch(0))
+        True
+    """
+
+    def __init__(self, n: int, epoch: int, settings: Settings, shards: int, ranks: Ranks) -> None:
+        self._n, self._size, self._ranks = n, settings.batch_size, ranks
+        # Without an order of their own the rows come as they are numbered.
+        self._shards = shards if settings.shuffle else 1
+        self._orders: dict[int, Tensor] = {}
+        if settings.shuffle:
+            own = shards % ranks.size == 0
+            kept = range(ranks.rank, shards, ranks.size) if own else range(shards)
+            for part in kept:
+                count = len(range(part, n, shards))
+                order = permutation(count, settings.seed, epoch, part)
+                self._orders[part] = part + shards * order
+
+    def size(self, position: int) -> int:
+        """Return B, how many rows the batch has on all processes."""
+        return min(self._size, self._n - position * self._size)
+
+    def batch(self, position: int) -> Tensor:
+        """Return the rows of a batch that are this process's, in its own numbers; int64."""
+        low = position * self._size
+        high = low + self.size(position)
+        if not self._orders:
+            rows = torch.arange(low, high)
+        else:
+            parts = [
+                order[-((part - low) // self._shards) : -((part - high) // self._shards)]
+                for part, order in self._orders.items()
+            ]
+            rows = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if self._ranks.size > 1:
+            rows = rows[self._ranks.mine(rows)]
+        return self._ranks.local(rows)

@@ -1,0 +1,66 @@
+"""What each of several processes does in the tests of `glo.ranks`; started by torchrun once.
+
+python -m torch.distributed.run --nproc-per-node 2 -m tests.ranks_worker DATA FOLDER
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from glo.data import SourceOptions, open_source
+from glo.ranks import Ranks
+from glo.session import Session
+from glo.settings import Settings
+
+__all__ = ["RECIPE", "drive"]
+
+RECIPE = Settings(
+    code_dim=3, epochs=4, batch_size=8, width=4, precision="float32", device="cpu", polish=2
+)
+
+
+def drive(data: str, out: Path, settings: Settings, ranks: Ranks, *, stop: int = 0) -> None:
+    """Train a run to its end, or stop and save it at a step."""
+    samples = open_source(data, SourceOptions())
+    session = Session(out, samples, settings, source=data, preset="mnist", ranks=ranks)
+    try:
+        for event in session.events():
+            if stop and session.stops(getattr(event, "step", 0) >= stop, event):
+                session.save()
+                return
+    finally:
+        session.close()
+
+
+def main() -> None:
+    """Make every run that the tests look at."""
+    torch.set_num_threads(1)
+    data, folder = sys.argv[1], Path(sys.argv[2])
+    ranks = Ranks.join()
+    drive(data, folder / "two", RECIPE, ranks)
+    # Stopped, and gone on with by as many.
+    for stop in (7, 0):
+        drive(data, folder / "again", RECIPE, ranks, stop=stop)
+    # Stopped, for another number to go on with.
+    drive(data, folder / "stopped", RECIPE, ranks, stop=7)
+    # One process cannot write: all say so, and what was saved stays.
+    if not ranks.main:
+        import glo.tensors
+
+        def full(file: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        glo.tensors.os.fsync = full
+    try:
+        shutil.copytree(folder / "stopped", folder / f"full-{ranks.rank}", dirs_exist_ok=True)
+        ranks.exchange(None)
+        drive(data, folder / "full-0", RECIPE, ranks)
+    except OSError as error:
+        (folder / f"said-{ranks.rank}.txt").write_text(str(error))
+    ranks.leave()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Several processes that train one run: real ones, over gloo, on this machine."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.ranks_worker import RECIPE, drive
+
+from glo.checkpoint import newest_checkpoint, restore_training
+from glo.ranks import ALONE, Ranks
+from glo.rowshards import read_rows
+from glo.runs import open_run
+
+_ROOT = Path(__file__).resolve().parents[1]
+_N = 41
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "vectors.npy"
+    rng = np.random.default_rng(0)
+    np.save(path, (rng.normal(size=(_N, 3)) @ rng.normal(size=(3, 6))).astype("float32"))
+    return path
+
+
+def _torchrun(*words: object, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = os.environ | {
+        "PYTHONPATH": f"{_ROOT / 'src'}{os.pathsep}{_ROOT}",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(home),
+    }
+    return subprocess.run(
+        [*command, "--nproc-per-node", "2", *map(str, words)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of two processes."""
+    folder = tmp_path_factory.mktemp("made")
+    done = _torchrun("-m", "tests.ranks_worker", vectors, folder, home=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(made: Path) -> Path:
+    return made / "two"
+
+
+@pytest.fixture(scope="module")
+def one(vectors: Path, made: Path) -> Path:
+    """The same run by one process: the batches of two are those of two shards."""
+    drive(str(vectors), made / "one", replace(RECIPE, shards=2), ALONE)
+    return made / "one"
+
+
+def _epochs(run: Path) -> list[dict[str, float]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == "epoch"]
+
+
+def test_two_processes_do_what_one_does(one: Path, two: Path) -> None:
+    first, second = open_run(one), open_run(two)
+    assert second.codes.shape == (_N, 3)
+    torch.testing.assert_close(second.codes, first.codes, rtol=1e-3, atol=1e-4)
+    for name, weight in first.decoder.state_dict().items():
+        torch.testing.assert_close(second.decoder.state_dict()[name], weight, rtol=1e-3, atol=1e-4)
+    for a, b in zip(_epochs(one), _epochs(two), strict=True):
+        for name in ("loss", "mse", "rows", "code_step", "code_travel", "code_norm"):
+            assert b[name] == pytest.approx(a[name], rel=1e-3), name
+    assert first.summary is not None
+    assert second.summary is not None
+    assert second.summary["mse"] == pytest.approx(first.summary["mse"], rel=1e-3)
+    assert second.summary["processes"] == 2
+
+
+def test_each_process_writes_its_rows(two: Path) -> None:
+    checkpoint = newest_checkpoint(two / "checkpoint")
+    assert checkpoint is not None
+    names = {path.name for path in checkpoint.folder.iterdir()}
+    assert {"rows-0-of-2.safetensors", "rows-1-of-2.safetensors"} <= names
+    assert "rows-0-of-1.safetensors" not in names
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
+    checkpoint = newest_checkpoint(two / "checkpoint")
+    assert checkpoint is not None
+    whole = read_rows(checkpoint.folder, 2)
+    for rank in range(size):
+        ranks = Ranks(rank, size)
+        own = read_rows(checkpoint.folder, 2, ranks=ranks)
+        assert own.keys() == whole.keys()
+        for name, value in own.items():
+            assert torch.equal(value, whole[name][ranks.rows(_N)]), name
+
+
+def test_a_run_of_two_goes_on_alone(vectors: Path, made: Path, two: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(made / "stopped", tmp_path / "run")
+    drive(str(vectors), out, RECIPE, ALONE)
+    torch.testing.assert_close(open_run(out).codes, open_run(two).codes, rtol=1e-3, atol=1e-4)
+    assert [e["epoch"] for e in _epochs(out)] == [1, 2, 3, 4]
+
+
+def test_going_on_with_as_many_is_the_same_to_the_bit(made: Path, two: Path) -> None:
+    again = open_run(made / "again")
+    assert torch.equal(again.codes, open_run(two).codes)
+    for name, weight in open_run(two).decoder.state_dict().items():
+        assert torch.equal(again.decoder.state_dict()[name], weight), name
+
+
+def test_a_stop_is_the_same_step_for_all(made: Path) -> None:
+    checkpoint = newest_checkpoint(made / "stopped" / "checkpoint")
+    assert checkpoint is not None
+    # Asked at step 7; they ask each other at every tenth.
+    assert checkpoint.step == 10
+
+
+def test_what_one_cannot_write_all_say(made: Path) -> None:
+    assert "No space" in (made / "said-1.txt").read_text()
+    assert "process 1: " in (made / "said-0.txt").read_text()
+    checkpoint = newest_checkpoint(made / "full-0" / "checkpoint")
+    assert checkpoint is not None
+    assert (checkpoint.step, checkpoint.notes) == (10, ())
+    assert not list((made / "full-0" / "checkpoint").glob(".writing-*"))
+
+
+def test_a_mistake_is_said_once_and_without_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "one.npy"
+    np.save(path, np.ones((1, 4), "float32"))
+    done = _torchrun("-m", "glo", "train", path, "--out", tmp_path / "run", home=tmp_path)
+    assert done.returncode != 0
+    ours = [line for line in done.stderr.splitlines() if line.startswith("glo: ")]
+    assert ours == [
+        "glo: There are 1 examples for 2 processes; start at most as many processes as there are "
+        "examples."
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_alone_asks_nobody() -> None:
+    assert ALONE.exchange({"a": 1}) == [{"a": 1}]
+    assert ALONE.any(True)
+    assert not ALONE.any(False)
+    values = torch.arange(6.0).reshape(3, 2)
+    assert torch.equal(ALONE.collect(values, torch.tensor([2, 0])), values[[2, 0]])
+    with pytest.raises(OSError, match="full"):
+        ALONE.agree(OSError("full"))
+
+
+def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:
+    checkpoint = newest_checkpoint(two / "checkpoint")
+    assert checkpoint is not None
+    training = restore_training(checkpoint, open_run(two).settings)
+    assert training.n == _N
+    assert training.shards == 2
+    assert torch.equal(training.table.codes, open_run(two).codes)
