@@ -67,6 +67,8 @@ class Spy:
     def __init__(self, samples: Samples) -> None:
         self.samples, self.asked = samples, []
 
+    mapped = False
+
     def batch(self, index: Tensor) -> Tensor:
         self.asked.append(index.tolist())
         return self.samples.batch(index)

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from glo.ahead import read
 from glo.codes import CodeTable
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
@@ -238,19 +239,19 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             training.tally.start_epoch(table.codes, decoder)
         order = Order(training.n, epoch, settings, training.shards, ranks)
 
-        for position in range(first, per_epoch):
-            began = time.perf_counter()
+        began = time.perf_counter()
+        batches = read(samples, (order.batch(each) for each in range(first, per_epoch)))
+        for position, (rows, target, observed) in enumerate(batches, first):
             # A caller may have evaluated the decoder since the last record.
             decoder.train()
             # Data and codes of this batch's rows. A process that has none of a last, small batch
-            # takes part with a row that counts nothing.
-            rows, whole = order.batch(position), order.size(position)
-            idle = len(rows) == 0
-            rows = rows.new_zeros(1) if idle else rows
-            target = samples.batch(rows).to(training.device)
-            observed = samples.observed(rows)
-            if observed is not None:
-                observed = observed.to(training.device)
+            # takes part with its first row, which counts nothing.
+            whole, idle = order.size(position), len(rows) == 0
+            if idle:
+                rows = torch.zeros(1, dtype=torch.int64)
+                target, observed = samples.batch(rows), samples.observed(rows)
+            target = target.to(training.device)
+            observed = None if observed is None else observed.to(training.device)
             codes = table.gather(rows)
 
             # Decode and compare.
@@ -310,6 +311,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             if settings.project == "epoch" and position + 1 == per_epoch:
                 table.project_all()
             yield done
+            began = time.perf_counter()
 
 
 def _astray(codes: Tensor, losses: Tensor, gradient: Tensor, *, usable: bool) -> Tensor:

@@ -15,7 +15,7 @@ from glo.data.checks import check_labels, check_missing, check_rows
 from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.storage import new_folder, read_store, write_store
-from glo.mapped import give_back
+from glo.mapped import give_back, is_mapped
 
 __all__ = ["Samples", "to_uint8"]
 
@@ -95,6 +95,11 @@ class Samples:
             return (self.rows.shape[1],)
         _, height, width, channels = self.rows.shape
         return (channels, height, width)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows lie in a file, of which only what is asked for comes into memory."""
+        return is_mapped(self.rows)
 
     @cached_property
     def fingerprint(self) -> str:
