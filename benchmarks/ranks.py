@@ -5,7 +5,9 @@
 Every process has one thread. The batches are the same whatever the number of processes is: one
 process is told to deal the rows to as many shards as there are processes in the other case.
 
-speed   images a second of the joint loop, one process and several in turn, median of the rounds
+speed   images a second of the joint loop, one process and several in turn, median of the rounds;
+        for several sizes of the batch, as every process makes the whole update of the decoder,
+        however few examples it has
 losses  the error of each epoch, with a decoder that has batch norm (dcgan, on images, whose
         statistics are each process's own) and with one that has none (mlp, on the same images as
         vectors)
@@ -39,6 +41,7 @@ from glo.settings import Settings
 from glo.training import start_training, train
 
 WARM = 5
+SPEEDS = ((128, "muon"), (512, "muon"), (512, "adam"))
 LOOPBACK = Path("/sys/class/net/lo/statistics/tx_bytes")
 
 
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=["speed", "losses", "bytes"])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--work", help="what a process is asked to do; of the program itself")
     choice = parser.parse_args()
@@ -58,11 +62,13 @@ def main() -> None:
         return
     several = choice.processes
     found: dict[str, Any] = {"processes": several}
-    found["speed"] = _speed(several, choice)
-    found["losses"] = [_losses(several, decoder, choice) for decoder in ("mlp", "dcgan")]
+    found["speed"] = [_speed(several, choice, *each) for each in SPEEDS if "speed" in choice.parts]
+    decoders = ("mlp", "dcgan") if "losses" in choice.parts else ()
+    found["losses"] = [_losses(several, decoder, choice) for decoder in decoders]
     found["bytes"] = [
         _ask(several, {"decoder": "dcgan", "n": n, "dim": dim, "steps": 10, "shards": several})
         for n, dim in ((2000, 32), (choice.n, 32), (choice.n, 64))
+        if "bytes" in choice.parts
     ]
     text = _table(found)
     print(text)
@@ -72,14 +78,16 @@ def main() -> None:
         (choice.out / "ranks.md").write_text(text, "utf-8")
 
 
-def _speed(several: int, choice: argparse.Namespace) -> dict[str, Any]:
-    about = {"decoder": "dcgan", "n": choice.n, "dim": 32, "steps": choice.steps, "shards": several}
+def _speed(several: int, choice: argparse.Namespace, batch: int, optimizer: str) -> dict[str, Any]:
+    about = {"decoder": "dcgan", "n": choice.n, "dim": 32, "shards": several, "batch": batch}
+    about |= {"optimizer": optimizer, "steps": max(5, choice.steps * 128 // batch)}
     rates: dict[int, list[float]] = {1: [], several: []}
     for _ in range(choice.rounds):
         for processes in rates:
             rates[processes].append(_ask(processes, about)["rate"])
     medians = {str(p): statistics.median(each) for p, each in rates.items()}
-    return {"rates": rates, **medians, "ratio": medians[str(several)] / medians["1"]}
+    about = {"batch": batch, "optimizer": optimizer, "rates": rates}
+    return {**about, **medians, "ratio": medians[str(several)] / medians["1"]}
 
 
 def _losses(several: int, decoder: str, choice: argparse.Namespace) -> dict[str, Any]:
@@ -111,6 +119,8 @@ def work(about: dict[str, Any]) -> None:
         shards=about["shards"],
         epochs=about.get("epochs", 1000),
         decoder=about["decoder"],
+        batch_size=about.get("batch", 128),
+        decoder_optimizer=about.get("optimizer", "muon"),
         precision="auto" if about["decoder"] == "dcgan" else "float32",
         device="cpu",
     )
@@ -159,10 +169,18 @@ def _sent() -> int:
 
 
 def _table(found: dict[str, Any]) -> str:
-    several, speed = found["processes"], found["speed"]
+    several = found["processes"]
     lines = [
-        f"images/s: 1 process {speed['1']:,.0f}, {several} processes {speed[str(several)]:,.0f}, "
-        f"ratio {speed['ratio']:.2f} (medians; all rounds: {speed['rates']})",
+        f"| B | optimiser | images/s, 1 process | {several} processes | ratio |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in found["speed"]:
+        one, more = row["1"], row[str(several)]
+        lines.append(
+            f"| {row['batch']} | {row['optimizer']} | {one:,.0f} | {more:,.0f} | "
+            f"{row['ratio']:.2f} |"
+        )
+    lines += [
         "",
         "| decoder | epoch errors, 1 process | the same, several | largest relative difference |",
         "| --- | --- | --- | --- |",
