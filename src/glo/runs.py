@@ -26,6 +26,7 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.facts import DataFacts
 from glo.files import write_text
+from glo.formats import Step, lift, newest
 from glo.lock import RunLock
 from glo.polish import decode
 from glo.priors import (
@@ -44,7 +45,9 @@ from glo.typed import toml_lines
 
 __all__ = ["DataFacts", "Run", "open_run", "write_json"]
 
-FORMAT = 1
+# What lifts the config.toml of an older version, one format at a time.
+_STEPS: tuple[Step, ...] = ()
+FORMAT = newest(_STEPS)
 
 
 @final
@@ -267,10 +270,8 @@ folder that glo train named.
         )
     values = read_toml(path)
     try:
+        values = lift(values, values["run"]["format"], _STEPS, where=path)
         about, data = values.pop("run"), values.pop("data")
-        if about["format"] != FORMAT:
-            made = about["format"]
-            raise UserError(f"{path} has format {made}; this version of glo reads {FORMAT}.")
         facts = DataFacts.from_dict(data)
         preset = str(about["preset"])
     except (KeyError, TypeError, AttributeError) as error:
