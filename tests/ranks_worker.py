@@ -47,12 +47,12 @@ def main() -> None:
     drive(data, folder / "stopped", RECIPE, ranks, stop=7)
     # One process cannot write: all say so, and what was saved stays.
     if not ranks.main:
-        import glo.tensors
+        import glo.tensorwriter
 
         def full(file: int) -> None:
             raise OSError(28, "No space left on device")
 
-        glo.tensors.os.fsync = full
+        glo.tensorwriter.os.fsync = full
     try:
         shutil.copytree(folder / "stopped", folder / f"full-{ranks.rank}", dirs_exist_ok=True)
         ranks.exchange(None)

@@ -15,6 +15,7 @@ from tests.ranks_worker import RECIPE, drive
 
 from glo.checkpoint import newest_checkpoint, restore_training
 from glo.ranks import ALONE, Ranks
+from glo.recipe import row_rule
 from glo.rowshards import read_rows
 from glo.runs import open_run
 
@@ -100,10 +101,12 @@ def test_each_process_writes_its_rows(two: Path) -> None:
 def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
     checkpoint = newest_checkpoint(two / "checkpoint")
     assert checkpoint is not None
-    whole = read_rows(checkpoint.folder, 2)
+    wanted = {"codes": torch.empty(1, 3), **row_rule(RECIPE).new_state(1, 3)}
+    whole = read_rows(checkpoint.folder, 2, wanted)
+    assert torch.equal(whole["codes"], open_run(two).codes)
     for rank in range(size):
         ranks = Ranks(rank, size)
-        own = read_rows(checkpoint.folder, 2, ranks=ranks)
+        own = read_rows(checkpoint.folder, 2, wanted, ranks=ranks)
         assert own.keys() == whole.keys()
         for name, value in own.items():
             assert torch.equal(value, whole[name][ranks.rows(_N)]), name

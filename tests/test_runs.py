@@ -153,5 +153,5 @@ def test_toml_mistakes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read: No such file"):
         read_toml(tmp_path / "x.toml")
     (tmp_path / "x.toml").write_bytes(b'a = "\xff"')
-    with pytest.raises(UserError, match="is not a TOML file"):
+    with pytest.raises(UserError, match="is not text in UTF-8"):
         read_toml(tmp_path / "x.toml")

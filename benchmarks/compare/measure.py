@@ -16,7 +16,7 @@ from glo.metrics.features import embed
 from glo.metrics.memorisation import CopyTest
 from glo.metrics.neighbours import precision_recall_density_coverage
 from glo.records import evenly_spaced
-from glo.tensors import write_tensors
+from glo.tensorwriter import write_tensors
 
 __all__ = ["Judge"]
 

@@ -13,28 +13,27 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from glo.codes import CodeTable
-from glo.decoders import Decoder, build_decoder
+from glo.decoders import Decoder, read_decoder
+from glo.documents import read_json
 from glo.errors import UserError
 from glo.files import flush, write_text
-from glo.optimizers import JointOptimizer
 from glo.precision import channels_last
 from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule
+from glo.resuming import contents, restore
 from glo.rowshards import read_rows, rows_name
 from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
-from glo.tensors import write_tensors
+from glo.tensors import read_header
+from glo.tensorwriter import write_tensors
 from glo.training import Training
 
 __all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoint"]
@@ -42,6 +41,7 @@ __all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoi
 FORMAT = 1
 _KEPT = 2
 _MANIFEST = "manifest.json"
+_MOST_RANKS = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +71,16 @@ class Checkpoint:
     def decoder(self) -> Decoder:
         """Return the decoder to use, in evaluation mode."""
         name = "averaged" if (self.folder / "averaged.safetensors").exists() else "decoder"
-        path = self.folder / f"{name}.safetensors"
-        with safe_open(path, framework="pt") as file:
-            config = json.loads(file.metadata()["config"])
-        decoder = build_decoder(config)
-        decoder.load_state_dict(load_file(path))
-        return channels_last(decoder).eval()
+        return channels_last(read_decoder(self.folder / f"{name}.safetensors")).eval()
 
     def codes(self) -> Tensor:
         """Return the codes, (N, D), without their optimiser's state."""
-        return read_rows(self.folder, self.ranks, names=("codes",))["codes"]
+        name = self.folder / rows_name("rows", 0, self.ranks)
+        about = read_header(name).tensors.get("codes")
+        if about is None or len(about[1]) != 2 or about[0] != torch.float32:
+            raise UserError(f"{name} holds no codes, (N, D) in float32; it was edited.")
+        wanted = {"codes": torch.empty(1, about[1][1])}
+        return read_rows(self.folder, self.ranks, wanted, more=True)["codes"]
 
 
 def save_checkpoint(
@@ -150,7 +150,7 @@ def _write_own(writing: Path, training: Training) -> dict[str, dict[str, Any]] |
     """Write the files of this process and return what the manifest says of them."""
     written = {}
     try:
-        for name, tensors, metadata in _contents(training):
+        for name, tensors, metadata in contents(training):
             path = writing / name
             digest = write_tensors(path, tensors, metadata, training.table.store)
             written[name] = {"sha256": digest, "bytes": path.stat().st_size}
@@ -185,7 +185,7 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
     for folder in _newest_first(root):
         fault = _fault(folder)
         if fault is None:
-            manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+            manifest = read_json(folder / _MANIFEST)
             return Checkpoint(
                 folder=folder,
                 step=manifest["step"],
@@ -223,60 +223,21 @@ def restore_training(
         store: where codes and moments are put.
     """
     folder = checkpoint.folder
-    with safe_open(folder / "decoder.safetensors", framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-    rows = read_rows(folder, checkpoint.ranks, ranks=ranks, store=store)
-    codes = rows.pop("codes")
-    rule = row_rule(settings)
+    # What is wanted is what these settings make: anything else was edited, and takes no memory.
+    rows = read_rows(folder, checkpoint.ranks, _one_row(settings), ranks=ranks, store=store)
+    codes, rule = rows.pop("codes"), row_rule(settings)
     table = CodeTable(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
-    decoder, shards = build_decoder(config), checkpoint.shards
-    training = Training(settings, decoder, table, n=n, ranks=ranks, shards=shards)
-    training.decoder.load_state_dict(load_file(folder / "decoder.safetensors"))
-    if training.averaged is not None:
-        averaged = load_file(folder / "averaged.safetensors")
-        training.finished_decoder.load_state_dict(averaged)
-        training.averaged.n_averaged.fill_(checkpoint.step - checkpoint.skipped[0])
-    _restore_optimizer(training.optimizer, load_file(folder / "optimizer.safetensors"))
-    names = [rows_name("tally", rank, checkpoint.ranks) for rank in range(checkpoint.ranks)]
-    training.tally.restore([load_file(folder / name) for name in names])
+    decoder = read_decoder(folder / "decoder.safetensors")
+    training = Training(settings, decoder, table, n=n, ranks=ranks, shards=checkpoint.shards)
     training.step = checkpoint.step
     training.skipped, training.skipped_in_a_row = checkpoint.skipped
+    restore(training, folder, checkpoint.ranks)
     return training
 
 
-def _contents(training: Training) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
-    config = {"config": json.dumps(training.decoder.config)}
-    ranks, table = training.ranks, training.table
-    if ranks.main:
-        yield "decoder.safetensors", training.decoder.state_dict(), config
-        if training.averaged is not None:
-            yield "averaged.safetensors", training.finished_decoder.state_dict(), config
-        yield "optimizer.safetensors", _optimizer_tensors(training.optimizer), {}
-    of = {"rank": str(ranks.rank), "ranks": str(ranks.size)}
-    rows = {"codes": table.codes, **table.state}
-    yield rows_name("rows", ranks.rank, ranks.size), rows, of
-    yield rows_name("tally", ranks.rank, ranks.size), training.tally.tensors(), {}
-
-
-def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
-    return {
-        f"{index}.{name}": value
-        for index, values in enumerate(optimizer.state.values())
-        for name, value in values.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def _restore_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) -> None:
-    states = list(optimizer.state.items())
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        parameter, state = states[int(index)]
-        # Moments must lie in memory as their weights do: the fused step pairs them by position.
-        if value.shape == parameter.shape:
-            value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
-        # The fused step wants its counter where the weights are, too.
-        state[key] = value.to(parameter.device)
+def _one_row(settings: Settings) -> dict[str, Tensor]:
+    dim = settings.code_dim
+    return {"codes": torch.empty(1, dim), **row_rule(settings).new_state(1, dim)}
 
 
 def _seal(manifest: dict[str, Any]) -> str:
@@ -291,7 +252,7 @@ def _digest(path: Path) -> str:
 
 def _fault(folder: Path) -> str | None:
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        manifest = read_json(folder / _MANIFEST)
     except (OSError, ValueError):
         return f"{_MANIFEST} is missing or cannot be read"
     if not isinstance(manifest, dict):
@@ -300,13 +261,38 @@ def _fault(folder: Path) -> str | None:
         return f"its format is {manifest.get('format')}, and this version reads {FORMAT}"
     if manifest.pop("seal", None) != _seal(manifest):
         return f"{_MANIFEST} was edited (it differs from its checksum)"
+    if not _is_manifest(manifest):
+        return f"{_MANIFEST} was edited (it lacks what belongs there)"
     for name, facts in manifest["files"].items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if _digest(path) != facts["sha256"]:
+        # A file of another length need not be read.
+        if path.stat().st_size != facts["bytes"] or _digest(path) != facts["sha256"]:
             return f"{name} was cut or edited (it differs from its checksum)"
     return None
+
+
+def _is_manifest(values: dict[str, Any]) -> bool:
+    files, step = values.get("files"), values.get("step")
+    return (
+        isinstance(files, dict)
+        and all(
+            isinstance(each, dict) and {"bytes", "sha256"} <= set(each) for each in files.values()
+        )
+        # A plain name, so that no other file of this machine is read.
+        and all(Path(name).name == name for name in files)
+        and type(step) is int
+        and step >= 0
+        and isinstance(values.get("finished"), bool)
+        and isinstance(values.get("facts"), dict)
+        and all(_is_count(values.get(name, 1)) for name in ("ranks", "shards"))
+        and [type(each) for each in values.get("skipped", [0, 0])] == [int, int]
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= _MOST_RANKS
 
 
 def _newest_first(root: Path) -> list[Path]:

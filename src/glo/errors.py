@@ -8,11 +8,44 @@ without a traceback and exits with code 2. Anything else is ours.
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "UserTypeError", "suggest"]
+__all__ = ["UserError", "UserTypeError", "printable", "suggest"]
+
+# A sentence that quotes what it is about could become as long as a hostile file.
+_LONGEST, _END = 4000, 1000
+_LONGEST_WORD = 100
+
+
+def printable(text: str) -> str:
+    """Return a text with everything that a terminal would not print as such spelled out.
+
+    Names of files and texts in them may hold line breaks, escape sequences that command a terminal,
+    and bytes that are no text.
+
+    Example:
+        >>> printable("café \\x1b[31m")
+        'café \\\\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class UserError(ValueError):
-    """A value that cannot be used; the message is one sentence for the person who gave it."""
+    """A value that cannot be used; the message is one sentence for the person who gave it.
+
+    Args:
+        sentence: the message. It is made printable, and cut in its middle if it is very long.
+
+    Example:
+        >>> str(UserError("a\\nb.png cannot be read."))
+        'a\\\\nb.png cannot be read.'
+    """
+
+    def __init__(self, sentence: object = "") -> None:
+        text = str(sentence)
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
+        super().__init__(printable(text))
 
 
 class UserTypeError(UserError, TypeError):
@@ -28,5 +61,5 @@ def suggest(word: str, choices: Iterable[str]) -> str:
         >>> suggest("zzz", ["epochs"])
         ''
     """
-    near = difflib.get_close_matches(word, list(choices), n=1)
+    near = difflib.get_close_matches(word[:_LONGEST_WORD], list(choices), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,6 +1,7 @@
 """What a run remembers of its data: enough to know them again, and which rows came and went."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, final
@@ -10,6 +11,9 @@ from glo.typed import toml_lines
 __all__ = ["DataFacts", "RowChange"]
 
 _BYTES = 8
+_TEXTS = ("source", "name", "fingerprint")
+# Rows of a run, and numbers in an example: more than any machine could hold.
+_MOST_ROWS, _MOST_NUMBERS = 2**40, 2**31
 
 
 @final
@@ -38,6 +42,23 @@ class RowChange:
     name: str = ""
     fingerprint: str = ""
     rows: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a change from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was not that.
+        """
+        change = cls(**values)
+        _check_whole("changes.n", change.n)
+        _check_whole("changes.limit", change.limit, least=0)
+        for name, value in vars(change).items():
+            if name not in ("n", "limit") and not isinstance(value, str):
+                raise TypeError(f"changes.{name} is no text")
+        if change.kind not in ("added", "forgotten"):
+            raise ValueError(f"changes.kind is {change.kind!r}")
+        return change
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of it, ready for JSON or TOML."""
@@ -127,7 +148,20 @@ class DataFacts:
         """Rebuild facts from what `to_dict` gave or a TOML parser read.
 
         Raises:
-            KeyError, TypeError: something is missing, or too much.
+            KeyError, TypeError, ValueError: something is missing, too much, or of another kind.
         """
-        changes = tuple(RowChange(**each) for each in values.get("changes", ()))
-        return cls(**{**values, "shape": tuple(values["shape"]), "changes": changes})
+        changes = tuple(RowChange.from_dict(each) for each in values.get("changes", ()))
+        facts = cls(**{**values, "shape": tuple(values["shape"]), "changes": changes})
+        for name in _TEXTS:
+            if not isinstance(getattr(facts, name), str):
+                raise TypeError(f"{name} is no text")
+        for number in (facts.n, facts.n_trained, *facts.shape):
+            _check_whole("n or a number in shape", number)
+        if len(facts.shape) not in (1, 3) or math.prod(facts.shape) > _MOST_NUMBERS:
+            raise ValueError("shape is of no image and no vector")
+        return facts
+
+
+def _check_whole(name: str, value: object, *, least: int = 1) -> None:
+    if type(value) is not int or not least <= value <= _MOST_ROWS:
+        raise ValueError(f"{name} must be a whole number from {least} to {_MOST_ROWS}")

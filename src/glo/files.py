@@ -1,11 +1,15 @@
-"""Files that are written whole or not at all, and are on the disk when it is said that they are."""
+"""Files that are written whole or not at all, and files of others, read with a limit."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
-__all__ = ["flush", "replacing", "write_text"]
+from glo.errors import UserError
+
+__all__ = ["flush", "open_plain", "read_bytes", "read_text", "replacing", "write_text"]
 
 
 @contextmanager
@@ -56,3 +60,67 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """Open a file to read it, if it is one: a pipe would wait for ever, a device have no end.
+
+    A link is followed.
+
+    Raises:
+        UserError: it is a folder, a pipe, a socket or a device.
+        OSError: it cannot be opened.
+
+    Example:
+        >>> open_plain(Path("/dev/null"))
+        Traceback (most recent call last):
+        glo.errors.UserError: /dev/null is not a plain file; put one in its place.
+    """
+    # Without this flag the opening of a pipe would wait for somebody who writes to it.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UserError(f"{path} is not a plain file; put one in its place.")
+    return file
+
+
+def read_bytes(path: Path, *, most: int) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: a plain file.
+        most: bytes that it may hold; no memory is taken for more.
+
+    Raises:
+        UserError: it is larger, or not a plain file.
+        OSError: it cannot be read.
+    """
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise UserError(
+                f"{path} holds {size:,} bytes, and at most {most:,} are read of such a file; "
+                f"replace it."
+            )
+        return file.read(size)
+
+
+def read_text(path: Path, *, most: int) -> str:
+    """Return the text in a file, as `read_bytes` does.
+
+    Raises:
+        UserError: it is larger than `most` bytes, not a plain file, or not text in UTF-8.
+        OSError: it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> write_text(path, "ü")
+        >>> read_text(path, most=2)
+        'ü'
+    """
+    content = read_bytes(path, most=most)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8 ({error.reason}); write it anew.") from None

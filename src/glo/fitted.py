@@ -1,6 +1,5 @@
 """What a fitted estimator has, and what is written beside its run to make it again."""
 
-import json
 from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from glo.decoders import Decoder
+from glo.documents import read_json
 from glo.errors import UserError
 from glo.form import Form
 from glo.home import Home
@@ -110,9 +110,14 @@ def read_about(run: Run) -> tuple[dict[str, Any], Form]:
     if not path.is_file():
         return _command_line(run), Form.of_shape(run.data.shape)
     try:
-        about = json.loads(path.read_text("utf-8"))
-        return dict(about["params"]), Form.from_dict(about["form"])
-    except (ValueError, KeyError, TypeError) as error:
+        about = read_json(path)
+        params = dict(about["params"])
+        if more := params.keys() - {*_KEYWORDS, "device", "size", "more"}:
+            raise ValueError(f"it names {', '.join(sorted(more))}")
+        # Built in vain, so that what cannot be used is said of this file.
+        chosen_settings(params)
+        return params, Form.from_dict(about["form"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to load the run.") from None
 
 

@@ -82,8 +82,21 @@ class Form:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a form from what `to_dict` gave."""
-        return cls(**{**values, "shape": tuple(values["shape"])})
+        """Rebuild a form from what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was not that.
+        """
+        form = cls(**{**values, "shape": tuple(values["shape"])})
+        numbers = (*form.shape, form.side + 1)
+        if not all(type(number) is int and 0 < number < 2**31 for number in numbers):
+            raise ValueError("shape and side hold what is no length")
+        layouts = {"f": 1, "hw": 2, "hwc": 3, "chw": 3}
+        if layouts.get(form.layout) != len(form.shape) or form.range not in (None, *_RANGES):
+            raise ValueError(f"the layout is {form.layout!r} and the range {form.range!r}")
+        if np.dtype(str(form.dtype)).kind not in "biuf":
+            raise ValueError(f"the dtype is {form.dtype!r}")
+        return form
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form, ready for JSON."""

@@ -6,9 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
-from glo.files import write_text
+from glo.files import read_bytes, write_text
 
 __all__ = ["Journal", "read_journal"]
+
+# Bytes of a file: ten million steps. And of one line, a hundred times what a record takes.
+_LARGEST, _LONGEST = 64 * 2**20, 64 * 2**10
 
 
 @final
@@ -53,11 +56,33 @@ def _plain(value: Any) -> Any:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a file, leaving out a line that a killed process cut short."""
+    """Return the records of a file, leaving out a line that a killed process cut short.
+
+    Whatever is no record is left out too: a record is an object with the number of a step, whose
+    other values are numbers, texts or null.
+
+    Raises:
+        UserError: the file holds more than 64 MiB.
+    """
     records: list[dict[str, Any]] = []
     if path.is_file():
-        for line in path.read_text("utf-8", errors="replace").splitlines():
+        for line in read_bytes(path, most=_LARGEST).splitlines():
             # One bad line must not cost those after it.
-            with suppress(ValueError):
-                records.append(json.loads(line))
+            with suppress(ValueError, RecursionError):
+                record = json.loads(line[:_LONGEST].decode("utf-8", errors="replace"))
+                if _is_record(record):
+                    records.append(record)
     return records
+
+
+def _is_record(record: object) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("step"), int | float)
+        and all(value is None or _is_plain(value) for value in record.values())
+    )
+
+
+def _is_plain(value: object) -> bool:
+    # Larger whole numbers are no floats, and may have too many digits to be shown.
+    return isinstance(value, float | str) or (isinstance(value, int) and abs(value) < 2**63)

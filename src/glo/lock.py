@@ -1,8 +1,10 @@
 """One writer per run folder."""
 
+import errno
 import fcntl
+import os
 from pathlib import Path
-from typing import final
+from typing import BinaryIO, final
 
 from glo.errors import UserError
 
@@ -30,7 +32,7 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "lock").open("a")
+        self._file = _opened(folder / "lock")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,3 +45,14 @@ class RunLock:
     def release(self) -> None:
         """Let others write."""
         self._file.close()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        # A link could make a file elsewhere, and a pipe would wait for ever.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise UserError(f"{path} is not a plain file; remove it, and try again.") from None
+        raise

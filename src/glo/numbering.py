@@ -9,7 +9,8 @@ from glo.errors import UserError
 
 __all__ = ["check_row", "parse_rows", "rows_text"]
 
-_PART = re.compile(r"(\d+)(?:-(\d+))?")
+# Python reads numbers of thousands of digits not at all; no row has one.
+_PART = re.compile(r"(\d{1,99})(?:-(\d{1,99}))?")
 
 
 def parse_rows(text: str, n: int) -> Tensor:

@@ -17,7 +17,7 @@ from glo.data.cache import cache_folder
 from glo.data.files import is_idx_name
 from glo.data.folder import Listing, list_images, read_images
 from glo.data.images import image_suffixes, probe, shown
-from glo.data.npy import LARGEST_IN_MEMORY
+from glo.data.limits import LARGEST_IN_MEMORY
 from glo.data.options import Split
 from glo.data.storage import is_store
 from glo.errors import UserError

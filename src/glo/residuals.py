@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from glo.errors import UserError
 from glo.files import replacing
-from glo.tensors import write_tensors
+from glo.tensors import check_finite, read_tensors
+from glo.tensorwriter import write_tensors
 
 __all__ = ["read_errors", "write_errors"]
 
@@ -56,8 +56,10 @@ def read_errors(folder: Path, n: int) -> Tensor | None:
         >>> read_errors(Path("no/such/run"), 3) is None
         True
     """
+    wanted = {"errors": torch.empty(n, dtype=torch.float32, device="meta")}
     try:
-        errors = load_file(folder / _FILE)["errors"]
-    except (OSError, SafetensorError, KeyError):
+        found = read_tensors(folder / _FILE, wanted)
+        check_finite(folder / _FILE, found)
+    except UserError:
         return None
-    return errors if errors.shape == (n,) and errors.dtype == torch.float32 else None
+    return found["errors"]

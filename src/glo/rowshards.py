@@ -4,6 +4,8 @@ Row i of a run that R processes saved is row i // R of the file of rank i mod R.
 own rows out of all files, piece by piece.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from glo.ranks import ALONE, Ranks
 from glo.rowstore import IN_MEMORY, RowStore
+from glo.tensors import Header, check_finite, read_header
 
 __all__ = ["read_rows", "rows_name"]
 
@@ -32,46 +35,65 @@ def rows_name(kind: str, rank: int, size: int) -> str:
 def read_rows(
     folder: Path,
     saved_by: int,
+    wanted: Mapping[str, Tensor],
     *,
     ranks: Ranks = ALONE,
     store: RowStore = IN_MEMORY,
-    names: tuple[str, ...] = (),
+    more: bool = False,
 ) -> dict[str, Tensor]:
     """Return arrays of the rows that a process owns: codes, moments and counts.
 
     Args:
         folder: of the checkpoint.
         saved_by: how many processes saved it.
+        wanted: the arrays by name, one row of each, "codes" among them.
         ranks: those that go on with it.
         store: where the arrays are put.
-        names: which arrays; all when empty.
+        more: whether the files may hold other arrays as well.
 
     Returns:
         by name, (n, ...), this process's rows in their order.
+
+    Raises:
+        UserError: a file is missing, holds something else, or NaN or infinity.
     """
-    parts = [folder / rows_name("rows", rank, saved_by) for rank in range(saved_by)]
-    n = sum(_length(part) for part in parts)
-    found: dict[str, Tensor] = {}
-    for rank, part in enumerate(parts):
-        with safe_open(part, framework="pt") as file:
-            for name in names or file.keys():
-                view = file.get_slice(name)
-                if name not in found:
-                    shape = (ranks.count(n), *view.get_shape()[1:])
-                    found[name] = store.zeros(name, shape, file.get_slice(name)[:1].dtype)
-                _copy(view, found[name], Ranks(rank, saved_by), ranks, store)
+    paths = [folder / rows_name("rows", rank, saved_by) for rank in range(saved_by)]
+    counts = [_count(read_header(path)) for path in paths]
+    n = sum(counts)
+    for rank, path in enumerate(paths):
+        _check(path, wanted, Ranks(rank, saved_by).count(n), more=more)
+    found = {
+        name: store.zeros(name, (ranks.count(n), *row.shape[1:]), row.dtype)
+        for name, row in wanted.items()
+    }
+    for rank, path in enumerate(paths):
+        with safe_open(path, framework="pt") as file:
+            for name, into in found.items():
+                for first in range(0, counts[rank], _PIECE):
+                    piece = file.get_slice(name)[first : first + _PIECE]
+                    check_finite(path, {name: piece})
+                    rows = torch.arange(first, first + len(piece)) * saved_by + rank
+                    mine = ranks.mine(rows)
+                    into[ranks.local(rows[mine])] = piece[mine]
+                    store.relax()
     return found
 
 
-def _length(path: Path) -> int:
-    with safe_open(path, framework="pt") as file:
-        return int(file.get_slice("codes").get_shape()[0])
+def _count(header: Header) -> int:
+    about = header.tensors.get("codes")
+    return about[1][0] if about and about[1] else 0
 
 
-def _copy(view, into: Tensor, source: Ranks, ranks: Ranks, store: RowStore) -> None:  # type: ignore[no-untyped-def]
-    for first in range(0, view.get_shape()[0], _PIECE):
-        piece = view[first : first + _PIECE]
-        rows = torch.arange(first, first + len(piece)) * source.size + source.rank
-        mine = ranks.mine(rows)
-        into[ranks.local(rows[mine])] = piece[mine]
-        store.relax()
+def _check(path: Path, wanted: Mapping[str, Tensor], n: int, *, more: bool) -> None:
+    """Check that a file holds n rows of each array, before memory is taken."""
+    header = read_header(path)
+    if more:
+        kept = {name: about for name, about in header.tensors.items() if name in wanted}
+        header = replace(header, tensors=kept)
+    here = torch.device("meta")
+    header.check(
+        {
+            name: torch.empty(n, *row.shape[1:], dtype=row.dtype, device=here)
+            for name, row in wanted.items()
+        }
+    )

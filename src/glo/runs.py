@@ -12,7 +12,6 @@ It is opened and sampled without the data and without the command that made it.
 """
 
 import json
-import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +22,13 @@ from torch import Tensor
 from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.data import Samples
 from glo.decoders import Decoder
+from glo.documents import read_toml
 from glo.errors import UserError
 from glo.facts import DataFacts
 from glo.files import write_text
 from glo.formats import Step, lift, newest
 from glo.lock import RunLock
+from glo.outcome import read_summary
 from glo.polish import decode
 from glo.priors import (
     Prior,
@@ -88,13 +89,33 @@ class Run:
 
     @cached_property
     def decoder(self) -> Decoder:
-        """The decoder, in evaluation mode, on the CPU."""
-        return self.checkpoint.decoder()
+        """The decoder, in evaluation mode, on the CPU.
+
+        Raises:
+            UserError: it cannot be read, or is not that of these settings and data.
+        """
+        decoder = self.checkpoint.decoder()
+        self._check_fit("decoder", (decoder.code_dim, *decoder.shape), self.data.shape)
+        return decoder
 
     @cached_property
     def codes(self) -> Tensor:
-        """The codes, (N, D); row i belongs to example i."""
-        return self.checkpoint.codes()
+        """The codes, (N, D); row i belongs to example i.
+
+        Raises:
+            UserError: they cannot be read, or are not as many and as long as config.toml says.
+        """
+        codes = self.checkpoint.codes()
+        self._check_fit("codes", tuple(codes.shape[::-1]), (self.data.n,))
+        return codes
+
+    def _check_fit(self, what: str, given: tuple[int, ...], more: tuple[int, ...]) -> None:
+        wanted = (self.settings.code_dim, *more)
+        if given != wanted:
+            raise UserError(
+                f"The {what} of {self.folder} are made for {given}, and config.toml says {wanted} "
+                f"(code size first); one of the two was edited, so fetch the run anew."
+            )
 
     @property
     def errors(self) -> Tensor | None:
@@ -114,11 +135,7 @@ class Run:
     @property
     def summary(self) -> dict[str, Any] | None:
         """What came out, or None while the run is not finished or the file is damaged."""
-        try:
-            values: dict[str, Any] = json.loads((self.folder / "summary.json").read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        return values
+        return read_summary(self.folder)
 
     @property
     def prior_name(self) -> str:
@@ -274,24 +291,12 @@ folder that glo train named.
         about, data = values.pop("run"), values.pop("data")
         facts = DataFacts.from_dict(data)
         preset = str(about["preset"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} lacks what a run needs ({error}); it was edited.") from None
     settings = Settings.from_mapping(values, where=str(path))
     return Run(folder, settings=settings, data=facts, preset=preset)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the contents of a TOML file.
-
-    Raises:
-        UserError: it does not exist or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a TOML file: {error}.") from None
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

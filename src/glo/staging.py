@@ -6,11 +6,14 @@ it to its end if its own process was cut off.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from glo.documents import read_json
+from glo.errors import UserError
 from glo.files import flush
 from glo.lock import RunLock
 
@@ -74,10 +77,11 @@ def finish_change(folder: Path) -> None:
     """Carry out a change that was decided and cut off; nothing is done where there is none.
 
     Raises:
-        UserError: another process is at it.
+        UserError: another process is at it, or it reaches out of the folder.
     """
     if not (folder / _DECIDED).is_dir():
         return
+    _check_inside(folder / _DECIDED)
     lock = RunLock(folder)
     try:
         _carry_out(folder)
@@ -97,10 +101,35 @@ def _carry_out(folder: Path) -> None:
         if place.is_dir():
             place.rename(old / entry.name)
         entry.replace(place)
-    for name in json.loads(gone.read_text("utf-8")) if gone.is_file() else ():
+    for name in _names(gone):
         (folder / name).unlink(missing_ok=True)
     flush(folder)
     _clear(decided)
+
+
+def _check_inside(decided: Path) -> None:
+    """Check that carrying out a change moves and removes nothing but what is in the run folder.
+
+    A run may come from a stranger, and opening one carries out the change that lies in it.
+    """
+    for place in (decided, decided / _NEW, decided / _OLD):
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise UserError(f"{place} is not a folder of the run; remove {decided}, and try again.")
+    _names(decided / _GONE)
+
+
+def _names(gone: Path) -> list[str]:
+    """Return the names of the files that go; none of them leads out of the folder."""
+    if not gone.is_file():
+        return []
+    names = read_json(gone)
+    if not isinstance(names, list) or not all(_is_plain(name) for name in names):
+        raise UserError(f"{gone} names what is no file of the run; remove {gone.parent}.")
+    return names
+
+
+def _is_plain(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & {os.sep, "\0"}
 
 
 def _clear(folder: Path) -> None:

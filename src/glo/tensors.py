@@ -1,96 +1,206 @@
-"""Tensors on disk: safetensors files, written piece by piece, flushed, and hashed on the way.
+"""Tensors on disk, read without trusting the file: safetensors.
 
-The library reads them. It writes from memory in one go and hides the system's errors in its own;
-codes larger than memory and a full disk need better.
+The header of such a file is a claim. It is compared with the size of the file, and with what the
+reader wants, before memory is taken.
 """
 
-import hashlib
-import json
+import math
 import os
-import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
-__all__ = ["write_tensors"]
+from glo.documents import parse_json
+from glo.errors import UserError
+from glo.files import open_plain
 
-_NAMES: dict[torch.dtype, str] = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
+__all__ = ["Header", "check_finite", "read_header", "read_tensors"]
+
+LARGEST_HEADER = 4 * 2**20
+"""Bytes of names, shapes and descriptions; the longest hold the names of labels."""
+
+_MOST_DIMENSIONS = 8
+_ABOUT = "__metadata__"
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
 }
-_PIECE = 2**25
 
 
-class Relaxing(Protocol):
-    """What holds memory that can be given back while a file is written."""
+@final
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a safetensors file says of itself; it was compared with the size of the file.
 
-    def relax(self) -> None:
-        """Give it back."""
+    Attributes:
+        path: of the file.
+        about: texts that its writer added.
+        tensors: dtype and shape of each tensor, by name.
+    """
+
+    path: Path
+    about: dict[str, str]
+    tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]]
+
+    @property
+    def count(self) -> int:
+        """How many numbers all tensors hold."""
+        return sum(math.prod(shape) for _, shape in self.tensors.values())
+
+    def described(self, name: str) -> dict[str, Any]:
+        """Return one of the texts, which is a JSON object.
+
+        Raises:
+            UserError: it is not there, or not such an object.
+        """
+        values = parse_json(self.about.get(name, "null"), f"What {self.path} says of itself")
+        if not isinstance(values, dict):
+            raise UserError(f"{self.path} does not say what it is; it was made by something else.")
+        return values
+
+    def check(self, wanted: Mapping[str, Tensor]) -> None:
+        """Check that the file holds tensors of these names, shapes and dtypes, and no others.
+
+        Args:
+            wanted: by name; their values do not count, so they may be on torch's meta device.
+
+        Raises:
+            UserError: it does not.
+        """
+        for name in {*wanted, *self.tensors}:
+            if name not in self.tensors or name not in wanted:
+                fault = f"lacks '{name}'" if name in wanted else f"has '{name}', which is not known"
+                raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
+            given, like = self.tensors[name], wanted[name]
+            if given != (like.dtype, tuple(like.shape)):
+                raise UserError(
+                    f"{self.path} holds '{name}' as {_words(*given)}, where "
+                    f"{_words(like.dtype, tuple(like.shape))} belongs; it was edited, or is of "
+                    f"something else."
+                )
 
 
-def write_tensors(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], held: Relaxing | None = None
-) -> str:
-    """Write a safetensors file, wait until it is on the disk, and return its sha256.
-
-    Args:
-        path: of the file; one that exists is overwritten.
-        tensors: by name.
-        metadata: text by name.
-        held: what gives memory back between pieces of 32 MiB, or None.
+def read_header(path: Path) -> Header:
+    """Read what a safetensors file says of itself.
 
     Raises:
-        OSError: it could not be written, with the system's number: no space, no rights.
+        UserError: it cannot be read, is not such a file, is cut off, or claims what it cannot hold.
 
     Example:
-        >>> write_tensors(Path("no/such/folder/x.safetensors"), {"x": torch.zeros(1)}, {})
-        Traceback (most recent call last):
-        FileNotFoundError: [Errno 2] No such file or directory: 'no/such/folder/x.safetensors'
+        >>> import tempfile
+        >>> from glo.tensorwriter import write_tensors
+        >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
+        >>> _ = write_tensors(path, {"x": torch.zeros(2, 3)}, {"made": "today"})
+        >>> read_header(path).tensors, read_header(path).about
+        ({'x': (torch.float32, (2, 3))}, {'made': 'today'})
     """
-    # Largest items first: every array then begins where its items may.
-    ordered = sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0]))
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for piece in _pieces(ordered, metadata):
-            digest.update(piece)
-            file.write(piece)
-            if held is not None:
-                held.relax()
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
+    try:
+        with open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size - 8
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= size:
+                raise UserError(f"{path} is not a safetensors file, or was cut off; fetch it anew.")
+            if length > LARGEST_HEADER:
+                raise UserError(
+                    f"The header of {path} takes {length:,} bytes, and at most {LARGEST_HEADER:,} "
+                    f"are read; it was made by something else."
+                )
+            text = file.read(length).decode("utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    values = parse_json(text, f"The header of {path}")
+    try:
+        about = {str(k): str(v) for k, v in dict(values.pop(_ABOUT, {})).items()}
+        claims = {name: _claim(value) for name, value in values.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(f"The header of {path} is not one of safetensors; fetch it anew.") from None
+    _check_places(path, claims, size - length)
+    return Header(path=path, about=about, tensors={name: c[:2] for name, c in claims.items()})
 
 
-def _header(ordered: list[tuple[str, Tensor]], metadata: dict[str, str]) -> bytes:
-    entries: dict[str, object] = {"__metadata__": metadata} if metadata else {}
-    end = 0
-    for name, tensor in ordered:
-        begin, end = end, end + tensor.numel() * tensor.element_size()
-        entries[name] = {
-            "dtype": _NAMES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Read all tensors of a safetensors file; it takes no more memory than the file holds bytes.
+
+    Args:
+        path: the file.
+        wanted: what it must hold, as for `Header.check`; None: anything.
+
+    Raises:
+        UserError: it cannot be read, is damaged, or holds something else.
+
+    Example:
+        >>> read_tensors(Path("no/such/file"))
+        Traceback (most recent call last):
+        glo.errors.UserError: no/such/file cannot be read: No such file or directory.
+    """
+    header = read_header(path)
+    if wanted is not None:
+        header.check(wanted)
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
 
 
-def _pieces(ordered: list[tuple[str, Tensor]], metadata: dict[str, str]) -> Iterator[memoryview]:
-    yield memoryview(_header(ordered, metadata))
-    for _, tensor in ordered:
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        step = max(1, _PIECE // tensor.element_size())
-        for first in range(0, len(flat), step):
-            yield memoryview(flat[first : first + step].view(torch.uint8).numpy().data)
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Check that there is no NaN and no infinity in tensors that come from a file.
+
+    Raises:
+        UserError: there is.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel():
+            # These two numbers take no memory, as a mask of all would.
+            low, high = torch.aminmax(tensor)
+            if not bool(torch.isfinite(low) & torch.isfinite(high)):
+                raise UserError(
+                    f"{path} holds NaN or infinity in '{name}'; the training diverged or the file "
+                    f"was edited, so train again."
+                )
+
+
+_Claim = tuple[torch.dtype, tuple[int, ...], int, int]
+
+
+def _claim(value: Any) -> _Claim:
+    """Return dtype, shape, and the first byte and the one after the last."""
+    (first, end), shape = value["data_offsets"], tuple(value["shape"])
+    if not all(type(number) is int and number >= 0 for number in (first, end, *shape)):
+        raise ValueError("places and lengths are whole numbers from 0")
+    if len(value) != 3 or len(shape) > _MOST_DIMENSIONS:
+        raise ValueError("there is more than belongs there")
+    return _DTYPES[value["dtype"]], shape, first, end
+
+
+def _check_places(path: Path, claims: dict[str, _Claim], size: int) -> None:
+    """Check that the tensors fill the file, one after the other, as their shapes need."""
+    place = 0
+    for dtype, shape, first, end in sorted(claims.values(), key=lambda claim: claim[2:]):
+        if first != place or end - first != math.prod(shape) * dtype.itemsize:
+            raise UserError(
+                f"The tensors of {path} do not lie where its header says; fetch it anew."
+            )
+        place = end
+    if place != size:
+        raise UserError(
+            f"{path} claims {place:,} bytes of tensors and holds {size:,}; it was cut off, so "
+            f"fetch it anew."
+        )
+
+
+def _words(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {' x '.join(map(str, shape)) or 'number'}"

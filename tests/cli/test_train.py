@@ -278,7 +278,7 @@ def test_no_space_left(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
     with monkeypatch.context() as patch:
-        patch.setattr("glo.tensors.os.fsync", full)
+        patch.setattr("glo.tensorwriter.os.fsync", full)
         assert train(data, out) == 2
     sentence = said(capsys)
     assert "no space is left on the device; what was saved before is kept" in sentence

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from glo.data import idx, read_idx
+from glo.data import read_idx
 from glo.errors import UserError
 
 ARRAYS = hnp.arrays(
@@ -72,7 +72,7 @@ def test_bomb_is_unpacked_no_further_than_it_claims(monkeypatch):
     claim = b"\0\0\x08\x01" + struct.pack(">I", 10)
     with pytest.raises(UserError, match="holds more"):
         read_idx(gzip.compress(claim + bytes(50_000_000)))
-    monkeypatch.setattr(idx, "LARGEST_UNPACKED", 9)
+    monkeypatch.setattr("glo.data.limits.LARGEST_UNPACKED", 9)
     with pytest.raises(UserError, match="unpack it first"):
         read_idx(gzip.compress(claim + bytes(10)))
 

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy_format
 
-from glo.data import npy
-from glo.data.npy import RowWriter, check_memory, open_npy, read_npz
+from glo.data import limits
+from glo.data.limits import check_memory
+from glo.data.npy import open_npy
+from glo.data.npz import read_npz
+from glo.data.writing import RowWriter
 from glo.errors import UserError, UserTypeError
 
 ARRAYS = hnp.arrays(
@@ -99,7 +102,7 @@ def test_npz_bombs_and_lies(tmp_path, monkeypatch):
     write_member(path, header((10**6, 10**6)) + b"few")
     with pytest.raises(UserError, match="claims an array"):
         read_npz(path, ("x",))
-    monkeypatch.setattr(npy, "LARGEST_UNPACKED", 1000)
+    monkeypatch.setattr(limits, "LARGEST_UNPACKED", 1000)
     write_member(path, header((5000,)) + bytes(5000))
     with pytest.raises(UserError, match=r"unpacks to .* \.npy file"):
         read_npz(path, ("x",))

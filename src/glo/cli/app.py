@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 a mistake of the user's or in the data, 1 ours, 130 interr
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,10 @@ for _place, (_verb, _about) in enumerate(_VERBS.items()):
 
 def main() -> None:
     """Run the program on the command line's words and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold bytes that are no text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -7,6 +7,9 @@ from cyclopts import Parameter
 
 __all__ = ["forget"]
 
+# Bytes of a text file of rows: eight million of them.
+_LARGEST = 64 * 2**20
+
 
 def forget(
     run: Path, rows: str, /, *, refit: Annotated[bool, Parameter(negative="--no-refit")] = True
@@ -31,18 +34,19 @@ def forget(
 
     keep_freed_memory()
     opened = open_run(run)
-    return drive(forget_rows(run, parse_rows(_words(rows), opened.data.n), refit=refit))
+    return drive(forget_rows(run, parse_rows(_words(rows), len(opened.codes)), refit=refit))
 
 
 def _words(rows: str) -> str:
     from glo.errors import UserError
+    from glo.files import read_text
 
     if not any(letter.isalpha() or letter in "/." for letter in rows):
         return rows
     try:
-        return Path(rows).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        return read_text(Path(rows), most=_LARGEST)
+    except (OSError, UserError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise UserError(
             f"ROWS is {rows}, neither rows such as 3,17,40-49 nor a text file of them ({reason}); "
             f"give one of the two."

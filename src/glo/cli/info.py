@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from glo.errors import printable
+
 __all__ = ["info"]
 
 
@@ -61,4 +63,5 @@ def _words(facts: dict[str, Any]) -> str:
         ]
         said = summary["diagnosis"] or ["healthy"]
         lines += [f"diagnosis    {sentence}" for sentence in said]
-    return "\n".join(lines)
+    # A run may be a stranger's, and its texts may hold what commands a terminal.
+    return "\n".join(map(printable, lines))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter
 
+from glo.documents import read_toml
 from glo.errors import UserError
 from glo.presets import find_preset
 from glo.settings import Settings
@@ -64,9 +65,6 @@ def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings
     """
     values: dict[str, Any] = {}
     if config is not None:
-        # Imported here: reading runs needs torch, and the help must not wait for it.
-        from glo.runs import read_toml
-
         values = read_toml(config)
         run = values.pop("run", {})
         values.pop("data", None)

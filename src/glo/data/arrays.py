@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.labels import as_labels
-from glo.data.npy import RowWriter
+from glo.data.limits import check_room
 from glo.data.options import DEFAULTS, Crop, SourceOptions
 from glo.data.pixels import fit, recolour
 from glo.data.samples import Samples
 from glo.data.storage import ROWS
+from glo.data.writing import RowWriter
 from glo.errors import UserError, UserTypeError
 
 __all__ = ["Layout", "convert", "first", "lay_out", "open_array"]
@@ -140,7 +141,10 @@ def convert(layout: Layout, room: Path | None) -> NDArray[Any]:
     prepare = _bytes_rule(layout) if layout.is_images else _check_vectors(layout)
     if layout.is_ready:
         return layout.values
-    path = None if room is None else room / ROWS
+    path = None
+    if room is not None:
+        check_room(room, layout.nbytes)
+        path = room / ROWS
     writer = RowWriter(path, layout.row, layout.dtype, most=len(layout.values))
     try:
         for chunk in _chunks(layout.values):

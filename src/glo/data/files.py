@@ -14,7 +14,9 @@ from glo.data.cache import fetch, key_of
 from glo.data.idx import read_idx
 from glo.data.images import shown
 from glo.data.labels import as_labels
-from glo.data.npy import check_memory, npz_names, open_npy, read_npz
+from glo.data.limits import check_memory
+from glo.data.npy import open_npy
+from glo.data.npz import npz_names, read_npz
 from glo.data.options import SourceOptions
 from glo.data.samples import Samples
 from glo.errors import UserError

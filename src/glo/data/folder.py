@@ -15,12 +15,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.images import Probe, decode, image_suffixes, probe, shown
-from glo.data.npy import RowWriter, check_memory
+from glo.data.images import Probe, decoded, image_suffixes, probe, shown
+from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
 from glo.data.samples import Samples
 from glo.data.storage import ROWS
+from glo.data.writing import RowWriter
 from glo.errors import UserError
 
 __all__ = ["Listing", "list_images", "read_images"]
@@ -73,10 +74,15 @@ def list_images(root: Path) -> Listing:
         below = pending.pop()
         try:
             with os.scandir(root / below) as entries:
-                for entry in entries:
-                    _sort_in(entry, below + entry.name, listing, pending, suffixes, real)
+                found = list(entries)
         except OSError as error:
             listing.skip(below, error.strerror or "cannot be read")
+            continue
+        for entry in found:
+            try:
+                _sort_in(entry, below + entry.name, listing, pending, suffixes, real)
+            except OSError as error:  # a link to itself
+                listing.skip(below + entry.name, error.strerror or "cannot be read")
     listing.names.sort(key=lambda name: (_natural(name), name))
     listing.skipped.sort(key=_natural)
     return listing
@@ -166,12 +172,12 @@ def _decode_all(
     pool: ThreadPoolExecutor,
 ) -> NDArray[np.uint8]:
     def load(path: Path) -> NDArray[np.uint8]:
-        image = recolour(decode(path)[None], shape[2])
-        return fit(image, shape[:2], options.crop)
+        with decoded(path) as pixels:
+            return fit(recolour(pixels[None], shape[2]), shape[:2], options.crop)
 
     most = min(len(listing.names), options.limit or len(listing.names))
-    if room is None:
-        check_memory(most * shape[0] * shape[1] * shape[2])
+    size = most * shape[0] * shape[1] * shape[2]
+    check_memory(size) if room is None else check_room(room, size)
     writer = RowWriter(None if room is None else room / ROWS, shape, np.uint8, most=most)
     kept = listing.kept
     try:

@@ -1,25 +1,27 @@
 """IDX, the format of MNIST: a four-byte magic, big-endian sizes, raw numbers."""
 
-import gzip
 import io
 import lzma
 import math
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.npy import LARGEST_UNPACKED
+from glo.data.limits import check_unpacking
+from glo.data.packing import GZIP, XZ, pieces
 from glo.errors import UserError
+from glo.files import open_plain
 
 __all__ = ["read_idx"]
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _MOST_DIMENSIONS = 8
-_PIECE = 2**20
+_LONGEST_HEADER = 4 + 4 * _MOST_DIMENSIONS
 
 
 def read_idx(source: Path | bytes) -> NDArray[Any]:
@@ -45,25 +47,20 @@ def read_idx(source: Path | bytes) -> NDArray[Any]:
     what = "The IDX data" if isinstance(source, bytes) else str(source)
     try:
         with _open(source) as file:
-            if isinstance(file, gzip.GzipFile | lzma.LZMAFile):
-                return _unpack(file, what)
-        return _map(source, what)
+            magic = file.read(6)
+            file.seek(0)
+            if not magic.startswith((GZIP, XZ)):
+                return _map(source, what)
+            length = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            return _unpack(pieces(file, GZIP if magic.startswith(GZIP) else XZ), length, what)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, MemoryError) as error:
         reason = str(error).rstrip(".") or "no memory"
         raise UserError(f"{what} cannot be read ({reason}); fetch the file again.") from error
 
 
 def _open(source: Path | bytes) -> IO[bytes]:
-    raw = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    magic = raw.read(6)
-    raw.seek(0)
-    if not magic.startswith((_GZIP, _XZ)):
-        return raw
-    if not isinstance(source, bytes):
-        raw.close()
-    opener: Any = gzip.open if magic.startswith(_GZIP) else lzma.open
-    packed: IO[bytes] = opener(raw if isinstance(source, bytes) else source, "rb")
-    return packed
+    return io.BytesIO(source) if isinstance(source, bytes) else open_plain(source)
 
 
 def _map(source: Path | bytes, what: str) -> NDArray[Any]:
@@ -77,19 +74,25 @@ def _map(source: Path | bytes, what: str) -> NDArray[Any]:
     return np.asarray(np.memmap(source, dtype=dtype, mode="r", offset=start, shape=shape))
 
 
-def _unpack(file: IO[bytes], what: str) -> NDArray[Any]:
-    shape, dtype, _ = _read_header(file, what)
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > LARGEST_UNPACKED:
-        raise UserError(
-            f"{what} claims {claimed / 2**30:.1f} GiB, compressed files may unpack to"
-            f" {LARGEST_UNPACKED / 2**30:.0f}; unpack it first, a plain file is used unloaded."
-        )
+def _unpack(unpacked: Iterator[bytes], length: int, what: str) -> NDArray[Any]:
     data = bytearray()  # grows with what is really there
-    while len(data) <= claimed and (piece := file.read(min(_PIECE, claimed + 1 - len(data)))):
+    for piece in unpacked:
         data += piece
-    _check_length(what, shape, dtype, len(data))
-    array = np.frombuffer(data, dtype).reshape(shape)
+        if len(data) >= _LONGEST_HEADER:
+            break
+    shape, dtype, start = _read_header(io.BytesIO(data), what)
+    claimed = math.prod(shape) * dtype.itemsize
+    try:
+        advice = "unpack it first, a plain file is used unloaded"
+        check_unpacking(length, claimed, advice)
+    except UserError as error:
+        raise UserError(f"{what} is refused: {error}") from None
+    for piece in unpacked:
+        data += piece
+        if len(data) > start + claimed:
+            break
+    _check_length(what, shape, dtype, len(data) - start)
+    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
     array.flags.writeable = False
     return array
 

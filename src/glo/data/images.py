@@ -1,9 +1,8 @@
 """One image file: looked at, or decoded to bytes, whatever its format, mode and orientation."""
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,18 +11,29 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.errors import UserError
+from glo.data.gate import Gate
+from glo.data.modes import is_colour, opaque, to_bytes
+from glo.errors import UserError, printable
+from glo.files import open_plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Probe", "decode", "decode_opaque", "image_suffixes", "probe", "shown"]
+__all__ = ["Probe", "decode", "decode_opaque", "decoded", "image_suffixes", "probe", "shown"]
 
 # Formats that start other programs, or that pillow names but cannot decode by itself.
 _REFUSED = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})
 _COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ORIENTATION = 0x0112
+
+LARGEST_FILE = 2**29
+"""Bytes of an image file: some formats are read whole before a pixel is known."""
+
+# Pixels that are decoded at a time, by all threads: each takes about 12 bytes.
+_ROOM = 2**26
+_GATE = Gate(_ROOM)
+# A file of more bytes goes in alone: what its reader takes is not known before it is open.
+_LARGE = 2**24
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ def probe(path: Path) -> Probe:
         with _open(path) as image:
             turned = _early_orientation(image) >= 5
             width, height = image.size[::-1] if turned else image.size
-            return Probe(height, width, _is_colour(image))
+            return Probe(height, width, is_colour(image))
     except UserError:
         raise
     except Exception as error:  # pillow's decoders raise nearly anything on a damaged file
@@ -67,20 +77,7 @@ def probe(path: Path) -> Probe:
 
 
 def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
-    """Decode an image file; the first frame if it is animated.
-
-    The EXIF orientation is applied, transparency is laid on white, 16-bit grey becomes 8-bit,
-    palettes and CMYK become RGB.
-
-    Args:
-        source: where the file is, or its bytes as an open file.
-
-    Returns:
-        uint8 (H, W, C), C 1 for grey files and 3 for others.
-
-    Raises:
-        UserError: with the reason alone if it cannot be decoded, or has more pixels than
-            `PIL.Image.MAX_IMAGE_PIXELS`.
+    """Decode an image file, as `decoded` does.
 
     Example:
         >>> import tempfile
@@ -90,15 +87,40 @@ def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
         >>> decode(path).tolist()
         [[[0, 0, 255], [0, 0, 255]]]
     """
-    try:
-        with _open(source) as image:
-            image.load()
-            upright = _upright(image, _orientation(image))
-            return _to_bytes(upright)
-    except UserError:
-        raise
-    except Exception as error:  # as above
-        raise UserError(_reason(error)) from error
+    with decoded(source) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
+    """Decode an image file; the first frame if it is animated.
+
+    While the block lasts its pixels count as being decoded, and of those there are never more than
+    a fixed number at a time: other threads wait.
+
+    The EXIF orientation is applied, transparency is laid on white, 16-bit grey becomes 8-bit,
+    palettes and CMYK become RGB.
+
+    Args:
+        source: where the file is, or its bytes as an open file.
+
+    Yields:
+        uint8 (H, W, C), C 1 for grey files and 3 for others.
+
+    Raises:
+        UserError: with the reason alone if it cannot be decoded, has more pixels than
+            `PIL.Image.MAX_IMAGE_PIXELS`, or is larger than 512 MiB.
+    """
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(_open(source))
+            pixels = to_bytes(_loaded(image))
+            image.close()
+        except UserError:
+            raise
+        except Exception as error:  # as above
+            raise UserError(_reason(error)) from error
+        yield pixels
 
 
 def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
@@ -120,11 +142,8 @@ def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
     """
     try:
         with _open(path) as image:
-            image.load()
-            if not image.has_transparency_data:
-                return None
-            upright = _upright(image, _orientation(image)).convert("RGBA")
-            return np.asarray(upright.getchannel("A")) >= 128
+            upright = _loaded(image)
+            return opaque(upright) if image.has_transparency_data else None
     except UserError:
         raise
     except Exception as error:  # as above
@@ -138,8 +157,7 @@ def shown(path: Path | str) -> str:
         >>> shown("a\\nb.png")
         'a\\\\nb.png'
     """
-    text = str(path)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return printable(str(path))
 
 
 @cache
@@ -156,22 +174,48 @@ def _formats() -> tuple[str, ...]:
 def _open(source: Path | BinaryIO) -> Iterator["PillowImage"]:
     from PIL import Image
 
-    # Given a name, pillow would map the file, and then garbles uncompressed grey TIFF that is
-    # stored on its side.
-    with _file(source) as file, Image.open(file, formats=_formats()) as image:
-        most, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
-        if (most is not None and pixels > most) or pixels < 1:
-            raise UserError(f"{image.width} x {image.height} pixels, at most {most} are allowed")
+    with ExitStack() as stack:
+        file = stack.enter_context(_file(source))
+        is_large = isinstance(source, Path) and os.fstat(file.fileno()).st_size > _LARGE
+        if is_large:
+            stack.enter_context(_GATE.inside(_ROOM))
+        # Given a name, pillow would map the file, and then garbles uncompressed grey TIFF that is
+        # stored on its side.
+        image = stack.enter_context(Image.open(file, formats=_formats()))
+        pixels = _checked_pixels(image)
+        if not is_large:
+            stack.enter_context(_GATE.inside(pixels))
         yield image
+
+
+def _checked_pixels(image: "PillowImage") -> int:
+    from PIL import Image
+
+    most, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if (most is not None and pixels > most) or pixels < 1:
+        raise UserError(f"{image.width} x {image.height} pixels, at most {most} are allowed")
+    return pixels
+
+
+def _loaded(image: "PillowImage") -> "PillowImage":
+    image.load()
+    # Only now an icon has the size of the picture in it.
+    _checked_pixels(image)
+    return _upright(image, _orientation(image))
 
 
 def _file(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     if not isinstance(source, Path):
         return nullcontext(source)
-    # Opening a pipe would wait for ever.
-    if not stat.S_ISREG(os.stat(source).st_mode):
-        raise UserError("not a plain file")
-    return source.open("rb")
+    try:
+        file = open_plain(source)
+    except UserError:
+        raise UserError("not a plain file") from None
+    size = os.fstat(file.fileno()).st_size
+    if size > LARGEST_FILE:
+        file.close()
+        raise UserError(f"{size:,} bytes, at most {LARGEST_FILE:,} are allowed")
+    return file
 
 
 def _orientation(image: "PillowImage") -> int:
@@ -202,40 +246,6 @@ def _upright(image: "PillowImage", orientation: int) -> "PillowImage":
         8: Transpose.ROTATE_90,
     }
     return image.transpose(turns[orientation]) if orientation in turns else image
-
-
-def _is_colour(image: "PillowImage") -> bool:
-    if image.mode in _GREY_MODES:
-        return False
-    if image.mode not in ("P", "PA"):
-        return True
-    pixels = np.asarray(image.convert("RGBA"))[..., :3]
-    return bool((pixels != pixels[..., :1]).any())
-
-
-def _to_bytes(image: "PillowImage") -> NDArray[np.uint8]:
-    from PIL import Image
-
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey(np.asarray(image))[..., None]
-    is_colour = _is_colour(image)
-    if image.has_transparency_data:
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", over.size, (255, 255, 255, 255)), over)
-    if is_colour:
-        return np.asarray(image.convert("RGB"))
-    # By way of RGB, since a palette has no straight way to grey.
-    direct = image if image.mode in ("1", "L") else image.convert("RGB")
-    return np.asarray(direct.convert("L"))[..., None]
-
-
-def _deep_grey(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    levels = values.astype(np.float64)
-    low, high = float(levels.min()), float(levels.max())
-    top = 1.0 if values.dtype.kind == "f" else 65535.0
-    if not (low >= 0.0 and high <= top):
-        raise UserError(f"grey values from {low:g} to {high:g}, allowed are 0 to {top:g}")
-    return np.rint(levels * (255.0 / top)).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

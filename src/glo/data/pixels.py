@@ -11,6 +11,9 @@ __all__ = ["fit", "recolour"]
 
 Pixels = NDArray[np.uint8]
 
+# Pixels that are made grey at a time.
+_PIECE = 2**20
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -65,10 +68,18 @@ def recolour(images: Pixels, channels: int) -> Pixels:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=3)
+    flat = images.reshape(-1, 3)
+    grey = np.empty(len(flat), np.uint8)
+    # In pieces: sums of 32 bits take ten times the memory of the bytes.
+    for first in range(0, len(flat), _PIECE):
+        grey[first : first + _PIECE] = _luma(flat[first : first + _PIECE])
+    return grey.reshape(*images.shape[:3], 1)
+
+
+def _luma(pixels: Pixels) -> Pixels:
     # The weights and rounding of pillow's conversion from RGB to L.
-    red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
-    luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return luma.astype(np.uint8)[..., None]
+    red, green, blue = (pixels[:, i].astype(np.uint32) for i in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)
 
 
 def _plan(height: int, width: int, target: tuple[int, int], crop: Crop) -> _Plan:

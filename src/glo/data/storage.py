@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.npy import open_npy
+from glo.documents import read_json
 from glo.errors import UserError
 
 __all__ = ["FACTS", "ROWS", "is_store", "new_folder", "read_store", "write_store"]
@@ -20,6 +21,8 @@ __all__ = ["FACTS", "ROWS", "is_store", "new_folder", "read_store", "write_store
 FACTS = "samples.json"
 ROWS = "rows.npy"
 _FORMAT = "glo-samples-1"
+# Bytes of the facts: a sentence for each of a hundred thousand files that were left out.
+_LARGEST_FACTS = 16 * 2**20
 
 
 def is_store(folder: Path) -> bool:
@@ -88,7 +91,8 @@ def read_store(folder: Path) -> dict[str, Any]:
     missing = open_npy(folder / "missing.npy") if (folder / "missing.npy").exists() else None
     return {
         "rows": rows,
-        "labels": None if labels is None else np.array(labels),
+        # Labels of another shape are refused, and need not be read for that.
+        "labels": labels if labels is None or labels.shape != rows.shape[:1] else np.array(labels),
         "missing": missing,
         "name": facts["name"],
         "label_names": tuple(facts["label_names"]),
@@ -99,8 +103,8 @@ def read_store(folder: Path) -> dict[str, Any]:
 def _read_facts(folder: Path) -> dict[str, Any]:
     path = folder / FACTS
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        facts = read_json(path, most=_LARGEST_FACTS)
+    except (OSError, UserError) as error:
         raise UserError(f"{folder} is not a saved data set: {path.name} is unreadable.") from error
     if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
         raise UserError(f"{path} is not of the format {_FORMAT}; save the data set again.")

@@ -4,6 +4,14 @@ from glo.decoders.base import Decoder
 from glo.decoders.build import build_decoder
 from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.described import DescribedDecoder
+from glo.decoders.load import read_decoder
 from glo.decoders.mlp import MLPDecoder
 
-__all__ = ["DCGANDecoder", "Decoder", "DescribedDecoder", "MLPDecoder", "build_decoder"]
+__all__ = [
+    "DCGANDecoder",
+    "Decoder",
+    "DescribedDecoder",
+    "MLPDecoder",
+    "build_decoder",
+    "read_decoder",
+]

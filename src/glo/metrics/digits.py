@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import final
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from glo.errors import UserError
 from glo.metrics.features import Features, fit_images
+from glo.tensors import check_finite, read_header, read_tensors
 
 __all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_features"]
 
@@ -109,16 +109,16 @@ def read_features(path: Path) -> DigitFeatures:
     Raises:
         UserError: the file holds something else.
     """
+    network = DigitNetwork()
+    # Stored in half precision, computed in single.
+    halves = {name: tensor.half() for name, tensor in network.state_dict().items()}
     try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
-            # Stored in half precision, computed in single.
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network = DigitNetwork()
-        network.load_state_dict(weights)
-    except (SafetensorError, RuntimeError) as error:
+        weights = read_tensors(path, halves)
+        check_finite(path, weights)
+    except UserError as error:
         raise UserError(
-            f"{path} is not a digit network ({str(error).splitlines()[0]}); "
+            f"{path} is not a digit network ({str(error).rstrip('.')}); "
             "benchmarks/digit_network.py writes one. Other networks are read as TorchScript."
         ) from None
-    return DigitFeatures(network, name=path.stem, about=about)
+    network.load_state_dict(weights)
+    return DigitFeatures(network, name=path.stem, about=read_header(path).about)

@@ -120,10 +120,11 @@ def read_script(
 
 
 def _is_script(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
     inside = {name.partition("/")[2] for name in names}
     return "constants.pkl" in inside and any(name.startswith("code/") for name in inside)
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 
 from glo.errors import UserError, suggest
@@ -215,10 +214,25 @@ def load_labels(folder: Path) -> CodeLabels:
     try:
         about, state = read_sealed(path)
         names, accuracy = tuple(about["names"]), float(about["accuracy"])
-        return CodeLabels().restore(state, names=names, accuracy=accuracy)
-    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        labels = CodeLabels().restore(state, names=names, accuracy=accuracy)
+        _try(labels, state)
+        return labels
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        reason = f"{kind}{str(error).rstrip('.')}"
         raise UserError(f"{path} cannot be read as labels ({reason}); fit them again.") from None
+
+
+def _try(labels: CodeLabels, state: dict[str, Tensor]) -> None:
+    """Ask for the label of one code: tensors that do not fit each other are found out here."""
+    kinds = {"classes": torch.int64, "given": torch.int32}
+    for name in kinds.keys() & state.keys():
+        if state[name].ndim != 1 or state[name].dtype != kinds[name]:
+            raise ValueError(f"'{name}' is no list of labels")
+    scores, known = state[f"offset.{len(labels._layers) - 1}"], len(labels.classes)
+    if scores.shape != (known,) or not all(isinstance(name, str) for name in labels.names):
+        raise ValueError("it has another number of labels than it tells apart")
+    labels.predict(torch.zeros(1, len(state["standardise.mean"])))
 
 
 def _best_layers(

@@ -1,9 +1,9 @@
 """Priors by name, and priors from disk."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from safetensors import SafetensorError
+import torch
 
 from glo.codes import Constraint
 from glo.errors import UserError, suggest
@@ -65,12 +65,27 @@ def load_prior(folder: Path, name: str = "gaussian") -> Prior:
         raise UserError(f"{folder} has no prior '{name}'; it has {', '.join(there) or 'none'}.")
     try:
         about, state = read_sealed(path)
+    except UserError as error:
+        reason = str(error).rstrip(".")
+        raise UserError(f"{path} cannot be read as a prior ({reason}); fit it again.") from None
+    try:
         # Files of version 0.1.0 name the constraint alone.
         config = about.get("config") or {"constraint": about["constraint"]}
-        return _PRIORS[about["name"]](**config).restore(state)
+        prior = _PRIORS[about["name"]](**config).restore(state)
+        _try(prior)
     except UserError:
         # A library that is not installed: the file is whole.
         raise
-    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} cannot be read as a prior ({reason}); fit it again.") from None
+    return prior
+
+
+def _try(prior: Prior) -> None:
+    """Draw one sample: tensors that do not fit each other are found out here, not by a user."""
+    if prior.constraint not in get_args(Constraint):
+        raise ValueError(f"its constraint is {prior.constraint!r}")
+    drawn = prior.push(torch.zeros(1, prior.noise_dim), temperature=1.0)
+    if drawn.ndim != 2 or len(drawn) != 1 or not bool(torch.isfinite(drawn).all()):
+        raise ValueError("it draws what is no code")

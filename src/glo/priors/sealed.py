@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+import torch
 from torch import Tensor
 
+from glo.errors import UserError
 from glo.files import replacing
-from glo.tensors import write_tensors
+from glo.tensors import Header, check_finite, read_header, read_tensors
+from glo.tensorwriter import write_tensors
 
 __all__ = ["read_sealed", "write_sealed"]
+
+# Blocks of a network, and steps in which a sample is integrated.
+_MOST_BLOCKS = 256
 
 
 def write_sealed(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> Path:
@@ -24,16 +30,45 @@ def write_sealed(path: Path, about: dict[str, Any], state: dict[str, Tensor]) ->
 def read_sealed(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return what a file says about itself, and its tensors.
 
+    The checksum tells what was damaged. It does not tell who wrote the file: anybody can make one
+    that fits, so what is returned is checked further by who uses it.
+
     Raises:
-        ValueError: it was edited.
+        UserError: it cannot be read, was edited, asks for a network that it does not hold, or holds
+            NaN or infinity.
     """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        about: dict[str, Any] = json.loads(metadata["prior"])
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if metadata["seal"] != _seal(about, state):
-        raise ValueError("it differs from its checksum")
+    header = read_header(path)
+    about = header.described("prior")
+    _check_size(header, about.get("config"))
+    state = read_tensors(path)
+    if any(tensor.dtype == torch.bfloat16 for tensor in state.values()):
+        raise UserError(f"{path} holds bfloat16, which is not written here.")
+    if header.about.get("seal") != _seal(about, state):
+        raise UserError(f"{path} was edited: it differs from its checksum.")
+    check_finite(path, state)
     return about, state
+
+
+def _check_size(header: Header, config: object) -> None:
+    """Check that a network asked for is no larger than the file, and no slower than is usual.
+
+    A network of width W and L blocks on codes of D numbers has at least W (D + L W) weights here.
+    """
+    if config is None:
+        return
+    if not isinstance(config, dict):
+        raise UserError(f"{header.path} does not say how it was made.")
+    width, blocks = config.get("width", 0), config.get("blocks", config.get("layers", 0))
+    numbers = (width, blocks, config.get("integration", 1))
+    _, shape = header.tensors.get("standardise.mean", (None, ()))
+    dim = math.prod(shape)
+    if not all(type(number) is int and number >= 0 for number in numbers) or (
+        max(numbers[1:]) > _MOST_BLOCKS or width * (dim + blocks * width) > header.count
+    ):
+        raise UserError(
+            f"{header.path} asks for a network of {blocks} blocks of width {width}, and holds "
+            f"{header.count:,} numbers."
+        )
 
 
 def _seal(about: dict[str, Any], state: dict[str, Tensor]) -> str:

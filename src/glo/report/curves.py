@@ -1,5 +1,6 @@
 """How a run went: loss, explained variance, the way of the codes, and the errors at its end."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ from glo.report.page import Key, Plot, Section
 __all__ = ["curves"]
 
 _FIRST, _SECOND, _THIRD, _ = SERIES
+# The numbers of a record that are drawn.
+_OF_STEPS = ("step", "loss")
+_OF_EPOCHS = (*_OF_STEPS, "epoch", "explained_variance", "code_travel", "code_step", "code_norm")
 
 
 def curves(material: Material) -> Section:
     """Draw what metrics.jsonl tells, and the errors of the rows."""
-    steps = [r for r in material.records if r.get("kind") == "step" and "loss" in r]
-    epochs = [r for r in material.records if r.get("kind") == "epoch" and "mse" in r]
+    steps = _having(material.records, "step", _OF_STEPS)
+    epochs = _having(material.records, "epoch", _OF_EPOCHS)
     plots: list[Plot] = []
     with axes_style():
         if steps or epochs:
@@ -112,6 +116,21 @@ def _errors(material: Material) -> Plot:
         svg=to_svg(axes, "errors", alt),
         caption=f"Errors of {which} training examples; median {median:.4f} (dashed)",
     )
+
+
+def _having(
+    records: list[dict[str, Any]], kind: str, names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Return the records of a kind that have all these numbers: a file may have been edited."""
+    return [
+        record
+        for record in records
+        if record.get("kind") == kind and all(_is_finite(record.get(name)) for name in names)
+    ]
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _column(records: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,6 +1,5 @@
 """What a report is made from: a run, the errors of its rows, and its data where they are there."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
+from glo.documents import read_json
 from glo.draws import permutation
 from glo.errors import UserError
 from glo.journal import read_journal
@@ -156,7 +156,7 @@ def _priors(run: Run) -> tuple[tuple[Prior, ...], tuple[str, ...]]:
 
 def _evaluation(run: Run) -> dict[str, Any] | None:
     try:
-        values = json.loads((run.folder / "evaluation.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        values = read_json(run.folder / "evaluation.json")
+    except (OSError, UserError):
         return None
     return values if isinstance(values, dict) else None

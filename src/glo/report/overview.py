@@ -46,10 +46,14 @@ def _quality(summary: dict[str, Any]) -> list[Tile]:
             note=f"mean image {base['mean_image']:.4f}, PCA {base['pca']:.4f}",
         ),
     ]
-    if summary["psnr"] is not None:
-        worst = f"worst example: error {summary['worst_mse']:.4f}"
+    if summary.get("psnr") is not None:
+        worst = _worst(summary.get("worst_mse"))
         tiles.append(Tile(name="PSNR", value=f"{summary['psnr']:.1f} dB", note=worst))
     return tiles
+
+
+def _worst(error: float | None) -> str:
+    return "" if error is None else f"worst example: error {error:.4f}"
 
 
 def _cost(summary: dict[str, Any]) -> list[Tile]:
@@ -85,7 +89,7 @@ def evaluation(material: Material) -> Section | None:
     try:
         headings, rows = figures(values)
         said = sentences(values)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         said, headings, rows = ["evaluation.json cannot be read; run glo evaluate again."], [], []
     table = Table(headings=tuple(headings), rows=tuple((name, tuple(row)) for name, row in rows))
     return Section(

@@ -1,0 +1,66 @@
+"""A decoder from the file that holds its weights and its configuration, neither of them trusted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glo.decoders.base import Decoder
+from glo.decoders.build import build_decoder
+from glo.errors import UserError
+from glo.tensors import check_finite, read_header, read_tensors
+
+__all__ = ["read_decoder"]
+
+_MOST_LAYERS = 100
+
+
+def read_decoder(path: Path) -> Decoder:
+    """Read a decoder.
+
+    The network of the configuration is first laid out without memory, and must be what the file
+    holds. So a few words that ask for a network of terabytes are refused, and no more memory is
+    taken than twice the length of the file.
+
+    Args:
+        path: a safetensors file; its text `config` is what `build_decoder` takes, in JSON.
+
+    Raises:
+        UserError: it cannot be read, does not hold what its configuration says, or holds NaN or
+            infinity.
+
+    Example:
+        >>> import json, tempfile
+        >>> from glo.decoders import MLPDecoder
+        >>> from glo.tensorwriter import write_tensors
+        >>> made, path = MLPDecoder(code_dim=2, shape=(3,)), Path(tempfile.mkdtemp()) / "x"
+        >>> write_tensors(path, made.state_dict(), {"config": json.dumps(made.config)})
+        >>> torch.equal(read_decoder(path).net[0].weight, made.net[0].weight)
+        True
+    """
+    header = read_header(path)
+    config = header.described("config")
+    header.check(_outline(config, path).state_dict())
+    tensors = read_tensors(path)
+    check_finite(path, tensors)
+    decoder = build_decoder(config)
+    decoder.load_state_dict(tensors)
+    return decoder
+
+
+def _outline(config: Mapping[str, Any], path: Path) -> Decoder:
+    """Return the decoder of a configuration with weights that have a shape and take no memory."""
+    hidden = config.get("hidden", ())
+    if isinstance(hidden, list) and len(hidden) > _MOST_LAYERS:
+        raise UserError(
+            f"{path} asks for {len(hidden):,} layers, and at most {_MOST_LAYERS} are made."
+        )
+    try:
+        with torch.device("meta"):
+            return build_decoder(config)
+    except UserError as error:
+        raise UserError(f"{path} does not describe a decoder: {error}") from None
+    # What torch and Python say of lengths that are none, or too large for 64 bits.
+    except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise UserError(f"{path} does not describe a decoder that can be made: {error}") from None
