@@ -194,7 +194,7 @@ def test_parquet_needs_its_library(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert run(["encode", str(made), "x.png", "--out", "codes.parquet"]) == 2
-    assert "Parquet files need pyarrow, which is not installed" in capsys.readouterr().err
+    assert "codes.parquet needs pyarrow, which is not installed" in capsys.readouterr().err
 
 
 def test_an_unfinished_run(

@@ -68,17 +68,13 @@ def encode(
 
 
 def _check_out(out: Path) -> None:
-    from importlib.util import find_spec
-
     from glo.errors import UserError
+    from glo.extras import need
 
     if out.suffix not in _TABLES or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
-    if out.suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise UserError(
-            f"--out is {out}, but Parquet files need pyarrow, which is not installed; run pip "
-            f"install pyarrow, or give a .npz or .csv file."
-        )
+    if out.suffix == ".parquet":
+        need(f"{out}", "tables", "pyarrow")
 
 
 def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:

@@ -32,8 +32,8 @@ def train(
     The same command goes on with a run that was stopped. Ctrl-C stops and saves.
 
     Args:
-        data: mnist (comes with glo), a folder of images, a .npy or .npz file, or a folder of IDX
-            files.
+        data: mnist (comes with glo), a folder of images, a .npy, .npz, .csv or .parquet file, a
+            folder of IDX files, or a data set of Hugging Face as hf:NAME.
         out: The run folder; unset: runs/ and the name of the data.
         preset: A named recipe: mnist (the default), paper (the paper's rates) or described (the
             project that stalls).

@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,12 +24,13 @@ from glo.data.storage import ROWS
 from glo.data.writing import RowWriter
 from glo.errors import UserError
 
-__all__ = ["Listing", "list_images", "read_images"]
+__all__ = ["Listing", "attempt", "common_size", "in_order", "list_images", "read_images"]
 
 _COLOUR_PROBES = 64
 _SMALLEST, _LARGEST = 8, 128
 _LEFT_ALONE = frozenset({"__MACOSX"})
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -148,14 +149,20 @@ def _target(
     if options.size is not None and options.channels is not None:
         return (options.size, options.size), options.channels
     looked_at = options.limit if options.size is None else _COLOUR_PROBES
-    results = _in_order(pool, _attempt(probe), listing.paths[:looked_at])
+    results = in_order(pool, attempt(probe), listing.paths[:looked_at])
     probes = [result for result in results if isinstance(result, Probe)]
     is_colour = any(found.is_colour for found in probes[:_COLOUR_PROBES])
-    size = (options.size, options.size) if options.size is not None else _common_size(probes)
+    size = (options.size, options.size) if options.size is not None else common_size(probes)
     return size, options.channels or (3 if is_colour else 1)
 
 
-def _common_size(probes: list[Probe]) -> tuple[int, int]:
+def common_size(probes: list[Probe]) -> tuple[int, int]:
+    """Return the size of images that are all of one, or else the side that most of them fill.
+
+    Example:
+        >>> common_size([Probe(40, 70, True), Probe(90, 100, True)])
+        (64, 64)
+    """
     sizes = {(found.height, found.width) for found in probes}
     if len(sizes) == 1:
         return sizes.pop()
@@ -182,7 +189,7 @@ def _decode_all(
     kept = listing.kept
     try:
         for name, result in zip(
-            listing.names, _in_order(pool, _attempt(load), listing.paths), strict=False
+            listing.names, in_order(pool, attempt(load), listing.paths), strict=False
         ):
             if isinstance(result, str):
                 listing.skip(name, result)
@@ -198,23 +205,22 @@ def _decode_all(
         writer.close()
 
 
-def _attempt(read: Callable[[Path], T]) -> Callable[[Path], T | str]:
+def attempt(read: Callable[[S], T]) -> Callable[[S], T | str]:
     """Wrap a reader so that a file it cannot use gives the reason in words."""
 
-    def attempt(path: Path) -> T | str:
+    def attempted(file: S) -> T | str:
         try:
-            return read(path)
+            return read(file)
         except UserError as error:
             return str(error)
 
-    return attempt
+    return attempted
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Path], T], paths: Sequence[Path]
-) -> Iterator[T]:
+def in_order(pool: ThreadPoolExecutor, work: Callable[[S], T], files: Iterable[S]) -> Iterator[T]:
+    """Do the same work on all files, several at a time, and yield the results in their order."""
     # Unlike pool.map this keeps few results waiting, so memory does not grow with the folder.
-    rest = iter(paths)
+    rest = iter(files)
     waiting: deque[Future[T]] = deque()
     for path in islice(rest, 4 * (os.cpu_count() or 1)):
         waiting.append(pool.submit(work, path))

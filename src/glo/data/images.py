@@ -59,14 +59,17 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, kind in known.items() if kind in allowed)
 
 
-def probe(path: Path) -> Probe:
+def probe(source: Path | BinaryIO) -> Probe:
     """Read the header of an image file.
+
+    Args:
+        source: where the file is, or its bytes as an open file.
 
     Raises:
         UserError: with the reason alone, such as "truncated", if it cannot be used.
     """
     try:
-        with _open(path) as image:
+        with _open(source) as image:
             turned = _early_orientation(image) >= 5
             width, height = image.size[::-1] if turned else image.size
             return Probe(height, width, is_colour(image))

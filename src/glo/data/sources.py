@@ -13,6 +13,7 @@ from torch import Tensor
 from glo.data.arrays import convert, lay_out, open_array
 from glo.data.bundled import head, mnist
 from glo.data.cache import fetch, key_of
+from glo.data.choice import NO_CHOICE, Choice, split_choice
 from glo.data.files import (
     check_no_split,
     is_idx_name,
@@ -21,16 +22,22 @@ from glo.data.files import (
     open_npz_file,
 )
 from glo.data.folder import Listing, list_images, read_images
+from glo.data.hugging_face import is_saved_dataset, open_dataset
 from glo.data.images import image_suffixes, shown
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.samples import Samples
 from glo.data.storage import is_store
+from glo.data.tables import TABLES, is_table, open_frame, open_table_file
 from glo.errors import UserError, UserTypeError, suggest
 
 __all__ = ["open_images", "open_source"]
 
 _MOST_SIBLINGS = 1000
-_KINDS = "a folder of images, a folder of IDX files, a .npy or .npz file, or 'mnist'"
+_KINDS = (
+    "a folder of images, a folder of IDX files, a .npy, .npz, .csv or .parquet file, a data set of "
+    "Hugging Face as hf:NAME, or 'mnist'"
+)
+_HUGGING_FACE = "hf:"
 
 
 def open_source(
@@ -67,13 +74,23 @@ def open_source(
     if isinstance(source, np.ndarray | Tensor):
         check_no_split("An array", options)
         return open_array(source, options=options)
+    if is_table(source):
+        return open_frame(source, options)
     if not isinstance(source, str | Path):
         raise UserTypeError(
             f"The source is of type {type(source).__name__}; give an array, a tensor, or {_KINDS}."
         )
     if source == "mnist":
         return mnist(options, cache=cache)
-    path = _existing(source)
+    place, choice = split_choice(str(source))
+    if place.startswith(_HUGGING_FACE):
+        return open_dataset(place.removeprefix(_HUGGING_FACE), options, choice, cache)
+    path = _existing(place)
+    if path.is_dir() and is_saved_dataset(path):
+        return open_dataset(place, options, choice, cache)
+    if path.suffix.lower() in TABLES and path.is_file():
+        return open_table_file(path, options, choice, cache)
+    _check_no_choice(path, choice)
     return (_open_folder if path.is_dir() else _open_file)(path, options, cache)
 
 
@@ -100,6 +117,14 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
     if listing.skipped:
         raise UserError(f"{listing.skipped[0]}; name image files that pillow can read.")
     return Samples(rows=rows, name="images")
+
+
+def _check_no_choice(path: Path, choice: Choice) -> None:
+    if choice != NO_CHOICE:
+        raise UserError(
+            f"{shown(path)} has no columns to choose from; leave away what follows the question "
+            f"mark."
+        )
 
 
 def _existing(source: str | Path) -> Path:

@@ -1,0 +1,281 @@
+"""Rows of an Arrow table, whoever keeps it: encoded images, or columns of numbers."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glo.data.arrays import convert, lay_out
+from glo.data.choice import Choice
+from glo.data.folder import attempt, common_size, in_order
+from glo.data.images import Probe, decode, probe
+from glo.data.labels import as_labels
+from glo.data.npy import RowWriter, check_memory
+from glo.data.options import SourceOptions
+from glo.data.pixels import fit, recolour
+from glo.data.samples import Samples
+from glo.data.storage import ROWS
+from glo.errors import UserError, suggest
+
+__all__ = ["ArrowRows", "open_arrow"]
+
+_LABELS = ("label", "labels", "class")
+_IMAGES = ("image", "img", "picture")
+# What pandas calls the index that it puts among the columns.
+_INDEX = "__index_level_"
+_COLOUR_PROBES = 64
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ArrowRows:
+    """A table that is read in parts.
+
+    Attributes:
+        what: how messages call it.
+        name: of the set.
+        n: how many rows.
+        schema: of pyarrow; what Hugging Face writes beside it names labels and images.
+        batches: gives the named columns of some rows after the others, as batches or tables.
+    """
+
+    what: str
+    name: str
+    n: int
+    schema: Any
+    batches: Callable[[list[str]], Iterator[Any]]
+
+
+def open_arrow(
+    rows: ArrowRows, options: SourceOptions, choice: Choice, room: Path | None
+) -> Samples:
+    """Make a set of a table: of its column of images, or else of its columns of numbers.
+
+    A column of images holds encoded files: bytes, or the records of Hugging Face. Labels are the
+    column that Hugging Face says is one, or one of whole numbers or words that is called label,
+    labels or class.
+
+    Args:
+        rows: the table.
+        options: as for any source.
+        choice: columns by name.
+        room: folder that images are streamed to, or None for memory.
+
+    Raises:
+        UserError: a column is not there or cannot be used, or there is no row.
+    """
+    if not rows.n:
+        raise UserError(f"{rows.what} is empty; give at least one example.")
+    _check_names(rows, choice)
+    label = _label_column(rows, choice)
+    image = "" if choice.columns else choice.image or _image_column(rows)
+    if image:
+        return _pictures(rows, image, label, options, room)
+    return _vectors(rows, choice, label, options)
+
+
+def _check_names(rows: ArrowRows, choice: Choice) -> None:
+    named = [choice.image, choice.label if choice.label != "none" else ""]
+    for name in (*named, *choice.columns.split(",")):
+        if name and name not in rows.schema.names:
+            there = ", ".join(rows.schema.names)
+            raise UserError(
+                f"{rows.what} has no column '{name}'; it has {there}."
+                f"{suggest(name, rows.schema.names)}"
+            )
+
+
+def _told(rows: ArrowRows, kind: str) -> dict[str, Any]:
+    """Return the columns that Hugging Face says are of a kind, with what it says."""
+    text = (rows.schema.metadata or {}).get(b"huggingface", b"{}")
+    features = json.loads(text).get("info", {}).get("features", {})
+    return {
+        name: about
+        for name, about in features.items()
+        if isinstance(about, dict) and about.get("_type") == kind
+    }
+
+
+def _label_column(rows: ArrowRows, choice: Choice) -> str:
+    if choice.label:
+        return "" if choice.label == "none" else choice.label
+    told = list(_told(rows, "ClassLabel"))
+    usual = [name for name in _LABELS if name in rows.schema.names]
+    plain = [name for name in usual if name in told or _is_class(rows.schema.field(name).type)]
+    return (plain or told or [""])[0]
+
+
+def _is_class(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(
+        types.is_integer(kind)
+        or types.is_boolean(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_dictionary(kind)
+    )
+
+
+def _image_column(rows: ArrowRows) -> str:
+    found = list(_told(rows, "Image")) or [
+        field.name for field in rows.schema if _holds_files(field.type)
+    ]
+    usual = [name for name in _IMAGES if name in found]
+    if len(found) > 1 and len(usual) != 1:
+        raise UserError(
+            f"{rows.what} has {len(found)} columns of images: {', '.join(found)}; name one, as "
+            f"SOURCE?image={found[0]}."
+        )
+    return (usual or found or [""])[0]
+
+
+def _holds_files(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return "bytes" in [kind.field(place).name for place in range(kind.num_fields)]
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _pictures(
+    rows: ArrowRows, image: str, label: str, options: SourceOptions, room: Path | None
+) -> Samples:
+    most = min(rows.n, options.limit or rows.n)
+    with ThreadPoolExecutor() as pool:
+        (height, width), channels = _target(rows, image, options, pool)
+        shape = (height, width, channels)
+
+        def load(file: Path | BinaryIO) -> NDArray[np.uint8]:
+            return fit(recolour(decode(file)[None], channels), (height, width), options.crop)
+
+        if room is None:
+            check_memory(most * height * width * channels)
+        writer = RowWriter(None if room is None else room / ROWS, shape, np.uint8, most=most)
+        kept, skipped = [], []
+        try:
+            results = in_order(pool, attempt(load), _files(rows, image))
+            for row, result in enumerate(results):
+                if isinstance(result, str):
+                    skipped.append(f"row {row}: {result}")
+                    continue
+                writer.append(result)
+                kept.append(row)
+                if len(kept) == most:
+                    break
+            if not kept:
+                raise UserError(
+                    f"{rows.what} holds no image that can be read ({'; '.join(skipped[:3])}); "
+                    f"check its column '{image}'."
+                )
+            pixels = writer.finish()
+        finally:
+            writer.close()
+    marks, names = _labels(rows, label, np.array(kept))
+    return Samples(
+        rows=pixels, labels=marks, label_names=names, name=rows.name, skipped=tuple(skipped)
+    )
+
+
+def _target(
+    rows: ArrowRows, image: str, options: SourceOptions, pool: ThreadPoolExecutor
+) -> tuple[tuple[int, int], int]:
+    if options.size is not None and options.channels is not None:
+        return (options.size, options.size), options.channels
+    looked_at = options.limit if options.size is None else _COLOUR_PROBES
+    results = in_order(pool, attempt(probe), islice(_files(rows, image), looked_at))
+    probes = [result for result in results if isinstance(result, Probe)]
+    colour = any(found.is_colour for found in probes[:_COLOUR_PROBES])
+    size = (options.size, options.size) if options.size is not None else common_size(probes)
+    return size, options.channels or (3 if colour else 1)
+
+
+def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
+    for batch in rows.batches([image]):
+        for value in batch.column(0).to_pylist():
+            held = value.get("bytes") if isinstance(value, dict) else value
+            if held is None and isinstance(value, dict) and value.get("path"):
+                yield Path(value["path"])
+            else:
+                # Of nothing, pillow says that it is no image.
+                yield BytesIO(held if isinstance(held, bytes) else b"")
+
+
+def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions) -> Samples:
+    names = _number_columns(rows, choice, label)
+    parts: list[NDArray[np.float32]] = []
+    for batch in rows.batches(names):
+        parts.append(np.stack([_floats(batch.column(name)) for name in names], axis=1))
+        if options.limit and sum(map(len, parts)) >= options.limit:
+            break
+    values = np.concatenate(parts)[: options.limit]
+    marks, words = _labels(rows, label, np.arange(len(values)))
+    vectors = convert(lay_out(values, options, rows.what), None)
+    return Samples(rows=vectors, labels=marks, label_names=words, name=rows.name)
+
+
+def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:
+    from pyarrow import types
+
+    asked = [name for name in choice.columns.split(",") if name]
+    rest = [name for name in rows.schema.names if name != label and not name.startswith(_INDEX)]
+    other = [
+        name
+        for name in asked or rest
+        for kind in [rows.schema.field(name).type]
+        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+    ]
+    if other:
+        numbers = [name for name in asked or rest if name not in other]
+        raise UserError(
+            f"{rows.what} has columns without numbers: {', '.join(other)}; leave them out, as "
+            f"SOURCE?columns={','.join(numbers) or 'a,b'}, or name one as SOURCE?label={other[0]}."
+        )
+    if not (asked or rest):
+        raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
+    return asked or rest
+
+
+def _floats(column: Any) -> NDArray[np.float32]:
+    import pyarrow
+    from pyarrow import compute, types
+
+    # There is no straight way from true and false to real numbers.
+    plain = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
+    found: NDArray[np.float32] = compute.cast(plain, pyarrow.float32(), safe=False).to_numpy(
+        zero_copy_only=False
+    )
+    return found
+
+
+def _labels(
+    rows: ArrowRows, label: str, kept: NDArray[np.int64]
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    if not label:
+        return None, ()
+    what = f"The column '{label}' of {rows.what}"
+    values = [value for batch in rows.batches([label]) for value in batch.column(0).to_pylist()]
+    chosen = [values[row] for row in kept.tolist()]
+    if None in chosen or any(isinstance(value, int) and value < 0 for value in chosen):
+        raise UserError(
+            f"{what} lacks the label of row {_first_missing(values)}; leave labels out, as "
+            f"SOURCE?label=none."
+        )
+    numbers, names = as_labels(np.array(chosen), what)
+    told = _told(rows, "ClassLabel").get(label, {}).get("names")
+    return numbers, tuple(map(str, told)) if told else names
+
+
+def _first_missing(values: list[Any]) -> int:
+    return next(
+        row
+        for row, value in enumerate(values)
+        if value is None or (isinstance(value, int) and value < 0)
+    )

@@ -1,0 +1,72 @@
+"""Which columns of a table or a data set are meant, said behind a question mark."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self, final
+
+from glo.errors import UserError, suggest
+
+__all__ = ["NO_CHOICE", "Choice", "split_choice"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What was named of a source that has columns.
+
+    Attributes:
+        image: column of images; empty: looked for.
+        label: column of labels; empty: looked for; "none": there is none.
+        columns: of numbers, separated by commas; empty: all that hold numbers.
+        config: of a data set on the Hub that has several; empty: the only one.
+    """
+
+    image: str = ""
+    label: str = ""
+    columns: str = ""
+    config: str = ""
+
+    @classmethod
+    def parse(cls, words: str) -> Self:
+        """Read "label=kind&columns=a,b".
+
+        Raises:
+            UserError: a part is no NAME=VALUE, or there is no such name.
+
+        Example:
+            >>> Choice.parse("label=kind").label
+            'kind'
+            >>> Choice.parse("lable=kind")
+            Traceback (most recent call last):
+            glo.errors.UserError: 'lable=kind' says nothing of a source; write NAME=VALUE with \
+image, label, columns or config. Did you mean 'label'?
+        """
+        known = [field.name for field in fields(cls)]
+        found = {}
+        for part in words.split("&"):
+            name, _, value = part.partition("=")
+            if name not in known or not value:
+                raise UserError(
+                    f"'{part}' says nothing of a source; write NAME=VALUE with "
+                    f"{', '.join(known[:-1])} or {known[-1]}.{suggest(name, known)}"
+                )
+            found[name] = value
+        return cls(**found)
+
+
+NO_CHOICE = Choice()
+
+
+def split_choice(source: str) -> tuple[str, Choice]:
+    """Split "PLACE?NAME=VALUE&..." into the place and what is chosen in it.
+
+    A file whose own name has a question mark is taken as it is.
+
+    Example:
+        >>> split_choice("penguins.csv?label=species")[0]
+        'penguins.csv'
+    """
+    place, mark, words = source.partition("?")
+    if not mark or Path(source).exists():
+        return source, NO_CHOICE
+    return place, Choice.parse(words)

@@ -1,0 +1,103 @@
+"""Data sets of Hugging Face: saved in a folder, made of local files, or named on the Hub."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glo.data.arrow import ArrowRows, open_arrow
+from glo.data.cache import fetch, key_of
+from glo.data.choice import Choice
+from glo.data.files import check_no_split
+from glo.data.images import shown
+from glo.data.options import SourceOptions
+from glo.data.samples import Samples
+from glo.errors import UserError
+from glo.extras import need
+
+__all__ = ["is_saved_dataset", "open_dataset"]
+
+_BATCH = 256
+_TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json"}
+# What `save_to_disk` leaves in a folder, for one split and for several.
+_MARKS = ("state.json", "dataset_dict.json")
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Say whether a folder was written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
+    return any((folder / mark).is_file() for mark in _MARKS)
+
+
+def open_dataset(
+    place: str, options: SourceOptions, choice: Choice, cache: Path | None = None
+) -> Samples:
+    """Open a data set of Hugging Face.
+
+    Args:
+        place: a folder that `save_to_disk` wrote; a file, or a folder of files, that
+            `datasets.load_dataset` reads; or a name on the Hub, which is downloaded.
+        options: as for any source; `split` chooses among the splits.
+        choice: columns by name, and the configuration.
+        cache: as for `open_source`.
+
+    Raises:
+        UserError: it cannot be found or read, has no such split, or datasets is not installed.
+    """
+    need("A data set of Hugging Face", "datasets", "datasets")
+    what = f"The data set {shown(place)}"
+    dataset = _one_split(_load(place, choice), what, options)
+    rows = ArrowRows(
+        what=what,
+        name=shown(Path(place).name or "data"),
+        n=len(dataset),
+        schema=dataset.features.arrow_schema,
+        batches=lambda names: _batches(dataset, names),
+    )
+    # The files that the library keeps are named by all that decides their content.
+    files = sorted(Path(each["filename"]) for each in dataset.cache_files)
+    key = key_of("dataset", f"{place} {choice}", files, options)
+    return fetch(key, lambda room: open_arrow(rows, options, choice, room), cache)
+
+
+def _load(place: str, choice: Choice) -> Any:
+    import datasets
+
+    path = Path(place).expanduser()
+    config = choice.config or None
+    try:
+        if is_saved_dataset(path):
+            return datasets.load_from_disk(path)
+        if path.is_file():
+            kind = _TABLES.get(path.suffix.lower())
+            if kind is None:
+                raise UserError(
+                    f"{shown(path)} is no file that datasets reads; give one that ends in "
+                    f"{', '.join(_TABLES)}, or a folder."
+                )
+            return datasets.load_dataset(kind, data_files=str(path))
+        return datasets.load_dataset(str(path) if path.exists() else place, config)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error, UserError):
+            raise
+        told = " ".join(str(error).split())[:300].rstrip(".")
+        raise UserError(
+            f"hf:{shown(place)} cannot be opened: {told}; give a folder, a file, or the name of a "
+            f"data set on the Hub."
+        ) from None
+
+
+def _one_split(found: Any, what: str, options: SourceOptions) -> Any:
+    import datasets
+
+    if not isinstance(found, datasets.DatasetDict):
+        check_no_split(what, options)
+        return found
+    if options.split not in found:
+        raise UserError(
+            f"{what} has no split '{options.split}', but {', '.join(map(str, found))}; save the "
+            f"one that you mean by itself with save_to_disk and give that."
+        )
+    return found[options.split]
+
+
+def _batches(dataset: Any, names: list[str]) -> Iterator[Any]:
+    yield from dataset.select_columns(names).with_format("arrow").iter(_BATCH)

@@ -1,0 +1,160 @@
+"""Tables as sources: .csv, .parquet and frames; which columns are numbers, labels, images."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+from tests.builders import train
+
+from glo import extras
+from glo.data import SourceOptions, open_source
+from glo.errors import UserError
+from glo.runs import open_run
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def frame(n: int = 12) -> pandas.DataFrame:
+    rng = np.random.default_rng(0)
+    return pandas.DataFrame(
+        {
+            "mass": rng.normal(size=n),
+            "count": rng.integers(0, 9, n),
+            "kind": ["ant", "bee", "cat"] * (n // 3),
+            "tame": rng.random(n) < 0.5,
+        }
+    )
+
+
+def png(pixels: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def squares(n: int, sides: tuple[int, ...] = (8,)) -> list[bytes]:
+    return [png(np.full((sides[k % len(sides)],) * 2, 20 * k, np.uint8)) for k in range(n)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_files_hold_numbers_and_a_label(tmp_path: Path, ending: str) -> None:
+    table = frame()
+    table.loc[3, "mass"] = np.nan
+    path = f"animals.{ending}"
+    table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    found = open_source(f"{path}?label=kind")
+    assert found.name == "animals"
+    assert found.label_names == ("ant", "bee", "cat")
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 1, 2] * 4
+    wanted = table[["mass", "count", "tame"]].to_numpy(np.float32)
+    np.testing.assert_array_equal(found.rows, wanted)
+    # The second opening is a map of the same.
+    again = open_source(f"{path}?label=kind")
+    assert again.fingerprint == found.fingerprint
+    assert isinstance(again.rows.base, np.memmap | np.ndarray)
+
+
+def test_columns_are_chosen_in_the_order_given() -> None:
+    frame().to_csv("a.csv", index=False)
+    found = open_source("a.csv?columns=count,mass&label=kind", SourceOptions(limit=5))
+    np.testing.assert_array_equal(found.rows, frame()[["count", "mass"]].to_numpy(np.float32)[:5])
+    assert found.labels is not None
+    assert len(found.labels) == 5
+
+
+def test_frames_and_arrow_tables_are_sources() -> None:
+    table = frame().drop(columns="kind").assign(label=[0, 1] * 6)
+    for source in (table, table.iloc[::-1].iloc[::-1], pyarrow.table(table)):
+        found = open_source(source)  # type: ignore[arg-type]
+        assert found.shape == (3,)
+        assert found.labels is not None
+        assert found.labels.tolist() == [0, 1] * 6
+        np.testing.assert_array_equal(found.rows[:, 0], table["mass"].to_numpy(np.float32))
+
+
+def test_images_in_a_column_of_files() -> None:
+    kinds = ["ant", "bee"] * 5
+    parquet.write_table(pyarrow.table({"picture": squares(10), "label": kinds}), "a.parquet")
+    found = open_source("a.parquet")
+    assert found.shape == (1, 8, 8)
+    assert found.rows[:, 0, 0, 0].tolist() == [20 * k for k in range(10)]
+    assert found.label_names == ("ant", "bee")
+
+
+def test_images_of_mixed_sizes_are_fitted_and_broken_ones_left_out() -> None:
+    files = [*squares(5, (20, 40)), b"no image", None]
+    parquet.write_table(pyarrow.table({"img": files, "label": list(range(7))}), "a.parquet")
+    found = open_source("a.parquet")
+    assert found.shape == (1, 16, 16)
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 1, 2, 3, 4]
+    assert [sentence.split(":")[0] for sentence in found.skipped] == ["row 5", "row 6"]
+    small = open_source("a.parquet", SourceOptions(size=8, channels=3, limit=2))
+    assert (len(small), small.shape) == (2, (3, 8, 8))
+
+
+def test_a_run_is_trained_on_a_table_and_knows_it_again() -> None:
+    frame(60).to_parquet("animals.parquet")
+    source = "animals.parquet?label=kind"
+    assert train(source, Path("run"), "--decoder", "mlp", "--prior", "gaussian") == 0
+    run = open_run("run")
+    assert run.data.source == source
+    made = run.sample(50, label="bee")
+    assert made.shape == (50, 3)
+    assert open_source(source).fingerprint == run.data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("", r"columns without numbers: kind; leave them out, as SOURCE\?columns=mass,count,tame"),
+        ("?label=knd", r"has no column 'knd'; it has mass, .* Did you mean 'kind'\?"),
+        ("?label=mass&columns=count", "holds values that are not whole numbers from 0"),
+        ("?columns=kind", "columns without numbers: kind"),
+        ("?size=8", "says nothing of a source; write NAME=VALUE"),
+        ("?label=", "says nothing of a source"),
+    ],
+)
+def test_mistakes_are_one_sentence(words: str, sentence: str) -> None:
+    frame().to_csv("a.csv", index=False)
+    with pytest.raises(UserError, match=sentence):
+        open_source(f"a.csv{words}")
+
+
+def test_tables_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.parquet").write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"a.parquet cannot be read as a table"):
+        open_source("a.parquet")
+    with pytest.raises(UserError, match="The table is empty"):
+        open_source(frame().iloc[:0])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no column of numbers or images"):
+        open_source(pyarrow.table({"label": [1, 2]}))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="lacks the label of row 1"):
+        open_source(pyarrow.table({"x": [1.0, 2.0], "label": [0, None]}))  # type: ignore[arg-type]
+    two = pyarrow.table({"a": squares(2), "b": squares(2)})
+    with pytest.raises(UserError, match=r"2 columns of images: a, b; name one, as SOURCE\?image=a"):
+        open_source(two)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no 'test' split"):
+        open_source(frame(), SourceOptions(split="test"))  # type: ignore[arg-type]
+    np.save("a.npy", np.zeros((2, 3), np.float32))
+    with pytest.raises(UserError, match=r"a.npy has no columns to choose from"):
+        open_source("a.npy?label=x")
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'glo-torch\[tables\]'"):
+        open_source(frame())  # type: ignore[arg-type]
+
+
+def test_a_name_with_a_question_mark_is_a_name() -> None:
+    frame().drop(columns="kind").to_csv("what?.csv", index=False)
+    assert open_source("what?.csv").shape == (3,)
