@@ -26,12 +26,14 @@ from glo.losses import SquaredError
 from glo.polish import decode
 from glo.runs import open_run
 from glo.session import Session
+from glo.sharing import Sharing
 
 __all__ = ["GLO", "load"]
 
 
 @final
 class GLO(
+    Sharing,
     Growing,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -191,7 +193,7 @@ class GLO(
             examples in the form, dtype and range of those that were learned, nothing missing.
         """
         home = self._fitted()
-        codes = check_array(X, dtype=np.float32, input_name="codes")
+        codes = check_array(X, dtype=np.float32, input_name="codes", force_writeable=True)
         if codes.shape[1] != self._n_features_out:
             raise UserError(
                 f"The codes have {codes.shape[1]} numbers, but this model's have "

@@ -22,8 +22,8 @@ from glo.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
 VERBS = [
-    "glo", "train", "sample", "evaluate", "encode", "restore", "walk", "explore", "report", "add",
-    "forget", "info",
+    "glo", "train", "sample", "evaluate", "encode", "restore", "walk", "explore", "report",
+    "export", "add", "forget", "info",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ _VERBS = {
     "walk": "Walk through the code space of a run: strips, grids, films, tables.",
     "explore": "Serve a page on this machine to look at a run and play with it.",
     "report": "Write one HTML page that shows a run.",
+    "export": "Write a run for other programs: ONNX, a web page, the Hub, TensorBoard, tables.",
     "add": "Add examples to a finished run; their codes are found by search.",
     "forget": "Remove examples from a finished run.",
     "info": "Tell what a run is and how it went.",

@@ -80,6 +80,7 @@ class MixturePrior(Prior):
         self.weights_: Tensor | None = None
         self.means_: Tensor | None = None
         self.factors_: Tensor | None = None
+        self._bounds: Tensor | None = None
 
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Choose the number of components, then fit them all to `codes`, (N, D)."""
@@ -96,6 +97,7 @@ class MixturePrior(Prior):
         self.means_ = whiten.inverse(torch.from_numpy(found.means_))
         factors = torch.linalg.cholesky(torch.from_numpy(found.covariances_).double())
         self.factors_ = whiten.factor @ factors
+        self._bounds = _bounds(self.weights_)
         yield 1.0
 
     @property
@@ -110,10 +112,10 @@ class MixturePrior(Prior):
         with w_1 + ... + w_k > Phi(u), Phi being the normal distribution function.
         """
         weights, means, factors = self._fitted()
+        assert self._bounds is not None, "it is fitted"
         rows = noise.double()
-        place = torch.special.ndtr(rows[:, -1])
         # The sum of all weights can miss 1 by its rounding.
-        which = torch.searchsorted(weights.cumsum(0), place, right=True).clamp(max=len(weights) - 1)
+        which = (self._bounds <= rows[:, -1:]).sum(1).clamp(max=len(weights) - 1)
         spread = (factors[which] @ rows[:, :-1, None]).squeeze(2)
         return (means[which] + temperature * spread).float()
 
@@ -140,12 +142,22 @@ class MixturePrior(Prior):
         """Take up what `state` gave."""
         self.weights_, self.means_ = state["weights"], state["means"]
         self.factors_ = state["factors"]
+        self._bounds = _bounds(self.weights_)
         return self
 
     def _fitted(self) -> tuple[Tensor, Tensor, Tensor]:
         if self.weights_ is None or self.means_ is None or self.factors_ is None:
             raise UserError("This mixture prior was not fitted; call fit(codes) first.")
         return self.weights_, self.means_, self.factors_
+
+
+def _bounds(weights: Tensor) -> Tensor:
+    """Return the normal quantiles of w_1 + ... + w_k: where the number that chooses changes its k.
+
+    Once, and not Phi of every number: programs that samplers are exported to lack it in float64.
+    """
+    bounds: Tensor = torch.special.ndtri(weights.cumsum(0))
+    return bounds
 
 
 def _search(rows: NDArray[np.float32], ridge: float, seed: int) -> Generator[float, None, Any]:

@@ -1,0 +1,22 @@
+"""Runs for other programs: ONNX, a page for browsers, the Hub, TensorBoard, tables of codes."""
+
+from glo.export.codes import codes_of, codes_table, read_codes, save_codes
+from glo.export.hub import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
+from glo.export.onnx import Graphs, export_onnx
+from glo.export.tensorboard import export_tensorboard
+from glo.export.web import export_web
+
+__all__ = [
+    "Graphs",
+    "codes_of",
+    "codes_table",
+    "export_onnx",
+    "export_tensorboard",
+    "export_web",
+    "fetch_pretrained",
+    "from_pretrained",
+    "push_to_hub",
+    "read_codes",
+    "save_codes",
+    "save_pretrained",
+]

@@ -1,0 +1,126 @@
+/** The page: a sheet of samples, two of them chosen, and the way between. */
+
+import { draw, rangeOf } from "./draw.js";
+import { loadModel } from "./model.js";
+
+const SAMPLES = 24;
+const STEPS = 9;
+const find = (id) => document.getElementById(id);
+
+/** Let only the newest of several wishes be computed, one at a time. */
+function newest(work) {
+  let running = false;
+  let waiting = false;
+  return async function ask() {
+    if (running) {
+      waiting = true;
+      return;
+    }
+    running = true;
+    try {
+      do {
+        waiting = false;
+        await work();
+      } while (waiting);
+    } finally {
+      running = false;
+    }
+  };
+}
+
+async function main() {
+  const model = await loadModel();
+  const { about } = model;
+  const page = { seed: seedOf(location.hash), ends: [0, 1], codes: null, range: [-1, 1] };
+  const temperature = find("temperature");
+  const place = find("place");
+
+  find("title").textContent = `GLO of ${about.data}`;
+  find("facts").textContent =
+    `${about.n.toLocaleString("en")} examples of ${about.shape.join(" x ")}, ` +
+    `codes of ${about.code_dim} numbers, prior ${about.prior}`;
+  const tiles = list(find("samples"), SAMPLES, true);
+  const steps = list(find("way"), STEPS, false);
+
+  const sample = newest(async () => {
+    page.codes = await model.sample(SAMPLES, page.seed, Number(temperature.value));
+    const examples = await model.decode(page.codes);
+    page.range = rangeOf(examples);
+    examples.forEach((values, i) => draw(tiles[i], values, about.shape, page.range));
+    find("seed").textContent = `Seed ${page.seed}`;
+    await walk();
+  });
+
+  const walk = newest(async () => {
+    const [a, b] = page.ends.map((end) => codeOf(page.codes, end, about.code_dim));
+    const places = steps.map((_, i) => i / (STEPS - 1)).concat(Number(place.value));
+    const examples = await model.decode(model.between(a, b, places));
+    [...steps, find("between")].forEach((canvas, i) =>
+      draw(canvas, examples[i], about.shape, page.range));
+  });
+
+  tiles.forEach((canvas, i) => canvas.parentElement.addEventListener("click", () => {
+    // The second choice becomes the first, and this one the second.
+    page.ends = [page.ends[1], i];
+    mark(tiles, page.ends);
+    walk();
+  }));
+  find("again").addEventListener("click", () => {
+    page.seed += 1;
+    history.replaceState(null, "", `#${page.seed}`);
+    sample();
+  });
+  temperature.addEventListener("input", () => {
+    find("temperature-told").textContent = Number(temperature.value).toFixed(2);
+    sample();
+  });
+  place.addEventListener("input", () => {
+    find("place-told").textContent = `${Math.round(100 * place.value)} %`;
+    walk();
+  });
+
+  mark(tiles, page.ends);
+  await sample();
+  find("state").hidden = true;
+  document.querySelector("main").hidden = false;
+  document.body.classList.add("ready");
+}
+
+function seedOf(hash) {
+  const number = Number.parseInt(hash.slice(1), 10);
+  return Number.isSafeInteger(number) && number >= 0 ? number : 0;
+}
+
+function codeOf(codes, row, width) {
+  return Array.from(codes.slice(row * width, (row + 1) * width));
+}
+
+/** Fill a list with canvases, each in a button where it can be chosen. */
+function list(parent, n, chosen) {
+  return Array.from({ length: n }, (_, i) => {
+    const item = parent.appendChild(document.createElement("li"));
+    const canvas = document.createElement("canvas");
+    if (!chosen) return item.appendChild(canvas);
+    const button = item.appendChild(document.createElement("button"));
+    button.type = "button";
+    button.setAttribute("aria-label", `Sample ${i + 1}`);
+    return button.appendChild(canvas);
+  });
+}
+
+function mark(tiles, ends) {
+  tiles.forEach((canvas, i) => {
+    const button = canvas.parentElement;
+    const end = ends.lastIndexOf(i);
+    button.setAttribute("aria-pressed", String(end >= 0));
+    if (end >= 0) button.dataset.end = end + 1;
+    else delete button.dataset.end;
+  });
+}
+
+main().catch((error) => {
+  find("state").textContent =
+    `The model could not be loaded (${error.message}). Serve this folder by any web server; ` +
+    "opened as a file, browsers refuse it.";
+  document.body.classList.add("failed");
+});

@@ -1,0 +1,104 @@
+"""ONNX files compute what this package computes, for any number of rows."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from glo import extras
+from glo.cli.app import run as glo
+from glo.draws import normal
+from glo.errors import UserError
+from glo.export import export_onnx
+from glo.export.graphs import SamplerGraph
+from glo.export.onnx import write_graph
+from glo.priors import build_prior
+from glo.runs import Run
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def sampled(folder: Path, n: int, *, seed: int, temperature: float) -> tuple[np.ndarray, ...]:
+    """Return codes and examples that the two files make of the numbers of a seed."""
+    about = json.loads((folder / "about.json").read_text("utf-8"))
+    noise = normal(seed, 0, n, about["noise_dim"], stream="samples").numpy()
+    spread = np.array(temperature, np.float32)
+    feed = {"noise": noise, "temperature": spread}
+    (codes,) = session(folder / "sampler.onnx").run(["codes"], feed)
+    (examples,) = session(folder / "decoder.onnx").run(["examples"], {"codes": codes})
+    return codes, examples
+
+
+def test_samples_of_the_command_are_those_of_the_run(
+    pictures: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "onnx"
+    assert glo(["export", str(pictures.folder), "--onnx", str(out), "--prior", "mixture"]) == 0
+    assert f"{out / 'sampler.onnx'}: noise to codes" in capsys.readouterr().out
+    # Not the 16 rows that it was traced with, and fewer than two.
+    for n in (1, 37):
+        codes, examples = sampled(out, n, seed=3, temperature=0.7)
+        wanted = pictures.prior("mixture").sample(n, seed=3, temperature=0.7)
+        np.testing.assert_allclose(codes, wanted, atol=1e-5)
+        pixels = pictures.sample(n, seed=3, prior="mixture", temperature=0.7)
+        assert examples.shape == (n, 1, 8, 8)
+        np.testing.assert_allclose(examples, pixels, atol=1e-4)
+    check_files(out)
+
+
+def check_files(out: Path) -> None:
+    assert sorted(path.name for path in out.iterdir()) == [
+        "about.json", "decoder.onnx", "sampler.onnx",
+    ]  # fmt: skip
+    about = json.loads((out / "about.json").read_text("utf-8"))
+    assert (about["prior"], about["noise_dim"], about["shape"]) == ("mixture", 5, [1, 8, 8])
+    for name in ("sampler.onnx", "decoder.onnx"):
+        model = onnx.load(out / name)
+        onnx.checker.check_model(model)
+        assert {p.key: p.value for p in model.metadata_props}["glo"] == json.dumps(about)
+        assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_vectors_from_a_field_are_in_the_units_of_the_data(numbers: Run, tmp_path: Path) -> None:
+    made = export_onnx(numbers, tmp_path, prior="flow-matching")
+    codes, examples = sampled(tmp_path, 9, seed=1, temperature=1.0)
+    np.testing.assert_allclose(np.linalg.norm(codes, axis=1), 1.0, atol=1e-5)
+    wanted = numbers.sample(9, seed=1, prior="flow-matching").numpy()
+    assert abs(wanted.mean()) > 300
+    assert made.difference < 0.05
+    np.testing.assert_allclose(examples, wanted, rtol=1e-4, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "imle"])
+def test_other_priors_give_the_same_codes(pictures: Run, tmp_path: Path, name: str) -> None:
+    prior = pictures.prior(name)
+    noise = normal(3, 0, 7, prior.noise_dim, stream="samples")
+    inputs = {"noise": noise[:2], "temperature": torch.tensor(1.0)}
+    write_graph(SamplerGraph(prior), inputs, "codes", tmp_path / "sampler.onnx", {})
+    feed = {"noise": noise.numpy(), "temperature": np.array(0.7, np.float32)}
+    (codes,) = session(tmp_path / "sampler.onnx").run(None, feed)
+    np.testing.assert_allclose(codes, prior.sample(7, seed=3, temperature=0.7), atol=1e-5)
+
+
+def test_priors_that_are_no_graph_are_refused() -> None:
+    with pytest.raises(UserError, match="normalizing-flow cannot be exported; choose one of"):
+        SamplerGraph(build_prior("normalizing-flow"))
+
+
+def test_a_missing_library_is_one_sentence(
+    pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs onnx, .* pip install 'glo-torch\[onnx\]'"):
+        export_onnx(pictures, tmp_path)
+
+
+def test_nothing_to_do_is_said(pictures: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert glo(["export", str(pictures.folder)]) == 2
+    assert "Nothing was asked for; give --onnx, --web" in capsys.readouterr().err
