@@ -1,6 +1,7 @@
-"""One thread, and builders of tiny data sets and runs."""
+"""One thread, builders of tiny data sets and runs, and a browser."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,16 @@ def begin() -> Callable[..., Training]:
         return start_training(samples, settings, pca)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium without a screen."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium; on Debian: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as api:
+        found = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()

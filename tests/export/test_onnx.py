@@ -73,6 +73,10 @@ def test_vectors_from_a_field_are_in_the_units_of_the_data(numbers: Run, tmp_pat
     assert abs(wanted.mean()) > 300
     assert made.difference < 0.05
     np.testing.assert_allclose(examples, wanted, rtol=1e-4, atol=0.05)
+    # The weights are in the file once, not once for each step of the way.
+    weights = [each.raw_data for each in onnx.load(made.sampler).graph.initializer]
+    large = [data for data in weights if len(data) > 64]
+    assert len(large) == len(set(large)) > 5
 
 
 @pytest.mark.parametrize("name", ["gaussian", "imle"])

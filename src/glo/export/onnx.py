@@ -117,6 +117,8 @@ def write_graph(
         path: of the file.
         about: is kept in the file as JSON, under "glo".
     """
+    from onnx_ir.passes.common import DeduplicateHashedInitializersPass
+
     batch = torch.export.Dim("batch")
     with _quiet():
         program = torch.onnx.export(
@@ -129,6 +131,8 @@ def write_graph(
             verbose=False,
         )
     assert program is not None, "the new exporter returns a program"
+    # The exporter turns a weight once for each use, and a field is used at every step of its way.
+    DeduplicateHashedInitializersPass()(program.model)
     program.model.metadata_props.update({"glo": json.dumps(about)})
     with replacing(path) as writing:
         program.save(writing, external_data=False)

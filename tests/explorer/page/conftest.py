@@ -1,6 +1,5 @@
 """Small runs, a real server for each, and a real browser that looks at it."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from tests.builders import start_glo, train
 
-CHROMIUM = shutil.which("chromium")
 # Long, for machines that do much else.
 WAIT = 90_000
 Run = Callable[..., Path]
@@ -65,18 +63,6 @@ def address(run: Path) -> Iterator[str]:
     """Where the page of that run is served."""
     with served(run) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium without a screen."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium; on Debian: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as api:
-        found = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
