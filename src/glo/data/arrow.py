@@ -17,11 +17,12 @@ from glo.data.choice import Choice
 from glo.data.folder import attempt, common_size, in_order
 from glo.data.images import Probe, decode, probe
 from glo.data.labels import as_labels
-from glo.data.npy import RowWriter, check_memory
+from glo.data.limits import check_memory
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
 from glo.data.samples import Samples
 from glo.data.storage import ROWS
+from glo.data.writing import RowWriter
 from glo.errors import UserError, suggest
 
 __all__ = ["ArrowRows", "open_arrow"]
