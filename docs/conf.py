@@ -13,18 +13,25 @@ release = _installed_version("glo-torch")
 version = release
 
 extensions = [
-    "myst_parser",
+    # Pages in Markdown, and the notebooks among them.
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    # Our own, in _ext: tables read off the package, and docstrings taken as plain text.
+    # Our own, in _ext: tables and sentences read off the package, docstrings taken as plain text.
     "glo_docstrings",
+    "glo_findings",
     "glo_tables",
 ]
 # No page is fetched from another site's index: the build works without a network.
 exclude_patterns = ["_build", "_ext"]
-source_suffix = {".md": "markdown"}
+# Notebooks are text and hold no outputs, so each is run in every build; one that fails fails it.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 240
+# What a cell complains of must be mended, not shown.
+nb_output_stderr = "warn"
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3

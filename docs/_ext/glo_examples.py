@@ -1,0 +1,50 @@
+"""Runs that went wrong, one for each sentence of the diagnosis; no Sphinx, so tests can ask."""
+
+from dataclasses import replace
+
+from glo.diagnosis import Baselines, Finding, diagnose
+from glo.presets import find_preset
+from glo.records import EpochRecord
+from glo.settings import Settings
+
+__all__ = ["examples"]
+
+_MNIST = Baselines(mean_image=0.2465, pca=0.0548)
+_N = 60_000
+_HEALTHY = EpochRecord(
+    epoch=1,
+    step=469,
+    rows=_N,
+    loss=0.02,
+    mse=0.02,
+    code_gradient=0.01,
+    code_update=0.05,
+    code_step=0.04,
+    code_travel=0.3,
+    code_norm=0.8,
+    decoder_gradient=0.1,
+    decoder_step=0.05,
+    output_mean=-0.6,
+    output_std=0.4,
+)
+
+
+def examples() -> dict[str, Finding]:
+    """Return what is said of one run for each thing that can go wrong, by the finding's name."""
+    described = Settings(**find_preset("described").settings)
+    paper = Settings(**find_preset("paper").settings)
+    plain = Settings(decoder_optimizer="sgd", decoder_lr=1e-3)
+    still = replace(_HEALTHY, mse=0.5965, code_update=1.8e-5, code_norm=0.96, code_gradient=1.9e-4)
+    white = replace(_HEALTHY, mse=0.4276, output_mean=-1.0, output_std=0.0)
+    alike = replace(_HEALTHY, mse=0.2471, output_std=0.0012)
+    poor = replace(_HEALTHY, mse=0.0631)
+    said = [
+        *diagnose(poor, Baselines(mean_image=0.0, pca=0.0), Settings(), mse=0.1, n=_N, last=True),
+        *diagnose(white, _MNIST, paper, mse=white.mse, n=_N, last=False),
+        *diagnose(alike, _MNIST, plain, mse=alike.mse, n=_N, last=False),
+        *diagnose(still, _MNIST, described, mse=still.mse, n=_N, last=False),
+        *diagnose(poor, _MNIST, Settings(), mse=poor.mse, n=_N, last=True),
+        *diagnose(_HEALTHY, _MNIST, Settings(), mse=_HEALTHY.mse, n=20, last=True),
+    ]
+    # The first of each name: a cause comes before its effects.
+    return {finding.name: finding for finding in reversed(said)}
