@@ -1,0 +1,32 @@
+"""Every command that a page prints is one that the program takes."""
+
+from pathlib import Path
+
+import pytest
+from tests.docs.pages import NOTEBOOKS, PAGES, ROOT, commands
+
+from glo.cli.app import app
+
+LINES = [(page, words) for page in [*PAGES, *NOTEBOOKS] for words in commands(page)]
+OURS = [(page, words) for page, words in LINES if words[0] == "glo"]
+
+
+def test_pages_print_commands() -> None:
+    assert len(OURS) > 50
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), OURS, ids=lambda x: x.name if isinstance(x, Path) else " ".join(x)
+)
+def test_the_program_takes_it(page: Path, words: list[str]) -> None:
+    app.parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [(page, words) for page, words in LINES if words[0] == "python"],
+    ids=lambda x: x.name if isinstance(x, Path) else " ".join(x),
+)
+def test_the_script_is_there(page: Path, words: list[str]) -> None:
+    name = words[2].replace(".", "/") if words[1] == "-m" else words[1]
+    assert (ROOT / name).exists()

@@ -1,0 +1,56 @@
+"""The page of troubleshooting has all that a run can say, in the words that it says it with."""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable
+
+import pytest
+from tests.docs.pages import ROOT
+
+from glo import diagnosis
+from glo.data import Samples
+from glo.training import Diverged, Training, train
+
+PAGE = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
+
+
+def names() -> set[str]:
+    """The names of all findings, read off the source: `Finding(name="...")`."""
+    calls = (node for node in ast.walk(ast.parse(inspect.getsource(diagnosis))) if is_finding(node))
+    return {word.value.value for call in calls for word in call.keywords if word.arg == "name"}
+
+
+def is_finding(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
+
+
+def test_every_finding_has_its_place() -> None:
+    shown = re.findall(r"^```\{glo-finding\} (\w+)$", PAGE, re.MULTILINE)
+    assert len(names()) >= 7
+    assert sorted(shown) == sorted(names())
+
+
+def test_an_example_provokes_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "docs" / "_ext"), *sys.path])
+    from glo_examples import examples
+
+    found = examples()
+    assert set(found) == names()
+    # What the page says of the example that it prints.
+    assert "divides each code's gradient by the batch size" in found["frozen_codes"].sentence
+
+
+def test_the_sentence_of_a_run_that_diverges(
+    begin: Callable[..., Training], blobs: Callable[..., Samples]
+) -> None:
+    (quoted,) = re.findall(r"^> The loss became .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    words = " ".join(line.removeprefix("> ") for line in quoted.split("\n")).strip()
+    pattern = re.escape(words).replace("…", ".+")
+    samples = blobs(8)
+    training = begin(samples)
+    training.table.codes.fill_(float("nan"))
+    with pytest.raises(Diverged, match=f"^{pattern}$"):
+        for _ in train(training, samples):
+            pass
