@@ -1,4 +1,4 @@
-"""Arrays: .npy, .npz and IDX files that are damaged, lie about what they hold, or unpack to much."""
+"""Arrays: .npy, .npz and IDX files that are damaged, lie, or unpack to much."""
 
 import gzip
 import io
@@ -52,9 +52,10 @@ def _claims(random: Random) -> bytes:
 
 def _dtypes(random: Random) -> bytes:
     kinds = [
-        "'|O'", "'|S0'", "'<U0'", "'|V0'", "'|V8'", "'<U9'", "'<M8[ns]'", "'<c16'", "'<f2'", "'<f16'",
-        "('|u1', (2, 4))", "('|u1', (999999999, 999999999))", "[('a', '|u1'), ('b', '|O')]", "'|b1'",
-        "[('a', '|u1')] * 9", "'<i99'", "'" + "u" * 300 + "'", "None", "{}", "'>u8'",
+        "'|O'", "'|S0'", "'<U0'", "'|V0'", "'|V8'", "'<U9'", "'<M8[ns]'", "'<c16'", "'<f2'",
+        "('|u1', (2, 4))", "('|u1', (999999999, 999999999))", "'|b1'",
+        "[('a', '|u1'), ('b', '|O')]",
+        "'<f16'", "[('a', '|u1')] * 9", "'<i99'", "'" + "u" * 300 + "'", "None", "{}", "'>u8'",
     ]  # fmt: skip
     shape = ["(4,)", "(2, 2)", "(1, 2, 4)"][int(random.integers(0, 3))]
     return _said(shape, kinds[int(random.integers(0, len(kinds)))])

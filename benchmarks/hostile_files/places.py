@@ -14,10 +14,11 @@ from .damage import Random
 __all__ = ["FAMILIES", "good_image"]
 
 _NAMES = (
-    b"new\nline.png", b"\x1b[31mred\x1b[0m.png", b"\x1b]0;title\x07.png", b"caf\xe9.png", b"\xff\xfe.png",
-    b"x" * 251 + b".png", "\u202egnp.exe.png".encode(), b"-rf.png", b"$(true).png", b"a;b|c&d.png",
-    b"%s%n%d.png", b"'quote\".png", b"..png", b" .png", b"\t.png", b"\r.png", b"a.png.png", b"CON.png",
-    b"9" * 250 + b".png", "é".encode() * 120 + b".png", b"<b>.png", b"\x7f.png", "😀.png".encode(), b"*.png",
+    b"new\nline.png", b"\x1b[31mred\x1b[0m.png", b"\x1b]0;title\x07.png", b"caf\xe9.png",
+    b"\xff\xfe.png", b"x" * 251 + b".png", "\u202egnp.exe.png".encode(), b"-rf.png",
+    b"$(true).png", b"a;b|c&d.png", b"%s%n%d.png", b"'quote\".png", b"..png", b" .png", b"\t.png",
+    b"\r.png", b"a.png.png", b"CON.png", b"9" * 250 + b".png", "é".encode() * 120 + b".png",
+    b"<b>.png", b"\x7f.png", "😀.png".encode(), b"*.png",
 )  # fmt: skip
 
 
@@ -75,9 +76,12 @@ def _linked(folder: Path, random: Random) -> Path:
 def _sparse(folder: Path, random: Random) -> Path:
     """Be very long, and nearly all of it a hole."""
     heads = {
-        ".webp": b"RIFF\xff\xff\xff\xffWEBPVP8 ", ".avif": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",
-        ".png": good_image()[:60], ".gif": b"GIF89a\x10\0\x10\0\0\0\0", ".tif": b"II*\0\x08\0\0\0\xff\xff",
-        ".jpg": b"\xff\xd8\xff\xe0\xff\xff", ".jp2": b"\0\0\0\x0cjP  \r\n\x87\n", ".ppm": b"P5 8 8 255\n",
+        ".webp": b"RIFF\xff\xff\xff\xffWEBPVP8 ",
+        ".avif": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",
+        ".png": good_image()[:60], ".gif": b"GIF89a\x10\0\x10\0\0\0\0",
+        ".tif": b"II*\0\x08\0\0\0\xff\xff",
+        ".jpg": b"\xff\xd8\xff\xe0\xff\xff", ".jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
+        ".ppm": b"P5 8 8 255\n",
     }  # fmt: skip
     suffix = list(heads)[int(random.integers(0, len(heads)))]
     path = folder / f"hostile{suffix}"

@@ -70,7 +70,7 @@ _EVALUATION = {
 
 
 def resealed(folder: Path) -> None:
-    """Write the manifest of a checkpoint as its maker would have: anybody can compute a checksum."""
+    """Write the manifest of a checkpoint as anybody could who edits a file of it."""
     path = folder / "manifest.json"
     try:
         values = json.loads(path.read_text("utf-8"))

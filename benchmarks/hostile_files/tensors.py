@@ -155,13 +155,14 @@ def _other_tensors(whole: bytes, random: Random) -> bytes:
     return _resealed(tensors, about)
 
 
-def _odd_values(whole: bytes, random: Random) -> bytes:
-    tensors, about = _unpacked(whole)
+def _odd_values(content: bytes, random: Random) -> bytes:
+    tensors, about = _unpacked(content)
     name = _pick(random, list(tensors))
     dtype, shape, content = tensors[name]
     kind = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "F16": "<f2"}.get(dtype, "|u1")
     values = np.frombuffer(content, kind).copy()
-    strange = [np.nan, np.inf, -np.inf, 1e38, 0.0] if kind[1] == "f" else [-1, 0, 100]
+    whole = [0, 100, 255] if kind == "|u1" else [-1, 0, 100]
+    strange = [np.nan, np.inf, -np.inf, 1e38, 0.0] if kind[1] == "f" else whole
     places = slice(None) if random.random() < 0.3 else int(random.integers(0, max(1, values.size)))
     with np.errstate(over="ignore"):
         if values.size:

@@ -17,7 +17,8 @@ _STRANGE_TOML = (
     "99999999999999999999", "0x" + "f" * 5000, "1e999", "nan", "-1", "0", "true", "[]", "{}",
     "'\\u001b[31m'", '"\\u001b[2J"', '"' + "x" * 10_000 + '"', "1979-05-27", "[[[[1]]]]",
     "{a = {b = 1}}", "[1, 'a']", "9223372036854775807", "1000000000", "''", '"cuda:99"', '"../.."',
-    '"' + "mse+" * 2000 + 'mse"', '"1e309*mse"', "[1e308, 1]", "[0, 999999999999]", "[3, 999999, 999999]",
+    '"' + "mse+" * 2000 + 'mse"', '"1e309*mse"', "[1e308, 1]",
+    "[0, 999999999999]", "[3, 999999, 999999]",
 )  # fmt: skip
 _STRANGE_JSON: tuple[Any, ...] = (
     None, True, -1, 0, 1e308, float("nan"), float("inf"), 10**30, 10**400, "", "\x1b[31m", "\ud800",
@@ -76,9 +77,11 @@ def toml_families(whole: bytes) -> dict[str, Maker]:
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the ways to everything in a JSON value."""
+    inside: Any = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        inside = enumerate(value)
     found = [at] if at else []
-    inside = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, below in inside if isinstance(value, dict | list) else ():
+    for key, below in inside:
         found += _places(below, (*at, key))
     return found
 

@@ -5,6 +5,7 @@ what it takes to make it can grow with their square; so the bounds come before t
 """
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ LARGEST_JSON = 4 * 2**20
 LARGEST_TOML = 8 * 2**20
 """Bytes of a TOML file; the longest are lists of forgotten rows."""
 
-_MOST_LINES = 20_000
-# A key of n parts costs tomllib n^2 in time and memory: 64 KiB of dots take 4 GiB.
-_MOST_DOTS = 16
+_MOST_LINES = 50_000
+# A key of n parts costs tomllib n^2 in time and memory: 64 KiB of dots take 4 GiB. And an array of
+# some megabytes takes it a minute.
+_MARKS, _MOST_MARKS = ".,[{", 16
+# Any number of them may stand in a comment, and in a text such as a path or a list of rows.
+_PLAIN = re.compile(r'\s*(#.*|[\w-]+\s*=\s*"[^"\\]*"\s*)')
 _DEEPEST = 16
 _LARGEST_NUMBER = 2**63
 
@@ -70,8 +74,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the contents of a TOML file.
 
     Raises:
-        UserError: it does not exist, is not TOML, or goes beyond what settings need: 8 MiB, 20,000
-            lines, 16 dots in a line, whole numbers of 64 bits.
+        UserError: it does not exist, is not TOML, or goes beyond what settings need: 8 MiB, 50,000
+            lines, 16 dots, commas and brackets in a line, whole numbers of 64 bits.
     """
     try:
         text = read_text(path, most=LARGEST_TOML)
@@ -107,10 +111,11 @@ def _check_lines(text: str, what: str) -> None:
             f" are enough for any."
         )
     for number, line in enumerate(lines, 1):
-        if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
+        marks = sum(map(line.count, _MARKS))
+        if marks > _MOST_MARKS and not _PLAIN.fullmatch(line):
             raise UserError(
-                f"{what} is not a TOML file of settings: line {number} holds {line.count('.'):,} "
-                f"dots, and {_MOST_DOTS} are enough for any."
+                f"{what} is not a TOML file of settings: line {number} holds {marks:,} dots, commas"
+                f" and brackets outside a simple text, and {_MOST_MARKS} are enough for any."
             )
 
 

@@ -1,12 +1,13 @@
 """One image file: looked at, or decoded to bytes, whatever its format, mode and orientation."""
 
+import io
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,14 @@ _REFUSED = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})
 _COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _ORIENTATION = 0x0112
 
-LARGEST_FILE = 2**29
+LARGEST_FILE = 2**28
 """Bytes of an image file: some formats are read whole before a pixel is known."""
 
 # Pixels that are decoded at a time, by all threads: each takes about 12 bytes.
 _ROOM = 2**26
 _GATE = Gate(_ROOM)
+# How often a file is read: of the largest that is allowed, 4 KiB at a time and more.
+_MOST_READS = 300_000
 # A file of more bytes goes in alone: what its reader takes is not known before it is open.
 _LARGE = 2**24
 
@@ -112,7 +115,7 @@ def decoded(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
 
     Raises:
         UserError: with the reason alone if it cannot be decoded, has more pixels than
-            `PIL.Image.MAX_IMAGE_PIXELS`, or is larger than 512 MiB.
+            `PIL.Image.MAX_IMAGE_PIXELS`, or is larger than 256 MiB.
     """
     with ExitStack() as stack:
         try:
@@ -207,11 +210,29 @@ def _loaded(image: "PillowImage") -> "PillowImage":
     return _upright(image, _orientation(image))
 
 
-def _file(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+@final
+class _Counted(io.BufferedReader):
+    """A file that is read a limited number of times.
+
+    Where a format allows anything between its parts, pillow looks for the next part byte by byte:
+    fifty megabytes of nothing would take it a minute.
+    """
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.count += 1
+        if self.count > _MOST_READS:
+            raise UserError("too many parts, or nothing between them for too long")
+        return super().read(size)
+
+
+def _file(source: Path | BinaryIO) -> _Counted:
     if not isinstance(source, Path):
-        return nullcontext(source)
+        # Bytes in memory can be read as a file of the system can.
+        return _Counted(io.BytesIO(source.read()))  # type: ignore[arg-type]
     try:
-        file = open_plain(source)
+        file = _Counted(open_plain(source).detach())
     except UserError:
         raise UserError("not a plain file") from None
     size = os.fstat(file.fileno()).st_size

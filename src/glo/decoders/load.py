@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from glo.decoders.base import Decoder
 from glo.decoders.build import build_decoder
@@ -14,6 +16,13 @@ from glo.tensors import check_finite, read_header, read_tensors
 __all__ = ["read_decoder"]
 
 _MOST_LAYERS = 100
+_DRAWING = (
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_uniform_,
+    Tensor.normal_,
+    Tensor.uniform_,
+)
 
 
 def read_decoder(path: Path) -> Decoder:
@@ -49,6 +58,20 @@ def read_decoder(path: Path) -> Decoder:
     return decoder
 
 
+@final
+class _Undrawn(TorchFunctionMode):
+    """Draw no weights: for tensors without memory torch would first load a compiler, in seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Leave a tensor as it is where it would be drawn, and pass on the rest."""
+        given = kwargs or {}
+        if func in _DRAWING:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
 def _outline(config: Mapping[str, Any], path: Path) -> Decoder:
     """Return the decoder of a configuration with weights that have a shape and take no memory."""
     hidden = config.get("hidden", ())
@@ -57,7 +80,7 @@ def _outline(config: Mapping[str, Any], path: Path) -> Decoder:
             f"{path} asks for {len(hidden):,} layers, and at most {_MOST_LAYERS} are made."
         )
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             return build_decoder(config)
     except UserError as error:
         raise UserError(f"{path} does not describe a decoder: {error}") from None

@@ -1,0 +1,9 @@
+"""Readers and their whole files, made once."""
+
+import pytest
+from tests.fuzz.targets import Readers
+
+
+@pytest.fixture(scope="session")
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Readers:
+    return Readers(tmp_path_factory.mktemp("readers"))
