@@ -163,10 +163,10 @@ def _page(run: Run) -> Any:
 def _journal(path: Path, root: Path) -> str:
     work = root / "work" / "metrics.jsonl"
     shutil.copy(path, work)
-    count = len(read_journal(work))
+    lines, count = len(work.read_bytes().splitlines()), len(read_journal(work))
     Diary(work).after(0)
     Journal(work, 5)
-    return _told(count < len(work.read_bytes().splitlines()))
+    return _told(count < lines)
 
 
 def _rows(path: Path, root: Path) -> str:
@@ -205,7 +205,7 @@ def _labels(run: Run) -> Any:
 def _checkpoint(name: str) -> dict[str, Reader]:
     path = f"{CHECKPOINT}/{name}.safetensors"
     return {
-        "checksum": _in_run(path, lambda run: run.checkpoint),
+        "checksum": _in_run(path, lambda run: not run.checkpoint.notes),
         "sample": _in_run(path, lambda run: (run.codes, run.sample(2)), seal=True),
         "resume": _in_run(path, _resume, seal=True),
     }

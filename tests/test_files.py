@@ -1,10 +1,12 @@
 """A file is the old one or the new one, and nothing is left beside it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from glo.files import flush, replacing, write_text
+from glo.errors import UserError
+from glo.files import flush, open_plain, read_bytes, read_text, replacing, write_text
 
 
 def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
@@ -53,3 +55,32 @@ def test_bytes_that_are_no_text_do_not_stop_it(tmp_path: Path) -> None:
 def test_a_file_that_was_not_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.txt"):
         pass
+
+
+def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "link"):
+        with pytest.raises(UserError, match="is not a plain file"):
+            open_plain(path)
+    with pytest.raises(FileNotFoundError):
+        open_plain(tmp_path / "nothing")
+
+
+def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_bytes(path, most=5) == b"12345"
+    with pytest.raises(UserError, match="holds 5 bytes, and at most 4 are read"):
+        read_bytes(path, most=4)
+    # A hole takes no room on the disk, and would in memory.
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(UserError, match="at most 4 are read"):
+        read_bytes(path, most=4)
+
+
+def test_text_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"caf\xe9")
+    with pytest.raises(UserError, match="is not text in UTF-8"):
+        read_text(tmp_path / "a", most=99)

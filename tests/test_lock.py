@@ -1,5 +1,6 @@
 """One writer per folder; nobody else's file is harmed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,13 @@ def test_a_file_of_that_name_keeps_its_content(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("mine")
     RunLock(tmp_path).release()
     assert (tmp_path / "lock").read_text() == "mine"
+
+
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="is not a plain file"):
+        RunLock(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "lock").unlink()
+    os.mkfifo(tmp_path / "lock")
+    RunLock(tmp_path).release()

@@ -105,3 +105,25 @@ def test_what_a_killed_process_left_is_cleared(folder: Path) -> None:
     with staged(folder) as new:
         assert not list(new.iterdir())
     assert contents(folder) == OLD
+
+
+@pytest.mark.parametrize("names", ['["../outside"]', '["a/b"]', '[""]', '[".."]', "[1]", "7", "["])
+def test_a_change_of_a_stranger_removes_nothing_outside(tmp_path: Path, names: str) -> None:
+    (tmp_path / "outside").write_text("mine")
+    run = write(tmp_path / "run", {**OLD, ".change/gone.json": names.encode()})
+    with pytest.raises(UserError, match=r"gone\.json"):
+        finish_change(run)
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert contents(run).keys() >= OLD.keys()
+
+
+@pytest.mark.parametrize("name", [".change", ".change/new", ".change/old"])
+def test_a_change_that_is_a_link_moves_nothing(tmp_path: Path, name: str) -> None:
+    outside = write(tmp_path / "outside", {"mine": b"1"})
+    run = write(tmp_path / "run", OLD)
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).symlink_to(outside)
+    with pytest.raises(UserError, match="is not a folder of the run"):
+        finish_change(run)
+    assert contents(outside) == {"mine": b"1"}
+    assert contents(run).keys() >= OLD.keys()

@@ -77,11 +77,11 @@ def open_plain(path: Path) -> BufferedReader:
         glo.errors.UserError: /dev/null is not a plain file; put one in its place.
     """
     # Without this flag the opening of a pipe would wait for somebody who writes to it.
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
         raise UserError(f"{path} is not a plain file; put one in its place.")
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def read_bytes(path: Path, *, most: int) -> bytes:

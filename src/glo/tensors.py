@@ -81,11 +81,11 @@ class Header:
         Raises:
             UserError: it does not.
         """
-        for name in {*wanted, *self.tensors}:
-            if name not in self.tensors or name not in wanted:
-                fault = f"lacks '{name}'" if name in wanted else f"has '{name}', which is not known"
-                raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
-            given, like = self.tensors[name], wanted[name]
+        for name in sorted(wanted.keys() ^ self.tensors.keys()):
+            fault = f"lacks '{name}'" if name in wanted else f"has '{name}', which is not known"
+            raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
+        for name, like in wanted.items():
+            given = self.tensors[name]
             if given != (like.dtype, tuple(like.shape)):
                 raise UserError(
                     f"{self.path} holds '{name}' as {_words(*given)}, where "

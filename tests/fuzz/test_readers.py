@@ -35,8 +35,14 @@ TENSORS = (
 LETTERS = "abz_09.-/ é😀\n\x00\x1b\ud800\u202e"
 NUMBERS = st.integers() | st.floats() | st.sampled_from([0, -1, 2**31, 2**63, 10**400])
 VALUES = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(LETTERS, max_size=9) | st.sampled_from(["F32", "mlp"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(LETTERS, max_size=4), inner),
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | st.text(LETTERS, max_size=9)
+    | st.sampled_from(["F32", "mlp"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(LETTERS, max_size=4), inner)
+    ),
     max_leaves=8,
 )
 # Where in a file, as a share of it or near its beginning, and what is written there.
@@ -111,7 +117,9 @@ def test_edited_headers(readers: Readers, name: str, way: list[int], new: Any) -
 
 
 @FEW
-@given(lines=st.lists(st.tuples(st.text(LETTERS, max_size=6), VALUES), max_size=4), twice=st.booleans())
+@given(
+    lines=st.lists(st.tuples(st.text(LETTERS, max_size=6), VALUES), max_size=4), twice=st.booleans()
+)
 def test_config_of_any_names_and_values(
     readers: Readers, lines: list[tuple[str, Any]], twice: bool
 ) -> None:
