@@ -1,0 +1,263 @@
+"""The cells of the study: which runs are made, in the order of how much they tell.
+
+Most are made with a replica of the described project's run that is smaller in two ways and the
+same in all else. It has fewer images, N = 4,000 instead of 50,000, and batches of N / 100, so that
+the generator gets 2,500 updates (theirs: 2,425) and each code 25 (theirs: 25). Its generator has a
+quarter of the channels. A code's own gradient does not know the batch size, so the rate per row is
+what theirs comes to, 0.1 / 512. What the replica says is then checked at full width and at full
+size.
+"""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any
+
+from glo.presets import find_preset
+from glo.settings import Settings
+
+__all__ = ["CELLS", "CODE_RATE", "FULL", "Cell", "N", "find_cells"]
+
+N = 4000
+FULL = 50_000
+# What 0.1 on a mean over a batch of 512 comes to for one code.
+CODE_RATE = 0.1 / 512
+_STEPS_PER_EPOCH = 100
+
+# How many times theirs. 1,024 undoes the mean over pixels, 524,288 that over the batch too.
+DECODER_TIMES = (1, 10, 100, 1024)
+CODE_TIMES = (1, 1024, 5120, 51_200, 524_288)
+SEEDS = (1, 2)
+CURVE = (500, 1000, 2000, 4000, 8000, 16_000, FULL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One run.
+
+    Args:
+        name: of its files.
+        group: which part of the study it belongs to.
+        about: what differs, in words.
+        base: "theirs" or "ours", what `changes` are made to.
+        changes: settings.
+        n: images.
+        divide: what the generator's channels are divided by.
+        dense: whether Adam of the codes is dense.
+        seed: of weights, codes and order.
+    """
+
+    name: str
+    group: str
+    about: str
+    base: str = "theirs"
+    changes: dict[str, Any] = field(default_factory=dict)
+    n: int = N
+    divide: int = 4
+    dense: bool = False
+    seed: int = 0
+
+    def settings(self, n: int, epochs: int | None = None) -> Settings:
+        """Return the settings of the run.
+
+        Args:
+            n: images there are.
+            epochs: passes instead of the cell's own; for trials.
+        """
+        values = _BASES[self.base] | {"batch_size": max(2, n // _STEPS_PER_EPOCH)} | self.changes
+        if epochs is not None:
+            values |= {"epochs": epochs}
+        return Settings(**values, seed=self.seed, device="cpu")
+
+
+def _theirs() -> dict[str, Any]:
+    values = dict(find_preset("described").settings)
+    # A cell says by itself how many images it has.
+    del values["limit"]
+    return values
+
+
+_REPLAY = _theirs()
+_BASES: dict[str, dict[str, Any]] = {
+    "replay": _REPLAY,
+    "theirs": _REPLAY | {"reduction": "row", "code_lr": CODE_RATE},
+    # The package's defaults with their generator and their 25 epochs, without the polish at the
+    # end, which would be a further difference.
+    "ours": {"decoder": "described", "epochs": 25, "polish": 0},
+}
+
+
+def _rates(decoder: int, code: int) -> dict[str, Any]:
+    return {"decoder_lr": 1e-3 * decoder, "code_lr": CODE_RATE * code}
+
+
+def _grid_cell(start: str, decoder: int, code: int, **more: Any) -> Cell:
+    said = f"generator x {decoder:,}, codes x {code:,}, {start} codes"
+    return Cell(
+        name=f"{start}-d{decoder}-c{code}",
+        group="grid",
+        about=said,
+        changes={"start": start, **_rates(decoder, code)},
+        **more,
+    )
+
+
+def _grid() -> list[Cell]:
+    cells = [_grid_cell("gaussian", d, c) for c in CODE_TIMES for d in DECODER_TIMES]
+    cells += [_grid_cell("pca", d, c) for c in (1, 1024, 5120) for d in DECODER_TIMES]
+    first = (
+        "gaussian-d1-c1",
+        "gaussian-d1-c524288",
+        "gaussian-d100-c1",
+        "gaussian-d100-c5120",
+        "pca-d1-c1",
+        "pca-d100-c1",
+        "gaussian-d1024-c1024",
+        "pca-d1024-c1",
+    )
+    return sorted(cells, key=lambda cell: first.index(cell.name) if cell.name in first else 99)
+
+
+def _varied(base: str, name: str, about: str, *, dense: bool = False, **changes: Any) -> Cell:
+    return Cell(
+        name=f"{base}-{name}",
+        group=f"from {base}",
+        about=about,
+        base=base,
+        changes=changes,
+        dense=dense,
+    )
+
+
+_ADAM = {"code_optimizer": "adam", "code_betas": (0.9, 0.999)}
+
+
+def _from_theirs() -> list[Cell]:
+    def cell(name: str, about: str, *, dense: bool = False, **changes: Any) -> Cell:
+        return _varied("theirs", name, about, dense=dense, **changes)
+
+    adam = {"decoder_optimizer": "adam", "decoder_lr": 1e-3, "decoder_betas": (0.9, 0.999)}
+    return [
+        cell("adam-decoder", "Adam 0.001 for the generator", **adam),
+        cell("adam-both-dense-100", "dense Adam for both, 0.001 and 0.1", dense=True,
+             **adam, **_ADAM, code_lr=0.1),
+        cell("adam-both-dense-1", "dense Adam for both, 0.001 and 0.001", dense=True,
+             **adam, **_ADAM, code_lr=1e-3),
+        cell("adam-both-row-10", "Adam for both, codes per row, 0.001 and 0.01",
+             **adam, **_ADAM, code_lr=0.01),
+        cell("adam-codes", "Adam per row for the codes, 0.01", **_ADAM, code_lr=0.01),
+        cell("adam-codes-dense", "dense Adam for the codes, 0.001", dense=True,
+             **_ADAM, code_lr=1e-3),
+        cell("batch-4", "batches four times smaller", batch_size=N // 400, code_lr=0.1 / 128),
+        cell("batch-times-4", "batches four times larger", batch_size=N // 25, code_lr=0.1 / 2048),
+        cell("shuffle", "shuffled", shuffle=True),
+        cell("project", "projection after each update", project="step"),
+        cell("lap1", "Lap1", loss="lap1"),
+        cell("dim-8", "codes of 8 numbers", code_dim=8, gaussian_std=8**-0.5),
+        cell("dim-128", "codes of 128 numbers", code_dim=128, gaussian_std=128**-0.5),
+        cell("std-1", "codes from N(0, 1), put onto the sphere", gaussian_std=1.0),
+        cell("float32", "float32 instead of bfloat16", precision="float32"),
+        cell("epochs-100", "100 epochs", epochs=100),
+    ]  # fmt: skip
+
+
+def _from_ours() -> list[Cell]:
+    def cell(name: str, about: str, *, dense: bool = False, **changes: Any) -> Cell:
+        return _varied("ours", name, about, dense=dense, **changes)
+
+    frozen = {"code_optimizer": "sgd", "code_lr": CODE_RATE}
+    random = {"start": "gaussian", "gaussian_std": 32**-0.5}
+    slow = {"decoder_optimizer": "sgd", "decoder_lr": 1e-3}
+    return [
+        cell("as-it-is", "nothing changed"),
+        cell("gaussian", "Gaussian codes", **random),
+        cell("frozen", "codes with their SGD rate", **frozen),
+        cell("gaussian-frozen", "Gaussian codes with their SGD rate", **random, **frozen),
+        cell("slow", "generator with their SGD rate", **slow),
+        cell("adam", "Adam 0.002 for the generator", decoder_optimizer="adam", decoder_lr=2e-3),
+        cell("dense-15", "dense Adam for the codes, 0.015", dense=True, code_betas=(0.9, 0.999)),
+        cell("dense-1", "dense Adam for the codes, 0.001", dense=True, code_betas=(0.9, 0.999),
+             code_lr=1e-3),
+        cell("row-classic", "Adam per row with (0.9, 0.999)", code_betas=(0.9, 0.999)),
+        cell("mean", "gradients of codes divided by the batch size", reduction="mean"),
+        cell("no-shuffle", "not shuffled", shuffle=False),
+        cell("project-epoch", "projection once an epoch", project="epoch"),
+        cell("batch-times-4", "batches four times larger", batch_size=N // 25),
+        cell("constant", "constant rates", schedule="constant"),
+        cell("lap1", "Lap1", loss="lap1"),
+        cell("dim-8", "codes of 8 numbers", code_dim=8),
+        cell("dim-128", "codes of 128 numbers", code_dim=128),
+        cell("gaussian-large", "Gaussian codes, code rate 0.06", **random, code_lr=0.06),
+    ]  # fmt: skip
+
+
+def _curve() -> list[Cell]:
+    """Fixed random codes and learning ones, by number of images."""
+    kinds = {"frozen": _rates(100, 1), "learning": _rates(100, 5120)}
+    return [
+        Cell(
+            name=f"curve-{kind}-{n}",
+            group="curve",
+            about=f"{n:,} images, {kind} Gaussian codes, generator x 100",
+            changes=changes | ({"batch_size": 512} if n == FULL else {}),
+            n=n,
+        )
+        for n in CURVE
+        if n != N
+        for kind, changes in kinds.items()
+    ]
+
+
+def _again(names: tuple[str, ...], cells: list[Cell]) -> list[Cell]:
+    """Return cells once more for each further seed."""
+    known = {cell.name: cell for cell in cells}
+    return [
+        Cell(**(vars(known[name]) | {"name": f"{name}-seed{seed}", "group": "seeds", "seed": seed}))
+        for seed in SEEDS
+        for name in names
+    ]
+
+
+def _full() -> list[Cell]:
+    """Their generator at its full width, then all of it at full size."""
+    wide = {"group": "wide", "divide": 1}
+    names = ("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d100-c5120", "pca-d100-c1")
+    known = {cell.name: cell for cell in _grid()}
+    cells = [Cell(**(vars(known[name]) | wide | {"name": f"wide-{name}"})) for name in names]
+    cells.append(
+        Cell(
+            name="replay",
+            group="full",
+            about="their settings at full size",
+            base="replay",
+            n=FULL,
+            divide=1,
+            changes={"batch_size": 512},
+        )
+    )
+    return cells
+
+
+def _all() -> list[Cell]:
+    grid, theirs, ours = _grid(), _from_theirs(), _from_ours()
+    again = ("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d100-c5120", "pca-d100-c1")
+    seeds = _again((*again, "ours-as-it-is", "ours-gaussian"), grid + ours)
+    return [*grid[:8], *ours[:5], *theirs[:5], *grid[8:], *ours[5:], *theirs[5:],
+            *_curve(), *_full(), *seeds]  # fmt: skip
+
+
+CELLS: tuple[Cell, ...] = tuple(_all())
+
+
+def find_cells(patterns: list[str] | None) -> list[Cell]:
+    """Return the cells whose name or group fits one of some shell patterns, or all, in order.
+
+    Example:
+        >>> [cell.name for cell in find_cells(["pca-d1-*"])][0]
+        'pca-d1-c1'
+    """
+    return [
+        cell
+        for cell in CELLS
+        if patterns is None
+        or any(fnmatch(cell.name, p) or fnmatch(cell.group, p) for p in patterns)
+    ]

@@ -1,0 +1,260 @@
+"""The figures, legible on light and on dark pages: no background, and lines of middle tones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from benchmarks.plateau.cells import CODE_TIMES, CURVE, DECODER_TIMES, FULL, N
+from benchmarks.plateau.results import Result, Results
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from glo.files import replacing
+
+__all__ = ["write_figures"]
+
+_INK = "#868e96"
+_BLUE, _ORANGE, _GREEN, _RED = "#4c8dd6", "#e08a2e", "#3fa66b", "#d6604d"
+_STYLE = {
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _INK,
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "glo",
+}
+_TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
+_SIDE, _GAP, _LABEL = 32, 10, 300
+
+
+def write_figures(results: Results, folder: Path) -> list[Path]:
+    """Draw every figure whose cells are there.
+
+    Args:
+        results: of the study.
+        folder: for the pictures.
+
+    Returns:
+        the files that were written.
+    """
+    makers: dict[str, Callable[[Results], Figure | Image.Image | None]] = {
+        "plateau-epochs": _epochs,
+        "plateau-grid": _grid,
+        "plateau-changes": _changes,
+        "plateau-curve": _curve,
+        "plateau-digits": _digits,
+    }
+    written = []
+    for name, maker in makers.items():
+        with mpl.rc_context(_STYLE):
+            drawn = maker(results)
+            if drawn is not None:
+                written.append(_save(drawn, folder / f"{name}.png"))
+    return written
+
+
+def _save(drawn: Figure | Image.Image, path: Path) -> Path:
+    with replacing(path) as writing:
+        if isinstance(drawn, Figure):
+            FigureCanvasAgg(drawn)
+            # No date and no version inside, so that the same results give the same file.
+            drawn.savefig(writing, dpi=110, transparent=True, metadata={"Software": None})
+        else:
+            drawn.save(writing, format="PNG")
+    return path
+
+
+def _levels(axes: Any, results: Results, n: int, *, upright: bool) -> None:
+    """Draw what needs no training as dotted lines."""
+    known = results.baselines.get(str(n)) or next(iter(results.baselines.values()))
+    lines = {"mean image": known["mean_image"]["train"], "class mean": known["class_mean"]["train"]}
+    if "32" in known["pca"]:
+        lines["PCA, 32"] = known["pca"]["32"]["train"]
+    for said, value in lines.items():
+        if upright:
+            axes.axvline(value, color=_INK, linestyle=":", linewidth=1)
+            place = {"x": value, "y": 1.0, "va": "bottom", "ha": "center", "rotation": 0}
+            axes.text(s=said, transform=axes.get_xaxis_transform(), fontsize=7, **place)
+        else:
+            axes.axhline(value, color=_INK, linestyle=":", linewidth=1)
+            place = {"x": 1.0, "y": value, "va": "center", "ha": "left"}
+            axes.text(s=f" {said}", transform=axes.get_yaxis_transform(), fontsize=8, **place)
+
+
+def _error_axis(axis: Any, lowest: float, highest: float = 0.7) -> None:
+    ticks = [tick for tick in _TICKS if lowest <= tick <= highest]
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def _epochs(results: Results) -> Figure | None:
+    """Draw the error by epoch of the runs at their full size and width."""
+    wanted = {
+        "replay": ("their settings, 50,000 digits", _RED),
+        "smallest": ("the smallest change, 50,000 digits", _GREEN),
+        "smallest-random": ("the smallest change with random codes, 50,000 digits", _BLUE),
+        "word": ("one word changed, 50,000 digits", _ORANGE),
+    }
+    found = {name: cell for name in wanted if (cell := results.get(name)) is not None}
+    if not found:
+        return None
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    for name, cell in found.items():
+        said, colour = wanted[name]
+        errors = [epoch["mse"] for epoch in cell.data["epochs"]]
+        axes.plot(range(1, len(errors) + 1), errors, color=colour, label=said)
+    axes.set(xlabel="epoch", ylabel="training error", yscale="log")
+    _error_axis(axes.yaxis, axes.get_ylim()[0])
+    _levels(axes, results, FULL, upright=False)
+    axes.grid(axis="y")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _grid(results: Results) -> Figure | None:
+    """Draw training and unseen error over both rates, for random and for PCA codes."""
+    if not results.of("grid"):
+        return None
+    figure = Figure(figsize=(7.4, 5.6), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True)
+    for column, (start, said) in enumerate(
+        {"gaussian": "random codes", "pca": "PCA codes"}.items()
+    ):
+        for row, kind in enumerate(("train", "unseen")):
+            values = _table(results, start, kind)
+            title = f"{said}, {'training' if kind == 'train' else 'unseen'} error"
+            _heat(axes[row, column], values, title)
+    for panel in axes[1]:
+        panel.set_xlabel("generator's rate, times theirs (0.001)")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("codes' rate, times theirs")
+    return figure
+
+
+def _table(results: Results, start: str, kind: str) -> np.ndarray:
+    values = np.full((len(CODE_TIMES), len(DECODER_TIMES)), np.nan)
+    for row, code in enumerate(CODE_TIMES):
+        for column, decoder in enumerate(DECODER_TIMES):
+            cell = results.get(f"{start}-d{decoder}-c{code}")
+            if cell is not None:
+                values[row, column] = getattr(cell, kind)
+    return values
+
+
+def _heat(axes: Any, values: np.ndarray, title: str) -> None:
+    low, high = np.log(0.02), np.log(0.4)
+    shade = np.clip((np.log(values) - low) / (high - low), 0, 1)
+    axes.imshow(shade, cmap="viridis_r", vmin=0, vmax=1, aspect="auto", origin="lower")
+    for row, column in np.argwhere(~np.isnan(values)):
+        value = values[row, column]
+        ink = "white" if shade[row, column] > 0.5 else "black"
+        said = f"{value:.3f}" if np.isfinite(value) else "diverged"
+        axes.text(column, row, said, ha="center", va="center", color=ink, fontsize=9)
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks(range(len(DECODER_TIMES)), [f"{times:,}" for times in DECODER_TIMES])
+    axes.set_yticks(range(len(CODE_TIMES)), [f"{times:,}" for times in CODE_TIMES])
+    axes.spines[:].set_visible(False)
+
+
+def _changes(results: Results) -> Figure | None:
+    """Draw each single change from theirs and from ours."""
+    ends = {"theirs": _ends(results, "theirs"), "ours": _ends(results, "ours")}
+    if not all(ends.values()):
+        return None
+    high = max(map(len, ends.values()))
+    figure = Figure(figsize=(9.6, 1.2 + 0.27 * high), layout="constrained")
+    for axes, (base, cells) in zip(figure.subplots(1, 2), ends.items(), strict=True):
+        for place, cell in enumerate(reversed(cells)):
+            if np.isfinite(cell.train):
+                axes.plot([cell.train, cell.unseen], [place] * 2, color=_INK, linewidth=1, zorder=1)
+            axes.scatter(cell.train, place, color=_BLUE, s=26, zorder=2)
+            axes.scatter(cell.unseen, place, color=_ORANGE, s=26, marker="D", zorder=2)
+        axes.set_xscale("log")
+        _error_axis(axes.xaxis, axes.get_xlim()[0])
+        axes.set_yticks(range(len(cells)), [cell.data["about"] for cell in reversed(cells)])
+        axes.tick_params(axis="y", labelsize=8)
+        _levels(axes, results, N, upright=True)
+        axes.set_title(f"one change to {base}\n", fontsize=10)
+        axes.set_xlabel("error: circle training, diamond unseen")
+        axes.grid(axis="y")
+    return figure
+
+
+def _ends(results: Results, base: str) -> list[Result]:
+    singles = results.of(f"from {base}")
+    if base == "theirs":
+        extra = ("gaussian-d1-c1", "pca-d1-c1", "gaussian-d100-c1", "gaussian-d1024-c1")
+        extra += ("gaussian-d1-c5120", "gaussian-d1-c524288")
+        singles = [cell for name in extra if (cell := results.get(name)) is not None] + singles
+    return singles
+
+
+def _curve(results: Results) -> Figure | None:
+    """Draw the error of fixed and of learning random codes by the number of images."""
+    kinds = {"frozen": ("gaussian-d100-c1", _RED), "learning": ("gaussian-d100-c5120", _GREEN)}
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    for kind, (same, colour) in kinds.items():
+        names = [same if n == N else f"curve-{kind}-{n}" for n in CURVE]
+        cells = [cell for name in names if (cell := results.get(name)) is not None]
+        if not cells:
+            return None
+        sizes = [cell.data["n"] for cell in cells]
+        said = "fixed random codes" if kind == "frozen" else "learning random codes"
+        axes.plot(sizes, [c.train for c in cells], "o-", color=colour, label=f"{said}, training")
+        axes.plot(sizes, [c.unseen for c in cells], "D--", color=colour, label=f"{said}, unseen")
+    axes.set(xscale="log", yscale="log", xlabel="images", ylabel="error after 25 epochs")
+    _error_axis(axes.yaxis, axes.get_ylim()[0])
+    _levels(axes, results, FULL, upright=False)
+    axes.grid(axis="y")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+_SHOWN = {
+    "gaussian-d1-c1": "theirs, small replica",
+    "replay": "theirs, full size",
+    "gaussian-d1-c5120": "codes x 5,120",
+    "gaussian-d100-c1": "generator x 100",
+    "gaussian-d100-c5120": "both",
+    "pca-d1-c1": "PCA codes",
+    "pca-d100-c1": "PCA codes, generator x 100",
+    "ours-as-it-is": "ours with their generator",
+    "smallest": "smallest change, full size",
+}
+
+
+def _digits(results: Results) -> Image.Image | None:
+    """Lay out learned, unseen and drawn digits of some cells, a line each."""
+    cells = [name for name in _SHOWN if results.get(name) is not None]
+    original = results.folder / "digits.png"
+    if not cells or not original.is_file():
+        return None
+    columns, count = 3, 8
+    width = _LABEL + columns * (count * _SIDE + _GAP)
+    sheet = Image.new("RGBA", (width, 24 + (len(cells) + 1) * (_SIDE + 4)), (0, 0, 0, 0))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for column, said in enumerate(("learned", "unseen, by inversion", "drawn from one Gaussian")):
+        pen.text((_LABEL + column * (count * _SIDE + _GAP), 2), said, fill=_INK, font=font)
+    for line, name in enumerate(["", *cells]):
+        path = results.folder / "pictures" / f"{name}.png" if name else original
+        cell, top = results.get(name), 24 + line * (_SIDE + 4)
+        pen.text((0, top + _SIDE // 2), _said(name, cell), fill=_INK, font=font, anchor="lm")
+        with Image.open(path) as strip:
+            for column in range(strip.height // _SIDE):
+                box = (0, column * _SIDE, count * _SIDE, (column + 1) * _SIDE)
+                sheet.paste(strip.crop(box), (_LABEL + column * (count * _SIDE + _GAP), top))
+    return sheet
+
+
+def _said(name: str, cell: Result | None) -> str:
+    return "the digits" if cell is None else f"{_SHOWN[name]}  {cell.train:.3f} / {cell.unseen:.3f}"

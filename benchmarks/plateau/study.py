@@ -1,0 +1,174 @@
+"""Why the described project stalls at an error of 0.2, and what mends it.
+
+    python -m benchmarks.plateau --out benchmarks/plateau/results
+    python -m benchmarks.plateau --list
+    python -m benchmarks.plateau --only grid 'theirs-*' --out benchmarks/plateau/results
+
+One thread. Each cell is a JSON file and a picture, written whole or not at all when it is done; the
+same command makes those that are missing, the most telling first, and then the report. Several
+processes may share a folder: none takes a cell that another is making.
+
+The full-size replay alone is half an hour. Where `glo train mnist --preset described` was run
+before, `--adopt replay=RUN` measures that run in its place.
+"""
+
+import argparse
+import fcntl
+import json
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarks.compare.budget import one_thread
+from benchmarks.compare.problem import write_atomically
+from benchmarks.plateau.cells import FULL, Cell, N, find_cells
+from benchmarks.plateau.make import adopt_cell, make_cell
+from benchmarks.plateau.problem import Problem, baselines, mnist_problem
+from benchmarks.plateau.report import write_report
+
+from glo.pictures import grid, save_picture
+
+__all__ = ["main", "run_study"]
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Make what is missing, then the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, default=_RESULTS, help="folder of the results")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="cells or groups, as patterns")
+    parser.add_argument("--most", type=int, help="make at most so many cells")
+    parser.add_argument("--limit", type=int, help="images a cell has at most; for trials")
+    parser.add_argument("--epochs", type=int, help="passes of every cell; for trials")
+    parser.add_argument("--unseen", type=int, default=500, help="test digits searched for")
+    parser.add_argument("--adopt", metavar="CELL=RUN", help="measure a finished run folder")
+    parser.add_argument("--list", action="store_true", help="print the cells and stop")
+    parser.add_argument("--report", action="store_true", help="write the report alone")
+    choice = parser.parse_args()
+    cells = find_cells(choice.only)
+    if not cells:
+        parser.error(f"no cell is called {' or '.join(choice.only)}; --list prints them all")
+    if choice.list:
+        print("\n".join(f"{cell.name:28s} {cell.group:12s} {cell.about}" for cell in cells))
+        return
+    with one_thread():
+        if not choice.report:
+            problem = mnist_problem(limit=choice.limit, epochs=choice.epochs, unseen=choice.unseen)
+            adopted = dict([choice.adopt.split("=", 1)]) if choice.adopt else {}
+            run_study(choice.out, problem, cells, most=choice.most, adopted=adopted)
+        write_report(choice.out)
+
+
+def run_study(
+    folder: Path,
+    problem: Problem,
+    cells: list[Cell],
+    *,
+    most: int | None = None,
+    adopted: dict[str, str] | None = None,
+) -> int:
+    """Make the cells that are missing, in order, and return how many were made.
+
+    Args:
+        folder: of the results.
+        problem: the digits.
+        cells: which cells.
+        most: stop after so many.
+        adopted: cells to run folders that are measured instead.
+    """
+    _check_same(folder, problem)
+    _make_baselines(folder, problem)
+    made = 0
+    for cell in cells:
+        if most is not None and made >= most:
+            break
+        with _claimed(folder, cell.name) as ours:
+            path = folder / "cells" / f"{cell.name}.json"
+            if not ours or path.is_file():
+                continue
+            run = (adopted or {}).get(cell.name)
+            if run:
+                work = lambda c=cell, r=run: adopt_cell(c, problem, Path(r))  # noqa: E731
+            else:
+                work = lambda c=cell: make_cell(c, problem, folder)  # noqa: E731
+            made += _make(path, cell, work)
+    return made
+
+
+def _make(path: Path, cell: Cell, work: Callable[[], tuple[dict[str, Any], Any]]) -> bool:
+    print(f"{time.strftime('%H:%M:%S')} {cell.name}: {cell.about}", flush=True)
+    try:
+        result, picture = work()
+    # One cell that fails must not cost the others.
+    except Exception:
+        traceback.print_exc()
+        return False
+    save_picture(picture, path.parent.parent / "pictures" / f"{cell.name}.png")
+    write_atomically(path, result | _machine())
+    if result["train"] is None:
+        print(f"  {result['stopped']}", flush=True)
+    else:
+        print(
+            f"  train {result['train']:.4f}, unseen {result['unseen']:.4f}, "
+            f"mean image {result['mean_image']:.4f}, {result['seconds']}, "
+            f"search {result['search']}",
+            flush=True,
+        )
+    return True
+
+
+@contextmanager
+def _claimed(folder: Path, name: str) -> Iterator[bool]:
+    """Tell whether this process alone may make a cell; the kernel frees what a killed one held."""
+    path = folder / "models" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    path.unlink(missing_ok=True)
+
+
+def _make_baselines(folder: Path, problem: Problem) -> None:
+    path = folder / "baselines.json"
+    if not path.is_file():
+        write_atomically(path, baselines(problem, (N, FULL, len(problem.train))))
+        images = problem.first(N)
+        rows = torch.linspace(0, len(images) - 1, 10).round().long()
+        shown = [images.batch(rows), problem.unseen_images[:10]]
+        save_picture(grid(torch.cat(shown), columns=10, frame=False), folder / "digits.png")
+
+
+def _check_same(folder: Path, problem: Problem) -> None:
+    """Stop where the folder holds the results of another study."""
+    about: dict[str, Any] = {
+        "train": problem.train.fingerprint,
+        "unseen": problem.unseen,
+        "limit": problem.limit,
+        "epochs": problem.epochs,
+    }
+    path = folder / "study.json"
+    if not path.is_file():
+        write_atomically(path, about)
+        return
+    before = json.loads(path.read_text("utf-8"))
+    changed = [name for name, value in about.items() if before.get(name) != value]
+    if changed:
+        raise SystemExit(f"{folder} was begun with another {', '.join(changed)}.")
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }

@@ -1,0 +1,106 @@
+"""The study of the plateau: a tiny run through two cells, its files, and its report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.plateau.cells import CELLS, CODE_RATE, Cell, find_cells
+from benchmarks.plateau.dense import DenseAdamTable
+from benchmarks.plateau.problem import Problem, baselines
+from benchmarks.plateau.report import write_report
+from benchmarks.plateau.study import run_study
+
+from glo.codes import CodeTable, RowSGD
+from glo.data import Samples
+from glo.presets import find_preset
+from glo.settings import Settings
+
+TINY = "gaussian-d100-c5120"
+
+
+def digits(n: int, seed: int = 0) -> Samples:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (n, 32, 32, 1), dtype=np.uint8)
+    return Samples(rows=rows, labels=rng.integers(0, 3, n), name="noise")
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Problem(train=digits(24), test=digits(6, seed=1), unseen=5, epochs=1)
+
+
+def tiny(**changes: object) -> Cell:
+    known = {cell.name: cell for cell in CELLS}[TINY]
+    return Cell(**(vars(known) | {"divide": 16} | changes))
+
+
+def test_two_cells_and_the_report(tmp_path: Path, problem: Problem) -> None:
+    small = {"code_dim": 3, "batch_size": 12}
+    one = tiny(changes={**tiny().changes, **small})
+    two = tiny(name="theirs-shuffle", dense=True, changes={**small, "shuffle": True})
+    cells = [one, two]
+    assert run_study(tmp_path, problem, cells) == 2
+    found = json.loads((tmp_path / "cells" / f"{TINY}.json").read_text())
+    assert found["n"] == 24
+    assert found["steps"] == 2
+    assert 0.0 < found["train"] < 2.0
+    assert 0.0 < found["unseen"] < 2.0
+    assert len(found["epochs"]) == 1
+    assert run_study(tmp_path, problem, cells) == 0
+
+    write_report(tmp_path)
+    assert TINY in (tmp_path / "table.md").read_text()
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == [TINY, "theirs-shuffle"]
+    assert (tmp_path / "docs" / "images" / "plateau-grid.png").is_file()
+    assert "{{" not in (tmp_path / "docs" / "plateau.md").read_text()
+
+
+def test_a_folder_belongs_to_one_study(tmp_path: Path, problem: Problem) -> None:
+    run_study(tmp_path, problem, [])
+    other = Problem(train=problem.train, test=problem.test, unseen=4, epochs=1)
+    with pytest.raises(SystemExit, match="unseen"):
+        run_study(tmp_path, other, [])
+
+
+def test_baselines_are_means_over_what_was_fitted(problem: Problem) -> None:
+    found = baselines(problem, (24,))["24"]
+    images = problem.train.batch(torch.arange(24)).flatten(1)
+    assert found["mean_image"]["train"] == pytest.approx(
+        float((images - images.mean(0)).square().mean()), rel=1e-5
+    )
+    assert found["pca"]["8"]["train"] < found["class_mean"]["train"] < found["mean_image"]["train"]
+
+
+def test_every_cell_has_settings_and_a_name_of_its_own() -> None:
+    assert len({cell.name for cell in CELLS}) == len(CELLS)
+    assert all(isinstance(cell.settings(cell.n), Settings) for cell in CELLS)
+    assert [cell.name for cell in find_cells(["replay"])] == ["replay"]
+
+
+def test_the_replica_makes_their_updates_at_their_rates() -> None:
+    preset = find_preset("described").settings
+    replica = {cell.name: cell for cell in CELLS}["gaussian-d1-c1"].settings(4000)
+    assert replica.epochs == preset["epochs"]
+    assert replica.steps_per_epoch(4000) == 100
+    assert replica.decoder_lr == preset["decoder_lr"]
+    assert replica.code_lr == CODE_RATE == preset["code_lr"] / preset["batch_size"]
+    assert (replica.shuffle, replica.project, replica.reduction) == (False, "epoch", "row")
+
+
+def test_dense_adam_is_torchs_adam_on_one_tensor() -> None:
+    torch.manual_seed(0)
+    start = torch.randn(5, 2) * 0.3
+    table = DenseAdamTable(CodeTable(start, rule=RowSGD(), constraint="free"), (0.9, 0.999))
+    theirs = torch.nn.Parameter(start.clone())
+    optimizer = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.999))
+    for rows in torch.tensor([[0, 1], [2, 4], [1, 3]]):
+        gradient = torch.randn(2, 2)
+        theirs.grad = torch.zeros(5, 2).index_copy(0, rows, gradient)
+        before = table.codes[rows].clone()
+        moved = table.update(rows, gradient, 0.1)
+        optimizer.step()
+        assert torch.allclose(table.codes, theirs.detach(), atol=1e-6)
+        assert torch.allclose(table.codes[rows], before + moved, atol=1e-6)
