@@ -1,7 +1,7 @@
 """The cells of the study: which runs are made, in the order of how much they tell.
 
 Most are made with a replica of the described project's run that is smaller in two ways and the
-same in all else. It has fewer images, N = 4,000 instead of 50,000, and batches of N / 100, so that
+same in all else. It has fewer images, N = 2,000 instead of 50,000, and batches of N / 100, so that
 the generator gets 2,500 updates (theirs: 2,425) and each code 25 (theirs: 25). Its generator has a
 quarter of the channels. A code's own gradient does not know the batch size, so the rate per row is
 what theirs comes to, 0.1 / 512. What the replica says is then checked at full width and at full
@@ -17,7 +17,7 @@ from glo.settings import Settings
 
 __all__ = ["CELLS", "CODE_RATE", "FULL", "Cell", "N", "find_cells"]
 
-N = 4000
+N = 2000
 FULL = 50_000
 # What 0.1 on a mean over a batch of 512 comes to for one code.
 CODE_RATE = 0.1 / 512
@@ -86,6 +86,13 @@ _BASES: dict[str, dict[str, Any]] = {
 }
 
 
+_KINDS = {
+    "frozen": "fixed random codes, generator x 100",
+    "learning": "random codes x 5,120, generator x 100",
+    "theirs": "their rates",
+}
+
+
 def _rates(decoder: int, code: int) -> dict[str, Any]:
     return {"decoder_lr": 1e-3 * decoder, "code_lr": CODE_RATE * code}
 
@@ -104,17 +111,7 @@ def _grid_cell(start: str, decoder: int, code: int, **more: Any) -> Cell:
 def _grid() -> list[Cell]:
     cells = [_grid_cell("gaussian", d, c) for c in CODE_TIMES for d in DECODER_TIMES]
     cells += [_grid_cell("pca", d, c) for c in (1, 1024, 5120) for d in DECODER_TIMES]
-    first = (
-        "gaussian-d1-c1",
-        "gaussian-d1-c524288",
-        "gaussian-d100-c1",
-        "gaussian-d100-c5120",
-        "pca-d1-c1",
-        "pca-d100-c1",
-        "gaussian-d1024-c1024",
-        "pca-d1024-c1",
-    )
-    return sorted(cells, key=lambda cell: first.index(cell.name) if cell.name in first else 99)
+    return cells
 
 
 def _varied(base: str, name: str, about: str, *, dense: bool = False, **changes: Any) -> Cell:
@@ -147,8 +144,9 @@ def _from_theirs() -> list[Cell]:
         cell("adam-codes", "Adam per row for the codes, 0.01", **_ADAM, code_lr=0.01),
         cell("adam-codes-dense", "dense Adam for the codes, 0.001", dense=True,
              **_ADAM, code_lr=1e-3),
-        cell("batch-4", "batches four times smaller", batch_size=N // 400, code_lr=0.1 / 128),
-        cell("batch-times-4", "batches four times larger", batch_size=N // 25, code_lr=0.1 / 2048),
+        cell("batch-4", "batches four times smaller", batch_size=N // 400, code_lr=4 * CODE_RATE),
+        cell("batch-times-4", "batches four times larger", batch_size=N // 25,
+             code_lr=CODE_RATE / 4),
         cell("shuffle", "shuffled", shuffle=True),
         cell("project", "projection after each update", project="step"),
         cell("lap1", "Lap1", loss="lap1"),
@@ -192,18 +190,19 @@ def _from_ours() -> list[Cell]:
 
 def _curve() -> list[Cell]:
     """Fixed random codes and learning ones, by number of images."""
-    kinds = {"frozen": _rates(100, 1), "learning": _rates(100, 5120)}
+    kinds = {"frozen": _rates(100, 1), "learning": _rates(100, 5120), "theirs": {}}
     return [
         Cell(
             name=f"curve-{kind}-{n}",
             group="curve",
-            about=f"{n:,} images, {kind} Gaussian codes, generator x 100",
-            changes=changes | ({"batch_size": 512} if n == FULL else {}),
+            about=f"{n:,} images, {said}",
+            changes=kinds[kind] | ({"batch_size": 512} if n == FULL else {}),
             n=n,
         )
         for n in CURVE
         if n != N
-        for kind, changes in kinds.items()
+        for kind, said in _KINDS.items()
+        if kind != "theirs" or n in (4000, FULL)
     ]
 
 
@@ -223,26 +222,50 @@ def _full() -> list[Cell]:
     names = ("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d100-c5120", "pca-d100-c1")
     known = {cell.name: cell for cell in _grid()}
     cells = [Cell(**(vars(known[name]) | wide | {"name": f"wide-{name}"})) for name in names]
-    cells.append(
+    kept = {"group": "full", "base": "replay", "n": FULL, "divide": 1}
+    theirs = {"batch_size": 512}
+    fast = theirs | {"decoder_lr": 0.1}
+    word = theirs | {"decoder_lr": 1.024, "code_lr": 102.4}
+    return [
+        *cells,
+        Cell(name="replay", about="their settings", changes=theirs, **kept),
         Cell(
-            name="replay",
-            group="full",
-            about="their settings at full size",
-            base="replay",
-            n=FULL,
-            divide=1,
-            changes={"batch_size": 512},
-        )
-    )
-    return cells
+            name="full-pca-d100-c1",
+            about="PCA codes, generator x 100",
+            changes=fast | {"start": "pca"},
+            **kept,
+        ),
+        Cell(
+            name="full-d100-c5120",
+            about="generator x 100, codes x 5,120",
+            changes=fast | {"code_lr": 0.1 * 5120},
+            **kept,
+        ),
+        Cell(name="full-word", about="both x 1,024: sums over pixels", changes=word, **kept),
+    ]
+
+
+_FIRST = (
+    *("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d1-c5120", "gaussian-d100-c5120"),
+    *("pca-d1-c1", "pca-d100-c1", "ours-as-it-is", "gaussian-d1024-c1024", "gaussian-d1024-c1"),
+    *("ours-gaussian", "ours-frozen", "ours-gaussian-frozen", "pca-d1024-c1", "ours-slow"),
+    *("replay", "theirs-adam-both-dense-100", "theirs-adam-both-dense-1", "theirs-adam-decoder"),
+    *("gaussian-d10-c1", "gaussian-d100-c51200", "gaussian-d1024-c5120", "gaussian-d100-c1024"),
+    *("curve-frozen-500", "curve-frozen-1000", "curve-frozen-4000", "curve-frozen-8000"),
+    *("gaussian-d1-c524288", "gaussian-d1024-c51200", "pca-d100-c5120", "theirs-adam-both-row-10"),
+    *("gaussian-d10-c5120", "pca-d10-c1", "pca-d100-c1024", "gaussian-d10-c51200"),
+    *("ours-dense-15", "ours-dense-1", "ours-no-shuffle", "ours-project-epoch", "ours-lap1"),
+    *("theirs-shuffle", "theirs-project", "theirs-batch-4", "theirs-lap1", "theirs-dim-128"),
+)
 
 
 def _all() -> list[Cell]:
     grid, theirs, ours = _grid(), _from_theirs(), _from_ours()
     again = ("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d100-c5120", "pca-d100-c1")
     seeds = _again((*again, "ours-as-it-is", "ours-gaussian"), grid + ours)
-    return [*grid[:8], *ours[:5], *theirs[:5], *grid[8:], *ours[5:], *theirs[5:],
-            *_curve(), *_full(), *seeds]  # fmt: skip
+    cells = [*grid, *ours, *theirs, *_curve(), *seeds, *_full()]
+    place = {name: number for number, name in enumerate(_FIRST)}
+    return sorted(cells, key=lambda cell: place.get(cell.name, len(place)))
 
 
 CELLS: tuple[Cell, ...] = tuple(_all())

@@ -98,10 +98,10 @@ def _error_axis(axis: Any, lowest: float, highest: float = 0.7) -> None:
 def _epochs(results: Results) -> Figure | None:
     """Draw the error by epoch of the runs at their full size and width."""
     wanted = {
-        "replay": ("their settings, 50,000 digits", _RED),
-        "smallest": ("the smallest change, 50,000 digits", _GREEN),
-        "smallest-random": ("the smallest change with random codes, 50,000 digits", _BLUE),
-        "word": ("one word changed, 50,000 digits", _ORANGE),
+        "replay": ("their settings", _RED),
+        "full-pca-d100-c1": ("PCA codes, generator x 100", _GREEN),
+        "full-d100-c5120": ("generator x 100, codes x 5,120", _BLUE),
+        "full-word": ("sums over pixels: both x 1,024", _ORANGE),
     }
     found = {name: cell for name in wanted if (cell := results.get(name)) is not None}
     if not found:
@@ -229,7 +229,8 @@ _SHOWN = {
     "pca-d1-c1": "PCA codes",
     "pca-d100-c1": "PCA codes, generator x 100",
     "ours-as-it-is": "ours with their generator",
-    "smallest": "smallest change, full size",
+    "full-pca-d100-c1": "PCA, generator x 100, full",
+    "full-d100-c5120": "both, full",
 }
 
 

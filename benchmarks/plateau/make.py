@@ -30,7 +30,7 @@ from glo.runs import open_run
 from glo.settings import Settings
 from glo.training import Diverged, Training, start_training, train
 
-__all__ = ["adopt_cell", "make_cell"]
+__all__ = ["SHOWN", "adopt_cell", "make_cell"]
 
 # Training digits whose error is measured, evenly spaced; all of them in most cells.
 _MEASURED = 10_000
@@ -210,7 +210,7 @@ def _result(
         "search": cost,
     }
     parts = [
-        decode(done.decoder, done.codes[rows[:SHOWN]], settings),
+        decode(done.decoder, done.codes[:SHOWN], settings),
         found.reconstructions[:SHOWN],
         _drawn(done, settings),
     ]

@@ -100,10 +100,20 @@ def _page(results: Results) -> str:
         base=results.baselines,
         got=results.get,
         spread=lambda name: _spread(results, name),
-        count=len(results.cells),
+        count=sum(cell.name in results.cells for cell in CELLS),
+        planned=len(CELLS),
+        missing=_missing(results),
+        made=lambda names: sum(name in results.cells for name in names),
+        made_of=lambda group: len(results.of(group)),
         minutes=_minutes(results),
         number=_number,
     )
+
+
+def _missing(results: Results) -> dict[str, int]:
+    """Return how many cells of each group are not made yet."""
+    groups = [cell.group for cell in CELLS if cell.name not in results.cells]
+    return {group: groups.count(group) for group in dict.fromkeys(groups)}
 
 
 def _value(results: Results, name: str, kind: str) -> float | None:

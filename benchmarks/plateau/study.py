@@ -27,7 +27,7 @@ import torch
 from benchmarks.compare.budget import one_thread
 from benchmarks.compare.problem import write_atomically
 from benchmarks.plateau.cells import FULL, Cell, N, find_cells
-from benchmarks.plateau.make import adopt_cell, make_cell
+from benchmarks.plateau.make import SHOWN, adopt_cell, make_cell
 from benchmarks.plateau.problem import Problem, baselines, mnist_problem
 from benchmarks.plateau.report import write_report
 
@@ -140,12 +140,13 @@ def _claimed(folder: Path, name: str) -> Iterator[bool]:
 
 def _make_baselines(folder: Path, problem: Problem) -> None:
     path = folder / "baselines.json"
-    if not path.is_file():
-        write_atomically(path, baselines(problem, (N, FULL, len(problem.train))))
-        images = problem.first(N)
-        rows = torch.linspace(0, len(images) - 1, 10).round().long()
-        shown = [images.batch(rows), problem.unseen_images[:10]]
-        save_picture(grid(torch.cat(shown), columns=10, frame=False), folder / "digits.png")
+    known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    wanted = (N, FULL, len(problem.train))
+    missing = tuple(n for n in wanted if str(n) not in known)
+    if missing:
+        write_atomically(path, known | baselines(problem, missing))
+        shown = [problem.train.batch(torch.arange(SHOWN)), problem.unseen_images[:SHOWN]]
+        save_picture(grid(torch.cat(shown), columns=SHOWN, frame=False), folder / "digits.png")
 
 
 def _check_same(folder: Path, problem: Problem) -> None:
