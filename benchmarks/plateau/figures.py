@@ -6,25 +6,26 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from benchmarks.plateau.cells import CODE_TIMES, CURVE, DECODER_TIMES, FULL, N
+from benchmarks.plateau.cell import FULL, N
+from benchmarks.plateau.cells import CODE_TIMES, CURVE, DECODER_TIMES
+from benchmarks.plateau.montage import INK, draw_digits
 from benchmarks.plateau.results import Result, Results
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from glo.files import replacing
 
 __all__ = ["write_figures"]
 
-_INK = "#868e96"
 _BLUE, _ORANGE, _GREEN, _RED = "#4c8dd6", "#e08a2e", "#3fa66b", "#d6604d"
 _STYLE = {
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
     "grid.alpha": 0.25,
     "font.size": 10,
     "axes.spines.top": False,
@@ -32,7 +33,6 @@ _STYLE = {
     "svg.hashsalt": "glo",
 }
 _TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
-_SIDE, _GAP, _LABEL = 32, 10, 300
 
 
 def write_figures(results: Results, folder: Path) -> list[Path]:
@@ -50,7 +50,7 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
         "plateau-grid": _grid,
         "plateau-changes": _changes,
         "plateau-curve": _curve,
-        "plateau-digits": _digits,
+        "plateau-digits": draw_digits,
     }
     written = []
     for name, maker in makers.items():
@@ -80,11 +80,11 @@ def _levels(axes: Any, results: Results, n: int, *, upright: bool) -> None:
         lines["PCA, 32"] = known["pca"]["32"]["train"]
     for said, value in lines.items():
         if upright:
-            axes.axvline(value, color=_INK, linestyle=":", linewidth=1)
+            axes.axvline(value, color=INK, linestyle=":", linewidth=1)
             place = {"x": value, "y": 1.0, "va": "bottom", "ha": "center", "rotation": 0}
             axes.text(s=said, transform=axes.get_xaxis_transform(), fontsize=7, **place)
         else:
-            axes.axhline(value, color=_INK, linestyle=":", linewidth=1)
+            axes.axhline(value, color=INK, linestyle=":", linewidth=1)
             place = {"x": 1.0, "y": value, "va": "center", "ha": "left"}
             axes.text(s=f" {said}", transform=axes.get_yaxis_transform(), fontsize=8, **place)
 
@@ -175,7 +175,7 @@ def _changes(results: Results) -> Figure | None:
     for axes, (base, cells) in zip(figure.subplots(1, 2), ends.items(), strict=True):
         for place, cell in enumerate(reversed(cells)):
             if np.isfinite(cell.train):
-                axes.plot([cell.train, cell.unseen], [place] * 2, color=_INK, linewidth=1, zorder=1)
+                axes.plot([cell.train, cell.unseen], [place] * 2, color=INK, linewidth=1, zorder=1)
             axes.scatter(cell.train, place, color=_BLUE, s=26, zorder=2)
             axes.scatter(cell.unseen, place, color=_ORANGE, s=26, marker="D", zorder=2)
         axes.set_xscale("log")
@@ -218,44 +218,3 @@ def _curve(results: Results) -> Figure | None:
     axes.grid(axis="y")
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-_SHOWN = {
-    "gaussian-d1-c1": "theirs, small replica",
-    "replay": "theirs, full size",
-    "gaussian-d1-c5120": "codes x 5,120",
-    "gaussian-d100-c1": "generator x 100",
-    "gaussian-d100-c5120": "both",
-    "pca-d1-c1": "PCA codes",
-    "pca-d100-c1": "PCA codes, generator x 100",
-    "ours-as-it-is": "ours with their generator",
-    "full-pca-d100-c1": "PCA, generator x 100, full",
-    "full-d100-c5120": "both, full",
-}
-
-
-def _digits(results: Results) -> Image.Image | None:
-    """Lay out learned, unseen and drawn digits of some cells, a line each."""
-    cells = [name for name in _SHOWN if results.get(name) is not None]
-    original = results.folder / "digits.png"
-    if not cells or not original.is_file():
-        return None
-    columns, count = 3, 8
-    width = _LABEL + columns * (count * _SIDE + _GAP)
-    sheet = Image.new("RGBA", (width, 24 + (len(cells) + 1) * (_SIDE + 4)), (0, 0, 0, 0))
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for column, said in enumerate(("learned", "unseen, by inversion", "drawn from one Gaussian")):
-        pen.text((_LABEL + column * (count * _SIDE + _GAP), 2), said, fill=_INK, font=font)
-    for line, name in enumerate(["", *cells]):
-        path = results.folder / "pictures" / f"{name}.png" if name else original
-        cell, top = results.get(name), 24 + line * (_SIDE + 4)
-        pen.text((0, top + _SIDE // 2), _said(name, cell), fill=_INK, font=font, anchor="lm")
-        with Image.open(path) as strip:
-            for column in range(strip.height // _SIDE):
-                box = (0, column * _SIDE, count * _SIDE, (column + 1) * _SIDE)
-                sheet.paste(strip.crop(box), (_LABEL + column * (count * _SIDE + _GAP), top))
-    return sheet
-
-
-def _said(name: str, cell: Result | None) -> str:
-    return "the digits" if cell is None else f"{_SHOWN[name]}  {cell.train:.3f} / {cell.unseen:.3f}"

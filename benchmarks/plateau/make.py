@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from benchmarks.compare.budget import Stopwatch
-from benchmarks.plateau.cells import Cell
+from benchmarks.plateau.cell import Cell
 from benchmarks.plateau.dense import DenseAdamTable
 from benchmarks.plateau.narrow import NarrowDecoder
 from benchmarks.plateau.problem import Problem

@@ -26,7 +26,8 @@ from typing import Any
 import torch
 from benchmarks.compare.budget import one_thread
 from benchmarks.compare.problem import write_atomically
-from benchmarks.plateau.cells import FULL, Cell, N, find_cells
+from benchmarks.plateau.cell import FULL, Cell, N
+from benchmarks.plateau.cells import find_cells
 from benchmarks.plateau.make import SHOWN, adopt_cell, make_cell
 from benchmarks.plateau.problem import Problem, baselines, mnist_problem
 from benchmarks.plateau.report import write_report
@@ -62,7 +63,8 @@ def main() -> None:
             problem = mnist_problem(limit=choice.limit, epochs=choice.epochs, unseen=choice.unseen)
             adopted = dict([choice.adopt.split("=", 1)]) if choice.adopt else {}
             run_study(choice.out, problem, cells, most=choice.most, adopted=adopted)
-        write_report(choice.out)
+        if (choice.out / "baselines.json").is_file():
+            write_report(choice.out)
 
 
 def run_study(
@@ -83,7 +85,6 @@ def run_study(
         adopted: cells to run folders that are measured instead.
     """
     _check_same(folder, problem)
-    _make_baselines(folder, problem)
     made = 0
     for cell in cells:
         if most is not None and made >= most:
@@ -97,6 +98,7 @@ def run_study(
                 work = lambda c=cell, r=run: adopt_cell(c, problem, Path(r))  # noqa: E731
             else:
                 work = lambda c=cell: make_cell(c, problem, folder)  # noqa: E731
+            _make_baselines(folder, problem)
             made += _make(path, cell, work)
     return made
 

@@ -1,19 +1,24 @@
 """The study of the plateau: a tiny run through two cells, its files, and its report."""
 
+import fcntl
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from benchmarks.plateau.cells import CELLS, CODE_RATE, Cell, find_cells
+from benchmarks.plateau.cell import CODE_RATE, Cell
+from benchmarks.plateau.cells import CELLS, find_cells
 from benchmarks.plateau.dense import DenseAdamTable
+from benchmarks.plateau.make import adopt_cell
 from benchmarks.plateau.problem import Problem, baselines
 from benchmarks.plateau.report import write_report
 from benchmarks.plateau.study import run_study
+from tests.builders import finish
 
 from glo.codes import CodeTable, RowSGD
 from glo.data import Samples
+from glo.errors import UserError
 from glo.presets import find_preset
 from glo.settings import Settings
 
@@ -56,6 +61,24 @@ def test_two_cells_and_the_report(tmp_path: Path, problem: Problem) -> None:
     assert [row["name"] for row in rows] == [TINY, "theirs-shuffle"]
     assert (tmp_path / "docs" / "images" / "plateau-grid.png").is_file()
     assert "{{" not in (tmp_path / "docs" / "plateau.md").read_text()
+
+
+def test_a_cell_that_another_process_makes_is_left_alone(
+    tmp_path: Path, problem: Problem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "models" / f"{TINY}.lock"
+    lock.parent.mkdir()
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run_study(tmp_path, problem, [tiny()]) == 0
+    assert not capsys.readouterr().out
+
+
+def test_a_run_with_other_settings_is_not_adopted(tmp_path: Path, problem: Problem) -> None:
+    data = digits(24)
+    finish(tmp_path / "run", data, epochs=1, polish=0)
+    with pytest.raises(UserError, match="code_lr"):
+        adopt_cell(tiny(), problem, tmp_path / "run")
 
 
 def test_a_folder_belongs_to_one_study(tmp_path: Path, problem: Problem) -> None:
