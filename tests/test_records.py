@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from glo.ranks import Ranks
 from glo.records import Tally, evenly_spaced, gradient_length
 
 
@@ -94,6 +95,25 @@ def test_a_restored_tally_goes_on_counting() -> None:
         tally.add(*steps[1][:2], None, 0.25, *steps[1][2:])
     later = torch.full((6, 2), 2.0)
     assert other.record(1, 2, later, decoder) == whole.record(1, 2, later, decoder)
+
+
+def test_as_many_processes_take_up_their_own_sums() -> None:
+    parts = []
+    for rank in range(3):
+        tally = Tally(torch.zeros(3, 2), Ranks(rank, 3))
+        # Added up in another order these differ in the last bit.
+        tally.start_epoch(torch.zeros(3, 2), network())
+        tally.add(torch.zeros(3, 3), torch.ones(3, 3), None, 0.1 * 3**rank, *torch.zeros(2, 3, 2))
+        parts.append(tally.tensors())
+    for rank, part in enumerate(parts):
+        again = Tally(torch.zeros(3, 2), Ranks(rank, 3))
+        again.restore(parts)
+        for name, value in again.tensors().items():
+            assert name == "weights" or torch.equal(value, part[name]), name
+    # Another number: counted once in all.
+    one = Tally(torch.zeros(9, 2))
+    one.restore(parts)
+    assert float(one.tensors()["sums"][1]) == pytest.approx(0.1 * 3 * (1 + 3 + 9))
 
 
 def test_codes_are_followed_in_copies() -> None:

@@ -208,10 +208,16 @@ class Tally:
         own = self._ranks.mine(joined["rows"])
         self._rows = self._ranks.local(joined["rows"][own])
         self._first, self._codes = joined["first"][own], joined["codes"][own]
-        sums = torch.stack([part["sums"] for part in parts]).sum(0)
-        # Counted once when they are summed over the processes.
-        self._sums = sums if self._ranks.main else torch.zeros_like(sums)
-        self._weights, self._output = parts[0]["weights"], parts[0]["output"]
+        part = parts[0]
+        if len(parts) == self._ranks.size:
+            # To the bit: added up in another order they may differ in the last one.
+            part = parts[self._ranks.rank]
+            self._sums = part["sums"]
+        else:
+            sums = torch.stack([each["sums"] for each in parts]).sum(0)
+            # Counted once when they are summed over the processes.
+            self._sums = sums if self._ranks.main else torch.zeros_like(sums)
+        self._weights, self._output = parts[0]["weights"], part["output"]
         self._due = parts[0]["due"]
 
 
