@@ -124,6 +124,17 @@ def test_mistakes_and_interrupts_have_their_codes(
     assert capsys.readouterr().err == "glo: interrupted.\n"
 
 
+def test_an_interrupt_of_a_verb_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("glo.cli.train.merge", interrupted)
+    assert run(["train"]) == 130
+    assert capsys.readouterr().err == "glo: interrupted.\n"
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("ours"), OSError(errno.ECHILD, "ours")])
 def test_our_own_faults_are_not_hidden(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, error)

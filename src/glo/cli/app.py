@@ -38,6 +38,8 @@ app = App(
     ),
     help_format="markdown",
     version_flags=["--version"],
+    # `run` says what an interrupt is.
+    suppress_keyboard_interrupt=False,
 )
 # Named, not imported: the help must not wait for torch.
 for _place, (_verb, _about) in enumerate(_VERBS.items()):
