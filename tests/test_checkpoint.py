@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tests.builders import assert_same, cut, flip, samples, settings, tensors
 
-from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
+from glo.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
 from glo.errors import UserError
 from glo.pca import fit_pca
@@ -242,6 +242,57 @@ def test_a_step_can_be_saved_again(tmp_path: Path) -> None:
     for _ in range(2):
         save(tmp_path, training)
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000000002"]
+
+
+class Killed(BaseException):
+    """In the place of a signal: nothing catches it, and what runs on the way out is undone."""
+
+
+def test_the_only_one_is_not_lost_when_its_step_is_saved_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = trained(2)
+    target = save(tmp_path, training)
+    rename, kept = Path.rename, tmp_path / "kept"
+
+    def killed(path: Path, to: Path) -> Path:
+        if to == target:
+            # As a kill would leave it: before anything is cleared on the way out.
+            shutil.copytree(tmp_path, kept)
+            raise Killed
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(Killed):
+        save(tmp_path, training)
+    monkeypatch.undo()
+    assert newest_checkpoint(kept) is None
+    clear_litter(kept)
+    assert [path.name for path in kept.iterdir()] == [target.name]
+    found = newest_checkpoint(kept)
+    assert found is not None
+    assert (found.step, found.notes) == (2, ())
+
+
+def test_what_is_damaged_does_not_take_the_place_of_the_last_two(tmp_path: Path) -> None:
+    training = trained(1)
+    first = save(tmp_path, training)
+    kept = shutil.copytree(first, tmp_path.parent / "kept")
+    for _ in range(2):
+        advance(training, 3)
+        flip(save(tmp_path, training) / "decoder.safetensors")
+    # Killed before the third last one was removed; then the last two are damaged.
+    shutil.copytree(kept, first)
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.step, len(found.notes)) == (1, 2)
+    again = restore_training(found, training.settings)
+    advance(again, 1)
+    save(tmp_path, again)
+    after = newest_checkpoint(tmp_path)
+    assert after is not None
+    assert (after.step, after.notes) == (2, ())
+    assert sorted(path.name[-1] for path in tmp_path.iterdir()) == ["1", "2"]
 
 
 def test_builders_see_every_tensor(tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from glo.errors import UserError
-from glo.files import flush, open_plain, read_bytes, read_text, replacing, write_text
+from glo.files import (
+    clear_unfinished,
+    flush,
+    open_plain,
+    read_bytes,
+    read_text,
+    replacing,
+    write_text,
+)
 
 
 def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
@@ -38,11 +46,11 @@ def test_it_is_flushed_before_it_takes_its_place(
     write_text(path, "before")
 
     def look(place: Path) -> None:
-        seen.append((place.read_text(), path.read_text()))
+        seen.append((place.read_text() if place.is_file() else "names", path.read_text()))
 
     monkeypatch.setattr("glo.files.flush", look)
     write_text(path, "after")
-    assert seen == [("after", "before")]
+    assert seen == [("after", "before"), ("names", "after")]
     monkeypatch.undo()
     flush(tmp_path)
 
@@ -84,3 +92,23 @@ def test_text_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"caf\xe9")
     with pytest.raises(UserError, match="is not text in UTF-8"):
         read_text(tmp_path / "a", most=99)
+
+
+def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    names = {
+        ".999999999.table.csv": False,
+        # Another process that lives: it is at it.
+        f".{os.getppid()}.table.csv": True,
+        # A process with our number, before us.
+        f".{os.getpid()}.table.csv": False,
+        ".hidden": True,
+        ".1": True,
+        "table.csv": True,
+    }
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / ".999999999.folder").mkdir()
+    clear_unfinished(tmp_path)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {name for name, stays in names.items() if stays} | {".999999999.folder"}
+    clear_unfinished(tmp_path / "none")

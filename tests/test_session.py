@@ -1,5 +1,6 @@
 """Sessions: what they yield, save and refuse, driven without the command line."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -167,3 +168,42 @@ def test_pictures_of_few_of_many_epochs(tmp_path: Path) -> None:
     finish(tmp_path / "run", samples(8), epochs=31)
     drawn = sorted(p.stem for p in (tmp_path / "run" / "samples").glob("epoch-*.png"))
     assert drawn == [f"epoch-{n:04d}" for n in (*range(1, 10), 10, 20, 30)]
+
+
+def test_what_killed_sittings_left_is_removed(tmp_path: Path, whole: Path) -> None:
+    out = tmp_path / "run"
+    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, save_every=0.0)
+    for name in (".writing-9", ".removing-9-step-000000000002"):
+        (out / "checkpoint" / name).mkdir()
+    # Of two processes with their rows in files, of which one goes on with its rows in memory.
+    for name in (".rows-0-of-2", ".rows-1-of-2"):
+        (out / name).mkdir()
+        (out / name / "codes").write_bytes(b"0" * 99)
+    for name in (".999999999.metrics.jsonl", "samples/.999999999.epoch-0001.png"):
+        (out / name).write_text("half")
+    finish(out)
+    names = [sorted(p.relative_to(f) for f in [r] for p in r.rglob("*")) for r in (out, whole)]
+    assert names[0] == names[1]
+    assert_same(tensors(out), tensors(whole))
+
+
+def test_a_third_checkpoint_that_a_kill_left_is_removed(tmp_path: Path, whole: Path) -> None:
+    out = shutil.copytree(whole, tmp_path / "run")
+    third = out / "checkpoint" / "step-000000000011"
+    shutil.copytree(out / "checkpoint" / f"step-{STEPS:012d}", third)
+    (out / "summary.json").unlink()
+    finish(out)
+    assert not third.exists()
+    assert contents(out / "checkpoint") == contents(whole / "checkpoint")
+
+
+def test_a_run_can_begin_where_one_was_killed_before_its_first_file(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "lock").touch()
+    (out / ".999999999.config.toml").write_text("half")
+    finish(out)
+    assert not (out / ".999999999.config.toml").exists()
+    (out / "config.toml").unlink()
+    with pytest.raises(UserError, match="is not empty and is not a run"):
+        finish(out)

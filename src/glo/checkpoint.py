@@ -36,7 +36,14 @@ from glo.tensors import read_header
 from glo.tensorwriter import write_tensors
 from glo.training import Training
 
-__all__ = ["Checkpoint", "newest_checkpoint", "restore_training", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "clear_litter",
+    "keep_last",
+    "newest_checkpoint",
+    "restore_training",
+    "save_checkpoint",
+]
 
 FORMAT = 1
 _KEPT = 2
@@ -130,17 +137,50 @@ def save_checkpoint(
             _remove(writing)
     ranks.agree(failed)
     if ranks.main:
-        for old in _newest_first(root)[_KEPT:]:
-            _remove(old)
+        # Those that come first are damaged: the run went on from one before them.
+        for passed_over in _newest_first(root):
+            if passed_over == target:
+                break
+            _remove(passed_over)
+        keep_last(root, target)
     return target
 
 
-def _begin(root: Path, writing: Path) -> OSError | None:
-    # What killed processes left half done would fill the disk; a run has one writer, so it is safe.
-    for litter in (*root.glob(".writing-*"), *root.glob(".removing-*")):
+def clear_litter(root: Path) -> None:
+    """Remove what killed processes left half written or half removed, which would fill the disk.
+
+    Args:
+        root: the folder of checkpoints; the caller is the one who may write to it.
+    """
+    for litter in root.glob(".writing-*"):
         shutil.rmtree(litter, ignore_errors=True)
+    for litter in root.glob(".removing-*"):
+        if not _newest_first(root) and _fault(litter) is None:
+            # The only one, whose place another was about to take.
+            litter.rename(root / litter.name.split("-", 2)[2])
+        else:
+            shutil.rmtree(litter, ignore_errors=True)
+
+
+def keep_last(root: Path, newest: Path) -> None:
+    """Remove all checkpoints but the newest whole one and the one before it.
+
+    Args:
+        root: the folder of checkpoints; the caller is the one who may write to it.
+        newest: folder of the newest whole one.
+    """
+    folders = _newest_first(root)
+    for old in folders[folders.index(newest) + _KEPT :]:
+        _remove(old)
+
+
+def _begin(root: Path, writing: Path) -> OSError | None:
+    clear_litter(root)
     try:
-        writing.mkdir(parents=True)
+        if not root.exists():
+            root.mkdir(parents=True)
+            flush(root.parent)
+        writing.mkdir()
     except OSError as error:
         return error
     return None
@@ -166,10 +206,12 @@ def _seal_and_name(
         sealed = manifest | {"seal": _seal(manifest)}
         write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
         flush(writing)
-        # A folder cannot be replaced in one step; the one before it stays valid in between.
-        _remove(target)
+        # A folder cannot be replaced in one step; see `clear_litter` for a kill in between.
+        before = _set_aside(target)
         writing.rename(target)
         flush(root)
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         return error
     return None
@@ -304,7 +346,12 @@ def _newest_first(root: Path) -> list[Path]:
 
 def _remove(folder: Path) -> None:
     # Renamed first: a removal that is cut off must not leave half a checkpoint under its name.
-    if folder.exists():
-        doomed = folder.with_name(f".removing-{os.getpid()}-{folder.name}")
-        folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+    aside = _set_aside(folder)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> Path | None:
+    if not folder.exists():
+        return None
+    return folder.rename(folder.with_name(f".removing-{os.getpid()}-{folder.name}"))

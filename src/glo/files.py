@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and files of others, read with a limit."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,17 @@ from pathlib import Path
 
 from glo.errors import UserError
 
-__all__ = ["flush", "open_plain", "read_bytes", "read_text", "replacing", "write_text"]
+__all__ = [
+    "clear_unfinished",
+    "flush",
+    "open_plain",
+    "read_bytes",
+    "read_text",
+    "replacing",
+    "write_text",
+]
+
+_UNFINISHED = re.compile(r"\.(\d{1,9})\..+")
 
 
 @contextmanager
@@ -37,6 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield writing
         flush(writing)
         writing.replace(path)
+        flush(path.parent)
     finally:
         writing.unlink(missing_ok=True)
 
@@ -51,6 +63,36 @@ def write_text(path: Path, text: str) -> None:
         # A file's name may hold bytes that are no text; they must not stop a run from being
         # written.
         writing.write_text(text, encoding="utf-8", errors="replace")
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder by `replacing`, and never named.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / ".999999999.table.csv").write_text("1,")
+        >>> clear_unfinished(folder)
+        >>> list(folder.iterdir())
+        []
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = _UNFINISHED.fullmatch(path.name)
+        if found and path.is_file() and not _writes_elsewhere(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _writes_elsewhere(process: int) -> bool:
+    # A process that is started again where few are may have the number of the killed one.
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def flush(path: Path) -> None:

@@ -8,6 +8,8 @@ Several processes drive a session each, over the same folder, and go through the
 first one alone writes what is no row, and fits the priors when the others are done.
 """
 
+import re
+import shutil
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
@@ -18,12 +20,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
+from glo.checkpoint import (
+    clear_litter,
+    keep_last,
+    newest_checkpoint,
+    restore_training,
+    save_checkpoint,
+)
 from glo.data import Samples
 from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.errors import UserError
 from glo.events import Begin, Event, Note, Polishing
+from glo.files import clear_unfinished
 from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
@@ -51,6 +60,8 @@ _ASK_STEPS = 10
 _MOST_TOLD = 1_000_000
 # What may differ from one sitting to the next.
 _OF_THE_SITTING = ("save_every", "row_memory")
+# What a run consists of that was killed before it had a config.toml.
+_BEGUN = re.compile(r"lock|\.\d+\.config\.toml")
 
 
 class _Here(TypedDict):
@@ -107,7 +118,7 @@ class Session:
         self._saved_step = 0
         if (folder / "config.toml").is_file():
             _check_same(open_run(folder), self.run)
-        elif folder.is_dir() and any(path.name != "lock" for path in folder.iterdir()):
+        elif folder.is_dir() and not all(_BEGUN.fullmatch(path.name) for path in folder.iterdir()):
             raise UserError(
                 f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
                 f"in it is overwritten."
@@ -169,6 +180,9 @@ class Session:
             return
         if self.ranks.main:
             run.write_config()
+            if checkpoint:
+                # Killed before the third last one was removed.
+                keep_last(run.folder / "checkpoint", checkpoint.folder)
         pca = fit_pca(self._own, settings.code_dim, seed=settings.seed, ranks=self.ranks)
         self._store.relax()
         baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
@@ -366,10 +380,20 @@ def _locked(folder: Path, ranks: Ranks) -> RunLock | None:
     if ranks.main:
         try:
             lock = RunLock(folder)
+            _tidy(folder)
         except (UserError, OSError) as error:
             failed = error
     ranks.agree(failed)
     return lock
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed sittings left, which nobody reads; they may have been other processes."""
+    clear_litter(folder / "checkpoint")
+    for place in (folder, folder / "prior", folder / "samples"):
+        clear_unfinished(place)
+    for rows in folder.glob(".rows-*-of-*"):
+        shutil.rmtree(rows)
 
 
 def _check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
