@@ -89,7 +89,7 @@ def test_a_restored_tally_goes_on_counting() -> None:
     whole.start_epoch(codes, decoder)
     whole.add(*steps[0][:2], None, 0.5, *steps[0][2:])
     other = Tally(torch.full((6, 2), 7.0))
-    other.restore({name: tensor.clone() for name, tensor in whole.tensors().items()})
+    other.restore([{name: tensor.clone() for name, tensor in whole.tensors().items()}])
     assert other.due
     for tally in (whole, other):
         tally.add(*steps[1][:2], None, 0.25, *steps[1][2:])
