@@ -210,7 +210,7 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     save_images(Path("many"), 6)
     opened = open_run(made)
     whole = open_observations(opened, ["many"])
-    for module in ("glo.observations", "glo.data.npy"):
+    for module in ("glo.observations", "glo.data.limits"):
         monkeypatch.setattr(f"{module}.LARGEST_IN_MEMORY", 6 * SIDE * SIDE)
     monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
     seen = open_observations(opened, ["many"])

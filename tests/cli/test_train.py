@@ -572,10 +572,10 @@ BAD_WORDS: dict[str, tuple[list[str], str]] = {
     "two sources": (["d.npy", "e.npy"], "'e.npy' is more than the command takes"),
     "no value": (["d.npy", "--epochs"], "--epochs requires an argument"),
     "no such config": (["d.npy", "--config", "no.toml"], "no.toml cannot be read"),
-    "config is a folder": (["d.npy", "--config", "empty"], "empty cannot be read"),
+    "config is a folder": (["d.npy", "--config", "empty"], "empty is not a plain file"),
     "no such setting": (["d.npy", "--config", "typo.toml"], "Did you mean 'epochs'?"),
     "not TOML": (["d.npy", "--config", "bad.toml"], "bad.toml is not a TOML file"),
-    "not UTF-8": (["d.npy", "--config", "d.npy"], "d.npy is not a TOML file"),
+    "not UTF-8": (["d.npy", "--config", "d.npy"], "d.npy is not text in UTF-8"),
     "wrong kind": (["d.npy", "--config", "kind.toml"], "it must be a whole number"),
     "a table": (["d.npy", "--config", "table.toml"], "has no setting 'training'"),
 }

@@ -26,9 +26,9 @@ def test_path_that_is_not_there(tmp_path):
 
 
 def test_files_of_other_kinds(tmp_path):
-    path = tmp_path / "data.csv"
+    path = tmp_path / "data.xyz"
     path.touch()
-    with pytest.raises(UserError, match=r"data\.csv is not a file .* 'mnist'"):
+    with pytest.raises(UserError, match=r"data\.xyz is not a file .* 'mnist'"):
         open_source(path)
     idx = tmp_path / "train-images-idx3-ubyte.gz"
     idx.touch()

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tests.docs.pages import PAGES, blocks
 
 import glo
+import glo.export
 from glo.cli.app import run as command
 
 RUN = "runs/mnist"
@@ -25,6 +26,7 @@ BYTES = _RNG.integers(0, 256, (40, 32, 32), dtype=np.uint8)
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"X": _RNG.normal(size=(60, 5))},
     "design.md": lambda: {"images": BYTES, "new_images": BYTES[:3]},
+    "export.md": lambda: _exported(),
     "encode.md": lambda: {"images": BYTES[:3]},
     "report.md": lambda: {"Path": Path, "glo": glo},
     "restore.md": lambda: {
@@ -52,6 +54,11 @@ def _make(folder: Path) -> None:
     assert command([*words, "--out", table]) == 0
 
 
+def _exported() -> dict[str, Any]:
+    assert command(["export", RUN, "--onnx", "onnx", "--codes", "codes.parquet"]) == 0
+    return {}
+
+
 @pytest.fixture
 def desk(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of its own with the run in it, where trainings are short."""
@@ -59,6 +66,10 @@ def desk(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glo.settings._LEAST_EPOCHS", 1)
     monkeypatch.setattr("glo.settings._LEAST_STEPS", 20)
+    monkeypatch.setattr("glo.settings._LEAST_STEPS_OF_VECTORS", 20)
+    # Nothing is published: a folder of the repository's name, which is looked at first, will do.
+    publish = lambda run, name, **_: glo.export.save_pretrained(run, name)  # noqa: E731
+    monkeypatch.setattr("glo.export.push_to_hub", publish)
     with warnings.catch_warnings():
         # What is said of models that were hardly trained.
         warnings.simplefilter("ignore", ConvergenceWarning)
