@@ -117,6 +117,7 @@ def write_graph(
         path: of the file.
         about: is kept in the file as JSON, under "glo".
     """
+    import onnx_ir
     from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
     batch = torch.export.Dim("batch")
@@ -131,11 +132,13 @@ def write_graph(
             verbose=False,
         )
     assert program is not None, "the new exporter returns a program"
+    # By way of the file's own form, in which all weights lie in order.
+    model = onnx_ir.from_proto(program.model_proto)
     # The exporter turns a weight once for each use, and a field is used at every step of its way.
-    DeduplicateHashedInitializersPass()(program.model)
-    program.model.metadata_props.update({"glo": json.dumps(about)})
+    DeduplicateHashedInitializersPass()(model)
+    model.metadata_props.update({"glo": json.dumps(about)})
     with replacing(path) as writing:
-        program.save(writing, external_data=False)
+        onnx_ir.save(model, writing)
 
 
 @contextmanager
