@@ -1,0 +1,95 @@
+"""kill -9 at random moments, again and again, until the run is done."""
+
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.faults.case import Attempt, Case, newest
+from benchmarks.faults.sitting import Ended, at_change, sit
+from benchmarks.faults.together import start_together
+
+from glo.errors import UserError
+
+__all__ = ["kill_again_and_again", "kill_one_of_two"]
+
+_MOST_PER_RUN = 5
+
+
+def kill_again_and_again(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
+    """Kill runs of a case `count` times in all; each is then carried to its end and compared.
+
+    Half of the kills come at a moment of the clock. The others come just before a change of a file,
+    a random one of those that the undisturbed run makes: most of these lie inside a save.
+    """
+    kills = 0
+    while kills < count:
+        out, names, lost = case.new(), list[str](), ""
+        while len(names) < min(_MOST_PER_RUN, count - kills) and not lost:
+            before = _step(out)
+            ended = _killed(case, out, rng)
+            if not ended.killed:
+                lost = "" if ended.code == 0 else f"it ended with {ended.code}: {ended.text[-500:]}"
+                break
+            names.append(_where(out))
+            lost = _lost(out, before)
+        kills += len(names)
+        if not lost:
+            lost = case.resume(out)[1]
+        yield from (Attempt(name, lost and f"{case.name}, {out.name}: {lost}") for name in names)
+        if not lost:
+            case.drop(out)
+
+
+def _killed(case: Case, out: Path, rng: random.Random) -> Ended:
+    if rng.random() < 0.5:
+        return sit(case.command(out), signals=[(rng.uniform(0, case.seconds), signal.SIGKILL)])
+    place = rng.randint(1, case.changes)
+    return sit(case.command(out), lambda: at_change(out, place))
+
+
+def _where(out: Path) -> str:
+    inside = any((out / "checkpoint").glob(".[wr]*"))
+    return f"kill -9 {'inside a save' if inside else 'at a random moment'}"
+
+
+def _step(out: Path) -> int:
+    found = newest(out)
+    return -1 if found is None else found.step + found.finished
+
+
+def _lost(out: Path, before: int) -> str:
+    """Return what a kill took away from the checkpoints, or nothing."""
+    try:
+        found = newest(out)
+    except UserError as error:
+        return str(error)
+    if found is not None and found.notes:
+        return " ".join(found.notes)
+    now = _step(out)
+    return f"the checkpoint of step {before} was lost; {now} is left" if now < before else ""
+
+
+def kill_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
+    """Kill one of the processes of a run; the others must end with a sentence, or be done."""
+    for turn in range(count):
+        out, rank = case.new(), turn % case.ranks
+        sittings = start_together(case.command(out), case.ranks)
+        moment = rng.uniform(0.3, 1.0) * case.seconds
+        if not sittings[rank].read_until(sittings[rank].began + moment):
+            sittings[rank].send(signal.SIGKILL)
+        ended = [sitting.end() for sitting in sittings]
+        lost = _unsaid(ended, rank) or _lost(out, -1)
+        lost = lost or case.resume(out)[1]
+        yield Attempt("kill -9 of one process of two", lost and f"{out.name}, {rank}: {lost}")
+        if not lost:
+            case.drop(out)
+
+
+def _unsaid(ended: list[Ended], killed: int) -> str:
+    for rank, each in enumerate(ended):
+        if rank == killed or each.code == 0:
+            continue
+        if "Traceback" in each.text or "lost the others" not in each.text:
+            return f"process {rank} ended with {each.code} and said: {each.text[-500:]}"
+    return ""
