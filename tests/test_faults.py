@@ -13,7 +13,7 @@ import pytest
 from benchmarks.faults.case import difference
 from tests.builders import ROOT, finish, flip
 
-_COUNTS = {"kills": 6, "times": 1, "files": 1, "torchrun": 0}
+_COUNTS = {"kills": 4, "times": 1, "files": 1, "torchrun": 0}
 _FAULTS = [
     "kill -9 inside a save",
     "kill -9 at a random moment",

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case
@@ -15,29 +15,29 @@ _MANIFEST = "manifest.json"
 Damage = Callable[[Path, random.Random], None]
 
 
-def damage_each_file(case: Case, rng: random.Random, most: int) -> Iterator[Attempt]:
-    """Damage each file of the newest checkpoint in turn, of a run cut off and of a finished one.
+def damage_each_file(cases: Sequence[Case], rng: random.Random, most: int) -> Iterator[Attempt]:
+    """Damage each file of the newest checkpoint in turn, of runs cut off and of finished ones.
 
     The same command must name the file, use the checkpoint before, and end with the same bits.
 
     Args:
-        case: the run.
+        cases: the runs.
         rng: which byte is flipped, and where a file is cut.
-        most: how many files of a checkpoint, chosen at random.
+        most: how many files of all these checkpoints, chosen at random.
     """
-    for like in (_cut_off(case), case.whole):
-        files = sorted(path.name for path in _newest(like).iterdir())
-        for fault, damage in _DAMAGES.items():
-            for name in rng.sample(files, min(most, len(files))):
-                yield _try(case, like, fault, name, damage, rng)
+    likes = [(case, like) for case in cases for like in (_cut_off(case), case.whole)]
+    files = [(*each, path.name) for each in likes for path in sorted(_newest(each[1]).iterdir())]
+    for fault, damage in _DAMAGES.items():
+        for case, like, name in rng.sample(files, min(most, len(files))):
+            yield _try(case, like, fault, name, damage, rng)
 
 
 def remove_shards(case: Case, rng: random.Random, most: int) -> Iterator[Attempt]:
     """Remove what one of several processes wrote, each file in turn."""
-    for like in (_cut_off(case), case.whole):
-        files = sorted(path.name for path in _newest(like).glob("*-of-*"))
-        for name in rng.sample(files, min(most, len(files))):
-            yield _try(case, like, "a removed shard of two processes", name, _remove, rng)
+    likes = (_cut_off(case), case.whole)
+    files = [(like, path.name) for like in likes for path in sorted(_newest(like).glob("*-of-*"))]
+    for like, name in rng.sample(files, min(most, len(files))):
+        yield _try(case, like, "a removed shard of two processes", name, _remove, rng)
 
 
 def edit_manifest(case: Case, rng: random.Random, most: int) -> Iterator[Attempt]:

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
@@ -14,7 +14,7 @@ from benchmarks.faults.together import start_together
 __all__ = ["stop_one_of_two", "stop_with", "two_writers"]
 
 
-def stop_with(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
+def stop_with(cases: Sequence[Case], rng: random.Random, count: int) -> Iterator[Attempt]:
     """Stop runs by SIGTERM, by SIGINT and by SIGINT twice; each is then carried to its end."""
     kinds = {
         "SIGTERM": [signal.SIGTERM],
@@ -22,7 +22,8 @@ def stop_with(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
         "SIGINT twice": [signal.SIGINT] * 2,
     }
     for name, numbers in kinds.items():
-        for _ in range(count):
+        for turn in range(count):
+            case = cases[turn % len(cases)]
             out = case.new()
             ended = _stopped(case, out, numbers, rng)
             lost = _unsaid(ended, numbers) or _notes(out) or case.resume(out)[1]
