@@ -9,7 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+# A block that cannot be run here has the reason before it: <!-- not run: it publishes -->
+_FENCE = re.compile(
+    r"(?P<why>^<!-- not run: [^\n]+ -->\n)?"
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,16 @@ class Block:
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    """Return the blocks of a page in one language, as they stand there."""
+    """Return the blocks of a page in one language that can be run, as they stand there."""
     text = page.read_text("utf-8")
     return [
-        Block(found[2], _set_out(found[3], len(found[1])), text[: found.start()].count("\n") + 2)
+        Block(
+            language,
+            _set_out(found["text"], len(found["indent"])),
+            text[: found.start("text")].count("\n") + 1,
+        )
         for found in _FENCE.finditer(text)
-        if found[2] == language
+        if found["language"] == language and not found["why"]
     ]
 
 

@@ -18,16 +18,26 @@ from tests.docs.pages import PAGES, blocks
 import glo
 import glo.export
 from glo.cli.app import run as command
+from glo.runs import Run
 
 RUN = "runs/mnist"
 # What a page says it has already: pictures of one's own, a table.
 _RNG = np.random.default_rng(0)
 BYTES = _RNG.integers(0, 256, (40, 32, 32), dtype=np.uint8)
+
+
+def exported() -> Run:
+    """The run, and beside it what the page of exports writes first."""
+    assert command(["export", RUN, "--onnx", "onnx", "--codes", "codes.parquet"]) == 0
+    return glo.open_run(RUN)
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"X": _RNG.normal(size=(60, 5))},
     "design.md": lambda: {"images": BYTES, "new_images": BYTES[:3]},
     "export.md": lambda: _exported(),
     "encode.md": lambda: {"images": BYTES[:3]},
+    "export.md": lambda: {"run": exported()},
     "report.md": lambda: {"Path": Path, "glo": glo},
     "restore.md": lambda: {
         "images": glo.open_source("mnist", glo.SourceOptions(limit=3)).batch(np.arange(3))
@@ -67,9 +77,6 @@ def desk(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr("glo.settings._LEAST_EPOCHS", 1)
     monkeypatch.setattr("glo.settings._LEAST_STEPS", 20)
     monkeypatch.setattr("glo.settings._LEAST_STEPS_OF_VECTORS", 20)
-    # Nothing is published: a folder of the repository's name, which is looked at first, will do.
-    publish = lambda run, name, **_: glo.export.save_pretrained(run, name)  # noqa: E731
-    monkeypatch.setattr("glo.export.push_to_hub", publish)
     with warnings.catch_warnings():
         # What is said of models that were hardly trained.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -10,6 +10,11 @@ from glo.cli.app import app
 
 LINES = [(page, words) for page in [*PAGES, *NOTEBOOKS] for words in commands(page)]
 OURS = [(page, words) for page, words in LINES if words[0] == "glo"]
+SCRIPTS = [
+    (page, words)
+    for page, words in LINES
+    if words[0] == "python" and any(word.startswith("benchmarks") for word in words)
+]
 
 
 def test_pages_print_commands() -> None:
@@ -25,7 +30,7 @@ def test_the_program_takes_it(page: Path, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("page", "words"),
-    [(page, words) for page, words in LINES if words[0] == "python"],
+    SCRIPTS,
     ids=lambda x: x.name if isinstance(x, Path) else " ".join(x),
 )
 def test_the_script_is_there(page: Path, words: list[str]) -> None:
