@@ -29,7 +29,7 @@ exclude_patterns = ["_build", "_ext"]
 # Notebooks are text and hold no outputs, so each is run in every build; one that fails fails it.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-# Seconds for a cell: ten times what it takes, for machines that are busy.
+# Seconds for a cell: many times what it takes, for machines that are busy.
 nb_execution_timeout = 900
 # What a cell complains of must be mended, not shown.
 nb_output_stderr = "warn"
