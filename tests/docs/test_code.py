@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from tests.docs.pages import PAGES, blocks
 
 import glo
-import glo.export
 from glo.cli.app import run as command
 from glo.runs import Run
 
@@ -35,7 +34,6 @@ def exported() -> Run:
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"X": _RNG.normal(size=(60, 5))},
     "design.md": lambda: {"images": BYTES, "new_images": BYTES[:3]},
-    "export.md": lambda: _exported(),
     "encode.md": lambda: {"images": BYTES[:3]},
     "export.md": lambda: {"run": exported()},
     "report.md": lambda: {"Path": Path, "glo": glo},
@@ -62,11 +60,6 @@ def _make(folder: Path) -> None:
     table = str(folder / "results" / "test.npz")
     words = ["encode", str(folder / RUN), "mnist", "--split", "test", "--limit", "5"]
     assert command([*words, "--out", table]) == 0
-
-
-def _exported() -> dict[str, Any]:
-    assert command(["export", RUN, "--onnx", "onnx", "--codes", "codes.parquet"]) == 0
-    return {}
 
 
 @pytest.fixture
