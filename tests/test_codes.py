@@ -81,7 +81,7 @@ def test_absent_rows_stay_bit_for_bit(rule: RowRule, constraint: str) -> None:
 
 
 def test_without_a_first_moment_none_is_kept() -> None:
-    state = RowAdam((0.0, 0.9)).new_state(4, 2, torch.device("cpu"))
+    state = RowAdam((0.0, 0.9)).new_state(4, 2)
     assert set(state) == {"second", "count"}
 
 

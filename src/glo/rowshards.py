@@ -4,14 +4,15 @@ Row i of a run that R processes saved is row i // R of the file of rank i mod R.
 own rows out of all files, piece by piece.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from glo.errors import UserError
 from glo.ranks import ALONE, Ranks
 from glo.rowstore import IN_MEMORY, RowStore
 from glo.tensors import Header, check_finite, read_header
@@ -58,8 +59,7 @@ def read_rows(
         UserError: a file is missing, holds something else, or NaN or infinity.
     """
     paths = [folder / rows_name("rows", rank, saved_by) for rank in range(saved_by)]
-    counts = [_count(read_header(path)) for path in paths]
-    n = sum(counts)
+    n = sum(_count(read_header(path)) for path in paths)
     for rank, path in enumerate(paths):
         _check(path, wanted, Ranks(rank, saved_by).count(n), more=more)
     found = {
@@ -67,16 +67,25 @@ def read_rows(
         for name, row in wanted.items()
     }
     for rank, path in enumerate(paths):
-        with safe_open(path, framework="pt") as file:
-            for name, into in found.items():
-                for first in range(0, counts[rank], _PIECE):
-                    piece = file.get_slice(name)[first : first + _PIECE]
-                    check_finite(path, {name: piece})
-                    rows = torch.arange(first, first + len(piece)) * saved_by + rank
-                    mine = ranks.mine(rows)
-                    into[ranks.local(rows[mine])] = piece[mine]
-                    store.relax()
+        for name, into in found.items():
+            for first, piece in _pieces(path, name):
+                rows = torch.arange(first, first + len(piece)) * saved_by + rank
+                mine = ranks.mine(rows)
+                into[ranks.local(rows[mine])] = piece[mine]
+                store.relax()
     return found
+
+
+def _pieces(path: Path, name: str) -> Iterator[tuple[int, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            view = file.get_slice(name)
+            for first in range(0, view.get_shape()[0], _PIECE):
+                piece = view[first : first + _PIECE]
+                check_finite(path, {name: piece})
+                yield first, piece
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
 
 
 def _count(header: Header) -> int:

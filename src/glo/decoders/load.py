@@ -44,7 +44,7 @@ def read_decoder(path: Path) -> Decoder:
         >>> from glo.decoders import MLPDecoder
         >>> from glo.tensorwriter import write_tensors
         >>> made, path = MLPDecoder(code_dim=2, shape=(3,)), Path(tempfile.mkdtemp()) / "x"
-        >>> write_tensors(path, made.state_dict(), {"config": json.dumps(made.config)})
+        >>> _ = write_tensors(path, made.state_dict(), {"config": json.dumps(made.config)})
         >>> torch.equal(read_decoder(path).net[0].weight, made.net[0].weight)
         True
     """
