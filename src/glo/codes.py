@@ -196,10 +196,10 @@ class CodeTable:
     @classmethod
     def begin(cls, codes: Tensor, rule: RowRule, constraint: Constraint, store: RowStore) -> Self:
         """Return a table of codes that lie in a store, moved onto the constraint where they are."""
-        for part in codes.split(_BLOCK):
-            part.copy_(project(part, constraint))
         state = rule.new_state(len(codes), codes.shape[1], store)
-        return cls(codes, rule=rule, constraint=constraint, state=state, store=store)
+        table = cls(codes, rule=rule, constraint=constraint, state=state, store=store)
+        table.project_all()
+        return table
 
     def __len__(self) -> int:
         return len(self.codes)

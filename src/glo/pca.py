@@ -175,7 +175,7 @@ def pca_codes(
 
 
 def _drawn(seed: int, rows: Tensor, dim: int, ranks: Ranks) -> Tensor:
-    first = int(rows[0]) * ranks.size + ranks.rank
+    first = int(ranks.numbers(rows[0]))
     return normal(seed, first, len(rows), dim, stream="codes", every=ranks.size)
 
 

@@ -100,6 +100,15 @@ class Ranks:
         """
         return rows if self.size == 1 else rows // self.size
 
+    def numbers(self, places: Tensor) -> Tensor:
+        """Return the numbers of rows from their places among its own; the way back of `local`.
+
+        Example:
+            >>> Ranks(1, 3).numbers(torch.tensor([1, 0, 2]))
+            tensor([4, 1, 7])
+        """
+        return places * self.size + self.rank
+
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over all processes, of tensors of one shape on the CPU."""
         if self.size == 1:

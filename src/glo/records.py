@@ -192,7 +192,7 @@ class Tally:
     def tensors(self) -> dict[str, Tensor]:
         """Return everything a stopped run needs to go on counting, rows by their number in it."""
         return {
-            "rows": self._rows * self._ranks.size + self._ranks.rank,
+            "rows": self._ranks.numbers(self._rows),
             "first": self._first,
             "codes": self._codes,
             # The same on all processes.

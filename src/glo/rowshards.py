@@ -59,17 +59,19 @@ def read_rows(
         UserError: a file is missing, holds something else, or NaN or infinity.
     """
     paths = [folder / rows_name("rows", rank, saved_by) for rank in range(saved_by)]
-    n = sum(_count(read_header(path)) for path in paths)
-    for rank, path in enumerate(paths):
-        _check(path, wanted, Ranks(rank, saved_by).count(n), more=more)
+    headers = [read_header(path) for path in paths]
+    savers = [Ranks(rank, saved_by) for rank in range(saved_by)]
+    n = sum(_count(header) for header in headers)
+    for saver, header in zip(savers, headers, strict=True):
+        _check(header, wanted, saver.count(n), more=more)
     found = {
         name: store.zeros(name, (ranks.count(n), *row.shape[1:]), row.dtype)
         for name, row in wanted.items()
     }
-    for rank, path in enumerate(paths):
+    for saver, path in zip(savers, paths, strict=True):
         for name, into in found.items():
             for first, piece in _pieces(path, name):
-                rows = torch.arange(first, first + len(piece)) * saved_by + rank
+                rows = saver.numbers(torch.arange(first, first + len(piece)))
                 mine = ranks.mine(rows)
                 into[ranks.local(rows[mine])] = piece[mine]
                 store.relax()
@@ -93,9 +95,8 @@ def _count(header: Header) -> int:
     return about[1][0] if about and about[1] else 0
 
 
-def _check(path: Path, wanted: Mapping[str, Tensor], n: int, *, more: bool) -> None:
+def _check(header: Header, wanted: Mapping[str, Tensor], n: int, *, more: bool) -> None:
     """Check that a file holds n rows of each array, before memory is taken."""
-    header = read_header(path)
     if more:
         kept = {name: about for name, about in header.tensors.items() if name in wanted}
         header = replace(header, tensors=kept)

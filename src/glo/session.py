@@ -293,9 +293,8 @@ class Session:
         run, settings = self.run, self.run.settings
         travel = training.tally.travel(training.table.codes)
         own = squared_errors(training.finished_decoder, training.table.codes, self._own, settings)
-        every = torch.arange(training.n)
-        errors = self.ranks.collect(own, every)
-        # What tells the density of more codes than this is already in the first so many.
+        errors = self.ranks.collect(own, torch.arange(training.n))
+        # More codes than these tell a prior nothing new of their density.
         told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
         codes = training.table.codes
         if len(told) < training.n or self.ranks.size > 1:

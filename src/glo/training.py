@@ -192,11 +192,10 @@ def start_training(
 
 def _gaussian_codes(codes: Tensor, settings: Settings, ranks: Ranks) -> None:
     n, dim = codes.shape
-    for first in range(0, n, _BLOCK):
-        part = codes[first : first + _BLOCK]
-        start = first * ranks.size + ranks.rank
-        drawn = normal(settings.seed, start, len(part), dim, stream="codes", every=ranks.size)
-        torch.mul(drawn, settings.gaussian_std, out=part)
+    for rows in torch.arange(n).split(_BLOCK):
+        start = int(ranks.numbers(rows[0]))
+        drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
+        torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
 
 
 def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRecord]:
