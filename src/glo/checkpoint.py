@@ -9,8 +9,6 @@ Each process writes the rows that it owns, `rows-r-of-R.safetensors`, and the fi
 run that R processes saved goes on with any number of them.
 """
 
-import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -22,9 +20,9 @@ from torch import Tensor
 
 from glo.codes import CodeTable
 from glo.decoders import Decoder, read_decoder
-from glo.documents import read_json
 from glo.errors import UserError
-from glo.files import flush, write_text
+from glo.files import flush
+from glo.manifest import fault_of, read_manifest, write_manifest
 from glo.precision import channels_last
 from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule
@@ -45,10 +43,7 @@ __all__ = [
     "save_checkpoint",
 ]
 
-FORMAT = 1
 _KEPT = 2
-_MANIFEST = "manifest.json"
-_MOST_RANKS = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +117,6 @@ def save_checkpoint(
         ranks.agree(None if isinstance(files, dict) else files)
         if ranks.main:
             manifest = {
-                "format": FORMAT,
                 "step": training.step,
                 "finished": finished,
                 "ranks": ranks.size,
@@ -155,7 +149,7 @@ def clear_litter(root: Path) -> None:
     for litter in root.glob(".writing-*"):
         shutil.rmtree(litter, ignore_errors=True)
     for litter in root.glob(".removing-*"):
-        if not _newest_first(root) and _fault(litter) is None:
+        if not _newest_first(root) and fault_of(litter) is None:
             # The only one, whose place another was about to take.
             litter.rename(root / litter.name.split("-", 2)[2])
         else:
@@ -203,8 +197,7 @@ def _seal_and_name(
     root: Path, writing: Path, target: Path, manifest: dict[str, Any]
 ) -> OSError | None:
     try:
-        sealed = manifest | {"seal": _seal(manifest)}
-        write_text(writing / _MANIFEST, json.dumps(sealed, indent=1))
+        write_manifest(writing, manifest)
         flush(writing)
         # A folder cannot be replaced in one step; see `clear_litter` for a kill in between.
         before = _set_aside(target)
@@ -225,9 +218,9 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
     """
     notes: list[str] = []
     for folder in _newest_first(root):
-        fault = _fault(folder)
+        fault = fault_of(folder)
         if fault is None:
-            manifest = read_json(folder / _MANIFEST)
+            manifest = read_manifest(folder)
             return Checkpoint(
                 folder=folder,
                 step=manifest["step"],
@@ -280,61 +273,6 @@ def restore_training(
 def _one_row(settings: Settings) -> dict[str, Tensor]:
     dim = settings.code_dim
     return {"codes": torch.empty(1, dim), **row_rule(settings).new_state(1, dim)}
-
-
-def _seal(manifest: dict[str, Any]) -> str:
-    text = json.dumps(manifest, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fault(folder: Path) -> str | None:
-    try:
-        manifest = read_json(folder / _MANIFEST)
-    except (OSError, ValueError):
-        return f"{_MANIFEST} is missing or cannot be read"
-    if not isinstance(manifest, dict):
-        return f"{_MANIFEST} was edited (it is not an object)"
-    if manifest.get("format") != FORMAT:
-        return f"its format is {manifest.get('format')}, and this version reads {FORMAT}"
-    if manifest.pop("seal", None) != _seal(manifest):
-        return f"{_MANIFEST} was edited (it differs from its checksum)"
-    if not _is_manifest(manifest):
-        return f"{_MANIFEST} was edited (it lacks what belongs there)"
-    for name, facts in manifest["files"].items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        # A file of another length need not be read.
-        if path.stat().st_size != facts["bytes"] or _digest(path) != facts["sha256"]:
-            return f"{name} was cut or edited (it differs from its checksum)"
-    return None
-
-
-def _is_manifest(values: dict[str, Any]) -> bool:
-    files, step = values.get("files"), values.get("step")
-    return (
-        isinstance(files, dict)
-        and all(
-            isinstance(each, dict) and {"bytes", "sha256"} <= set(each) for each in files.values()
-        )
-        # A plain name, so that no other file of this machine is read.
-        and all(Path(name).name == name for name in files)
-        and type(step) is int
-        and step >= 0
-        and isinstance(values.get("finished"), bool)
-        and isinstance(values.get("facts"), dict)
-        and all(_is_count(values.get(name, 1)) for name in ("ranks", "shards"))
-        and [type(each) for each in values.get("skipped", [0, 0])] == [int, int]
-    )
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= _MOST_RANKS
 
 
 def _newest_first(root: Path) -> list[Path]:

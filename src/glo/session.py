@@ -8,8 +8,6 @@ Several processes drive a session each, over the same folder, and go through the
 first one alone writes what is no row, and fits the priors when the others are done.
 """
 
-import re
-import shutil
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
@@ -20,34 +18,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.checkpoint import (
-    clear_litter,
-    keep_last,
-    newest_checkpoint,
-    restore_training,
-    save_checkpoint,
-)
+from glo.admission import check_folder, check_recipe, hold
+from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
-from glo.decoders import build_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
-from glo.errors import UserError
 from glo.events import Begin, Event, Note, Polishing
-from glo.files import clear_unfinished
 from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
-from glo.lock import RunLock
 from glo.losses import parse_loss
 from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
-from glo.precision import find_device
 from glo.priors import Prior
 from glo.ranks import ALONE, Ranks
-from glo.recipe import decoder_config, row_rule
+from glo.recipe import row_rule
 from glo.records import EpochRecord, StepRecord, evenly_spaced, gradient_length
 from glo.residuals import write_errors
 from glo.rowstore import IN_MEMORY, RowStore
-from glo.runs import DataFacts, Run, open_run, write_json
+from glo.runs import DataFacts, Run, write_json
 from glo.settings import Settings
 from glo.summary import summarise
 from glo.training import Training, start_training, train
@@ -58,10 +46,6 @@ _LOG_STEPS = 50
 # Several processes ask each other every so many steps whether to save or to stop.
 _ASK_STEPS = 10
 _MOST_TOLD = 1_000_000
-# What may differ from one sitting to the next.
-_OF_THE_SITTING = ("save_every", "row_memory")
-# What a run consists of that was killed before it had a config.toml.
-_BEGUN = re.compile(r"lock|\.\d+\.config\.toml")
 
 
 class _Here(TypedDict):
@@ -116,16 +100,10 @@ class Session:
         self._begun = time.perf_counter()
         self._earlier_seconds = 0.0
         self._saved_step = 0
-        if (folder / "config.toml").is_file():
-            _check_same(open_run(folder), self.run)
-        elif folder.is_dir() and not all(_BEGUN.fullmatch(path.name) for path in folder.iterdir()):
-            raise UserError(
-                f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
-                f"in it is overwritten."
-            )
         # Before anything is written: a folder begun with a mistake would be in the way of the next.
-        _check_recipe(samples, settings, ranks)
-        self._lock = _locked(folder, ranks)
+        check_folder(self.run)
+        check_recipe(samples, settings, ranks)
+        self._lock = hold(folder, ranks)
         self._store = self._rows_store()
 
     @property
@@ -370,63 +348,3 @@ def _left_out(count: int, epoch: EpochRecord) -> str:
         f"In epoch {epoch.epoch} {count} {steps} left out, as the loss or a gradient was NaN or "
         f"infinite; codes that brought it began anew."
     )
-
-
-def _locked(folder: Path, ranks: Ranks) -> RunLock | None:
-    """Hold the folder for all processes; the first one does."""
-    failed: UserError | OSError | None = None
-    lock = None
-    if ranks.main:
-        try:
-            lock = RunLock(folder)
-            _tidy(folder)
-        except (UserError, OSError) as error:
-            failed = error
-    ranks.agree(failed)
-    return lock
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what killed sittings left, which nobody reads; they may have been other processes."""
-    clear_litter(folder / "checkpoint")
-    for place in (folder, folder / "prior", folder / "samples"):
-        clear_unfinished(place)
-    for rows in folder.glob(".rows-*-of-*"):
-        shutil.rmtree(rows)
-
-
-def _check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
-    if len(samples) < ranks.size:
-        raise UserError(
-            f"There are {len(samples)} examples for {ranks.size} processes; start at most as many "
-            f"processes as there are examples."
-        )
-    parse_loss(settings.loss)
-    find_device(settings.device)
-    with torch.device("meta"):
-        build_decoder(decoder_config(samples, settings))
-
-
-def _check_same(old: Run, new: Run) -> None:
-    if old.data.changes:
-        raise UserError(
-            f"The rows of {old.folder} were changed after training ({old.data.history}), so no "
-            f"data make this run again; use it as it is, or give --out another folder."
-        )
-    if old.data.fingerprint != new.data.fingerprint:
-        raise UserError(
-            f"{old.folder} was trained on other data ({old.data.name}, {old.data.n} examples of "
-            f"shape {old.data.shape}) than these ({new.data.name}, {new.data.n} of shape "
-            f"{new.data.shape}); give --out another folder."
-        )
-    before, now = vars(old.settings), vars(new.settings)
-    changed = [
-        f"{name} was {before[name]} and is now {now[name]}"
-        for name in before
-        if before[name] != now[name] and name not in _OF_THE_SITTING
-    ]
-    if changed:
-        raise UserError(
-            f"{old.folder} was begun with other settings ({'; '.join(changed)}); use the same ones "
-            f"to go on, or give --out another folder."
-        )

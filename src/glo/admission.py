@@ -1,0 +1,116 @@
+"""What must hold before a session writes: its recipe works, and the folder is its own."""
+
+import re
+import shutil
+from pathlib import Path
+
+import torch
+
+from glo.checkpoint import clear_litter
+from glo.data import Samples
+from glo.decoders import build_decoder
+from glo.errors import UserError
+from glo.files import clear_unfinished
+from glo.lock import RunLock
+from glo.losses import parse_loss
+from glo.precision import find_device
+from glo.ranks import Ranks
+from glo.recipe import decoder_config
+from glo.runs import Run, open_run
+from glo.settings import Settings
+
+__all__ = ["check_folder", "check_recipe", "hold"]
+
+# What may differ from one sitting to the next.
+_OF_THE_SITTING = ("save_every", "row_memory")
+# What a run consists of that was killed before it had a config.toml.
+_BEGUN = re.compile(r"lock|\.\d+\.config\.toml")
+
+
+def check_folder(run: Run) -> None:
+    """Check that the folder of a run is new, or was begun by the same run.
+
+    Raises:
+        UserError: it holds another run, or something else.
+    """
+    folder = run.folder
+    if (folder / "config.toml").is_file():
+        _check_same(open_run(folder), run)
+    elif folder.is_dir() and not all(_BEGUN.fullmatch(path.name) for path in folder.iterdir()):
+        raise UserError(
+            f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
+            f"in it is overwritten."
+        )
+
+
+def check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
+    """Check that so many processes can train these data with these settings, before they begin.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if len(samples) < ranks.size:
+        raise UserError(
+            f"There are {len(samples)} examples for {ranks.size} processes; start at most as many "
+            f"processes as there are examples."
+        )
+    parse_loss(settings.loss)
+    find_device(settings.device)
+    with torch.device("meta"):
+        build_decoder(decoder_config(samples, settings))
+
+
+def hold(folder: Path, ranks: Ranks) -> RunLock | None:
+    """Hold a folder for all processes of a run, and remove what killed ones left there.
+
+    Returns:
+        the lock, on the first process; None on the others.
+
+    Raises:
+        UserError: it is in use.
+        OSError: it cannot be made.
+    """
+    failed: UserError | OSError | None = None
+    lock = None
+    if ranks.main:
+        try:
+            lock = RunLock(folder)
+            _tidy(folder)
+        except (UserError, OSError) as error:
+            failed = error
+    ranks.agree(failed)
+    return lock
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed sittings left, which nobody reads; they may have been other processes."""
+    clear_litter(folder / "checkpoint")
+    for place in (folder, folder / "prior", folder / "samples"):
+        clear_unfinished(place)
+    for rows in folder.glob(".rows-*-of-*"):
+        shutil.rmtree(rows)
+
+
+def _check_same(old: Run, new: Run) -> None:
+    if old.data.changes:
+        raise UserError(
+            f"The rows of {old.folder} were changed after training ({old.data.history}), so no "
+            f"data make this run again; use it as it is, or give --out another folder."
+        )
+    if old.data.fingerprint != new.data.fingerprint:
+        raise UserError(
+            f"{old.folder} was trained on other data ({old.data.name}, {old.data.n} examples of "
+            f"shape {old.data.shape}) than these ({new.data.name}, {new.data.n} of shape "
+            f"{new.data.shape}); give --out another folder."
+        )
+    before, now = vars(old.settings), vars(new.settings)
+    changed = [
+        f"{name} was {before[name]} and is now {now[name]}"
+        for name in before
+        if before[name] != now[name] and name not in _OF_THE_SITTING
+    ]
+    if changed:
+        raise UserError(
+            f"{old.folder} was begun with other settings ({'; '.join(changed)}); use the same ones "
+            f"to go on, or give --out another folder."
+        )
