@@ -9,15 +9,16 @@ import platform
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 
-__all__ = ["Rows", "markdown", "spread", "write_json"]
+from glo.files import replacing, write_text
+
+__all__ = ["Rows", "begin_study", "markdown", "spread", "this_machine", "write_json"]
 
 
 @final
@@ -31,21 +32,7 @@ class Rows:
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder = folder
-        path = folder / "study.json"
-        if path.is_file():
-            before = json.loads(path.read_text("utf-8"))
-            changed = [name for name, value in about.items() if before.get(name) != value]
-            if changed:
-                raise SystemExit(f"{folder} was begun with another {', '.join(changed)}.")
-            return
-        machine = {
-            "machine": platform.processor() or platform.machine(),
-            "threads": torch.get_num_threads(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "date": time.strftime("%Y-%m-%d"),
-        }
-        write_json(path, {**about, **machine})
+        begin_study(folder, about)
 
     def make(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return a row, from its file or from `work`; None if the work failed.
@@ -64,7 +51,7 @@ class Rows:
                 return None
             arrays = {k: found.pop(k) for k in list(found) if isinstance(found[k], np.ndarray)}
             if arrays:
-                with _whole(self._npz(name)) as writing, writing.open("wb") as file:
+                with replacing(self._npz(name)) as writing, writing.open("wb") as file:
                     np.savez(file, **arrays)
             spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
             write_json(path, {"name": name, **found, **spent})
@@ -83,10 +70,32 @@ class Rows:
         return self.folder / "rows" / f"{_plain(name)}.npz"
 
 
+def begin_study(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write down what a study is of and where it is made, or stop where a folder holds another."""
+    path = folder / "study.json"
+    if not path.is_file():
+        write_json(path, {**about, **this_machine()})
+        return
+    before = json.loads(path.read_text("utf-8"))
+    changed = [name for name, value in about.items() if before.get(name) != value]
+    if changed:
+        raise SystemExit(f"{folder} was begun with another {', '.join(changed)}.")
+
+
+def this_machine() -> dict[str, Any]:
+    """Return what readers of figures must know of where and when they were made."""
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON, whole or not at all."""
-    with _whole(path) as writing:
-        writing.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def markdown(heads: list[str], lines: list[list[str]]) -> str:
@@ -107,14 +116,6 @@ def spread(values: list[float], digits: int = 3) -> str:
     if len(values) == 1:
         return f"{values[0]:.{digits}f}"
     return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}")
-    yield writing
-    writing.replace(path)
 
 
 def _plain(name: str) -> str:

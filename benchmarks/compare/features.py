@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from glo.files import replacing
 from glo.metrics import digit_features
 from glo.metrics.digits import DigitNetwork
 from glo.metrics.features import Features, fit_images
@@ -62,8 +63,7 @@ def _learn(problem: Problem, path: Path, epochs: int) -> None:
     torch.manual_seed(problem.seed)
     network = fold(train(problem.train, epochs=epochs, seed=problem.seed))
     accuracy = accuracy_on(network, problem.test)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing")
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, writing, {"about": json.dumps({"epochs": epochs, "accuracy": accuracy})})
-    writing.replace(path)
+    about = json.dumps({"epochs": epochs, "accuracy": accuracy})
+    with replacing(path) as writing:
+        save_file(weights, writing, {"about": about})

@@ -1,6 +1,5 @@
 """The same measures for every method, against the same test images."""
 
-import os
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any, final
@@ -11,6 +10,7 @@ from benchmarks.compare.problem import Made, Problem
 from safetensors.torch import load_file
 from torch import Tensor
 
+from glo.files import replacing
 from glo.metrics.distances import frechet_distance, kernel_distance
 from glo.metrics.features import embed
 from glo.metrics.memorisation import CopyTest
@@ -55,10 +55,8 @@ class Judge:
         if not path.is_file():
             rows = torch.arange(len(self.problem.train)).split(_BATCH)
             found = embed(self._found[0], (self.problem.train.batch(part) for part in rows))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writing = path.with_name(f".{path.name}.{os.getpid()}")
-            write_tensors(writing, {"features": found}, {})
-            writing.replace(path)
+            with replacing(path) as writing:
+                write_tensors(writing, {"features": found}, {})
         return load_file(path)["features"]
 
     @cached_property

@@ -1,7 +1,6 @@
 """What every method is given, and what it gives back."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from torch import Tensor
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import DCGANDecoder
 from glo.draws import permutation
+from glo.files import replacing
 from glo.records import evenly_spaced
 
 __all__ = ["Made", "Problem", "write_atomically"]
@@ -100,12 +100,10 @@ class Made:
 
 def write_atomically(path: Path, content: dict[str, Any] | str | np.ndarray) -> None:
     """Write JSON, text or an array, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{path.name}.{os.getpid()}")
-    if isinstance(content, np.ndarray):
-        with writing.open("wb") as file:
-            np.save(file, content, allow_pickle=False)
-    else:
-        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-        writing.write_text(text, "utf-8")
-    writing.replace(path)
+    with replacing(path) as writing:
+        if isinstance(content, np.ndarray):
+            with writing.open("wb") as file:
+                np.save(file, content, allow_pickle=False)
+        else:
+            text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+            writing.write_text(text, "utf-8")

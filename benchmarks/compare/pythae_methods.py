@@ -48,6 +48,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from glo.decoders import DCGANDecoder
+from glo.files import replacing
 from glo.precision import autocast, channels_last
 
 __all__ = ["MODELS", "make_pythae"]
@@ -163,11 +164,9 @@ def _trained(problem: Problem, name: str) -> tuple[BaseAE, dict[str, Any]]:
             model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
         return model.eval(), facts
     facts = _train(problem, model, decay=getattr(model.model_config, "reg_weight", 0.0), name=name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_suffix(".writing")
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    save_file(state, writing, {"facts": json.dumps(facts)})
-    writing.replace(path)
+    with replacing(path) as writing:
+        save_file(state, writing, {"facts": json.dumps(facts)})
     return model.eval(), facts
 
 

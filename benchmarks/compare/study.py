@@ -14,15 +14,12 @@ several processes may share one folder, if no two of them train the same model.
 
 import argparse
 import gc
-import json
-import platform
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from benchmarks.compare.budget import one_thread, pace
 from benchmarks.compare.gan import make_dcgan
 from benchmarks.compare.glo_method import RECIPES, make_glo
@@ -30,6 +27,7 @@ from benchmarks.compare.measure import Judge
 from benchmarks.compare.pca import make_pca
 from benchmarks.compare.problem import Made, Problem, write_atomically
 from benchmarks.compare.report import write_report
+from benchmarks.rows import begin_study
 
 from glo.data import to_uint8
 
@@ -67,7 +65,14 @@ def main() -> None:
         unknown = set(choice.rows or ()) - set(rows)
         if unknown:
             parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
-        _check_same(problem)
+        about: dict[str, Any] = {
+            "data": problem.data,
+            "fingerprint": problem.train.fingerprint,
+            "seconds": problem.seconds,
+            "n_samples": problem.n_samples,
+            "seed": problem.seed,
+        }
+        begin_study(problem.folder, about)
         failed = []
         for name in choice.rows or rows:
             if not _make(problem, judge, name, rows[name]):
@@ -94,31 +99,6 @@ def _pythae(problem: Problem, model: str, components: int) -> Made:
     from benchmarks.compare.pythae_methods import make_pythae
 
     return make_pythae(problem, model, components)
-
-
-def _check_same(problem: Problem) -> None:
-    """Stop where the folder holds the results of another study."""
-    about: dict[str, Any] = {
-        "data": problem.data,
-        "fingerprint": problem.train.fingerprint,
-        "seconds": problem.seconds,
-        "n_samples": problem.n_samples,
-        "seed": problem.seed,
-    }
-    path = problem.folder / "study.json"
-    if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
-        changed = [name for name, value in about.items() if before.get(name) != value]
-        if changed:
-            raise SystemExit(f"{problem.folder} was begun with another {', '.join(changed)}.")
-        return
-    machine = {
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    write_atomically(path, about | machine)
 
 
 def _make(problem: Problem, judge: Judge, name: str, work: Callable[[], Made]) -> bool:

@@ -15,7 +15,6 @@ before, `--adopt replay=RUN` measures that run in its place.
 import argparse
 import fcntl
 import json
-import platform
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from benchmarks.plateau.cells import find_cells
 from benchmarks.plateau.make import SHOWN, adopt_cell, make_cell
 from benchmarks.plateau.problem import Problem, baselines, mnist_problem
 from benchmarks.plateau.report import write_report
+from benchmarks.rows import begin_study, this_machine
 
 from glo.pictures import grid, save_picture
 
@@ -84,7 +84,13 @@ def run_study(
         most: stop after so many.
         adopted: cells to run folders that are measured instead.
     """
-    _check_same(folder, problem)
+    about: dict[str, Any] = {
+        "train": problem.train.fingerprint,
+        "unseen": problem.unseen,
+        "limit": problem.limit,
+        "epochs": problem.epochs,
+    }
+    begin_study(folder, about)
     made = 0
     for cell in cells:
         if most is not None and made >= most:
@@ -112,7 +118,7 @@ def _make(path: Path, cell: Cell, work: Callable[[], tuple[dict[str, Any], Any]]
         traceback.print_exc()
         return False
     save_picture(picture, path.parent.parent / "pictures" / f"{cell.name}.png")
-    write_atomically(path, result | _machine())
+    write_atomically(path, result | this_machine())
     if result["train"] is None:
         print(f"  {result['stopped']}", flush=True)
     else:
@@ -149,29 +155,3 @@ def _make_baselines(folder: Path, problem: Problem) -> None:
         write_atomically(path, known | baselines(problem, missing))
         shown = [problem.train.batch(torch.arange(SHOWN)), problem.unseen_images[:SHOWN]]
         save_picture(grid(torch.cat(shown), columns=SHOWN, frame=False), folder / "digits.png")
-
-
-def _check_same(folder: Path, problem: Problem) -> None:
-    """Stop where the folder holds the results of another study."""
-    about: dict[str, Any] = {
-        "train": problem.train.fingerprint,
-        "unseen": problem.unseen,
-        "limit": problem.limit,
-        "epochs": problem.epochs,
-    }
-    path = folder / "study.json"
-    if not path.is_file():
-        write_atomically(path, about)
-        return
-    before = json.loads(path.read_text("utf-8"))
-    changed = [name for name, value in about.items() if before.get(name) != value]
-    if changed:
-        raise SystemExit(f"{folder} was begun with another {', '.join(changed)}.")
-
-
-def _machine() -> dict[str, str]:
-    return {
-        "machine": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "date": time.strftime("%Y-%m-%d"),
-    }
