@@ -1,23 +1,28 @@
 """Rows of an Arrow table, whoever keeps it: encoded images, or columns of numbers."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.arrays import convert, lay_out
+from glo.data.arrow_values import (
+    ArrowRows,
+    check_length,
+    floats_of,
+    labels_of,
+    told_of,
+    values_of,
+)
 from glo.data.choice import Choice
 from glo.data.folder import attempt, common_size, in_order
-from glo.data.images import Probe, decode, probe
-from glo.data.labels import as_labels
-from glo.data.limits import check_memory
+from glo.data.images import Probe, decoded, probe
+from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
 from glo.data.samples import Samples
@@ -32,26 +37,6 @@ _IMAGES = ("image", "img", "picture")
 # What pandas calls the index that it puts among the columns.
 _INDEX = "__index_level_"
 _COLOUR_PROBES = 64
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class ArrowRows:
-    """A table that is read in parts.
-
-    Attributes:
-        what: how messages call it.
-        name: of the set.
-        n: how many rows.
-        schema: of pyarrow; what Hugging Face writes beside it names labels and images.
-        batches: gives the named columns of some rows after the others, as batches or tables.
-    """
-
-    what: str
-    name: str
-    n: int
-    schema: Any
-    batches: Callable[[list[str]], Iterator[Any]]
 
 
 def open_arrow(
@@ -83,6 +68,8 @@ def open_arrow(
 
 
 def _check_names(rows: ArrowRows, choice: Choice) -> None:
+    if len(set(rows.schema.names)) < len(rows.schema.names):
+        raise UserError(f"{rows.what} has two columns of one name; give each its own.")
     named = [choice.image, choice.label if choice.label != "none" else ""]
     for name in (*named, *choice.columns.split(",")):
         if name and name not in rows.schema.names:
@@ -93,21 +80,10 @@ def _check_names(rows: ArrowRows, choice: Choice) -> None:
             )
 
 
-def _told(rows: ArrowRows, kind: str) -> dict[str, Any]:
-    """Return the columns that Hugging Face says are of a kind, with what it says."""
-    text = (rows.schema.metadata or {}).get(b"huggingface", b"{}")
-    features = json.loads(text).get("info", {}).get("features", {})
-    return {
-        name: about
-        for name, about in features.items()
-        if isinstance(about, dict) and about.get("_type") == kind
-    }
-
-
 def _label_column(rows: ArrowRows, choice: Choice) -> str:
     if choice.label:
         return "" if choice.label == "none" else choice.label
-    told = list(_told(rows, "ClassLabel"))
+    told = list(told_of(rows, "ClassLabel"))
     usual = [name for name in _LABELS if name in rows.schema.names]
     plain = [name for name in usual if name in told or _is_class(rows.schema.field(name).type)]
     return (plain or told or [""])[0]
@@ -126,7 +102,7 @@ def _is_class(kind: Any) -> bool:
 
 
 def _image_column(rows: ArrowRows) -> str:
-    found = list(_told(rows, "Image")) or [
+    found = list(told_of(rows, "Image")) or [
         field.name for field in rows.schema if _holds_files(field.type)
     ]
     usual = [name for name in _IMAGES if name in found]
@@ -155,10 +131,11 @@ def _pictures(
         shape = (height, width, channels)
 
         def load(file: Path | BinaryIO) -> NDArray[np.uint8]:
-            return fit(recolour(decode(file)[None], channels), (height, width), options.crop)
+            with decoded(file) as pixels:
+                return fit(recolour(pixels[None], channels), (height, width), options.crop)
 
-        if room is None:
-            check_memory(most * height * width * channels)
+        size = most * height * width * channels
+        check_memory(size) if room is None else check_room(room, size)
         writer = RowWriter(None if room is None else room / ROWS, shape, np.uint8, most=most)
         kept, skipped = [], []
         try:
@@ -179,7 +156,7 @@ def _pictures(
             pixels = writer.finish()
         finally:
             writer.close()
-    marks, names = _labels(rows, label, np.array(kept))
+    marks, names = labels_of(rows, label, np.array(kept))
     return Samples(
         rows=pixels, labels=marks, label_names=names, name=rows.name, skipped=tuple(skipped)
     )
@@ -200,10 +177,11 @@ def _target(
 
 def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
     for batch in rows.batches([image]):
-        for value in batch.column(0).to_pylist():
+        for value in values_of(rows, batch):
             held = value.get("bytes") if isinstance(value, dict) else value
-            if held is None and isinstance(value, dict) and value.get("path"):
-                yield Path(value["path"])
+            path = value.get("path") if isinstance(value, dict) else None
+            if held is None and isinstance(path, str) and path:
+                yield Path(path)
             else:
                 # Of nothing, pillow says that it is no image.
                 yield BytesIO(held if isinstance(held, bytes) else b"")
@@ -211,13 +189,14 @@ def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
 
 def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions) -> Samples:
     names = _number_columns(rows, choice, label)
+    check_length(rows, len(names), options)
     parts: list[NDArray[np.float32]] = []
     for batch in rows.batches(names):
-        parts.append(np.stack([_floats(batch.column(name)) for name in names], axis=1))
+        parts.append(np.stack([floats_of(rows, batch.column(name)) for name in names], axis=1))
         if options.limit and sum(map(len, parts)) >= options.limit:
             break
     values = np.concatenate(parts)[: options.limit]
-    marks, words = _labels(rows, label, np.arange(len(values)))
+    marks, words = labels_of(rows, label, np.arange(len(values)))
     vectors = convert(lay_out(values, options, rows.what), None)
     return Samples(rows=vectors, labels=marks, label_names=words, name=rows.name)
 
@@ -242,41 +221,3 @@ def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:
     if not (asked or rest):
         raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
     return asked or rest
-
-
-def _floats(column: Any) -> NDArray[np.float32]:
-    import pyarrow
-    from pyarrow import compute, types
-
-    # There is no straight way from true and false to real numbers.
-    plain = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
-    found: NDArray[np.float32] = compute.cast(plain, pyarrow.float32(), safe=False).to_numpy(
-        zero_copy_only=False
-    )
-    return found
-
-
-def _labels(
-    rows: ArrowRows, label: str, kept: NDArray[np.int64]
-) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    if not label:
-        return None, ()
-    what = f"The column '{label}' of {rows.what}"
-    values = [value for batch in rows.batches([label]) for value in batch.column(0).to_pylist()]
-    chosen = [values[row] for row in kept.tolist()]
-    if None in chosen or any(isinstance(value, int) and value < 0 for value in chosen):
-        raise UserError(
-            f"{what} lacks the label of row {_first_missing(values)}; leave labels out, as "
-            f"SOURCE?label=none."
-        )
-    numbers, names = as_labels(np.array(chosen), what)
-    told = _told(rows, "ClassLabel").get(label, {}).get("names")
-    return numbers, tuple(map(str, told)) if told else names
-
-
-def _first_missing(values: list[Any]) -> int:
-    return next(
-        row
-        for row, value in enumerate(values)
-        if value is None or (isinstance(value, int) and value < 0)
-    )

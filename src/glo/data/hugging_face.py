@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from glo.data.arrow import ArrowRows, open_arrow
+from glo.data.arrow import open_arrow
+from glo.data.arrow_values import ArrowRows
 from glo.data.cache import fetch, key_of
 from glo.data.choice import Choice
 from glo.data.files import check_no_split

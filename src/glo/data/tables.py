@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from glo.data.arrow import ArrowRows, open_arrow
+from glo.data.arrow import open_arrow
+from glo.data.arrow_values import ArrowRows
 from glo.data.cache import fetch, key_of
 from glo.data.choice import NO_CHOICE, Choice
 from glo.data.files import check_no_split
@@ -17,7 +18,8 @@ from glo.extras import need
 __all__ = ["TABLES", "is_table", "open_frame", "open_table_file"]
 
 TABLES = (".csv", ".parquet")
-_BATCH = 4096
+# Rows that are read at a time; of images few: one that is kept once may be meant a thousand times.
+_BATCH, _FEW = 4096, 32
 
 
 def is_table(source: object) -> bool:
@@ -62,22 +64,37 @@ def open_table_file(
 
 
 def _read(path: Path) -> ArrowRows:
-    from pyarrow import ArrowException, csv, parquet
+    from pyarrow import ArrowException, csv, parquet, types
 
+    damage = (ArrowException, OSError, ValueError, MemoryError)
     try:
         if path.suffix.lower() == ".csv":
             return _rows(csv.read_csv(path), shown(path), shown(path.stem))
         file = parquet.ParquetFile(path)
-    except (ArrowException, OSError, ValueError) as error:
-        told = " ".join(str(error).split())[:200].rstrip(".")
-        raise UserError(f"{shown(path)} cannot be read as a table ({told}); check it.") from None
+        n, schema = file.metadata.num_rows, file.schema_arrow
+    except damage as error:
+        raise _unreadable(path, error) from None
+
+    def batches(names: list[str]) -> Iterator[Any]:
+        plain = all(types.is_primitive(schema.field(name).type) for name in names)
+        try:
+            yield from file.iter_batches(_BATCH if plain else _FEW, columns=names)
+        except damage as error:
+            raise _unreadable(path, error) from None
+
     return ArrowRows(
         what=shown(path),
         name=shown(path.stem),
-        n=file.metadata.num_rows,
-        schema=file.schema_arrow,
-        batches=lambda names: file.iter_batches(_BATCH, columns=names),
+        n=n,
+        schema=schema,
+        batches=batches,
+        length=path.stat().st_size,
     )
+
+
+def _unreadable(path: Path, error: BaseException) -> UserError:
+    told = " ".join(str(error).split())[:200].rstrip(".")
+    return UserError(f"{shown(path)} cannot be read as a table ({told}); check it.")
 
 
 def _rows(table: Any, what: str, name: str) -> ArrowRows:
