@@ -69,7 +69,7 @@ def make_files(root: Path, seed: int, most: int, kinds: list[str] | None) -> Ite
         if kinds and kind not in kinds:
             continue
         # Images are what most people take from others.
-        count = 4 * most if kind in ("image", "name or place") else most
+        count = 2 * most if kind in ("image", "name or place") else most
         for family, maker in families.items():
             for number in range(count):
                 random = np.random.default_rng(
@@ -237,9 +237,7 @@ def main() -> int:
     """Make the files, read them, and print the table."""
     about = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     about.add_argument("--seed", type=int, default=0)
-    about.add_argument(
-        "--each", type=int, default=3, help="files of a family; of images four times"
-    )
+    about.add_argument("--each", type=int, default=3, help="files of a family; of images twice")
     about.add_argument("--seconds", type=float, default=10.0, help="limit for one reader and file")
     about.add_argument("--memory", type=int, default=1536, help="limit in MiB above what it had")
     about.add_argument("--kind", action="append", help="only files of this kind")

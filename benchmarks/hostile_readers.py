@@ -225,6 +225,8 @@ READERS: dict[str, dict[str, Reader]] = {
     },
     "npz": {"source": _array, "encode FILE": _encode_one},
     "idx": {"source": _idx_folder},
+    "csv": {"source": _array},
+    "parquet": {"source": _array, "encode FILE": _encode_one},
     "samples.json": {"store": _store("samples.json")},
     "config.toml": {"run": _in_run("config.toml", _all), "--config": _config},
     "manifest.json": {

@@ -8,7 +8,7 @@ import numpy as np
 
 from glo.data import Samples
 
-from . import arrays, images, places, tensors, texts
+from . import arrays, images, places, tables, tensors, texts
 from .template import CHECKPOINT
 
 __all__ = ["NAMES", "PLACES", "make_families"]
@@ -18,6 +18,8 @@ NAMES = {
     "image": ("hostile.png", "hostile.jpg", "hostile.webp", "hostile.tif", "hostile.gif"),
     "npy": ("hostile.npy",),
     "npz": ("hostile.npz",),
+    "csv": ("hostile.csv",),
+    "parquet": ("hostile.parquet",),
     "idx": ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.xz"),
     "digit network": ("hostile.safetensors",),
 }
@@ -60,6 +62,8 @@ def make_families(run: Path) -> dict[str, dict[str, Any]]:
         "npy": arrays.NPY,
         "npz": arrays.NPZ,
         "idx": arrays.IDX,
+        "csv": tables.CSV,
+        "parquet": tables.PARQUET,
         "samples.json": texts.json_families((store / "samples.json").read_bytes()),
         "config.toml": texts.toml_families((run / "config.toml").read_bytes()),
         **{kind: texts.json_families((run / path).read_bytes()) for kind, path in jsons.items()},

@@ -176,6 +176,7 @@ def _target(
 
 
 def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
+    total = 0
     for batch in rows.batches([image]):
         for value in values_of(rows, batch):
             held = value.get("bytes") if isinstance(value, dict) else value
@@ -184,12 +185,15 @@ def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
                 yield Path(path)
             else:
                 # Of nothing, pillow says that it is no image.
-                yield BytesIO(held if isinstance(held, bytes) else b"")
+                content = held if isinstance(held, bytes) else b""
+                total += len(content)
+                check_length(rows, total)
+                yield BytesIO(content)
 
 
 def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions) -> Samples:
     names = _number_columns(rows, choice, label)
-    check_length(rows, len(names), options)
+    check_length(rows, 4 * len(names) * min(rows.n, options.limit or rows.n))
     parts: list[NDArray[np.float32]] = []
     for batch in rows.batches(names):
         parts.append(np.stack([floats_of(rows, batch.column(name)) for name in names], axis=1))

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from glo.data.images import shown
 from glo.data.labels import as_labels
-from glo.data.limits import check_unpacking
-from glo.data.options import SourceOptions
+from glo.data.limits import check_times
 from glo.documents import parse_json
 from glo.errors import UserError
 
@@ -54,13 +53,17 @@ def told_of(rows: ArrowRows, kind: str) -> dict[str, Any]:
     }
 
 
-def check_length(rows: ArrowRows, columns: int, options: SourceOptions) -> None:
-    """Refuse a file of a few numbers that are said to come a billion times."""
+def check_length(rows: ArrowRows, unpacked: int) -> None:
+    """Refuse a file of a few numbers or images that are said to come a billion times.
+
+    Args:
+        rows: of the file.
+        unpacked: bytes that come out of it.
+    """
     if rows.length is None:
         return
     try:
-        unpacked = 4 * columns * min(rows.n, options.limit or rows.n)
-        check_unpacking(rows.length, unpacked, "give its rows as a .npy file")
+        check_times(rows.length, unpacked, "give its rows as a .npy file or a folder of images")
     except UserError as error:
         raise UserError(f"{rows.what} is refused: {error}") from None
 
@@ -110,7 +113,7 @@ def labels_of(
         array = np.array(chosen)
     except ValueError as error:  # lists of several lengths
         raise _unreadable(rows, error) from None
-    numbers, names = aslabels_of(array, what)
+    numbers, names = as_labels(array, what)
     told = told_of(rows, "ClassLabel").get(label, {}).get("names")
     return numbers, tuple(map(shown, told)) if _is_names(told) else names
 

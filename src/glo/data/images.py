@@ -230,7 +230,8 @@ class _Counted(io.BufferedReader):
 def _file(source: Path | BinaryIO) -> _Counted:
     if not isinstance(source, Path):
         # Bytes in memory can be read as a file of the system can.
-        return _Counted(io.BytesIO(source.read()))
+        raw = source if isinstance(source, io.BytesIO) else io.BytesIO(source.read())
+        return _Counted(raw)
     try:
         file = _Counted(open_plain(source).detach())
     except UserError:

@@ -10,6 +10,7 @@ __all__ = [
     "LARGEST_UNPACKED",
     "check_memory",
     "check_room",
+    "check_times",
     "check_unpacking",
 ]
 
@@ -78,6 +79,18 @@ def check_unpacking(packed: int, unpacked: int, advice: str) -> None:
             f"it unpacks to {unpacked / 2**30:.1f} GiB, at most {LARGEST_UNPACKED / 2**30:.0f} are "
             f"allowed; {advice}."
         )
+    check_times(packed, unpacked, advice)
+
+
+def check_times(packed: int, unpacked: int, advice: str) -> None:
+    """Refuse more than 256 MiB out of a file that are more than 200 times its length.
+
+    Raises:
+        UserError: it is more; the arguments are those of `check_unpacking`.
+
+    Example:
+        >>> check_times(1, 10**6, "unpack it first")
+    """
     if unpacked > max(_MUCH, _MOST_TIMES * packed):
         times = unpacked / max(packed, 1)
         raise UserError(

@@ -69,9 +69,13 @@ def _read(path: Path) -> ArrowRows:
     damage = (ArrowException, OSError, ValueError, MemoryError)
     try:
         if path.suffix.lower() == ".csv":
-            return _rows(csv.read_csv(path), shown(path), shown(path.stem))
+            table = csv.read_csv(path)
+            # Names that are no text show themselves only when they are asked for.
+            _ = table.schema.names
+            return _rows(table, shown(path), shown(path.stem))
         file = parquet.ParquetFile(path)
         n, schema = file.metadata.num_rows, file.schema_arrow
+        _ = schema.names
     except damage as error:
         raise _unreadable(path, error) from None
 
