@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -250,11 +252,14 @@ def main() -> int:
         root = Path(name)
         make_template(root / "run")
         (root / "outside.txt").touch()
-        began, reads = time.monotonic(), []
-        for read in read_all(root, chosen):
-            reads.append(read)
-            if read.outcome in BAD:
-                print(f"{read.outcome}: {read.kind}, {read.family}, {read.reader}: {read.said}")
+        began, reads = time.monotonic(), list[Read]()
+        # Who stops it gets the table of what was read so far.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            for read in read_all(root, chosen):
+                reads.append(read)
+                if read.outcome in BAD:
+                    print(f"{read.outcome}: {read.kind}, {read.family}, {read.reader}: {read.said}")
     if chosen.out is not None:
         chosen.out.write_text(json.dumps([asdict(read) for read in reads]), "utf-8")
     print(table(reads, by_family=chosen.families))

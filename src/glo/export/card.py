@@ -1,11 +1,11 @@
 """The model card of a run: what the Hub shows of it, and what its machines read."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, final
 
+from glo.documents import read_json
 from glo.runs import Run
 
 __all__ = ["Figure", "figures_of", "read_evaluation", "write_card"]
@@ -125,10 +125,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def read_evaluation(run: Run) -> dict[str, Any]:
-    """Return what `glo evaluate` wrote, or nothing."""
+    """Return what `glo evaluate` wrote, or nothing where that is not there or damaged."""
     try:
-        values: dict[str, Any] = json.loads((run.folder / "evaluation.json").read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        values: dict[str, Any] = read_json(run.folder / "evaluation.json")
+        list(_evaluated(values, run.prior_name))
+    except (OSError, AttributeError, KeyError, TypeError, ValueError):
         return {}
     return values
 

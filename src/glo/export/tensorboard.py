@@ -4,8 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from glo.data.images import decode
 from glo.errors import UserError
 from glo.extras import need
 from glo.journal import read_journal
@@ -37,7 +36,7 @@ def export_tensorboard(run: Run, folder: Path) -> Path:
         >>> export_tensorboard(run, Path("events/mnist"))  # doctest: +SKIP
     """
     need("TensorBoard", "tensorboard", "tensorboard")
-    records = read_journal(run.folder / "metrics.jsonl")
+    records = [each for each in read_journal(run.folder / "metrics.jsonl") if _is_whole(each)]
     if not records:
         raise UserError(f"{run.folder} has no record in metrics.jsonl yet; train for longer.")
     for old in folder.glob(f"events.out.tfevents.*{_OURS}"):
@@ -63,22 +62,29 @@ def _write_record(writer: Any, record: dict[str, Any], began: float) -> None:
             writer.add_scalar(tag, value, record["step"], walltime=began + record["elapsed"])
 
 
+def _is_whole(record: dict[str, Any]) -> bool:
+    # A file may have been edited by hand.
+    numbers = ("step", "elapsed", "epoch")
+    is_whole = all(isinstance(record.get(name), int | float) for name in numbers)
+    return is_whole and isinstance(record.get("kind"), str)
+
+
 def _write_settings(writer: Any, run: Run) -> None:
     rows = "\n".join(f"| {name} | {value} |" for name, value in run.settings.to_dict().items())
     writer.add_text("settings", f"| setting | value |\n| --- | --- |\n{rows}")
 
 
 def _write_pictures(writer: Any, run: Run, records: list[dict[str, Any]], began: float) -> None:
-    from PIL import Image
-
     epochs = {record["epoch"]: record for record in records if record["kind"] == "epoch"}
     for path in sorted((run.folder / "samples").glob("*.png")):
         kind, _, number = path.stem.partition("epoch-")
         record = epochs.get(int(number)) if number.isdigit() and not kind else records[-1]
         if record is None:
             continue
-        with Image.open(path) as picture:
-            pixels = np.atleast_3d(np.asarray(picture))
+        try:
+            pixels = decode(path)
+        except UserError:
+            continue
         writer.add_image(
             f"pictures/{'training' if number else path.stem}",
             pixels,
