@@ -42,10 +42,14 @@ class UserError(ValueError):
     """
 
     def __init__(self, sentence: object = "") -> None:
-        text = str(sentence)
-        if len(text) > _LONGEST:
-            text = f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
-        super().__init__(printable(text))
+        # Spelled out, what cannot be printed takes up to ten times the room.
+        super().__init__(_cut(printable(_cut(str(sentence)))))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
 
 
 class UserTypeError(UserError, TypeError):

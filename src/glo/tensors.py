@@ -124,7 +124,9 @@ def read_header(path: Path) -> Header:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     values = parse_json(text, f"The header of {path}")
     try:
-        about = {str(k): str(v) for k, v in dict(values.pop(_ABOUT, {})).items()}
+        about: dict[str, str] = dict(values.pop(_ABOUT, {}))
+        if not all(isinstance(text, str) for text in about.values()):
+            raise TypeError("what a writer adds are texts")
         claims = {name: _claim(value) for name, value in values.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"The header of {path} is not one of safetensors; fetch it anew.") from None

@@ -1,0 +1,30 @@
+"""A sentence can be shown, whatever it quotes."""
+
+import pickle
+
+import pytest
+
+from glo.errors import UserError, UserTypeError, printable, suggest
+
+
+@pytest.mark.parametrize("text", ["\0" * 10_000, "x" * 10_000, "\x1b[2J\n", "caf\udce9", "é\u202e"])
+def test_a_sentence_is_short_and_printable(text: str) -> None:
+    said = str(UserError(f"It is {text}; give another."))
+    assert said.isprintable()
+    assert len(said) < 4200
+    assert said.startswith("It is ")
+    assert said.endswith("; give another.")
+
+
+def test_usual_words_stay_as_they_are() -> None:
+    assert printable("café 😀 \\ 'a'") == "café 😀 \\ 'a'"
+    assert str(UserTypeError("größer")) == "größer"
+
+
+def test_it_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(UserError("a\nb")))
+    assert str(error) == "a\\nb"
+
+
+def test_no_time_is_spent_on_endless_words() -> None:
+    assert suggest("x" * 10**7, ["epochs"]) == ""
