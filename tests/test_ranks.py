@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from tests.ranks_worker import RECIPE, drive
 
 from glo.checkpoint import newest_checkpoint, restore_training
-from glo.ranks import ALONE, Ranks
+from glo.ranks import ALONE, Ranks, _restarted
 from glo.recipe import row_rule
 from glo.rowshards import read_rows
 from glo.runs import open_run
@@ -172,3 +173,24 @@ def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:
     assert training.n == _N
     assert training.shards == 2
     assert torch.equal(training.table.codes, open_run(two).codes)
+
+
+def test_who_is_started_once_more_meets_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    # What a process that is gone left there.
+    server.set("default_pg/0//cpu//0/1", "nobody")
+    about = {"USE_AGENT_STORE": "True", "RESTART_COUNT": "2"}
+    environment = {f"TORCHELASTIC_{name}": value for name, value in about.items()}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(server.port)}
+    environment |= {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = _restarted()
+    assert (found["rank"], found["world_size"]) == (1, 2)
+    found["store"].set("here", "1")
+    assert server.get("restart-2/here") == b"1"
+    # On several machines the numbers may differ, and at first there is nothing to avoid.
+    for name, value in (("LOCAL_WORLD_SIZE", "1"), ("TORCHELASTIC_RESTART_COUNT", "0")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert _restarted() == {}

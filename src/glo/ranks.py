@@ -61,7 +61,7 @@ class Ranks:
             if not dist.is_initialized():
                 # Codes and counts are said by the CPU; gradients go from device to device.
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-                dist.init_process_group(backend, timeout=_PATIENCE)
+                dist.init_process_group(backend, timeout=_PATIENCE, **_restarted())
             return cls(dist.get_rank(), dist.get_world_size())
         except (ValueError, RuntimeError) as error:
             raise UserError(
@@ -185,6 +185,22 @@ def _told(error: Exception | None) -> tuple[int, str] | None:
         # The words of the system's own, or those of ours.
         return error.errno or errno.EIO, str(error)
     return None if error is None else (0, str(error))
+
+
+def _restarted() -> dict[str, Any]:
+    """Return where processes meet that torchrun started once more, as keywords.
+
+    Its store outlives them, and with it the addresses of those that are gone, which gloo would call
+    again. How often they were started is sure to be known to all of them on one machine alone.
+    """
+    names = ("TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "LOCAL_WORLD_SIZE")
+    kept, restarts, here = (os.environ.get(name, "") for name in names)
+    if kept != "True" or restarts in ("", "0") or here != os.environ["WORLD_SIZE"]:
+        return {}
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(host, port, int(here), is_master=False, timeout=_PATIENCE)
+    anew = dist.PrefixStore(f"restart-{restarts}", store)
+    return {"store": anew, "rank": int(os.environ["RANK"]), "world_size": int(here)}
 
 
 ALONE = Ranks()
