@@ -198,8 +198,10 @@ def _restarted() -> dict[str, Any]:
     if kept != "True" or restarts in ("", "0") or here != os.environ["WORLD_SIZE"]:
         return {}
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(host, port, int(here), is_master=False, timeout=_PATIENCE)
-    anew = dist.PrefixStore(f"restart-{restarts}", store)
+    # Both are documented there; its stubs forget them.
+    store_of: Any = dist
+    store = store_of.TCPStore(host, port, int(here), is_master=False, timeout=_PATIENCE)
+    anew = store_of.PrefixStore(f"restart-{restarts}", store)
     return {"store": anew, "rank": int(os.environ["RANK"]), "world_size": int(here)}
 
 
