@@ -3,6 +3,7 @@
 The parent has imported all that a run needs, so a sitting takes as long as its training.
 """
 
+import faulthandler
 import importlib
 import itertools
 import os
@@ -28,7 +29,7 @@ __all__ = [
     "sit",
 ]
 
-_PATIENCE = 240.0
+_PATIENCE = 60.0
 _ON_THE_WAY = (
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
@@ -114,6 +115,9 @@ class Sitting:
     def end(self) -> Ended:
         """Wait for its end; one that takes too long is killed, and says so."""
         if not self.read_until(time.perf_counter() + _PATIENCE):
+            # It says where it stands first.
+            self.send(signal.SIGUSR1)
+            self.read_until(time.perf_counter() + 1)
             self._text += b"\nthe harness lost its patience"
             self.send(signal.SIGKILL)
         os.close(self._pipe)
@@ -207,6 +211,7 @@ def _child(words: Sequence[str], prepare: Prepare, env: Mapping[str, str], write
         os.dup2(write, 1)
         os.dup2(write, 2)
         sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+        faulthandler.register(signal.SIGUSR1, file=1, all_threads=True)
         os.environ.update(env)
         code = _run(words, prepare)
     except SystemExit as error:
