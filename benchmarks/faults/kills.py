@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
 from benchmarks.faults.sitting import Ended, at_change, sit
-from benchmarks.faults.together import start_together
+from benchmarks.faults.together import send_when_met, start_together
 
 from glo.errors import UserError
 
@@ -75,9 +75,8 @@ def kill_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Atte
     for turn in range(count):
         out, rank = case.new(), turn % case.ranks
         sittings = start_together(case.command(out), case.ranks)
-        moment = rng.uniform(0.3, 1.0) * case.seconds
-        if not sittings[rank].read_until(sittings[rank].began + moment):
-            sittings[rank].send(signal.SIGKILL)
+        delay = rng.uniform(0.0, 0.7) * case.seconds
+        send_when_met(sittings[rank], out, delay, signal.SIGKILL)
         ended = [sitting.end() for sitting in sittings]
         lost = _unsaid(ended, rank) or _lost(out, -1)
         lost = lost or case.resume(out)[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
 from benchmarks.faults.sitting import Ended, Sitting, at_change, at_name, sit
-from benchmarks.faults.together import start_together
+from benchmarks.faults.together import send_when_met, start_together
 
 __all__ = ["stop_one_of_two", "stop_with", "two_writers"]
 
@@ -60,8 +60,7 @@ def stop_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Atte
         out = case.new()
         sittings = start_together(case.command(out), case.ranks)
         one = sittings[turn % case.ranks]
-        if not one.read_until(one.began + rng.uniform(0.3, 1.0) * case.seconds):
-            one.send(signal.SIGTERM)
+        send_when_met(one, out, rng.uniform(0.0, 0.7) * case.seconds, signal.SIGTERM)
         codes = [sitting.end().code for sitting in sittings]
         lost = _notes(out) or case.resume(out)[1]
         # A signal that comes before the program listens ends one, and the others lose it.

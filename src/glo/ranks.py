@@ -23,6 +23,12 @@ __all__ = ["ALONE", "LOST", "Ranks"]
 LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed? ?out|Socket")
 """What an error says when another process is gone."""
 
+# The group that was joined, until the process ends. Whoever drops the last reference destroys it
+# and waits for its threads while holding the interpreter's lock; a thread that has just finished
+# its work needs that lock to drop the tensors, and both would wait for ever. It was so in one of
+# four runs of two processes, when DistributedDataParallel held the last reference.
+_JOINED: list[Any] = []
+
 # Rank 0 may draw or write for long while the others wait.
 _PATIENCE = timedelta(hours=2)
 
@@ -62,6 +68,7 @@ class Ranks:
                 # Codes and counts are said by the CPU; gradients go from device to device.
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
                 dist.init_process_group(backend, timeout=_PATIENCE, **_restarted())
+                _JOINED.append(dist.group.WORLD)
             return cls(dist.get_rank(), dist.get_world_size())
         except (ValueError, RuntimeError) as error:
             raise UserError(
