@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.compare.budget import Stopwatch
 from benchmarks.compare.problem import Made, Problem, write_atomically
+from benchmarks.plateau.dense import DenseAdamTable
 from torch import Tensor
 
 from glo.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
@@ -32,6 +33,7 @@ __all__ = ["RECIPES", "make_glo"]
 class _Recipe:
     settings: dict[str, Any]
     priors: tuple[str, ...]
+    dense: bool = False
 
 
 RECIPES: dict[str, _Recipe] = {
@@ -40,7 +42,7 @@ RECIPES: dict[str, _Recipe] = {
         priors=("gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"),
     ),
     # GLANN's first stage (Hoshen, Li and Malik, CVPR 2019): random codes on the sphere, L1, Adam
-    # for both, and no polish. Adam per row stands for its dense Adam.
+    # for both, and no polish. Its Adam is dense: every code moves at every step.
     "glann": _Recipe(
         settings={
             "start": "gaussian",
@@ -53,6 +55,7 @@ RECIPES: dict[str, _Recipe] = {
             "polish": 0,
         },
         priors=("imle",),
+        dense=True,
     ),
 }
 
@@ -151,7 +154,10 @@ def _train(problem: Problem, recipe: str) -> None:
     plan = _plan(problem, recipe, pca)
 
     watch = Stopwatch(spent)
-    training = _Timed(settings, started.decoder, started.table)
+    table = started.table
+    if RECIPES[recipe].dense:
+        table = DenseAdamTable(table, settings.code_betas)
+    training = _Timed(settings, started.decoder, table)
     kept = plan["settling_cpu"] + plan["polish_cpu"] + plan["prior_cpu"]
     training.start_clock(watch, problem.seconds - kept)
     for _ in train(training, samples):
