@@ -7,7 +7,8 @@ process is told to deal the rows to as many shards as there are processes in the
 
 speed   images a second of the joint loop, one process and several in turn, median of the rounds;
         for several sizes of the batch, as every process makes the whole update of the decoder,
-        however few examples it has
+        however few examples it has. Beside them what the machine lets several processes do at once
+        that share nothing, each with its part of the batch: no training together can be faster
 losses  the error of each epoch, with a decoder that has batch norm (dcgan, on images, whose
         statistics are each process's own) and with one that has none (mlp, on the same images as
         vectors)
@@ -24,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,12 @@ from glo.settings import Settings
 from glo.training import start_training, train
 
 WARM = 5
-SPEEDS = ((128, "muon"), (512, "muon"), (512, "adam"))
+SPEEDS = (
+    (128, "muon", "auto"),
+    (512, "muon", "auto"),
+    (512, "adam", "auto"),
+    (512, "adam", "float32"),
+)
 LOOPBACK = Path("/sys/class/net/lo/statistics/tx_bytes")
 
 
@@ -78,16 +85,28 @@ def main() -> None:
         (choice.out / "ranks.md").write_text(text, "utf-8")
 
 
-def _speed(several: int, choice: argparse.Namespace, batch: int, optimizer: str) -> dict[str, Any]:
+def _speed(
+    several: int, choice: argparse.Namespace, batch: int, optimizer: str, precision: str
+) -> dict[str, Any]:
     about = {"decoder": "dcgan", "n": choice.n, "dim": 32, "shards": several, "batch": batch}
-    about |= {"optimizer": optimizer, "steps": max(5, choice.steps * 128 // batch)}
-    rates: dict[int, list[float]] = {1: [], several: []}
+    about |= {"optimizer": optimizer, "precision": precision}
+    about |= {"steps": max(5, choice.steps * 128 // batch)}
+    apart = about | {"shards": 1, "batch": batch // several}
+    rates: dict[str, list[float]] = {"one": [], "several": [], "apart": []}
     for _ in range(choice.rounds):
-        for processes in rates:
-            rates[processes].append(_ask(processes, about)["rate"])
-    medians = {str(p): statistics.median(each) for p, each in rates.items()}
-    about = {"batch": batch, "optimizer": optimizer, "rates": rates}
-    return {**about, **medians, "ratio": medians[str(several)] / medians["1"]}
+        rates["one"].append(_ask(1, about)["rate"])
+        rates["several"].append(_ask(several, about)["rate"])
+        rates["apart"].append(_ask_apart(several, apart))
+    found = {name: statistics.median(each) for name, each in rates.items()}
+    ratios = {name: found[name] / found["one"] for name in ("several", "apart")}
+    about = {"batch": batch, "optimizer": optimizer, "precision": precision, "rates": rates}
+    return {**about, **found, "ratio": ratios["several"], "ceiling": ratios["apart"]}
+
+
+def _ask_apart(several: int, about: dict[str, Any]) -> float:
+    """Return the images a second of processes at once that know nothing of each other."""
+    with ThreadPoolExecutor(several) as pool:
+        return sum(each["rate"] for each in pool.map(_ask, [1] * several, [about] * several))
 
 
 def _losses(several: int, decoder: str, choice: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +140,7 @@ def work(about: dict[str, Any]) -> None:
         decoder=about["decoder"],
         batch_size=about.get("batch", 128),
         decoder_optimizer=about.get("optimizer", "muon"),
-        precision="auto" if about["decoder"] == "dcgan" else "float32",
+        precision=about.get("precision", "auto" if about["decoder"] == "dcgan" else "float32"),
         device="cpu",
     )
     n = len(samples)
@@ -171,14 +190,15 @@ def _sent() -> int:
 def _table(found: dict[str, Any]) -> str:
     several = found["processes"]
     lines = [
-        f"| B | optimiser | images/s, 1 process | {several} processes | ratio |",
-        "| --- | --- | --- | --- | --- |",
+        f"| B | optimiser | precision | images/s, 1 process | {several} processes | ratio | "
+        f"{several} that share nothing | ratio |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in found["speed"]:
-        one, more = row["1"], row[str(several)]
         lines.append(
-            f"| {row['batch']} | {row['optimizer']} | {one:,.0f} | {more:,.0f} | "
-            f"{row['ratio']:.2f} |"
+            f"| {row['batch']} | {row['optimizer']} | {row['precision']} | {row['one']:,.0f} | "
+            f"{row['several']:,.0f} | {row['ratio']:.2f} | {row['apart']:,.0f} | "
+            f"{row['ceiling']:.2f} |"
         )
     lines += [
         "",
