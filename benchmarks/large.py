@@ -7,7 +7,8 @@ to a .npy file, piece by piece. Then `glo train` runs twice over it, each in a p
 with `--row-memory` as the budget says, and without. Printed are the seconds of a step, the largest
 memory of the process (what it asked for itself, and all that was resident, mapped files included),
 and the error. Where the machine lets us, the first run is also put under a hard limit of that size
-(a memory control group): what does not fit is then killed, not swapped.
+(a memory control group): what does not fit is then killed, not swapped. Both runs mix the rows of
+`--within` at a time, so they visit the same rows in the same steps.
 
 It takes 10 GB of disk, and of memory in the second run.
 """
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--budget", type=float, default=2.0, help="GiB")
+    parser.add_argument("--within", type=int, default=2**18, help="rows that are mixed; 0: all")
     parser.add_argument("--hard", action="store_true", help="also as a hard limit of the group")
     parser.add_argument("--out", type=Path, required=True)
     choice = parser.parse_args()
@@ -73,7 +75,17 @@ def _run(
     choice: argparse.Namespace, data: Path, out: Path, more: list[str], limit: float | None
 ) -> dict[str, Any]:
     words = ["train", data, "--out", out, "--code-dim", choice.dim, "--epochs", 1, "--polish", 1]
-    words += ["--batch-size", choice.batch, "--prior", "gaussian", "--save-every", 1e9, *more]
+    words += [
+        "--shuffle-within",
+        choice.within,
+        "--batch-size",
+        choice.batch,
+        "--prior",
+        "gaussian",
+        "--save-every",
+        1e9,
+        *more,
+    ]
     command = [sys.executable, "-m", "glo", *map(str, words)]
     group = _group(limit)
     began = time.perf_counter()
@@ -135,7 +147,8 @@ def _group(limit: float | None) -> Path | None:
 def _table(found: dict[str, dict[str, Any]], choice: argparse.Namespace) -> str:
     lines = [
         f"{choice.n:,} rows of {choice.features} numbers, D {choice.dim}, B {choice.batch}, one "
-        f"epoch, one pass of polishing; budget {choice.budget:g} GiB.",
+        f"epoch, mixed within {choice.within:,}, one pass of polishing; budget {choice.budget:g} "
+        f"GiB.",
         "",
         "| rows | step, ms | own memory, GiB | resident, GiB | hard limit | seconds | MSE |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from glo.draws import Stream, normal, permutation
+from glo.draws import Stream, normal, permutation, permutation_within
 
 STREAMS: tuple[Stream, ...] = ("codes", "samples")
 SEEDS = st.integers(-(2**65), 2**65)
@@ -67,3 +67,23 @@ def test_streams_and_epochs_of_a_seed_share_nothing() -> None:
     assert not codes & samples
     orders = {tuple(permutation(40, 0, epoch).tolist()) for epoch in range(20)}
     assert len(orders) == 20
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 9000), st.integers(1, 10_000), SEEDS, st.integers(0, 3))
+def test_an_order_by_stretches_holds_each_row_once(
+    n: int, within: int, seed: int, part: int
+) -> None:
+    order = permutation_within(n, seed, 4, part, within=within)
+    assert torch.equal(order.sort().values, torch.arange(n))
+    assert torch.equal(order, permutation_within(n, seed, 4, part, within=within))
+
+
+def test_a_stretch_of_an_order_needs_few_places_and_mixes_them() -> None:
+    order = permutation_within(100_000, 0, 0, within=8192)
+    for stretch in order[:90_112].split(8192):
+        assert len(torch.unique(stretch // 1024)) <= 9
+    # Neighbours in the order are not neighbours in the file.
+    assert float(((order[1:] - order[:-1]).abs() == 1).float().mean()) < 0.001
+    other = permutation_within(100_000, 0, 1, within=8192)
+    assert not torch.equal(other, order)

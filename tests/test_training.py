@@ -297,6 +297,9 @@ def test_data_order_is_a_function_of_seed_and_epoch(vectors: Maker, begin: Begin
     assert asked(seed=1, epochs=3, decoder_lr=0.0, start="gaussian")[:6] == first
     assert asked(seed=2, epochs=2) != first
     assert asked(shuffle=False, epochs=1) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    near = asked(shuffle_within=3, epochs=1)
+    assert sorted(row for batch in near for row in batch) == list(range(9))
+    assert near not in (first[:3], asked(shuffle_within=3, epochs=1, seed=1))
 
 
 @pytest.mark.parametrize("project", ["step", "epoch"])

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from torch import Tensor
 
 from glo.data import Samples
+from glo.rowstore import IN_MEMORY, RowStore
 
 __all__ = ["read"]
 
@@ -16,15 +17,18 @@ _AHEAD = 2
 Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
-def read(samples: Samples, batches: Iterable[Tensor]) -> Iterator[Batch]:
+def read(
+    samples: Samples, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
+) -> Iterator[Batch]:
     """Yield batches of rows: their numbers, the examples, and what of them is known.
 
     Those of a mapped file are read by a thread, up to two batches ahead of what was asked for;
-    those in memory when they are asked for.
+    those in memory when they are asked for. The rows of a store are asked for as early.
 
     Args:
         samples: N examples.
         batches: row numbers, int64 (B,) each.
+        store: of arrays with as many rows, which the caller reads and writes by batches.
 
     Yields:
         rows (B,), examples (B, *shape), and 1 where a value is known or None: all are.
@@ -35,14 +39,18 @@ def read(samples: Samples, batches: Iterable[Tensor]) -> Iterator[Batch]:
         >>> [len(rows) for rows, _, _ in read(samples, torch.arange(4).split(3))]
         [3, 1]
     """
-    if not samples.mapped:
+    if not (samples.mapped or store.mapped):
         yield from (_gather(samples, rows) for rows in batches)
         return
     waiting: deque[Future[Batch]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="glo-read") as reader:
+    with (
+        samples.scattered(),
+        store.scattered(),
+        ThreadPoolExecutor(1, thread_name_prefix="glo-read") as reader,
+    ):
         try:
             for rows in batches:
-                waiting.append(reader.submit(_gather, samples, rows))
+                waiting.append(reader.submit(_fetched, samples, rows, store))
                 if len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -51,6 +59,12 @@ def read(samples: Samples, batches: Iterable[Tensor]) -> Iterator[Batch]:
             # Who stops in between does not wait for what nobody will see.
             for future in waiting:
                 future.cancel()
+
+
+def _fetched(samples: Samples, rows: Tensor, store: RowStore) -> Batch:
+    store.fetch(rows)
+    samples.fetch(rows)
+    return _gather(samples, rows)
 
 
 def _gather(samples: Samples, rows: Tensor) -> Batch:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Stream", "normal", "permutation"]
+__all__ = ["Stream", "normal", "permutation", "permutation_within"]
 
 Stream = Literal["codes", "samples"]
 _STREAMS: dict[Stream, int] = {"codes": 1, "samples": 2}
@@ -20,6 +20,10 @@ _FIRST_EPOCH = 2**32
 # One Philox step makes four 64-bit words; Box-Muller turns two words into two normals. Each row
 # owns a whole number of steps, so rows never share a word.
 _WORDS = 4
+
+# Neighbours that `permutation_within` keeps near each other: of rows of a few hundred bytes or
+# more, enough for a disk to read them at its full speed.
+_NEIGHBOURS = 1024
 
 
 def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: int = 1) -> Tensor:
@@ -70,10 +74,45 @@ def permutation(n: int, seed: int, epoch: int, part: int = 0) -> Tensor:
         >>> torch.equal(permutation(9, 0, 1), permutation(9, 0, 1))
         True
     """
+    return torch.from_numpy(_of_epoch(seed, epoch, part).permutation(n))
+
+
+def permutation_within(n: int, seed: int, epoch: int, part: int = 0, *, within: int) -> Tensor:
+    """Order the rows of one epoch so that a stretch of the order needs few places of a file.
+
+    Runs of 1,024 neighbours are put in a random order, and then the rows of each `within` that
+    follow each other.
+
+    Args:
+        n: how many rows.
+        seed: any integer.
+        epoch: number of the pass.
+        part: as for `permutation`.
+        within: rows that are mixed with each other.
+
+    Returns:
+        int64 (n,).
+
+    Example:
+        >>> order = permutation_within(5000, 0, 1, within=2048)
+        >>> torch.equal(order.sort().values, torch.arange(5000))
+        True
+        >>> len(torch.unique(order[:2048] // 1024))
+        2
+    """
+    random = _of_epoch(seed, epoch, part)
+    runs = torch.from_numpy(random.permutation(-(-n // _NEIGHBOURS)))
+    order = (runs[:, None] * _NEIGHBOURS + torch.arange(_NEIGHBOURS)).flatten()
+    rows: NDArray[np.int64] = order[order < n].numpy()
+    for first in range(0, n, within):
+        random.shuffle(rows[first : first + within])
+    return torch.from_numpy(rows)
+
+
+def _of_epoch(seed: int, epoch: int, part: int) -> np.random.Generator:
     key = _key(seed, _FIRST_EPOCH + epoch)
     # The top word of the counter: one part would have to use up 2^192 numbers to meet the next.
-    bits = np.random.Philox(key=key, counter=[0, 0, 0, part])
-    return torch.from_numpy(np.random.Generator(bits).permutation(n))
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, part]))
 
 
 def _key(seed: int, stream: int) -> NDArray[np.uint64]:

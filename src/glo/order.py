@@ -11,7 +11,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.draws import permutation
+from glo.draws import permutation, permutation_within
 from glo.ranks import Ranks
 from glo.settings import Settings
 
@@ -25,7 +25,7 @@ class Order:
     Args:
         n: N, rows of all processes.
         epoch: number of the pass.
-        settings: `seed`, `shuffle`, `batch_size`.
+        settings: `seed`, `shuffle`, `shuffle_within`, `batch_size`.
         shards: S.
         ranks: the processes.
 
@@ -49,8 +49,7 @@ class Order:
             kept = range(ranks.rank, shards, ranks.size) if own else range(shards)
             for part in kept:
                 count = len(range(part, n, shards))
-                order = permutation(count, settings.seed, epoch, part)
-                self._orders[part] = part + shards * order
+                self._orders[part] = part + shards * _order(count, epoch, part, shards, settings)
 
     def size(self, position: int) -> int:
         """Return B, how many rows the batch has on all processes."""
@@ -71,3 +70,10 @@ class Order:
         if self._ranks.size > 1:
             rows = rows[self._ranks.mine(rows)]
         return self._ranks.local(rows)
+
+
+def _order(count: int, epoch: int, part: int, shards: int, settings: Settings) -> Tensor:
+    if not settings.shuffle_within:
+        return permutation(count, settings.seed, epoch, part)
+    within = max(1, settings.shuffle_within // shards)
+    return permutation_within(count, settings.seed, epoch, part, within=within)

@@ -7,11 +7,16 @@ Nothing is lost by that: the file holds it.
 
 import mmap
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from glo.mapped import fetch, give_back, scattered
 
 __all__ = ["IN_MEMORY", "RowStore"]
 
@@ -45,7 +50,7 @@ class RowStore:
     def __init__(self, folder: Path | None = None, *, budget: float = float("inf")) -> None:
         self.folder = folder
         self._budget = budget
-        self._maps: list[mmap.mmap] = []
+        self._arrays: list[NDArray[Any]] = []
         self._per_row = 0
         self._touched = 0.0
 
@@ -58,8 +63,8 @@ class RowStore:
         if self.folder is None:
             return torch.zeros(shape, dtype=dtype)
         self.folder.mkdir(parents=True, exist_ok=True)
-        row = torch.zeros(shape[1:], dtype=dtype)
-        size = shape[0] * row.numel() * row.element_size()
+        row = torch.zeros(shape[1:], dtype=dtype).numpy()
+        size = shape[0] * row.nbytes
         path = self.folder / name
         # Not the old one's pages: who still maps that keeps it.
         path.unlink(missing_ok=True)
@@ -67,13 +72,28 @@ class RowStore:
             # Taken now: a full disk would end the process at the first write to a mapped page.
             _reserve(file.fileno(), size)
             mapped = mmap.mmap(file.fileno(), size)
-        self._maps.append(mapped)
-        self._per_row += size // shape[0] + _PAGE
-        return torch.frombuffer(mapped, dtype=dtype).reshape(shape)
+        array = np.frombuffer(mapped, row.dtype).reshape(shape)
+        self._arrays.append(array)
+        self._per_row += row.nbytes + _PAGE
+        return torch.from_numpy(array)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether there are arrays that lie in files."""
+        return bool(self._arrays)
+
+    def fetch(self, rows: Tensor) -> None:
+        """Ask for rows that are read soon, int64 (B,), without waiting for them."""
+        for array in self._arrays:
+            fetch(array, rows.numpy())
+
+    def scattered(self) -> AbstractContextManager[None]:
+        """While the block lasts, rows are read here and there, not in order."""
+        return scattered(self._arrays)
 
     def touch(self, rows: int) -> None:
         """Count rows that were read or written, and give them back beyond the budget."""
-        if not self._maps:
+        if not self._arrays:
             return
         self._touched += rows * self._per_row
         if self._touched > _SHARE * self._budget:
@@ -82,8 +102,8 @@ class RowStore:
     def relax(self) -> None:
         """Give back the memory of all files; their content is as it was."""
         self._touched = 0
-        for mapped in self._maps:
-            mapped.madvise(mmap.MADV_DONTNEED)
+        for array in self._arrays:
+            give_back(array)
 
     def remove(self) -> None:
         """Remove the files; arrays that are in use stay valid."""

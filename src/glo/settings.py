@@ -89,6 +89,12 @@ class Settings:
     )
     batch_size: int = _option("Training", 128, "B, examples in a step.")
     shuffle: bool = _option("Training", True, "Visit the examples in a new order every epoch.")
+    shuffle_within: int = _option(
+        "Training",
+        0,
+        "Mix only so many examples at a time, in runs of 1024 neighbours; 0: all. For data and "
+        "codes in files: rows that are near in time are then near in the file.",
+    )
     shards: int | None = _option(
         "Training",
         None,
@@ -235,6 +241,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("code_betas", 0.0, 0.999999),
     ("warmup", 0.0, 1.0),
     ("average", 0.0, 0.999999),
+    ("shuffle_within", 0, math.inf),
     ("shards", 1, 65536),
     ("row_memory", 0.0, math.inf),
     ("polish", 0, 10_000),

@@ -239,7 +239,8 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         order = Order(training.n, epoch, settings, training.shards, ranks)
 
         began = time.perf_counter()
-        batches = read(samples, (order.batch(each) for each in range(first, per_epoch)))
+        mine = (order.batch(each) for each in range(first, per_epoch))
+        batches = read(samples, mine, table.store)
         for position, (rows, target, observed) in enumerate(batches, first):
             # A caller may have evaluated the decoder since the last record.
             decoder.train()

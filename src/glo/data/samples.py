@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -15,7 +16,7 @@ from glo.data.checks import check_labels, check_missing, check_rows
 from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.storage import new_folder, read_store, write_store
-from glo.mapped import give_back, is_mapped
+from glo.mapped import fetch, give_back, is_mapped, scattered
 
 __all__ = ["Samples", "to_uint8"]
 
@@ -100,6 +101,15 @@ class Samples:
     def mapped(self) -> bool:
         """Whether the rows lie in a file, of which only what is asked for comes into memory."""
         return is_mapped(self.rows)
+
+    def fetch(self, index: NDArray[np.int64] | Tensor) -> None:
+        """Ask for rows that are read soon, where they lie in a file, without waiting for them."""
+        for array in (self.rows, self.missing):
+            fetch(array, as_numpy(index))
+
+    def scattered(self) -> AbstractContextManager[None]:
+        """While the block lasts, rows are read here and there, not in order."""
+        return scattered((self.rows, self.missing))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,0 +1,58 @@
+"""Rows of files: what is asked for early is what is read, and nothing but memory is given back."""
+
+import itertools
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glo.mapped import _GAP, _stretches, fetch, give_back, is_mapped, scattered
+
+PAGE = mmap.PAGESIZE
+
+
+@pytest.fixture
+def array(tmp_path: Path) -> np.ndarray:
+    path = tmp_path / "rows.npy"
+    np.save(path, np.arange(40_000, dtype="float32").reshape(-1, 4))
+    return np.load(path, mmap_mode="r")
+
+
+def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
+    rows = np.array([9_999, 3, 3, 5_000])
+    with scattered((array, None)):
+        fetch(array, rows)
+        assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
+    give_back(array)
+    assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
+
+
+def test_a_view_is_of_the_file_too(array: np.ndarray) -> None:
+    part = array[1::2]
+    assert is_mapped(part)
+    fetch(part, np.arange(len(part)))
+    assert part[4_999, 0] == 39_996
+
+
+@pytest.mark.parametrize("rows", [[], [10_000], [-1], [2**60]])
+def test_rows_that_are_not_there_are_left_to_the_reader(array: np.ndarray, rows: list[int]) -> None:
+    fetch(array, np.array(rows, dtype=np.int64))
+
+
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50), st.integers(1, 10_000))
+def test_stretches_hold_every_byte_and_lie_apart(starts: list[int], size: int) -> None:
+    first = np.sort(np.array(starts, dtype=np.int64))
+    found = _stretches(first, first + size)
+    assert all(low % PAGE == 0 and high % PAGE == 0 and low < high for low, high in found)
+    for start in starts:
+        assert any(low <= start and start + size <= high for low, high in found)
+    for (_, high), (low, _) in itertools.pairwise(found):
+        assert low - high > _GAP - PAGE
+
+
+def test_near_rows_are_one_stretch() -> None:
+    starts = np.array([0, 2 * PAGE, 2 * PAGE + _GAP, 10 * _GAP])
+    assert len(_stretches(starts, starts + 8)) == 2
