@@ -55,6 +55,8 @@ def made(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     done = _torchrun("-m", "tests.ranks_worker", vectors, folder, home=folder)
     assert done.returncode == 0, done.stderr
+    # Warnings of torch: what it calls deprecated goes some day.
+    assert "deprecated" not in done.stderr
     return folder
 
 

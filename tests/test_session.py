@@ -1,5 +1,6 @@
 """Sessions: what they yield, save and refuse, driven without the command line."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from glo import session as module
 from glo.errors import UserError
 from glo.events import Begin, Event, Note, Polishing
 from glo.journal import read_journal
+from glo.manifest import write_manifest
 from glo.records import EpochRecord, StepRecord
 
 
@@ -207,3 +209,16 @@ def test_a_run_can_begin_where_one_was_killed_before_its_first_file(tmp_path: Pa
     (out / "config.toml").unlink()
     with pytest.raises(UserError, match="is not empty and is not a run"):
         finish(out)
+
+
+@pytest.mark.parametrize("facts", [{}, {"seconds": "1"}, {"seconds": -1.0}, {"seconds": 1e300}])
+def test_seconds_that_are_none_count_nothing(tmp_path: Path, facts: dict[str, object]) -> None:
+    out = tmp_path / "run"
+    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 2, save=True)
+    (folder,) = (out / "checkpoint").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest.pop("seal")
+    write_manifest(folder, manifest | {"facts": facts})
+    finish(out)
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    assert 0 < summary["seconds"] < 60

@@ -88,8 +88,12 @@ def _is_manifest(values: dict[str, Any]) -> bool:
         and isinstance(values.get("finished"), bool)
         and isinstance(values.get("facts"), dict)
         and all(_is_count(values.get(name, 1)) for name in ("ranks", "shards"))
-        and [type(each) for each in values.get("skipped", [0, 0])] == [int, int]
+        and _are_counts(values.get("skipped", [0, 0]))
     )
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and [type(each) for each in values] == [int, int]
 
 
 def _is_count(value: Any) -> bool:

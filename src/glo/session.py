@@ -46,6 +46,7 @@ _LOG_STEPS = 50
 # Several processes ask each other every so many steps whether to save or to stop.
 _ASK_STEPS = 10
 _MOST_TOLD = 1_000_000
+_MOST_SECONDS = 1e10
 
 
 class _Here(TypedDict):
@@ -167,7 +168,7 @@ class Session:
         here: _Here = {"n": len(samples), "ranks": self.ranks, "store": self._store}
         if checkpoint:
             training = restore_training(checkpoint, settings, **here)
-            self._earlier_seconds = float(checkpoint.facts["seconds"])
+            self._earlier_seconds = _seconds(checkpoint.facts)
             self._saved_step = checkpoint.step
         else:
             training = start_training(self._own, settings, pca, **here)
@@ -340,6 +341,14 @@ class Session:
         root = self.run.folder / "checkpoint"
         save_checkpoint(root, training, finished=finished, facts=facts)
         self._saved_step = training.step
+
+
+def _seconds(facts: dict[str, Any]) -> float:
+    # Nothing but a figure hangs on it, and a run of a stranger may lack it.
+    seconds = facts.get("seconds")
+    if isinstance(seconds, int | float) and 0 <= seconds < _MOST_SECONDS:
+        return float(seconds)
+    return 0.0
 
 
 def _left_out(count: int, epoch: EpochRecord) -> str:

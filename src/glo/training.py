@@ -19,11 +19,12 @@ A loss or a gradient that is not finite moves nothing: the step is left out and 
 codes that brought it begin anew.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Iterator
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,10 @@ __all__ = ["Diverged", "Training", "start_training", "train"]
 _MOST_IN_A_ROW = 10
 _MOST_SKIPPED = 1000
 _BLOCK = 2**16
+# torch 2.13 gave the argument a name of its own, and warns of the old one.
+_KNOWN = inspect.signature(DistributedDataParallel).parameters
+_SYNC = "forward_sync_buffers" if "forward_sync_buffers" in _KNOWN else "broadcast_buffers"
+_OWN_BUFFERS: dict[str, Any] = {_SYNC: False}
 
 
 class Diverged(UserError):
@@ -112,7 +117,7 @@ class Training:
         if self.ranks.size == 1:
             return self.decoder
         # Statistics of batch norm stay each process's own; they are settled anew at the end.
-        return DistributedDataParallel(self.decoder, broadcast_buffers=False)
+        return DistributedDataParallel(self.decoder, **_OWN_BUFFERS)
 
     @property
     def n(self) -> int:

@@ -1,5 +1,6 @@
 """Event files hold what the journal does."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,27 @@ def test_the_command_and_a_run_without_records(
     empty = Run(tmp_path, settings=pictures.settings, data=pictures.data, preset="mnist")
     with pytest.raises(UserError, match=r"no record in metrics.jsonl yet"):
         export_tensorboard(empty, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"step": 1e400',
+        '"step": NaN',
+        '"elapsed": Infinity',
+        '"epoch": 1e300',
+        '"kind": "\\ud800"',
+        '"kind": "images"',
+        '"\\ud800": 1.0',
+    ],
+)
+def test_what_no_event_can_hold_is_left_out(pictures: Run, tmp_path: Path, line: str) -> None:
+    run = Run(tmp_path / "run", settings=pictures.settings, data=pictures.data, preset="mnist")
+    shutil.copytree(pictures.folder, run.folder)
+    before = read(export_tensorboard(run, tmp_path / "a")).Tags()["scalars"]
+    whole = '"kind": "epoch", "step": 20, "epoch": 5, "elapsed": 1.0, "rows": 20'
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write(f"{{{whole}, {line}}}\n")
+    (run.folder / "samples" / "epoch-².png").write_bytes(b"")
+    (run.folder / "samples" / "a\udcff.png").write_bytes(b"")
+    assert read(export_tensorboard(run, tmp_path / "b")).Tags()["scalars"] == before

@@ -14,7 +14,10 @@ __all__ = ["export_tensorboard"]
 
 # What says where a record belongs, and is no curve.
 _PLACES = ("kind", "step", "rows", "elapsed")
+_KINDS = ("step", "epoch")
 _OURS = ".glo"
+# A step is a whole number of 64 bits there, and nothing here lasts as long.
+_MOST = 1e15
 
 
 def export_tensorboard(run: Run, folder: Path) -> Path:
@@ -57,16 +60,17 @@ def export_tensorboard(run: Run, folder: Path) -> Path:
 
 def _write_record(writer: Any, record: dict[str, Any], began: float) -> None:
     for name, value in record.items():
-        if name not in _PLACES and isinstance(value, int | float):
+        # Texts of a protocol buffer hold no surrogates.
+        if name not in _PLACES and isinstance(value, int | float) and name.isprintable():
             tag = f"{record['kind']}/{name}"
             writer.add_scalar(tag, value, record["step"], walltime=began + record["elapsed"])
 
 
 def _is_whole(record: dict[str, Any]) -> bool:
-    # A file may have been edited by hand.
-    numbers = ("step", "elapsed", "epoch")
-    is_whole = all(isinstance(record.get(name), int | float) for name in numbers)
-    return is_whole and isinstance(record.get("kind"), str)
+    # A file may have been edited by hand, or by a stranger.
+    numbers = [record.get(name) for name in ("step", "elapsed", "epoch")]
+    finite = all(isinstance(each, int | float) and abs(each) < _MOST for each in numbers)
+    return finite and record.get("kind") in _KINDS
 
 
 def _write_settings(writer: Any, run: Run) -> None:
@@ -78,8 +82,8 @@ def _write_pictures(writer: Any, run: Run, records: list[dict[str, Any]], began:
     epochs = {record["epoch"]: record for record in records if record["kind"] == "epoch"}
     for path in sorted((run.folder / "samples").glob("*.png")):
         kind, _, number = path.stem.partition("epoch-")
-        record = epochs.get(int(number)) if number.isdigit() and not kind else records[-1]
-        if record is None:
+        record = epochs.get(int(number)) if number.isdecimal() and not kind else records[-1]
+        if record is None or not path.stem.isprintable():
             continue
         try:
             pixels = decode(path)
