@@ -12,6 +12,7 @@ step    training steps against bare forward and backward passes of the same deco
         optimiser of the decoder (Muon) and with Adam, whose own work is next to nothing
 rows    a step at N = 10 thousand, 1 million and 10 million rows, in turn, with memory
 reach   seconds from the start of a run to a final error, pictures and checkpoints included
+compile steps with a compiled decoder against the same steps with the plain one, in turn
 """
 
 import argparse
@@ -21,6 +22,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,10 +40,13 @@ from glo.session import Session
 from glo.settings import Settings
 from glo.training import Training, start_training, train
 
-PARTS = ("peak", "step", "rows", "reach")
+PARTS = ("peak", "step", "rows", "reach", "compile")
 BLOCK = 20
 BLOCKS = 8
 CPU = torch.device("cpu")
+EMPTY = torch.zeros(0)
+# Codes that begin at random need none.
+UNUSED = PCA(mean=EMPTY, components=EMPTY, variances=EMPTY, mean_image_mse=0.0, pca_mse=0.0)
 
 
 def main() -> None:
@@ -66,6 +71,8 @@ def main() -> None:
     if "reach" in choice.parts:
         for target in choice.reach:
             found |= reach(*target.split(":"))
+    if "compile" in choice.parts:
+        found |= compiling()
     if choice.json:
         choice.json.write_text(json.dumps(found, indent=2) + "\n")
 
@@ -163,23 +170,56 @@ def reach(target: str, epochs: str) -> dict[str, float]:
     return {f"mse_after_{epochs}_epochs": mse, f"seconds_for_{epochs}_epochs": seconds}
 
 
+def compiling() -> dict[str, float]:
+    """Compare a compiled decoder with the plain one: the median ratio of blocks in turn."""
+    rng = np.random.default_rng(0)
+    vectors = Samples(rows=rng.normal(size=(10_000, 64)).astype("float32"), name="vectors")
+    mnist = open_source("mnist")
+    cases: list[tuple[str, Samples, Literal["bf16", "float32"], int]] = [
+        ("dcgan_bf16", mnist, "bf16", 5),
+        ("dcgan_float32", mnist, "float32", 5),
+        ("mlp_float32", vectors, "float32", 50),
+    ]
+    found: dict[str, float] = {}
+    for name, samples, precision, block in cases:
+        plain, made = (_begun(samples, precision, compile=each) for each in (False, True))
+        _block(plain, block)
+        found[f"{name}_first_block_s"] = _timed(lambda made=made, b=block: _block(made, b))  # type: ignore[misc]
+        pairs = []
+        for _ in range(BLOCKS):
+            pairs.append([_timed(lambda s=s, b=block: _block(s, b)) for s in (plain, made)])  # type: ignore[misc]
+        found[f"{name}_step_ms"] = 1e3 * statistics.median(own for own, _ in pairs) / block
+        found[f"{name}_compiled_step_ms"] = 1e3 * statistics.median(own for _, own in pairs) / block
+        found[f"{name}_compiled_over_plain"] = statistics.median(b / a for a, b in pairs)
+    for name, value in found.items():
+        print(f"{name:34s} {value:10.3f}")
+    return found
+
+
+def _begun(
+    samples: Samples, precision: Literal["bf16", "float32"], *, compile: bool
+) -> Iterator[StepRecord]:
+    settings = Settings(device="cpu", precision=precision, compile=compile, start="gaussian")
+    if not samples.is_images:
+        settings = replace(settings, decoder="mlp")
+    return _steps(start_training(samples, settings, UNUSED), samples)
+
+
 def _large(n: int, path: Path) -> tuple[Training, Samples]:
     # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
     data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
     data[:1000] = open_source("mnist").rows[:1000]
     settings = Settings(start="gaussian", gaussian_std=0.1, epochs=100, device="cpu")
     samples = Samples(rows=data, name=f"{n} rows")
-    empty = torch.zeros(0)
-    unused = PCA(mean=empty, components=empty, variances=empty, mean_image_mse=0.0, pca_mse=0.0)
-    return start_training(samples, settings, unused), samples
+    return start_training(samples, settings, UNUSED), samples
 
 
 def _steps(training: Training, samples: Samples) -> Iterator[StepRecord]:
     return (record for record in train(training, samples) if isinstance(record, StepRecord))
 
 
-def _block(steps: Iterator[StepRecord]) -> None:
-    for _ in range(BLOCK):
+def _block(steps: Iterator[StepRecord], count: int = BLOCK) -> None:
+    for _ in range(count):
         next(steps)
 
 

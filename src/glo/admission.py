@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from glo.checkpoint import clear_litter
+from glo.compiling import check_compiler
 from glo.data import Samples
 from glo.decoders import build_decoder
 from glo.errors import UserError
@@ -54,10 +55,17 @@ def check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
             f"There are {len(samples)} examples for {ranks.size} processes; start at most as many "
             f"processes as there are examples."
         )
+    if settings.compile and ranks.size > 1:
+        raise UserError(
+            f"compile is for one process, and here are {ranks.size}; leave compile out, or start "
+            f"one process."
+        )
     parse_loss(settings.loss)
-    find_device(settings.device)
+    device = find_device(settings.device)
     with torch.device("meta"):
         build_decoder(decoder_config(samples, settings))
+    if settings.compile:
+        check_compiler(device)
 
 
 def hold(folder: Path, ranks: Ranks) -> RunLock | None:

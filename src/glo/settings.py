@@ -162,6 +162,12 @@ class Settings:
         "Arithmetic of the decoder; codes and weights are always kept in float32.",
     )
     device: str = _option("Machine", "auto", "auto, cpu, cuda, cuda:1, mps.")
+    compile: bool = _option(
+        "Machine",
+        False,
+        "Compile the decoder for this machine while it trains (torch.compile); needs a C++ "
+        "compiler, and one process.",
+    )
     seed: int = _option("Machine", 0, "Seed of everything random.")
     save_every: float = _option(
         "Machine",

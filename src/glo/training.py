@@ -33,6 +33,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.ahead import read
 from glo.codes import CodeTable
+from glo.compiling import compiled
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
 from glo.draws import normal
@@ -75,7 +76,8 @@ class Training:
         optimizer: of the decoder's weights.
         table: the codes and their optimiser state.
         averaged: averaged decoder, or None.
-        network: the decoder as the loop calls it: with several processes, what also sums gradients.
+        network: the decoder as the loop calls it: compiled, or with several processes what also
+            sums gradients.
         step: number of steps made so far.
         skipped: how many of them were left out, as something in them was not finite.
         skipped_in_a_row: how many just now.
@@ -113,9 +115,9 @@ class Training:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The decoder, whose gradients are summed over the processes."""
+        """The decoder, compiled if asked for, its gradients summed over the processes."""
         if self.ranks.size == 1:
-            return self.decoder
+            return compiled(self.decoder) if self.settings.compile else self.decoder
         # Statistics of batch norm stay each process's own; they are settled anew at the end.
         return DistributedDataParallel(self.decoder, **_OWN_BUFFERS)
 

@@ -1,0 +1,114 @@
+"""Compiled decoders: real ones, as plain as torch makes them, so that they take seconds."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch._inductor.config as inductor
+from tests.builders import session
+
+from glo.admission import check_recipe
+from glo.cli.app import run
+from glo.data import Samples
+from glo.errors import UserError
+from glo.ranks import Ranks
+from glo.records import StepRecord
+from glo.runs import open_run
+from glo.settings import Settings
+from glo.training import Training
+
+# torch's own use of what it calls deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+CHOICES = {"decoder": "mlp", "epochs": 2, "batch_size": 10, "device": "cpu", "polish": 0}
+CHOICES |= {"precision": "float32", "prior": "gaussian"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain() -> Iterator[None]:
+    """Let torch compile without vector instructions, which take it half a minute to try."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        pytest.skip("there is no C++ compiler; on Debian: apt-get install g++")
+    few = {"cpp.simdlen": 1, "cpp_cache_precompile_headers": False, "compile_threads": 1}
+    with inductor.patch(few):
+        yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture(scope="module")
+def data(vectors) -> Samples:
+    return vectors(20)
+
+
+def drive(folder: Path, data: Samples, *, stop: int = 0, compile: bool = True) -> list[float]:
+    sitting = session(folder, data, **CHOICES, compile=compile)
+    losses = []
+    try:
+        for event in sitting.events():
+            if isinstance(event, StepRecord):
+                losses.append(event.loss)
+                if event.step == stop:
+                    sitting.save()
+                    break
+    finally:
+        sitting.close()
+    return losses
+
+
+@pytest.fixture(scope="module")
+def made(data: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    folder = tmp_path_factory.mktemp("compiled") / "run"
+    return folder, drive(folder, data)
+
+
+def test_it_learns_what_the_plain_decoder_does(
+    made: tuple[Path, list[float]], data: Samples, tmp_path: Path
+) -> None:
+    plain = drive(tmp_path / "plain", data, compile=False)
+    assert len(plain) == 4
+    np.testing.assert_allclose(made[1], plain, rtol=1e-4)
+
+
+def test_a_run_keeps_the_plain_decoder(made: tuple[Path, list[float]]) -> None:
+    opened = open_run(made[0])
+    assert opened.settings.compile
+    assert not any("_orig_mod" in name for name in opened.decoder.state_dict())
+    assert opened.sample(3, seed=1).shape == (3, 6)
+
+
+def test_it_goes_on_to_the_bit(
+    made: tuple[Path, list[float]], data: Samples, tmp_path: Path
+) -> None:
+    first = drive(tmp_path / "run", data, stop=2)
+    assert first + drive(tmp_path / "run", data) == made[1]
+    assert torch.equal(open_run(tmp_path / "run").codes, open_run(made[0]).codes)
+
+
+def test_the_network_is_compiled_only_if_asked_for(begin, data: Samples) -> None:
+    plain: Training = begin(data)
+    assert plain.network is plain.decoder
+    other: Training = begin(data, compile=True)
+    assert isinstance(other.network, torch._dynamo.OptimizedModule)
+
+
+def test_without_a_compiler_it_is_said_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "data.npy", np.ones((20, 6), "float32"))
+    words = ["train", str(tmp_path / "data.npy"), "--compile", "--device", "cpu"]
+    # What was compiled before needs no compiler.
+    torch._dynamo.reset()
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
+        assert run([*words, "--out", str(tmp_path / "run")]) == 2
+    torch._dynamo.reset()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "install a C++ compiler" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused(data: Samples) -> None:
+    with pytest.raises(UserError, match="compile is for one process, and here are 2"):
+        check_recipe(data, Settings(compile=True), Ranks(0, 2))
