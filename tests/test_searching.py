@@ -11,6 +11,7 @@ from torch import Tensor
 from glo.data import Samples
 from glo.errors import UserError
 from glo.inversion import AveragePool, Inversion, Searching, Starts, finish, invert
+from glo.losses import AbsoluteError, SquaredError
 from glo.runs import Run, open_run
 from glo.searching import Found, batches, begin_search, search, search_samples
 
@@ -53,6 +54,18 @@ def test_whole_examples_are_held_by_nothing_but_the_constraint(
     )
     assert_same(found, plain)
     torch.testing.assert_close(found.codes.norm(dim=1), torch.ones(10))
+
+
+def test_whole_examples_are_searched_by_the_loss_of_the_run(
+    tmp_path: Path, blobs: Any, unseen: Samples
+) -> None:
+    train(tmp_path / "run", blobs(60), loss="l1", **QUICK)
+    run, target = open_run(tmp_path / "run"), whole(unseen)
+    starts = begin_search(run, device="cpu")
+    found = finish(search(run, target, starts=starts))
+    by_loss = invert(run.decoder, target, starts=starts, loss=AbsoluteError(), precision="float32")
+    torch.testing.assert_close(found.codes, by_loss.codes)
+    torch.testing.assert_close(found.residual, SquaredError()(found.reconstructions, target))
 
 
 @pytest.mark.parametrize("damage", ["mask", "operator", "noise"])

@@ -92,7 +92,7 @@ def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
     [
         ("start", "pac", "start is 'pac'; it must be one of pca, gaussian. Did you mean 'pca'?"),
         ("constraint", "bal", "it must be one of ball, sphere, free. Did you mean 'ball'?"),
-        ("decoder", "zzz", "decoder is 'zzz'; it must be one of dcgan, described, mlp."),
+        ("decoder", "zzz", "decoder is 'zzz'; it must be one of dcgan, residual, described, mlp."),
         ("channels", 2, "channels is 2; it must be one of 1, 3."),
         ("crop", 5, "crop is 5; it must be one of center, pad, stretch."),
     ],

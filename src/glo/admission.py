@@ -13,10 +13,9 @@ from glo.decoders import build_decoder
 from glo.errors import UserError
 from glo.files import clear_unfinished
 from glo.lock import RunLock
-from glo.losses import parse_loss
 from glo.precision import find_device
 from glo.ranks import Ranks
-from glo.recipe import decoder_config
+from glo.recipe import decoder_config, training_loss
 from glo.runs import Run, open_run
 from glo.settings import Settings
 
@@ -60,7 +59,7 @@ def check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
             f"compile is for one process, and here are {ranks.size}; leave compile out, or start "
             f"one process."
         )
-    parse_loss(settings.loss)
+    training_loss(settings)
     device = find_device(settings.device)
     with torch.device("meta"):
         build_decoder(decoder_config(samples, settings))

@@ -53,8 +53,8 @@ class GLO(
             3000 steps for images, 800 for vectors).
         batch_size: examples in a step.
         width: of the decoder.
-        decoder: dcgan, described or mlp; None: dcgan for images, mlp for vectors.
-        loss: mse, l1, lap1, or a weighted sum such as 'mse+0.1*lap1'.
+        decoder: dcgan, residual, described or mlp; None: dcgan for images, mlp for vectors.
+        loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
         constraint: what holds for every code: ball, sphere or free.
         start: initial codes: pca or gaussian.
         decoder_lr: peak learning rate of the decoder.

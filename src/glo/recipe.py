@@ -7,6 +7,7 @@ from glo.codes import RowAdam, RowRule, RowSGD
 from glo.data import Columns, Samples
 from glo.decoders import Decoder, MLPDecoder
 from glo.errors import UserError
+from glo.losses import Loss, parse_loss
 from glo.settings import Settings
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "prior_name",
     "rate_factor",
     "row_rule",
+    "training_loss",
 ]
 
 _FLOW_ROWS = 5000
@@ -48,7 +50,7 @@ def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
         "code_dim": settings.code_dim,
         "shape": list(samples.shape),
     }
-    if name == "dcgan":
+    if name in ("dcgan", "residual"):
         config["width"] = settings.width
     elif name == "mlp":
         config["hidden"] = [4 * settings.width] * 2
@@ -109,3 +111,16 @@ def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
 def row_rule(settings: Settings) -> RowRule:
     """Return how a code moves under these settings."""
     return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)
+
+
+def training_loss(settings: Settings) -> Loss:
+    """Return the loss of a run, by which the codes of examples it did not see are found too.
+
+    Raises:
+        UserError: it cannot be read, or the network of its features cannot be had.
+
+    Example:
+        >>> training_loss(Settings(loss="l1"))
+        AbsoluteError()
+    """
+    return parse_loss(settings.loss, features=settings.features)

@@ -1,8 +1,10 @@
 """The search for codes of examples that a run did not train; all who need one come here.
 
 What holds for each: it begins at the run's own codes, keeps the run's constraint and arithmetic,
-and lowers the squared error of what is known. Where something is hidden, or was seen through an
-operator or noise, the nearest codes hold the code too, as what is known may not decide.
+and tells residuals as squared errors. A whole example gets the code that the run's own loss asks
+for, as the run's examples did. Where something is hidden, or was seen through an operator or noise,
+the squared error of what is known is lowered, and the nearest codes hold the code too, as what is
+known may not decide.
 """
 
 import math
@@ -15,7 +17,9 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.inversion import Inversion, Operator, Searching, Starts, decode_starts, follow
+from glo.losses import SquaredError
 from glo.precision import find_device
+from glo.recipe import training_loss
 from glo.runs import Run
 
 __all__ = ["Found", "batches", "begin_search", "search", "search_samples"]
@@ -102,7 +106,8 @@ def search(
         `Inversion`.
 
     Raises:
-        UserError: the observations cannot be used.
+        UserError: the observations cannot be used, or the network that the run's loss compares
+            features of cannot be had.
 
     Example:
         >>> starts = begin_search(run)  # doctest: +SKIP
@@ -115,6 +120,8 @@ def search(
         run.decoder,
         target,
         starts=starts,
+        loss=training_loss(run.settings) if whole else None,
+        measure=SquaredError(),
         operator=operator,
         observed=observed,
         prior="none" if whole else "local",

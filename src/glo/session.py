@@ -26,12 +26,11 @@ from glo.events import Begin, Event, Note, Polishing
 from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_outcome, draw_progress
 from glo.journal import Journal
-from glo.losses import parse_loss
 from glo.pca import fit_pca
 from glo.polish import polish, settle, squared_errors
 from glo.priors import Prior
 from glo.ranks import ALONE, Ranks
-from glo.recipe import row_rule
+from glo.recipe import row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, evenly_spaced, gradient_length
 from glo.residuals import write_errors
 from glo.rowstore import IN_MEMORY, RowStore
@@ -260,7 +259,7 @@ class Session:
                 decoder,
                 training.table,
                 self._own,
-                parse_loss(settings.loss),
+                training_loss(settings),
                 passes=settings.polish,
                 lr=settings.polish_lr,
                 settings=settings,

@@ -55,16 +55,25 @@ class Settings:
     )
     limit: int | None = _option("Data", None, "Use only the first so many examples; unset: all.")
 
-    decoder: Literal["dcgan", "described", "mlp"] | None = _option(
-        "Decoder", None, "Network from codes to examples; unset: dcgan for images, mlp for vectors."
+    decoder: Literal["dcgan", "residual", "described", "mlp"] | None = _option(
+        "Decoder",
+        None,
+        "Network from codes to examples: dcgan (unset: for images), residual (colour images), "
+        "described, or mlp (unset: for vectors).",
     )
     width: int = _option(
         "Decoder",
         64,
-        "Channels of the last map before the image (dcgan); a quarter of a hidden layer (mlp).",
+        "Channels of the map of half the image's side (dcgan, residual); a quarter of a hidden "
+        "layer (mlp).",
     )
     loss: str = _option(
-        "Decoder", "mse", "mse, l1, lap1, or a weighted sum such as 'mse+0.1*lap1'."
+        "Decoder", "mse", "mse, l1, lap1, features, or a weighted sum such as 'lap1+0.1*features'."
+    )
+    features: str = _option(
+        "Decoder",
+        "efficientnet",
+        "Network of the loss 'features': efficientnet (an extra), or a TorchScript file.",
     )
 
     code_dim: int = _option("Codes", 32, "D, numbers in a code.")

@@ -38,13 +38,12 @@ from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
 from glo.draws import normal
 from glo.errors import UserError
-from glo.losses import parse_loss
 from glo.optimizers import decoder_optimizer
 from glo.order import Order
 from glo.pca import PCA, pca_codes
 from glo.precision import autocast, channels_last, find_device
 from glo.ranks import ALONE, Ranks
-from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule
+from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, Tally, gradient_length
 from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
@@ -230,7 +229,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
     """
     settings, table, decoder = training.settings, training.table, training.decoder
     network, ranks = training.network, training.ranks
-    loss_of = parse_loss(settings.loss)
+    loss_of = training_loss(settings)
     per_epoch = training.steps_per_epoch
 
     while True:

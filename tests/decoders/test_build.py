@@ -10,7 +10,7 @@ from glo.errors import UserError
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "The decoder's name is 'missing'; choose 'dcgan', 'described', 'mlp'."),
+        ({}, "The decoder's name is 'missing'; choose 'dcgan', 'described', 'mlp', 'residual'."),
         ({"name": "dcgam", "code_dim": 4}, "Did you mean 'dcgan'?"),
         ({"name": "dcgan", "code_dim": 4, "widht": 8}, "has no setting 'widht'.*'width'"),
         ({"name": "dcgan"}, "needs the setting 'code_dim'"),
@@ -20,6 +20,8 @@ from glo.errors import UserError
         ({"name": "dcgan", "code_dim": 4, "width": 1.5}, "width takes whole numbers .* not 1.5"),
         ({"name": "mlp", "code_dim": 4, "shape": [3], "hidden": [0]}, "hidden takes whole"),
         ({"name": "mlp", "code_dim": 4, "shape": [1, 8, 8]}, "use the decoder 'dcgan' for images"),
+        ({"name": "residual", "code_dim": 4, "norm": "layer"}, "norm must be 'group' or 'batch'"),
+        ({"name": "residual", "code_dim": 4, "shape": [3, 48, 48]}, "power-of-two side from 8 to"),
     ],
 )
 def test_mistakes_are_named(config: dict[str, object], message: str) -> None:

@@ -14,6 +14,7 @@ from glo.decoders import (
     Decoder,
     DescribedDecoder,
     MLPDecoder,
+    ResidualDecoder,
     build_decoder,
 )
 
@@ -24,6 +25,11 @@ DECODERS: dict[str, Callable[[], Decoder]] = {
     "dcgan-128": lambda: DCGANDecoder(code_dim=4, shape=(3, 128, 128), width=2),
     "described-16": lambda: DescribedDecoder(code_dim=4, shape=(1, 16, 16)),
     "described-32-colour": lambda: DescribedDecoder(code_dim=4, shape=(3, 32, 32)),
+    "residual-8": lambda: ResidualDecoder(code_dim=3, shape=(1, 8, 8), width=4),
+    "residual-16-batch": lambda: ResidualDecoder(
+        code_dim=5, shape=(3, 16, 16), width=5, norm="batch"
+    ),
+    "residual-64": lambda: ResidualDecoder(code_dim=4, shape=(3, 64, 64), width=4),
     "mlp": lambda: MLPDecoder(code_dim=4, shape=(7,), hidden=(16, 9)),
     "mlp-linear": lambda: MLPDecoder(code_dim=4, shape=(7,), hidden=()),
 }

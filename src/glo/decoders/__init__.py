@@ -6,12 +6,14 @@ from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.described import DescribedDecoder
 from glo.decoders.load import read_decoder
 from glo.decoders.mlp import MLPDecoder
+from glo.decoders.residual import ResidualDecoder
 
 __all__ = [
     "DCGANDecoder",
     "Decoder",
     "DescribedDecoder",
     "MLPDecoder",
+    "ResidualDecoder",
     "build_decoder",
     "read_decoder",
 ]

@@ -8,6 +8,7 @@ from glo.decoders.base import Decoder
 from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.described import DescribedDecoder
 from glo.decoders.mlp import MLPDecoder
+from glo.decoders.residual import ResidualDecoder
 from glo.errors import UserError, suggest
 
 __all__ = ["build_decoder"]
@@ -16,6 +17,7 @@ DECODERS: dict[str, type[Decoder]] = {
     "dcgan": DCGANDecoder,
     "described": DescribedDecoder,
     "mlp": MLPDecoder,
+    "residual": ResidualDecoder,
 }
 
 
@@ -23,8 +25,8 @@ def build_decoder(config: Mapping[str, Any]) -> Decoder:
     """Make the decoder that `config` describes, with fresh weights.
 
     Args:
-        config: `name` ('dcgan', 'described' or 'mlp') and the keywords of that class; the `config`
-            attribute of any decoder, also after a trip through JSON.
+        config: `name` ('dcgan', 'described', 'mlp' or 'residual') and the keywords of that class;
+            the `config` attribute of any decoder, also after a trip through JSON.
 
     Raises:
         UserError: if the name or a keyword is unknown, missing or out of range.

@@ -43,6 +43,7 @@ def invert(
     operator: Operator | None = None,
     observed: Tensor | None = None,
     loss: Loss | None = None,
+    measure: Loss | None = None,
     prior: Literal["none", "local"] | LogDensity = "none",
     noise: float | None = None,
     answers: int = 1,
@@ -69,6 +70,8 @@ def invert(
         observed: over the observations, 1 where known and 0 where hidden, (n, 1, H, W) or (n, F),
             or one mask for all with n = 1; None if all is known.
         loss: of observations, per example; squared error if None.
+        measure: what residuals are told in, and the best of several answers chosen by; the loss if
+            None.
         prior: what holds codes where the observation does not decide. "none": nothing. "local": the
             Gaussian of the nearest starts, for each answer around the start it departs from. Else
             the log density of codes, (B, D) -> (B,), such as that of a mixture prior.
@@ -107,6 +110,7 @@ def invert(
             operator=operator,
             observed=observed,
             loss=loss,
+            measure=measure,
             prior=prior,
             noise=noise,
             answers=answers,
@@ -126,6 +130,7 @@ def follow(
     operator: Operator | None = None,
     observed: Tensor | None = None,
     loss: Loss | None = None,
+    measure: Loss | None = None,
     prior: Literal["none", "local"] | LogDensity = "none",
     noise: float | None = None,
     answers: int = 1,
@@ -182,6 +187,7 @@ def follow(
             weights=weights,
             log_density=density,
             peak=0.0 if density is None else highest(density, starts.codes),
+            measure=measure,
         )
         batch = batch_rows(torch.Size(decoder.shape).numel(), decoder.code_dim)
         waiting = _waiting(objective, starts, pace, answers, batch, centred=prior == "local")

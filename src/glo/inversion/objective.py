@@ -22,7 +22,7 @@ class Value:
 
     Attributes:
         total: (B,), loss and prior term.
-        residual: (B,), the loss alone.
+        residual: (B,), the loss alone, or what was asked for in its place.
         gradient: (B, D), of the total, each row of its own.
     """
 
@@ -45,6 +45,7 @@ class Objective:
         decode: g.
         operator: A; None sees the example as it is.
         loss: per example, of the observation.
+        measure: what residuals are told in; None: the loss.
         target: y, (n, *shape').
         observed: 1 where the target is known, (n, ...) or (1, ...); None if all is.
         weights: w, (n,).
@@ -61,6 +62,7 @@ class Objective:
     weights: Tensor
     log_density: LogDensity | None
     peak: float = 0.0
+    measure: Loss | None = None
 
     def at(
         self, codes: Tensor, rows: Tensor, centres: Tensor | None, precision: Tensor | None
@@ -77,8 +79,10 @@ class Objective:
         with torch.enable_grad():
             output = self.decode(codes)
             seen = output if self.operator is None else self.operator(output)
-            residual = self.loss(seen, self.target[rows], self._observed(rows))
-            total = residual
+            target, observed = self.target[rows], self._observed(rows)
+            total = residual = self.loss(seen, target, observed)
+            if self.measure is not None:
+                residual = self.measure(seen.detach(), target, observed)
             if self.log_density is not None:
                 density = self.log_density(codes) - self.peak
                 total = total - self.weights[rows] * density.to(residual.dtype)

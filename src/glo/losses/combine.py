@@ -11,12 +11,20 @@ from torch import Tensor
 
 from glo.errors import UserError, suggest
 from glo.losses.base import Loss
+from glo.losses.features import FeatureLoss
 from glo.losses.lap1 import Lap1
+from glo.losses.layers import feature_network
 from glo.losses.pointwise import AbsoluteError, SquaredError
 
 __all__ = ["WeightedSum", "parse_loss"]
 
-LOSSES: dict[str, Callable[[], Loss]] = {"mse": SquaredError, "l1": AbsoluteError, "lap1": Lap1}
+# From the name of the feature network, which only one of them needs, to the loss.
+LOSSES: dict[str, Callable[[str], Loss]] = {
+    "mse": lambda _: SquaredError(),
+    "l1": lambda _: AbsoluteError(),
+    "lap1": lambda _: Lap1(),
+    "features": lambda features: FeatureLoss(network=feature_network(features)),
+}
 
 
 @final
@@ -53,14 +61,18 @@ class WeightedSum(Loss):
         return torch.stack(each).sum(0)
 
 
-def parse_loss(text: str) -> Loss:
+def parse_loss(text: str, *, features: str = "efficientnet") -> Loss:
     """Read a loss as written on a command line.
 
     Args:
-        text: 'mse', 'l1', 'lap1', or a sum of these with weights such as '0.5*mse+lap1'.
+        text: 'mse', 'l1', 'lap1', 'features', or a sum of these with weights such as
+            '0.5*mse+lap1'.
+        features: the network of 'features': 'efficientnet' (an extra) or the path of a TorchScript
+            file; see `feature_network`. Not looked at where the loss has no features.
 
     Raises:
-        UserError: if a name is unknown or a weight is not a number above 0.
+        UserError: if a name is unknown, a weight is not a number above 0, or the network cannot be
+            had.
 
     Example:
         >>> parse_loss("mse")
@@ -69,24 +81,26 @@ def parse_loss(text: str) -> Loss:
         WeightedSum(terms=((0.5, SquaredError()), (1.0, AbsoluteError())))
     """
     # A plus sign inside a number, as in 1e+3, does not part two terms.
-    terms = tuple(_term(word.strip(), text) for word in re.split(r"(?<![\d.][eE])\+", text))
+    words = re.split(r"(?<![\d.][eE])\+", text)
+    terms = tuple(_term(word.strip(), text, features) for word in words)
     if len(terms) == 1 and terms[0][0] == 1.0:
         return terms[0][1]
     return WeightedSum(terms=terms)
 
 
-def _term(word: str, text: str) -> tuple[float, Loss]:
+def _term(word: str, text: str, features: str) -> tuple[float, Loss]:
     weight, star, name = (part.strip() for part in word.rpartition("*"))
     if name not in LOSSES:
         raise UserError(
-            f"There is no loss '{name}' in '{text}'; choose mse, l1, lap1 or a sum such as "
-            f"'0.5*mse+lap1'.{suggest(name, LOSSES)}"
+            f"There is no loss '{name}' in '{text}'; choose mse, l1, lap1, features or a sum such "
+            f"as '0.5*mse+lap1'.{suggest(name, LOSSES)}"
         )
     if not star:
-        return 1.0, LOSSES[name]()
+        return 1.0, LOSSES[name](features)
     try:
-        return float(weight), LOSSES[name]()
+        number = float(weight)
     except ValueError:
         raise UserError(
             f"The weight '{weight}' in '{text}' is not a number; write a term as '0.5*{name}'."
         ) from None
+    return number, LOSSES[name](features)

@@ -1,13 +1,12 @@
 """Features of any network that the user brings as a TorchScript file."""
 
-import warnings
-import zipfile
 from pathlib import Path
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from glo.backbones import last_line, load_script
 from glo.errors import UserError
 from glo.metrics.features import Features, fit_images
 
@@ -66,7 +65,7 @@ class ScriptFeatures(Features):
                 output = self._network(pixels)
         except RuntimeError as error:
             raise UserError(
-                f"The network {self.name} failed on {given}: {_last_line(error)}. Wrap it in one "
+                f"The network {self.name} failed on {given}: {last_line(error)}. Wrap it in one "
                 "that takes such images, or say what it takes: channels, side, low, high."
             ) from None
         if not _is_vectors(output):
@@ -89,10 +88,6 @@ def read_script(
 ) -> ScriptFeatures:
     """Read a TorchScript file; its name is that of the file.
 
-    A TorchScript file holds a program in a language of its own, read by torch without Python's
-    pickle. Files of `torch.save` and `torch.export` are refused: reading one can run any code that
-    its maker put there.
-
     Args:
         path: what `torch.jit.save` wrote.
         channels: 1 or 3, what the network takes.
@@ -103,38 +98,11 @@ def read_script(
     Raises:
         UserError: the file is not TorchScript, or the network does not fit.
     """
-    if not _is_script(path):
-        raise UserError(
-            f"{path} is not a TorchScript file. Weights alone (torch.save) and exported programs "
-            "(.pt2) are not read, because they may hold pickled code; make one of the network "
-            "with torch.jit.save(torch.jit.trace(network.eval(), images), file)."
-        )
-    try:
-        with warnings.catch_warnings():
-            # torch prefers its export, whose files are pickles in part.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            network = torch.jit.load(path, map_location="cpu")
-    except RuntimeError as error:
-        raise UserError(f"{path} is damaged ({_last_line(error)}); make it again.") from None
+    network = load_script(path)
     return ScriptFeatures(network, name=path.stem, channels=channels, side=side, low=low, high=high)
-
-
-def _is_script(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (OSError, ValueError, zipfile.BadZipFile):
-        return False
-    inside = {name.partition("/")[2] for name in names}
-    return "constants.pkl" in inside and any(name.startswith("code/") for name in inside)
 
 
 def _is_vectors(output: object) -> bool:
     if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
         return False
     return all(length == 1 for length in output.shape[2:])
-
-
-def _last_line(error: RuntimeError) -> str:
-    # TorchScript prints its traceback first and what went wrong last.
-    return str(error).strip().splitlines()[-1].rstrip(".")

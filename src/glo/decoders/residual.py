@@ -1,0 +1,150 @@
+"""A residual decoder for colour images, for any power-of-two side from 8 to 1024."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, final, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glo.decoders.base import Decoder, full_precision, positive
+from glo.decoders.generator import image_side
+from glo.decoders.upsample import INITIAL_STD, CodeToMap
+from glo.errors import UserError
+
+__all__ = ["ResidualDecoder"]
+
+Norm = Literal["group", "batch"]
+
+BASE = 4  # side of the first map
+CAP = 8  # as DCGAN's
+KERNEL = 3
+GROUPS = 8
+
+
+@final
+class ResidualDecoder(Decoder):
+    """Decode images by residual blocks that double the side.
+
+    D -> 4x4 map, then for each doubling x -> up(W x) + f(x) with
+
+        f(x) = conv(up(act(norm(conv(act(norm(x)))))))
+
+    where up repeats each pixel twice along both axes, conv is 3x3, W is 1x1 and act is ReLU; then
+    tanh(conv(act(x))). The map of side s has min(width S / 2s, 8 width) channels, as DCGAN's: each
+    doubling halves them. All but one convolution of a block works before the doubling, on a quarter
+    of the pixels, and so do the norms, which cost more than their arithmetic.
+
+    Args:
+        code_dim: D.
+        shape: (C, S, S) with S a power of two from 8 to 1024.
+        width: channels of the map of side S / 2; the last before the image has half as many.
+        norm: "group" or "batch". Group norm has no statistics of batches: an example is decoded
+            alike in training and after, and on any number of processes.
+
+    Raises:
+        UserError: if the shape is not square with such a side, a number is below 1, or there is no
+            such norm.
+
+    References:
+        He, Zhang, Ren and Sun, "Identity mappings in deep residual networks" (ECCV 2016), for the
+        order inside a block. Wu and He, "Group normalization" (ECCV 2018). Miyato, Kataoka, Koyama
+        and Yoshida, "Spectral normalization for generative adversarial networks" (ICLR 2018),
+        figure 8, for blocks that double.
+
+    Example:
+        >>> decoder = ResidualDecoder(code_dim=8, shape=(3, 16, 16), width=4)
+        >>> decoder(torch.zeros(2, 8)).shape
+        torch.Size([2, 3, 16, 16])
+    """
+
+    name = "residual"
+
+    def __init__(
+        self,
+        *,
+        code_dim: int,
+        shape: Sequence[int] = (3, 64, 64),
+        width: int = 64,
+        norm: Norm = "group",
+    ) -> None:
+        width = positive("width", width)
+        if norm not in get_args(Norm):
+            raise UserError(f"norm must be 'group' or 'batch', not {norm!r}.")
+        super().__init__(code_dim=code_dim, shape=shape, width=width, norm=norm)
+        side = image_side(self.shape, decoder="residual", least=2 * BASE, most=1024)
+        doublings = side.bit_length() - BASE.bit_length()
+        above = [width * min(1 << k, CAP) for k in reversed(range(doublings))]
+        self.widths = (*above, max(width // 2, 1))
+        self.first = CodeToMap(self.code_dim, self.widths[0], BASE, bias=True)
+        self.blocks = nn.Sequential(*(_Block(*pair, norm) for pair in pairwise(self.widths)))
+        self.image = _Convolution(self.widths[-1], self.shape[0])
+        # Small, so that images begin near the middle grey, where tanh is not flat.
+        nn.init.normal_(self.image.weight, std=INITIAL_STD)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return images (B, C, S, S) in [-1, 1]."""
+        maps = self.blocks(self.first(self.checked(codes)))
+        image = self.image(functional.relu(maps))
+        return torch.tanh(full_precision(image))
+
+    def flops(self) -> int:
+        """Count two operations per multiply-add of one forward pass for one example."""
+        total, side = self.code_dim * self.widths[0] * BASE**2, BASE
+        for before, after in pairwise(self.widths):
+            small, large = side**2, 4 * side**2
+            total += before * after * small + KERNEL**2 * after * (before * small + after * large)
+            side *= 2
+        return 2 * (total + KERNEL**2 * self.widths[-1] * self.shape[0] * side**2)
+
+
+@final
+class _Block(nn.Module):
+    """Map (B, before, s, s) to (B, after, 2s, 2s)."""
+
+    def __init__(self, before: int, after: int, norm: Norm) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([_norm(before, norm), _norm(after, norm)])
+        self.small = _Convolution(before, after)
+        self.large = _Convolution(after, after)
+        self.skip = _Convolution(before, after, kernel=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the doubled maps."""
+        inner: Tensor = self.small(functional.relu(self.norms[0](maps)))
+        inner = functional.relu(self.norms[1](inner))
+        doubled: Tensor = self.large(_double(inner))
+        return _double(self.skip(maps)) + doubled
+
+
+@final
+class _Convolution(nn.Module):
+    """A convolution of stride 1 with a bias, which keeps the side.
+
+    Its weights are kept as the matrix they are, from kernel positions and input channels to output
+    channels, which is what an optimiser of matrices (Muon) needs, and lie channels-last in memory.
+    """
+
+    def __init__(self, before: int, after: int, *, kernel: int = KERNEL) -> None:
+        super().__init__()
+        self.size = (after, kernel, kernel, before)
+        self.weight = nn.Parameter(torch.empty(after, kernel * kernel * before))
+        self.bias = nn.Parameter(torch.zeros(after))
+        nn.init.normal_(self.weight, std=math.sqrt(1 / self.weight.shape[1]))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the maps, (B, after, s, s)."""
+        weight = self.weight.view(self.size).permute(0, 3, 1, 2)
+        return functional.conv2d(maps, weight, self.bias, padding=self.size[1] // 2)
+
+
+def _double(maps: Tensor) -> Tensor:
+    return functional.interpolate(maps, scale_factor=2.0, mode="nearest")
+
+
+def _norm(channels: int, norm: Norm) -> nn.Module:
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(math.gcd(channels, GROUPS), channels)
