@@ -1,7 +1,7 @@
 """GLO by the library's own loop, and a GLANN-style run by the same, each prior fitted on it.
 
 What is trained is the library's recipe; only its length is set by the clock. The schedule needs the
-number of steps, which nobody knows while the clock runs, so `_Timed` reckons it anew at each step
+number of steps, which nobody knows while the clock runs, so `Timed` reckons it anew at each step
 from the share of the budget used: rates fall along the cosine over CPU seconds, as those of the
 autoencoders do. Before that, the time to keep for the polish and for the costliest prior is
 measured: a few batches of the polish, and the first seconds of each prior on principal components.
@@ -26,7 +26,7 @@ from glo.priors import Prior, build_prior
 from glo.settings import Settings
 from glo.training import Training, start_training, train
 
-__all__ = ["RECIPES", "make_glo"]
+__all__ = ["RECIPES", "Timed", "make_glo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ _LENGTHS = ("steps", "passes", "epochs")
 _MARGIN = 0.95
 
 
-class _Timed(Training):  # type: ignore[misc]
+class Timed(Training):  # type: ignore[misc]
     """A training as long as the CPU seconds it is given."""
 
     def start_clock(self, watch: Stopwatch, seconds: float) -> None:
@@ -157,7 +157,7 @@ def _train(problem: Problem, recipe: str) -> None:
     table = started.table
     if RECIPES[recipe].dense:
         table = DenseAdamTable(table, settings.code_betas)
-    training = _Timed(settings, started.decoder, table)
+    training = Timed(settings, started.decoder, table)
     kept = plan["settling_cpu"] + plan["polish_cpu"] + plan["prior_cpu"]
     training.start_clock(watch, problem.seconds - kept)
     for _ in train(training, samples):

@@ -16,6 +16,16 @@ class Preset:
     settings: dict[str, Any]
 
 
+_COLOUR: dict[str, Any] = {
+    "channels": 3,
+    "decoder": "residual",
+    "width": 32,
+    "loss": "lap1+0.1*features",
+    "code_dim": 64,
+    "batch_size": 16,
+    "code_lr": 0.03,
+}
+
 PRESETS: dict[str, Preset] = {
     "mnist": Preset(
         about=(
@@ -23,6 +33,24 @@ PRESETS: dict[str, Preset] = {
             "(mean image 0.2465, PCA 0.0548)."
         ),
         settings={},
+    ),
+    "colour-64": Preset(
+        about="TO MEASURE.",
+        settings={**_COLOUR, "size": 64},
+    ),
+    "colour-128": Preset(
+        about="TO MEASURE.",
+        settings={**_COLOUR, "size": 128},
+    ),
+    "few-shot": Preset(
+        about="TO MEASURE.",
+        settings={
+            **_COLOUR,
+            "size": 64,
+            "loss": "lap1",
+            "code_dim": 16,
+            "epochs": 100,
+        },
     ),
     "paper": Preset(
         about="The rates of the paper read as mean reductions: SGD 1 and 10, Gaussian codes, ball.",

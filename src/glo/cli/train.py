@@ -35,8 +35,8 @@ def train(
         data: mnist (comes with glo), a folder of images, a .npy, .npz, .csv or .parquet file, a
             folder of IDX files, or a data set of Hugging Face as hf:NAME.
         out: The run folder; unset: runs/ and the name of the data.
-        preset: A named recipe: mnist (the default), paper (the paper's rates) or described (the
-            project that stalls).
+        preset: A named recipe: mnist (the default), colour-64, colour-128, few-shot (100 to 1,000
+            pictures), paper (the paper's rates) or described (the project that stalls).
         config: A TOML file of settings, such as the config.toml of another run.
         dry_run: Print the merged settings and stop.
         watch: Serve a page on this machine that shows the run while it trains, and print its

@@ -1,0 +1,85 @@
+"""What every method is given, and what it gives back."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from glo.data import Samples, SourceOptions, open_source
+from glo.presets import find_preset
+from glo.settings import Settings
+
+__all__ = ["Method", "Problem", "every"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The task: pictures, a preset, and a budget, the same for all methods.
+
+    Args:
+        data: a folder with `train` and `heldout`, as `benchmarks/emoji.py` makes it.
+        preset: whose size, code size, width, loss and rates hold.
+        seconds: CPU seconds a method may learn for; fitting the sampler comes on top.
+        seed: of everything random.
+        limit: training pictures used, or None for all; for trials.
+        n_samples: drawn from each method.
+    """
+
+    data: Path
+    preset: str
+    seconds: float
+    seed: int = 0
+    limit: int | None = None
+    n_samples: int = 450
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The preset's."""
+        return Settings(**find_preset(self.preset).settings, seed=self.seed, device="cpu")
+
+    @cached_property
+    def train(self) -> Samples:
+        """The pictures that methods learn."""
+        return self._open("train", self.limit)
+
+    @cached_property
+    def heldout(self) -> Tensor:
+        """The pictures that no method sees, (n, C, S, S) in [-1, 1]."""
+        return every(self._open("heldout", None))
+
+    def _open(self, part: str, limit: int | None) -> Samples:
+        options = SourceOptions(
+            size=self.settings.size, channels=self.settings.channels, limit=limit
+        )
+        return open_source(str(self.data / part), options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """What a method made; all pictures (n, C, S, S) in [-1, 1].
+
+    Args:
+        train: reconstructions of all training pictures.
+        heldout: of all held-out pictures, by name of the way: "own", "search".
+        samples: new pictures.
+        cpu: CPU seconds of learning.
+        fit_cpu: of fitting the sampler.
+        epochs: passes over the training pictures.
+        numbers: weights.
+    """
+
+    train: Tensor
+    heldout: dict[str, Tensor]
+    samples: Tensor
+    cpu: float
+    fit_cpu: float
+    epochs: float = 0.0
+    numbers: int = 0
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+def every(samples: Samples) -> Tensor:
+    """Return all pictures of a set, (N, C, S, S) in [-1, 1]."""
+    return samples.batch(torch.arange(len(samples)))
