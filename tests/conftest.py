@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,11 @@ from glo.settings import Settings
 from glo.training import Training, start_training
 
 torch.set_num_threads(1)
+# A machine that does other things as well is slow now and then, which is no fault of a test.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

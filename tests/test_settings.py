@@ -92,7 +92,14 @@ def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
     [
         ("start", "pac", "start is 'pac'; it must be one of pca, gaussian. Did you mean 'pca'?"),
         ("constraint", "bal", "it must be one of ball, sphere, free. Did you mean 'ball'?"),
-        ("decoder", "zzz", "decoder is 'zzz'; it must be one of dcgan, residual, described, mlp."),
+        (
+            "decoder",
+            "zzz",
+            "decoder is 'zzz'; it must be one of dcgan, residual, described, mlp, or a class as "
+            "module:Class.",
+        ),
+        ("decoder", "mpl", "or a class as module:Class. Did you mean 'mlp'?"),
+        ("decoder", ":Mine", "or a class as module:Class."),
         ("channels", 2, "channels is 2; it must be one of 1, 3."),
         ("crop", 5, "crop is 5; it must be one of center, pad, stretch."),
     ],
@@ -100,6 +107,11 @@ def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
 def test_a_value_that_is_no_choice(name: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message) + "$"):
         Settings.from_mapping({name: value})
+
+
+def test_a_decoder_may_be_a_class_and_is_only_a_name_here() -> None:
+    settings = Settings.from_mapping({"decoder": "no.such.module:Outer.Inner"})
+    assert settings.decoder == "no.such.module:Outer.Inner"
 
 
 def test_unset_choices_stay_unset() -> None:

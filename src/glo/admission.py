@@ -9,7 +9,7 @@ import torch
 from glo.checkpoint import clear_litter
 from glo.compiling import check_compiler
 from glo.data import Samples
-from glo.decoders import build_decoder
+from glo.decoders import Decoder, build_decoder, check_own
 from glo.errors import UserError
 from glo.files import clear_unfinished
 from glo.lock import RunLock
@@ -43,8 +43,16 @@ def check_folder(run: Run) -> None:
         )
 
 
-def check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
+def check_recipe(
+    samples: Samples, settings: Settings, ranks: Ranks, own: type[Decoder] | None = None
+) -> None:
     """Check that so many processes can train these data with these settings, before they begin.
+
+    Args:
+        samples: the data.
+        settings: the recipe.
+        ranks: the processes.
+        own: the class of a decoder that is none of this package.
 
     Raises:
         UserError: they cannot.
@@ -61,8 +69,11 @@ def check_recipe(samples: Samples, settings: Settings, ranks: Ranks) -> None:
         )
     training_loss(settings)
     device = find_device(settings.device)
-    with torch.device("meta"):
-        build_decoder(decoder_config(samples, settings))
+    if own is not None:
+        check_own(own, decoder_config(samples, settings, own))
+    else:
+        with torch.device("meta"):
+            build_decoder(decoder_config(samples, settings))
     if settings.compile:
         check_compiler(device)
 

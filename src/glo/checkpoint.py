@@ -70,10 +70,10 @@ class Checkpoint:
     skipped: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
 
-    def decoder(self) -> Decoder:
-        """Return the decoder to use, in evaluation mode."""
+    def decoder(self, own: type[Decoder] | None = None) -> Decoder:
+        """Return the decoder to use, in evaluation mode; `own` is its class if not of `glo`."""
         name = "averaged" if (self.folder / "averaged.safetensors").exists() else "decoder"
-        return channels_last(read_decoder(self.folder / f"{name}.safetensors")).eval()
+        return channels_last(read_decoder(self.folder / f"{name}.safetensors", own)).eval()
 
     def codes(self) -> Tensor:
         """Return the codes, (N, D), without their optimiser's state."""
@@ -247,6 +247,7 @@ def restore_training(
     n: int | None = None,
     ranks: Ranks = ALONE,
     store: RowStore = IN_MEMORY,
+    own: type[Decoder] | None = None,
 ) -> Training:
     """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
 
@@ -256,13 +257,14 @@ def restore_training(
         n: N, rows of all processes; those of the checkpoint when omitted and there is one process.
         ranks: the processes that go on, of which each takes its own rows.
         store: where codes and moments are put.
+        own: the class of a decoder that is none of this package.
     """
     folder = checkpoint.folder
     # What is wanted is what these settings make: anything else was edited, and takes no memory.
     rows = read_rows(folder, checkpoint.ranks, _one_row(settings), ranks=ranks, store=store)
     codes, rule = rows.pop("codes"), row_rule(settings)
     table = CodeTable(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
-    decoder = read_decoder(folder / "decoder.safetensors")
+    decoder = read_decoder(folder / "decoder.safetensors", own)
     training = Training(settings, decoder, table, n=n, ranks=ranks, shards=checkpoint.shards)
     training.step = checkpoint.step
     training.skipped, training.skipped_in_a_row = checkpoint.skipped

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
 from glo.data import Samples
+from glo.decoders import Decoder, own_decoder
 from glo.errors import UserError
 from glo.fitted import chosen_settings, read_about, write_about
 from glo.growing import Growing
@@ -53,7 +54,8 @@ class GLO(
             3000 steps for images, 800 for vectors).
         batch_size: examples in a step.
         width: of the decoder.
-        decoder: dcgan, residual, described or mlp; None: dcgan for images, mlp for vectors.
+        decoder: dcgan, residual, described or mlp, or a class of your own; None: dcgan for images,
+            mlp for vectors.
         loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
         constraint: what holds for every code: ball, sphere or free.
         start: initial codes: pca or gaussian.
@@ -100,7 +102,7 @@ class GLO(
         epochs: int | None = None,
         batch_size: int = 128,
         width: int = 64,
-        decoder: str | None = None,
+        decoder: str | type[Decoder] | None = None,
         loss: str = "mse",
         constraint: str = "ball",
         start: str = "pca",
@@ -152,8 +154,12 @@ class GLO(
         """
         settings = chosen_settings(self.get_params(deep=False))
         samples, form = learned(self, X, y, size=self.size)
-        home = Home(None if self.run is None else Path(self.run), device=self.device)
-        session = Session(home.folder, samples, settings, source="array", preset="python")
+        own = self.decoder if isinstance(self.decoder, type) else None
+        place = None if self.run is None else Path(self.run)
+        home = Home(place, device=self.device, decoder=own)
+        session = Session(
+            home.folder, samples, settings, source="array", preset="python", decoder=own
+        )
         try:
             for _ in session.events():
                 pass
@@ -284,13 +290,18 @@ class GLO(
         return home.search(samples)
 
 
-def load(folder: str | Path) -> GLO:
+def load(folder: str | Path, *, decoder: type[Decoder] | None = None) -> GLO:
     """Open a run folder, made by `GLO.save` or by `glo train`, as a fitted estimator.
 
     The data are not needed. It decodes on the best device of this machine.
 
+    Args:
+        folder: its path.
+        decoder: the class of its decoder, if that is none of this package.
+
     Raises:
-        UserError: it is no run folder, or the run is not finished.
+        UserError: it is no run folder, the run is not finished, or its decoder is of a class that
+            was not given.
 
     Example:
         >>> load("no/such/run")
@@ -298,13 +309,16 @@ def load(folder: str | Path) -> GLO:
         glo.errors.UserError: no/such/run is not a run folder: it has no config.toml; give the \
 folder that glo train named.
     """
-    run = open_run(folder)
+    run = open_run(folder, decoder=decoder)
+    own_decoder(run.settings.decoder, decoder, where=folder)
     if not run.checkpoint.finished or run.summary is None:
         raise UserError(f"{folder} is not finished; run the command that began it again.")
     params, form = read_about(run)
     model = GLO(**params)
     model.set_params(device="auto")
-    model._form, model._home = form, Home(Path(folder), device="auto")
+    if decoder is not None:
+        model.set_params(decoder=decoder)
+    model._form, model._home = form, Home(Path(folder), device="auto", decoder=decoder)
     model._n_features_out = run.settings.code_dim
     model.n_features_in_ = int(np.prod(form.shape))
     return model

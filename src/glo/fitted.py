@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
-from glo.decoders import Decoder
+from glo.decoders import Decoder, class_name
 from glo.documents import read_json
 from glo.errors import UserError
 from glo.form import Form
@@ -145,5 +145,11 @@ _KEYWORDS = (
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, type) and issubclass(value, Decoder):
+        return class_name(value)
     # Numbers of NumPy come out of parameter grids.
-    return {n: v.item() if isinstance(v, np.generic) else v for n, v in values.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -53,7 +53,9 @@ class Growing(Fitted):
         if not isinstance(array, Samples):
             array = self._form.samples(array, **named_labels(y, len(array)))
         home = self._fitted()
-        self._follow(add_rows(home.folder, array, source="array", device=self.device))
+        self._follow(
+            add_rows(home.folder, array, source="array", device=self.device, decoder=home.decoder)
+        )
         return self
 
     def forget(self, rows: ArrayLike) -> Self:
@@ -76,7 +78,8 @@ class Growing(Fitted):
                 f"(m,)."
             )
         chosen = torch.from_numpy(numbers.astype(np.int64))
-        self._follow(forget_rows(self._fitted().folder, chosen))
+        home = self._fitted()
+        self._follow(forget_rows(home.folder, chosen, decoder=home.decoder))
         return self
 
     def _follow(self, events: Iterator[RowEvent]) -> None:

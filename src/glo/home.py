@@ -11,6 +11,7 @@ from typing import Any, Self, final
 from torch import Tensor
 
 from glo.data import Samples
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
 from glo.precision import find_device
@@ -31,17 +32,21 @@ class Home:
     Args:
         folder: of the run; None: a temporary one.
         device: name of the device that decodes.
+        decoder: the class of a decoder that is none of this package.
     """
 
-    def __init__(self, folder: Path | None, *, device: str) -> None:
+    def __init__(
+        self, folder: Path | None, *, device: str, decoder: type[Decoder] | None = None
+    ) -> None:
         self.device = device
+        self.decoder = decoder
         self.temporary = folder is None
         self.folder = self._make() if folder is None else folder
 
     @cached_property
     def run(self) -> Run:
         """The run, its decoder on the device."""
-        run = open_run(self.folder)
+        run = open_run(self.folder, decoder=self.decoder)
         run.decoder.to(find_device(self.device))
         return run
 
@@ -77,10 +82,11 @@ class Home:
             paths = [p for p in self.folder.rglob("*") if p.is_file() and p.name != _LOCK]
             files = {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in sorted(paths)}
         place = None if self.temporary else self.folder
-        return {"device": self.device, "folder": place, "files": files}
+        about = {"device": self.device, "decoder": self.decoder}
+        return {"folder": place, "files": files, "about": about}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Home.__init__(self, state["folder"], device=state["device"])
+        Home.__init__(self, state["folder"], **state["about"])
         for name, content in state["files"].items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +101,7 @@ class Home:
         # Rows come and go in a folder; what is temporary is changed for one owner alone.
         if not self.temporary:
             return self
-        twin = type(self)(None, device=self.device)
+        twin = type(self)(None, device=self.device, decoder=self.decoder)
         self.copy_to(twin.folder)
         return twin
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from glo.codes import RowAdam, RowRule, RowSGD
 from glo.data import Columns, Samples
-from glo.decoders import Decoder, MLPDecoder
+from glo.decoders import Decoder, own_config
 from glo.errors import UserError
 from glo.losses import Loss, parse_loss
 from glo.settings import Settings
@@ -39,8 +39,24 @@ def rate_factor(step: int, total: int, settings: Settings) -> float:
     return factor * min(1.0, (step + 1) / rising) if rising > 0 else factor
 
 
-def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
-    """Return the configuration of the decoder that fits the data and the settings."""
+def decoder_config(
+    samples: Samples, settings: Settings, own: type[Decoder] | None = None
+) -> dict[str, object]:
+    """Return the configuration of the decoder that fits the data and the settings.
+
+    Args:
+        samples: the data.
+        settings: the recipe.
+        own: the class of a decoder that is none of this package.
+
+    Raises:
+        UserError: the decoder makes no such examples.
+    """
+    if own is not None:
+        base: dict[str, object] = {"code_dim": settings.code_dim, "shape": list(samples.shape)}
+        if samples.columns is not None:
+            base["standardised"] = True
+        return own_config(own, base, width=settings.width)
     name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
     if samples.is_images == (name == "mlp"):
         kind, other = ("images", "dcgan") if samples.is_images else ("vectors", "mlp")
@@ -61,7 +77,7 @@ def decoder_config(samples: Samples, settings: Settings) -> dict[str, object]:
 
 def keep_columns(decoder: Decoder, samples: Samples) -> None:
     """Let a new decoder keep the columns that its data are standardised with, if any."""
-    if samples.columns is not None and isinstance(decoder, MLPDecoder):
+    if samples.columns is not None and decoder.standardised:
         decoder.shift.copy_(samples.columns.shift)
         decoder.scale.copy_(samples.columns.scale)
 
@@ -70,10 +86,11 @@ def kept_columns(decoder: Decoder) -> Columns | None:
     """Return the columns that a decoder's data were standardised with, or None: as they are.
 
     Example:
+        >>> from glo.decoders import MLPDecoder
         >>> kept_columns(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
         Columns(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
     """
-    if isinstance(decoder, MLPDecoder) and decoder.standardised:
+    if decoder.standardised:
         return Columns(decoder.shift.cpu(), decoder.scale.cpu())
     return None
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.data import Samples
-from glo.decoders import Decoder
+from glo.decoders import Decoder, own_decoder
 from glo.documents import read_toml
 from glo.errors import UserError
 from glo.facts import DataFacts
@@ -67,8 +67,17 @@ class Run:
         torch.Size([4, 1, 32, 32])
     """
 
-    def __init__(self, folder: Path, *, settings: Settings, data: DataFacts, preset: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Settings,
+        data: DataFacts,
+        preset: str,
+        decoder: type[Decoder] | None = None,
+    ) -> None:
         self.folder = folder
+        self._decoder_class = decoder
         self.settings = settings
         self.data = data
         self.preset = preset
@@ -87,14 +96,24 @@ class Run:
             )
         return found
 
+    @property
+    def decoder_class(self) -> type[Decoder] | None:
+        """The class of a decoder that is none of this package, or None.
+
+        Raises:
+            UserError: there is one, and it was not named.
+        """
+        return own_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
+
     @cached_property
     def decoder(self) -> Decoder:
         """The decoder, in evaluation mode, on the CPU.
 
         Raises:
-            UserError: it cannot be read, or is not that of these settings and data.
+            UserError: it cannot be read, is not that of these settings and data, or is of a class
+                that was not named.
         """
-        decoder = self.checkpoint.decoder()
+        decoder = self.checkpoint.decoder(self.decoder_class)
         self._check_fit("decoder", (decoder.code_dim, *decoder.shape), self.data.shape)
         return decoder
 
@@ -265,8 +284,12 @@ class Run:
         write_text(self.folder / "config.toml", text)
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, *, decoder: type[Decoder] | None = None) -> Run:
     """Open a run folder, finished or not.
+
+    Args:
+        folder: its path.
+        decoder: the class of its decoder, if that is none of this package.
 
     Raises:
         UserError: it is not a run folder, or its config.toml cannot be read.
@@ -296,7 +319,7 @@ folder that glo train named.
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} lacks what a run needs ({error}); it was edited.") from None
     settings = Settings.from_mapping(values, where=str(path))
-    return Run(folder, settings=settings, data=facts, preset=preset)
+    return Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from glo.admission import check_folder, check_recipe, hold
 from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
+from glo.decoders import Decoder, class_name, own_decoder
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.events import Begin, Event, Note, Polishing
 from glo.fitting import fit_labels, fit_priors
@@ -52,6 +53,7 @@ class _Here(TypedDict):
     n: int
     ranks: Ranks
     store: RowStore
+    own: type[Decoder] | None
 
 
 @final
@@ -65,6 +67,7 @@ class Session:
         source: what the user named as the data.
         preset: name of the preset.
         ranks: the processes that train the run together, of which this is one.
+        decoder: the class of a decoder that is none of this package.
 
     Raises:
         UserError: the folder belongs to other data or settings, or is in use.
@@ -80,6 +83,7 @@ class Session:
         source: str,
         preset: str,
         ranks: Ranks = ALONE,
+        decoder: type[Decoder] | None = None,
     ) -> None:
         facts = DataFacts(
             source=source,
@@ -88,10 +92,13 @@ class Session:
             shape=tuple(samples.shape),
             fingerprint=samples.fingerprint,
         )
+        if settings.decoder is None and decoder is not None:
+            settings = replace(settings, decoder=class_name(decoder))
         if settings.decoder is None and not samples.is_images:
             # How long a run is depends on it.
             settings = replace(settings, decoder="mlp")
-        self.run = Run(folder, settings=settings, data=facts, preset=preset)
+        self._own_decoder = own_decoder(settings.decoder, decoder, where=folder)
+        self.run = Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
         # Errors are in standard deviations of each column, and so is the run.
         self.samples = samples = samples.standardised()
         self.ranks = ranks
@@ -102,7 +109,7 @@ class Session:
         self._saved_step = 0
         # Before anything is written: a folder begun with a mistake would be in the way of the next.
         check_folder(self.run)
-        check_recipe(samples, settings, ranks)
+        check_recipe(samples, settings, ranks, self._own_decoder)
         self._lock = hold(folder, ranks)
         self._store = self._rows_store()
 
@@ -164,7 +171,12 @@ class Session:
         pca = fit_pca(self._own, settings.code_dim, seed=settings.seed, ranks=self.ranks)
         self._store.relax()
         baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
-        here: _Here = {"n": len(samples), "ranks": self.ranks, "store": self._store}
+        here: _Here = {
+            "n": len(samples),
+            "ranks": self.ranks,
+            "store": self._store,
+            "own": self._own_decoder,
+        }
         if checkpoint:
             training = restore_training(checkpoint, settings, **here)
             self._earlier_seconds = _seconds(checkpoint.facts)

@@ -7,7 +7,8 @@ merged result is saved with the run.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -22,6 +23,9 @@ __all__ = ["Settings"]
 _LEAST_EPOCHS = 25
 _LEAST_STEPS = 3000
 _LEAST_STEPS_OF_VECTORS = 800
+_DECODERS = ("dcgan", "residual", "described", "mlp")
+# Classes within functions have such names, too.
+_CLASS = re.compile(r"[\w.]+:[\w.<>]+")
 
 
 def _option(group: str, default: Any, about: str) -> Any:
@@ -55,11 +59,12 @@ class Settings:
     )
     limit: int | None = _option("Data", None, "Use only the first so many examples; unset: all.")
 
-    decoder: Literal["dcgan", "residual", "described", "mlp"] | None = _option(
+    decoder: str | None = _option(
         "Decoder",
         None,
-        "Network from codes to examples: dcgan (unset: for images), residual (colour images), "
-        "described, or mlp (unset: for vectors).",
+        "Network from codes to examples: dcgan, residual (colour images), described, mlp, "
+        "or module:Class of your own; "
+        "unset: dcgan for images, mlp for vectors.",
     )
     width: int = _option(
         "Decoder",
@@ -192,6 +197,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        if self.decoder is not None and not _CLASS.fullmatch(str(self.decoder)):
+            _check_choice("decoder", self.decoder, _DECODERS, ", or a class as module:Class")
         for name, low, high in _RANGES:
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
@@ -272,8 +279,11 @@ def _check_choices(settings: Settings) -> None:
         for option in options:
             value = getattr(settings, name)
             if get_origin(option) is Literal and value is not None:
-                choices = get_args(option)
-                if value not in choices:
-                    names = ", ".join(map(str, choices))
-                    hint_text = suggest(str(value), map(str, choices))
-                    raise UserError(f"{name} is {value!r}; it must be one of {names}.{hint_text}")
+                _check_choice(name, value, get_args(option))
+
+
+def _check_choice(name: str, value: object, choices: Sequence[object], more: str = "") -> None:
+    if value not in choices:
+        names = ", ".join(map(str, choices))
+        near = suggest(str(value), map(str, choices))
+        raise UserError(f"{name} is {value!r}; it must be one of {names}{more}.{near}")

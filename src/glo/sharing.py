@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Self
 
+from glo.decoders import Decoder
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
 from glo.fitted import Fitted
 
@@ -29,11 +30,14 @@ class Sharing(Fitted):
         return push_to_hub(self._fitted().run, repo_id, **options)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> Self:
+    def from_pretrained(
+        cls, name: str | Path, *, decoder: type[Decoder] | None = None, **options: Any
+    ) -> Self:
         """Open a run, by its folder or as USER/NAME on the Hub, as a fitted estimator.
 
         Args:
             name: of the folder or the repository.
+            decoder: the class of its decoder, if that is none of this package.
             options: as for `glo.export.fetch_pretrained`.
 
         Raises:
@@ -42,6 +46,6 @@ class Sharing(Fitted):
         # It makes this very class, so it is imported once that exists.
         from glo.estimator import load
 
-        model = load(fetch_pretrained(name, **options))
+        model = load(fetch_pretrained(name, **options), decoder=decoder)
         assert isinstance(model, cls), "there is one estimator"
         return model

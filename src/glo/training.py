@@ -156,6 +156,7 @@ def start_training(
     n: int | None = None,
     ranks: Ranks = ALONE,
     store: RowStore = IN_MEMORY,
+    own: type[Decoder] | None = None,
 ) -> Training:
     """Build the decoder and the initial codes of a new run.
 
@@ -166,6 +167,7 @@ def start_training(
         n: rows of all processes; those of `samples` when omitted.
         ranks: the processes.
         store: where codes and moments lie.
+        own: the class of a decoder that is none of this package.
 
     Returns:
         a Training at step 0.
@@ -185,7 +187,7 @@ def start_training(
     dim = settings.code_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        decoder = build_decoder(decoder_config(samples, settings))
+        decoder = build_decoder(decoder_config(samples, settings, own), own)
     keep_columns(decoder, samples)
     codes = store.zeros("codes", (len(samples), dim), torch.float32)
     if settings.start == "pca":

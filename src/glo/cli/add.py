@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, named_decoder
+
 if TYPE_CHECKING:
     from glo.data import Samples
     from glo.runs import Run
@@ -20,6 +22,7 @@ def add(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     refit: Annotated[bool, Parameter(negative="--keep-priors")] = True,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Add examples to a finished run, without training: their codes are found by search.
 
@@ -41,7 +44,8 @@ def add(
     from glo.runs import open_run
 
     keep_freed_memory()
-    opened = open_run(run)
+    own = named_decoder(decoder)
+    opened = open_run(run, decoder=own)
     seen = open_observations(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
@@ -50,7 +54,15 @@ def add(
         return 0
     source, part = " ".join(files), "" if split == "train" else split
     return drive(
-        add_rows(run, seen.samples, source=source, split=part, limit=limit or 0, refit=refit)
+        add_rows(
+            run,
+            seen.samples,
+            source=source,
+            split=part,
+            limit=limit or 0,
+            refit=refit,
+            decoder=own,
+        )
     )
 
 

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -26,6 +28,7 @@ def encode(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     out: Path = Path("codes.npz"),
+    decoder: OwnDecoder = None,
 ) -> int:
     """Search for the codes of examples that a run never saw.
 
@@ -43,11 +46,10 @@ def encode(
     """
     from glo.machine import keep_freed_memory
     from glo.observations import open_observations
-    from glo.runs import open_run
 
     keep_freed_memory()
     _check_out(out)
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     seen = open_observations(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)

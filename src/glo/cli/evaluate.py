@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -24,6 +26,7 @@ def evaluate(
     n: int = 10_000,
     seed: int = 0,
     out: Path | None = None,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Measure reconstructions and samples of a run against examples it never saw.
 
@@ -47,16 +50,15 @@ def evaluate(
     from glo.errors import UserError
     from glo.evaluation import prepare, sentences
     from glo.machine import keep_freed_memory
-    from glo.runs import open_run, write_json
+    from glo.runs import write_json
 
     keep_freed_memory()
     out = out or run / "evaluation.json"
     if out.suffix != ".json" or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .json.")
     names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
-    plan = prepare(
-        open_run(run), data, heldout=heldout, priors=names, features=features, n=n, seed=seed
-    )
+    opened = open_named(run, decoder)
+    plan = prepare(opened, data, heldout=heldout, priors=names, features=features, n=n, seed=seed)
     values = _follow(plan)
     write_json(out, values)
     console = Console(highlight=False, markup=False)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, named_decoder
+
 __all__ = ["explore"]
 
 
@@ -16,6 +18,7 @@ def explore(
     port: int = 0,
     browser: bool = True,
     parent: Annotated[int | None, Parameter(show=False)] = None,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Serve a page on this machine to look at a run and play with it; Ctrl-C ends it.
 
@@ -32,6 +35,7 @@ def explore(
     from glo.machine import keep_freed_memory
 
     keep_freed_memory()
+    own = named_decoder(decoder)
     if parent is not None:
         # Whoever trains comes first.
         os.nice(5)
@@ -45,7 +49,7 @@ def explore(
             webbrowser.open(address)
 
     try:
-        serve(run, port=port, parent=parent, opened=opened)
+        serve(run, port=port, parent=parent, opened=opened, decoder=own)
     except KeyboardInterrupt:
         # The way to end it; there is nothing to save.
         return 0

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from glo.runs import Run
 
@@ -21,6 +23,7 @@ def export(
     prior: str | None = None,
     runtime: Path | None = None,
     license: str | None = None,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Write a run in the form of other programs; several forms at once are fine.
 
@@ -39,9 +42,8 @@ def export(
         license: For --hub, identifier of the weights' licence, such as mit.
     """
     from glo.errors import UserError
-    from glo.runs import open_run
 
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     if all(place is None for place in (onnx, web, hub, codes, tensorboard)):
         raise UserError(
             "Nothing was asked for; give --onnx, --web, --hub or --tensorboard with a folder, or "

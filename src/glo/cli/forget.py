@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, named_decoder
+
 __all__ = ["forget"]
 
 # Bytes of a text file of rows: eight million of them.
@@ -12,7 +14,12 @@ _LARGEST = 64 * 2**20
 
 
 def forget(
-    run: Path, rows: str, /, *, refit: Annotated[bool, Parameter(negative="--no-refit")] = True
+    run: Path,
+    rows: str,
+    /,
+    *,
+    refit: Annotated[bool, Parameter(negative="--no-refit")] = True,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Remove examples from a finished run: codes, what the optimiser knows of them, and pictures.
 
@@ -33,8 +40,10 @@ def forget(
     from glo.runs import open_run
 
     keep_freed_memory()
-    opened = open_run(run)
-    return drive(forget_rows(run, parse_rows(_words(rows), len(opened.codes)), refit=refit))
+    own = named_decoder(decoder)
+    opened = open_run(run, decoder=own)
+    chosen = parse_rows(_words(rows), len(opened.codes))
+    return drive(forget_rows(run, chosen, refit=refit, decoder=own))
 
 
 def _words(rows: str) -> str:

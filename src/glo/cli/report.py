@@ -2,10 +2,19 @@
 
 from pathlib import Path
 
+from glo.cli.opening import OwnDecoder, open_named
+
 __all__ = ["report"]
 
 
-def report(run: Path, data: str | None = None, /, *, out: Path | None = None) -> int:
+def report(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    decoder: OwnDecoder = None,
+) -> int:
     """Write one HTML file that shows a run, and opens anywhere without a network.
 
     Works while the run still trains, too, from its last checkpoint.
@@ -19,10 +28,9 @@ def report(run: Path, data: str | None = None, /, *, out: Path | None = None) ->
     from glo.errors import UserError
     from glo.machine import keep_freed_memory
     from glo.report import write_report
-    from glo.runs import open_run
 
     keep_freed_memory()
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     if out is not None and (out.suffix not in (".html", ".htm") or out.is_dir()):
         raise UserError(f"--out is {out}; it must be a file that ends in .html.")
     print(f"Report: {write_report(opened, out, data=data)}")

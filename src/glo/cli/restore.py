@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,6 +52,7 @@ def restore(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     out: Path = Path("restored"),
+    decoder: OwnDecoder = None,
 ) -> int:
     """Fill in, enlarge, sharpen or clean damaged images with a run.
 
@@ -84,14 +87,14 @@ def restore(
     from glo.pictures import grid, save_picture
     from glo.restoration import Damage
     from glo.restoration import restore as undo
-    from glo.runs import open_run, write_json
+    from glo.runs import write_json
     from glo.searching import begin_search
 
     keep_freed_memory()
     given = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
     own = _own(task, {name: value for name, value in given.items() if value is not None})
     _check_out(out)
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     damage = _damage(opened, task, own)
     shape = None if simulate else damage.shape(opened.data.shape)
     seen = open_observations(opened, files, split=split, limit=limit, shape=shape)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -24,6 +26,7 @@ def sample(
     temperature: float = 1.0,
     out: Path | None = None,
     separate: Annotated[bool, Parameter(negative="")] = False,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Draw new examples from the prior of a run, without its data.
 
@@ -46,9 +49,8 @@ def sample(
     from glo.data import to_uint8
     from glo.errors import UserError
     from glo.pictures import grid, save_picture
-    from glo.runs import open_run
 
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
     images = len(opened.data.shape) == 3

@@ -50,9 +50,11 @@ def train(
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
+    from glo.cli.opening import named_decoder
     from glo.cli.stopping import StopRequest
     from glo.cli.watching import Watch
     from glo.data import SourceOptions, open_source
+    from glo.decoders import is_own
     from glo.machine import keep_freed_memory
     from glo.ranks import Ranks
     from glo.session import Session
@@ -62,14 +64,19 @@ def train(
     options = SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
     )
+    # Of the command line alone: a file may come from a stranger.
+    word: str | None = vars(given)["decoder"]
+    own = named_decoder(word) if is_own(word) else None
     samples = open_source(data, options)
     if ranks.main:
         _name_skipped(samples.skipped)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
     with StopRequest() as stop:
-        session = Session(folder, samples, settings, source=data, preset=preset, ranks=ranks)
-        page = Watch() if watch and ranks.main else None
+        session = Session(
+            folder, samples, settings, source=data, preset=preset, ranks=ranks, decoder=own
+        )
+        page = Watch(word if own else None) if watch and ranks.main else None
         try:
             return _drive(session, stop, page, _again(data, folder, preset, config))
         finally:
@@ -137,6 +144,7 @@ def _report(session: "Session") -> None:
 
 def _show_outcome(session: "Session") -> None:
     from glo.cli.reporter import clock
+    from glo.decoders import is_own
 
     summary, folder = session.run.summary, session.run.folder
     assert summary is not None, "a finished run has a summary"
@@ -151,7 +159,10 @@ def _show_outcome(session: "Session") -> None:
     shown = [name for name in pictures if not name.startswith("epoch-")]
     if shown:
         print(f"Pictures in {folder / 'samples'}: {', '.join(shown)}")
-    print(f"Summary: {folder / 'summary.json'}\nMore samples: glo sample {folder} --n 64 --seed 1")
+    own = session.run.settings.decoder
+    more = f" --decoder {own}" if is_own(own) else ""
+    print(f"Summary: {folder / 'summary.json'}")
+    print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
 
 
 def _name_skipped(skipped: tuple[str, ...]) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from glo.cli.opening import OwnDecoder, open_named
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,6 +50,7 @@ def walk(
     seed: int = 0,
     data: str | None = None,
     out: Path | None = None,
+    decoder: OwnDecoder = None,
 ) -> int:
     """Walk through the code space of a run, and draw what its decoder makes on the way.
 
@@ -77,11 +80,10 @@ def walk(
             walks folder.
     """
     from glo.points import Points
-    from glo.runs import open_run
 
     terms = (begin, minus, plus)
     task = _task(points, grid=grid, terms=terms, principal=principal, neighbours=neighbours)
-    opened = open_run(run)
+    opened = open_named(run, decoder)
     words = [begin, *minus, *plus] if begin is not None else list(points)
     out = out or _place(opened, task, words)
     _check_out(opened, task, out)

@@ -19,9 +19,14 @@ _PATIENCE = 5.0
 
 @final
 class Watch:
-    """The page of a run, from the first event of its training to `stop`."""
+    """The page of a run, from the first event of its training to `stop`.
 
-    def __init__(self) -> None:
+    Args:
+        decoder: name of the class that the user named for its decoder, or None.
+    """
+
+    def __init__(self, decoder: str | None = None) -> None:
+        self._decoder = decoder
         self._process: subprocess.Popen[bytes] | None = None
         self._printed = b""
         self._told = False
@@ -38,7 +43,7 @@ class Watch:
         """
         if self._process is None:
             if isinstance(event, Begin):
-                self._process = _start(folder)
+                self._process = _start(folder, self._decoder)
             return None
         return None if self._told else self._news(self._process)
 
@@ -67,8 +72,9 @@ class Watch:
             self._process.stdout.close()
 
 
-def _start(folder: Path) -> "subprocess.Popen[bytes]":
+def _start(folder: Path, decoder: str | None) -> "subprocess.Popen[bytes]":
     words = ["-m", "glo", "explore", str(folder), "--no-browser", "--parent", str(os.getpid())]
+    words += ["--decoder", decoder] if decoder else []
     process = subprocess.Popen(
         [sys.executable, *words],
         stdin=subprocess.DEVNULL,

@@ -6,6 +6,14 @@ from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.described import DescribedDecoder
 from glo.decoders.load import read_decoder
 from glo.decoders.mlp import MLPDecoder
+from glo.decoders.own import (
+    check_own,
+    class_name,
+    import_decoder,
+    is_own,
+    own_config,
+    own_decoder,
+)
 from glo.decoders.residual import ResidualDecoder
 
 __all__ = [
@@ -15,5 +23,11 @@ __all__ = [
     "MLPDecoder",
     "ResidualDecoder",
     "build_decoder",
+    "check_own",
+    "class_name",
+    "import_decoder",
+    "is_own",
+    "own_config",
+    "own_decoder",
     "read_decoder",
 ]

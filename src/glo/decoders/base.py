@@ -28,6 +28,7 @@ class Decoder(nn.Module, ABC):
         code_dim: D.
         shape: tuple of the shape of one example.
         config: JSON-able; `build_decoder(config)` makes the same network with fresh weights.
+        standardised: whether it keeps means and deviations of the columns of its data.
 
     Raises:
         UserError: if `code_dim` is not a positive integer.
@@ -39,6 +40,8 @@ class Decoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    shift: Tensor
+    scale: Tensor
 
     def __init__(self, *, code_dim: int, shape: Sequence[int], **options: Any) -> None:
         super().__init__()
@@ -50,6 +53,7 @@ class Decoder(nn.Module, ABC):
             "shape": list(self.shape),
             **options,
         }
+        self.standardised = False
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
@@ -69,6 +73,21 @@ class Decoder(nn.Module, ABC):
         Two per multiply-add of a linear layer or convolution; the rest is not counted. A training
         step costs about three times as much.
         """
+
+    def standardise(self) -> None:
+        """Keep `shift` and `scale`, (F,), of the columns of vectors: at first 0 and 1.
+
+        Raises:
+            UserError: the network has something else of these names.
+        """
+        for name, value in (("shift", torch.zeros(self.shape)), ("scale", torch.ones(self.shape))):
+            if name in self.state_dict() or name in vars(self):
+                raise UserError(
+                    f"The decoder '{self.name}' has a '{name}' of its own, where that of the "
+                    f"columns of vectors is kept; give it another name."
+                )
+            self.register_buffer(name, value)
+        self.config["standardised"] = self.standardised = True
 
     def checked(self, codes: Tensor) -> Tensor:
         """Return `codes`, or raise UserError if they are not (B, D)."""

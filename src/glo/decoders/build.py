@@ -21,12 +21,13 @@ DECODERS: dict[str, type[Decoder]] = {
 }
 
 
-def build_decoder(config: Mapping[str, Any]) -> Decoder:
+def build_decoder(config: Mapping[str, Any], own: type[Decoder] | None = None) -> Decoder:
     """Make the decoder that `config` describes, with fresh weights.
 
     Args:
         config: `name` ('dcgan', 'described', 'mlp' or 'residual') and the keywords of that class;
             the `config` attribute of any decoder, also after a trip through JSON.
+        own: the class of a decoder that is none of these.
 
     Raises:
         UserError: if the name or a keyword is unknown, missing or out of range.
@@ -37,15 +38,27 @@ def build_decoder(config: Mapping[str, Any]) -> Decoder:
     """
     keywords = dict(config)
     name = str(keywords.pop("name", "missing"))
-    if name not in DECODERS:
-        known = ", ".join(f"'{each}'" for each in DECODERS)
-        raise UserError(f"The decoder's name is '{name}'; choose {known}.{suggest(name, DECODERS)}")
-    _check_keywords(name, keywords)
-    return DECODERS[name](**keywords)
+    known = DECODERS if own is None else {own.name: own}
+    if name not in known:
+        names = ", ".join(f"'{each}'" for each in known)
+        raise UserError(f"The decoder's name is '{name}'; choose {names}.{suggest(name, known)}")
+    # Whoever writes a class need not know of the columns of vectors.
+    standardised = own is not None and keywords.pop("standardised", False) is True
+    _check_keywords(name, inspect.signature(known[name]), keywords)
+    decoder = known[name](**keywords)
+    if standardised:
+        decoder.standardise()
+    return decoder
 
 
-def _check_keywords(name: str, keywords: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(DECODERS[name]).parameters
+def _check_keywords(name: str, signature: inspect.Signature, keywords: Mapping[str, Any]) -> None:
+    parameters = {
+        word: each
+        for word, each in signature.parameters.items()
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    }
+    if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
+        return
     for word in keywords:
         if word not in parameters:
             raise UserError(

@@ -25,7 +25,7 @@ _DRAWING = (
 )
 
 
-def read_decoder(path: Path) -> Decoder:
+def read_decoder(path: Path, own: type[Decoder] | None = None) -> Decoder:
     """Read a decoder.
 
     The network of the configuration is first laid out without memory, and must be what the file
@@ -34,6 +34,8 @@ def read_decoder(path: Path) -> Decoder:
 
     Args:
         path: a safetensors file; its text `config` is what `build_decoder` takes, in JSON.
+        own: the class of a decoder that is none of this package. It is made at once: how much
+            memory it asks for is its own affair.
 
     Raises:
         UserError: it cannot be read, does not hold what its configuration says, or holds NaN or
@@ -50,10 +52,10 @@ def read_decoder(path: Path) -> Decoder:
     """
     header = read_header(path)
     config = header.described("config")
-    header.check(_outline(config, path).state_dict())
+    header.check(_outline(config, path, own).state_dict())
     tensors = read_tensors(path)
     check_finite(path, tensors)
-    decoder = build_decoder(config)
+    decoder = build_decoder(config, own)
     decoder.load_state_dict(tensors)
     return decoder
 
@@ -72,7 +74,7 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **given)
 
 
-def _outline(config: Mapping[str, Any], path: Path) -> Decoder:
+def _outline(config: Mapping[str, Any], path: Path, own: type[Decoder] | None) -> Decoder:
     """Return the decoder of a configuration with weights that have a shape and take no memory."""
     hidden = config.get("hidden", ())
     if isinstance(hidden, list) and len(hidden) > _MOST_LAYERS:
@@ -80,6 +82,8 @@ def _outline(config: Mapping[str, Any], path: Path) -> Decoder:
             f"{path} asks for {len(hidden):,} layers, and at most {_MOST_LAYERS} are made."
         )
     try:
+        if own is not None:
+            return build_decoder(config, own)
         with torch.device("meta"), _Undrawn():
             return build_decoder(config)
     except UserError as error:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from glo.decoders.base import Decoder, full_precision, positive
@@ -39,8 +38,6 @@ class MLPDecoder(Decoder):
     """
 
     name = "mlp"
-    shift: Tensor
-    scale: Tensor
 
     def __init__(
         self,
@@ -51,9 +48,7 @@ class MLPDecoder(Decoder):
         standardised: bool = False,
     ) -> None:
         widths = [positive("hidden", width) for width in hidden]
-        # Files made before there was such a thing say nothing about it.
-        more = {"standardised": True} if standardised else {}
-        super().__init__(code_dim=code_dim, shape=shape, hidden=widths, **more)
+        super().__init__(code_dim=code_dim, shape=shape, hidden=widths)
         if len(self.shape) != 1:
             raise UserError(
                 f"The MLP decoder makes vectors of shape (F,), not {self.shape}; "
@@ -61,10 +56,9 @@ class MLPDecoder(Decoder):
             )
         self.sizes = (self.code_dim, *widths, self.shape[0])
         self.net = nn.Sequential(*_layers(self.sizes))
-        self.standardised = standardised
+        # Files made before there was such a thing say nothing about it.
         if standardised:
-            self.register_buffer("shift", torch.zeros(self.shape))
-            self.register_buffer("scale", torch.ones(self.shape))
+            self.standardise()
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return vectors (B, F) of any range."""

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.explorer.answers import Answers
 from glo.explorer.facts import facts_of
@@ -36,7 +37,14 @@ _CLOSED = "The page was closed before this was done."
 _log = logging.getLogger("glo.explorer")
 
 
-def make_app(folder: Path, *, token: str, port: int, warm: bool = True) -> ASGIApp:
+def make_app(
+    folder: Path,
+    *,
+    token: str,
+    port: int,
+    warm: bool = True,
+    decoder: type[Decoder] | None = None,
+) -> ASGIApp:
     """Make the page of a run.
 
     Args:
@@ -44,6 +52,7 @@ def make_app(folder: Path, *, token: str, port: int, warm: bool = True) -> ASGIA
         token: the secret that every request must bring.
         port: that it is served on.
         warm: whether to prepare, in the background, what the page will ask for.
+        decoder: the class of the run's decoder, if that is none of this package.
 
     Returns:
         an ASGI application.
@@ -52,7 +61,7 @@ def make_app(folder: Path, *, token: str, port: int, warm: bool = True) -> ASGIA
         UserError: it is not a run folder.
     """
     turns = Turns()
-    shelf = Shelf(folder, turns)
+    shelf = Shelf(folder, turns, decoder)
     app = Starlette(
         routes=[*_page_routes(), *_routes(shelf, Answers(shelf), turns)],
         exception_handlers={

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 import uvicorn
 
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.explorer.app import make_app
 
@@ -26,6 +27,7 @@ def serve(
     port: int = 0,
     parent: int | None = None,
     opened: Callable[[str], object] = print,
+    decoder: type[Decoder] | None = None,
 ) -> None:
     """Serve the page of a run until an interrupt.
 
@@ -34,6 +36,7 @@ def serve(
         port: to serve it on; 0: a free one.
         parent: end when the process of this number, which started this one, has ended.
         opened: is told the address, token included, when the port is taken.
+        decoder: the class of the run's decoder, if that is none of this package.
 
     Raises:
         UserError: it is not a run folder, or the port is taken.
@@ -42,7 +45,7 @@ def serve(
         number = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
         config = uvicorn.Config(
-            make_app(folder, token=token, port=number),
+            make_app(folder, token=token, port=number, decoder=decoder),
             http="h11",
             ws="none",
             lifespan="on",

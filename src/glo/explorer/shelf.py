@@ -7,6 +7,7 @@ from typing import Literal, final
 
 from safetensors import SafetensorError
 
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.explorer.originals import NotThere, Originals
 from glo.explorer.space import Space
@@ -28,13 +29,15 @@ class Shelf:
     Args:
         folder: of the run; it has a config.toml.
         turns: whose turn it is to compute.
+        decoder: the class of its decoder, if that is none of this package.
 
     Raises:
         UserError: it is not a run folder.
     """
 
-    def __init__(self, folder: Path, turns: Turns) -> None:
-        self.run = open_run(folder)
+    def __init__(self, folder: Path, turns: Turns, decoder: type[Decoder] | None = None) -> None:
+        self.run = open_run(folder, decoder=decoder)
+        self._decoder = decoder
         self.originals = Originals(self.run)
         self._turns = turns
         self._lock = threading.Lock()
@@ -73,7 +76,7 @@ class Shelf:
 
     def _reopen(self, stamp: tuple[object, ...]) -> None:
         try:
-            run = open_run(self.run.folder)
+            run = open_run(self.run.folder, decoder=self._decoder)
             if any((run.folder / "checkpoint").glob("[!.]*")):
                 self._space = Space(run, self._originals(run), self._turns)
             self.run, self._stamp = run, stamp

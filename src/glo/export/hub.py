@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glo import __version__
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.export.card import read_evaluation, write_card
 from glo.extras import need
@@ -70,7 +71,13 @@ def save_pretrained(
         if (run.folder / file).is_file():
             shutil.copyfile(run.folder / file, folder / file)
     _write_evaluation(run, folder)
-    shared = Run(folder, settings=run.settings, data=_unplaced(run.data), preset=run.preset)
+    shared = Run(
+        folder,
+        settings=run.settings,
+        data=_unplaced(run.data),
+        preset=run.preset,
+        decoder=run.decoder_class,
+    )
     shared.write_config()
     is_images = len(run.data.shape) == 3
     if is_images:
@@ -135,11 +142,14 @@ def fetch_pretrained(
     return Path(found)
 
 
-def from_pretrained(name: str | Path, **options: Any) -> Run:
+def from_pretrained(
+    name: str | Path, *, decoder: type[Decoder] | None = None, **options: Any
+) -> Run:
     """Open a run by its folder or by its repository on the Hub.
 
     Args:
         name: a folder, or USER/NAME, which is downloaded and kept.
+        decoder: the class of its decoder, if that is none of this package.
         options: as for `fetch_pretrained`.
 
     Raises:
@@ -150,7 +160,7 @@ def from_pretrained(name: str | Path, **options: Any) -> Run:
         >>> run.sample(4, seed=1).shape  # doctest: +SKIP
         torch.Size([4, 1, 32, 32])
     """
-    return open_run(fetch_pretrained(name, **options))
+    return open_run(fetch_pretrained(name, **options), decoder=decoder)
 
 
 def push_to_hub(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.events import RowEvent, Searched
 from glo.gallery import draw_progress
@@ -40,6 +41,7 @@ def add_rows(
     limit: int = 0,
     refit: bool = True,
     device: str = "auto",
+    decoder: type[Decoder] | None = None,
 ) -> Iterator[RowEvent]:
     """Add examples to a finished run: their codes are found by search under its decoder.
 
@@ -53,6 +55,7 @@ def add_rows(
         limit: how many of its first examples they are; 0 for all.
         refit: whether the Gaussian, the run's prior and the labels are fitted anew.
         device: that searches.
+        decoder: the class of the run's decoder, if that is none of this package.
 
     Yields:
         how far it is; sentences come last, when the change is made.
@@ -67,7 +70,7 @@ def add_rows(
         >>> for event in add_rows(Path("runs/mnist"), more, source="more.npy"):  # doctest: +SKIP
         ...     print(event)
     """
-    with _held(folder) as run, staged(folder) as new:
+    with _held(folder, decoder) as run, staged(folder) as new:
         _check_shape(run, samples)
         codes = yield from _search(run, samples, device)
         seen = run.seen(samples)
@@ -91,7 +94,13 @@ def add_rows(
     yield from sentences
 
 
-def forget_rows(folder: Path, rows: Tensor, *, refit: bool = True) -> Iterator[RowEvent]:
+def forget_rows(
+    folder: Path,
+    rows: Tensor,
+    *,
+    refit: bool = True,
+    decoder: type[Decoder] | None = None,
+) -> Iterator[RowEvent]:
     """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
 
     The rows after them move up: row numbers are those of the examples that are left.
@@ -101,6 +110,7 @@ def forget_rows(folder: Path, rows: Tensor, *, refit: bool = True) -> Iterator[R
         rows: int64 (m,), which ones.
         refit: whether the Gaussian and the run's prior are fitted to the codes that are left; if
             not, the run has no prior until one is fitted. In no case is one kept that saw the rows.
+        decoder: the class of the run's decoder, if that is none of this package.
 
     Yields:
         how far it is; sentences come last, when the change is made.
@@ -113,7 +123,7 @@ def forget_rows(folder: Path, rows: Tensor, *, refit: bool = True) -> Iterator[R
         >>> for event in forget_rows(Path("runs/mnist"), torch.tensor([3])):  # doctest: +SKIP
         ...     print(event)
     """
-    with _held(folder) as run, staged(folder) as new:
+    with _held(folder, decoder) as run, staged(folder) as new:
         stays = _left(run, rows)
         held = Holdings.of(run)
         facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
@@ -126,12 +136,12 @@ def forget_rows(folder: Path, rows: Tensor, *, refit: bool = True) -> Iterator[R
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[Run]:
+def _held(folder: Path, decoder: type[Decoder] | None) -> Iterator[Run]:
     # What is no run is said before a lock is put there.
     open_run(folder)
     lock = RunLock(folder)
     try:
-        run = open_run(folder)
+        run = open_run(folder, decoder=decoder)
         if not run.checkpoint.finished or run.summary is None:
             raise UserError(
                 f"{folder} is not finished, so its rows cannot be changed yet; run the command "

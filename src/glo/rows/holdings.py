@@ -47,7 +47,9 @@ class Holdings:
     def of(cls, run: Run) -> Self:
         """Read what a finished run holds."""
         # The device is that of the training, which may have been another machine's.
-        training = restore_training(run.checkpoint, replace(run.settings, device="cpu"))
+        training = restore_training(
+            run.checkpoint, replace(run.settings, device="cpu"), own=run.decoder_class
+        )
         known = _labels(run)
         labels = None if known is None or len(known.given) != training.n else known.given
         errors = read_errors(run.folder, training.n)

@@ -1,0 +1,45 @@
+"""What commands share that open a run whose decoder may be of somebody's own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from glo.decoders import Decoder
+    from glo.runs import Run
+
+__all__ = ["OwnDecoder", "named_decoder", "open_named"]
+
+OwnDecoder = Annotated[
+    str | None,
+    Parameter(
+        name="--decoder",
+        help="For a run with a decoder of somebody's own: its class as module:Class, which is "
+        "imported and run.",
+    ),
+]
+
+
+def named_decoder(name: str | None) -> "type[Decoder] | None":
+    """Import the class that the user named, if one was.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name is None:
+        return None
+    from glo.decoders import import_decoder
+
+    return import_decoder(name)
+
+
+def open_named(run: Path, decoder: str | None) -> "Run":
+    """Open a run with the class that the user named for its decoder, if one was.
+
+    Raises:
+        UserError: it is no run folder, or there is no such class.
+    """
+    from glo.runs import open_run
+
+    return open_run(run, decoder=named_decoder(decoder))
