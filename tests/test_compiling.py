@@ -1,6 +1,7 @@
 """Compiled decoders: real ones, as plain as torch makes them, so that they take seconds."""
 
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +31,9 @@ CHOICES |= {"precision": "float32", "prior": "gaussian"}
 @pytest.fixture(scope="module", autouse=True)
 def plain() -> Iterator[None]:
     """Let torch compile without vector instructions, which take it half a minute to try."""
-    if shutil.which("g++") is None and shutil.which("clang++") is None:
-        pytest.skip("there is no C++ compiler; on Debian: apt-get install g++")
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    if not headers.is_file() or not any(map(shutil.which, ("g++", "clang++"))):
+        pytest.skip("there is no C++ compiler; on Debian: apt-get install g++ python3-dev")
     few = {"cpp.simdlen": 1, "cpp_cache_precompile_headers": False, "compile_threads": 1}
     with inductor.patch(few):
         yield

@@ -32,12 +32,13 @@ class Shelf:
         decoder: the class of its decoder, if that is none of this package.
 
     Raises:
-        UserError: it is not a run folder.
+        UserError: it is not a run folder, or the class of its decoder is missing.
     """
 
     def __init__(self, folder: Path, turns: Turns, decoder: type[Decoder] | None = None) -> None:
         self.run = open_run(folder, decoder=decoder)
-        self._decoder = decoder
+        # A class that was not named is said before the page is opened.
+        self._decoder = self.run.decoder_class
         self.originals = Originals(self.run)
         self._turns = turns
         self._lock = threading.Lock()
