@@ -12,7 +12,8 @@ step    training steps against bare forward and backward passes of the same deco
         optimiser of the decoder (Muon) and with Adam, whose own work is next to nothing
 rows    a step at N = 10 thousand, 1 million and 10 million rows, in turn, with memory
 reach   seconds from the start of a run to a final error, pictures and checkpoints included
-compile steps with a compiled decoder against the same steps with the plain one, in turn
+compile steps with a compiled decoder against steps with the plain one, in turn, in seconds of the
+        processor (best with OMP_NUM_THREADS=1)
 """
 
 import argparse
@@ -183,11 +184,12 @@ def compiling() -> dict[str, float]:
     found: dict[str, float] = {}
     for name, samples, precision, block in cases:
         plain, made = (_begun(samples, precision, compile=each) for each in (False, True))
-        _block(plain, block)
-        found[f"{name}_first_block_s"] = _timed(lambda made=made, b=block: _block(made, b))  # type: ignore[misc]
+        # The first block compiles, in programs of their own.
+        for steps in (plain, made):
+            _block(steps, block)
         pairs = []
         for _ in range(BLOCKS):
-            pairs.append([_timed(lambda s=s, b=block: _block(s, b)) for s in (plain, made)])  # type: ignore[misc]
+            pairs.append([_worked(lambda s=s, b=block: _block(s, b)) for s in (plain, made)])  # type: ignore[misc]
         found[f"{name}_step_ms"] = 1e3 * statistics.median(own for own, _ in pairs) / block
         found[f"{name}_compiled_step_ms"] = 1e3 * statistics.median(own for _, own in pairs) / block
         found[f"{name}_compiled_over_plain"] = statistics.median(b / a for a, b in pairs)
@@ -248,6 +250,13 @@ def _timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def _worked(work: Callable[[], object]) -> float:
+    # Seconds of the processor, all threads together: what else runs does not count.
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def _resident_mb() -> float:

@@ -49,8 +49,8 @@ def check_compiler(device: torch.device) -> None:
     except Exception as error:
         raise UserError(
             f"compile asks torch for programs made on this machine for {device.type}, and that "
-            f"failed ({_first_line(error)}); install a C++ compiler and Python's headers (Debian: g++ "
-            f"python3-dev), or leave compile out."
+            f"failed ({_first_line(error)}); install a C++ compiler and Python's headers (Debian: "
+            f"g++ python3-dev), or leave compile out."
         ) from None
 
 
