@@ -87,9 +87,10 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     )
 
 
-def make_autoencoder(problem: Problem) -> Method:
+def make_autoencoder(problem: Problem, loss: str | None = None) -> Method:
     """Train the same decoder behind an encoder that mirrors it, by the same loss and optimiser."""
-    settings, watch, n = problem.settings, Stopwatch(), len(problem.train)
+    settings = replace(problem.settings, loss=loss or problem.settings.loss)
+    watch, n = Stopwatch(), len(problem.train)
     torch.manual_seed(problem.seed)
     decoder = channels_last(build_decoder(decoder_config(problem.train, settings)))
     encoder = channels_last(Mirror(decoder, settings.width))

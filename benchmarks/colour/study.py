@@ -41,6 +41,7 @@ from glo.metrics.imagenet import efficientnet_features
 __all__ = ["main"]
 
 _KEPT = 16
+_WITH_FEATURES = "lap1+0.1*features"
 _HEADS = [
     "method",
     "epochs",
@@ -81,7 +82,8 @@ def _methods(problem: Problem) -> dict[str, Callable[[], Mapping[str, Any]]]:
         "PCA": partial(make_pca, problem),
         "GLO": partial(make_glo, problem),
         "autoencoder": partial(make_autoencoder, problem),
-        "GLO, Lap1 alone": partial(make_glo, problem, "lap1"),
+        "GLO, with features": partial(make_glo, problem, _WITH_FEATURES),
+        "autoencoder, with features": partial(make_autoencoder, problem, _WITH_FEATURES),
     }
     rows: dict[str, Callable[[], Mapping[str, Any]]] = {
         "pictures": lambda: {"fd": _fd(problem, problem.heldout), **_tiles(problem)}

@@ -20,7 +20,7 @@ _COLOUR: dict[str, Any] = {
     "channels": 3,
     "decoder": "residual",
     "width": 32,
-    "loss": "lap1+0.1*features",
+    "loss": "lap1",
     "code_dim": 64,
     "batch_size": 16,
     "code_lr": 0.03,
@@ -47,7 +47,6 @@ PRESETS: dict[str, Preset] = {
         settings={
             **_COLOUR,
             "size": 64,
-            "loss": "lap1",
             "code_dim": 16,
             "epochs": 100,
         },
