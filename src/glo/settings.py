@@ -179,8 +179,8 @@ class Settings:
     compile: bool = _option(
         "Machine",
         False,
-        "Compile the decoder for this machine while it trains (torch.compile); needs a C++ "
-        "compiler, and one process.",
+        "Compile the decoder for this machine while it trains (torch.compile), which gains "
+        "nothing on the processor that was measured; needs a C++ compiler, and one process.",
     )
     seed: int = _option("Machine", 0, "Seed of everything random.")
     save_every: float = _option(
