@@ -16,6 +16,7 @@ It takes 10 GB of disk, and of memory in the second run.
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from numpy.lib.format import open_memmap
 
 _ROWS = 2**18
 _RANK = 16
+# What glo ends with when it was interrupted and has saved.
+_STOPPED = 130
 
 
 def main() -> None:
@@ -39,6 +42,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--budget", type=float, default=2.0, help="GiB")
     parser.add_argument("--within", type=int, default=2**18, help="rows that are mixed; 0: all")
+    parser.add_argument("--steps", type=int, help="stop each run after about so many")
     parser.add_argument("--hard", action="store_true", help="also as a hard limit of the group")
     parser.add_argument("--out", type=Path, required=True)
     choice = parser.parse_args()
@@ -93,23 +97,23 @@ def _run(
         process = subprocess.Popen(command, stdout=log, stderr=log)
         if group:
             (group / "cgroup.procs").write_text(str(process.pid))
-        peak = _watch(process)
-    if process.returncode:
+        peak = _watch(process, out / "metrics.jsonl", choice.steps)
+    if process.returncode not in (0, _STOPPED):
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}; see {log.name}")
     lines = (out / "metrics.jsonl").read_text().splitlines()
     steps = [each for each in map(json.loads, lines) if each["kind"] == "step"]
-    summary = json.loads((out / "summary.json").read_text())
+    summary = out / "summary.json"
     return {
         "step_ms": 1e3 * statistics.median(each["seconds"] for each in steps),
         "seconds": time.perf_counter() - began,
         "hard_limit_gib": limit if group else None,
-        "mse": summary["mse"],
+        "mse": json.loads(summary.read_text())["mse"] if summary.is_file() else None,
         **peak,
     }
 
 
-def _watch(process: subprocess.Popen[bytes]) -> dict[str, float]:
-    """Return the largest memory of a process until it ends, in GiB."""
+def _watch(process: subprocess.Popen[bytes], journal: Path, most: int | None) -> dict[str, float]:
+    """Return the largest memory of a process until it ends, in GiB; stop it after `most` steps."""
     peak = {"own_gib": 0.0, "resident_gib": 0.0}
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
@@ -120,7 +124,15 @@ def _watch(process: subprocess.Popen[bytes]) -> dict[str, float]:
         except (OSError, KeyError):
             pass
         time.sleep(0.1)
+        if most is not None and journal.is_file() and _last_step(journal) >= most:
+            process.send_signal(signal.SIGINT)
+            most = None
     return peak
+
+
+def _last_step(journal: Path) -> int:
+    lines = journal.read_text().splitlines()
+    return max((json.loads(line).get("step", 0) for line in lines), default=0)
 
 
 def _group(limit: float | None) -> Path | None:
@@ -157,10 +169,14 @@ def _table(found: dict[str, dict[str, Any]], choice: argparse.Namespace) -> str:
         hard = "" if row["hard_limit_gib"] is None else f"{row['hard_limit_gib']:g} GiB"
         lines.append(
             f"| {name} | {row['step_ms']:.2f} | {row['own_gib']:.2f} | {row['resident_gib']:.2f} | "
-            f"{hard} | {row['seconds']:.0f} | {row['mse']:.4f} |"
+            f"{hard} | {row['seconds']:.0f} | {_error(row['mse'])} |"
         )
     disk, memory = found["on disk"]["step_ms"], found["in memory"]["step_ms"]
     return "\n".join([*lines, "", f"A step on disk takes {disk / memory:.2f} times one in memory."])
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from glo.errors import UserError
-from glo.presets import PRESETS, find_preset
+from glo.presets import PRESETS, find_preset, made_for
 from glo.settings import Settings
 
 
@@ -40,3 +40,12 @@ def test_an_unknown_preset_suggests() -> None:
     message = "There is no preset 'mnits'; there are "
     with pytest.raises(UserError, match=f"{re.escape(message)}.*Did you mean 'mnist'\\?$"):
         find_preset("mnits")
+
+
+@pytest.mark.parametrize("n", [1, 1000, 1001, 10**9])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (3, 128, 128), (1, 64, 64), (5,)])
+def test_a_preset_is_named_for_colour_alone(shape: tuple[int, ...], n: int) -> None:
+    name = made_for(shape, n)
+    assert (name is None) == (shape[0] != 3)
+    assert name is None or find_preset(name).settings["channels"] == 3
+    assert (name == "few-shot") == (shape[0] == 3 and n <= 1000)

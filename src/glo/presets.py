@@ -1,11 +1,14 @@
 """Named recipes. The first line of each says what it should reach, on what and in what time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glo.errors import UserError, suggest
 
-__all__ = ["PRESETS", "Preset", "find_preset"]
+__all__ = ["PRESETS", "Preset", "find_preset", "made_for"]
+
+_FEW = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +105,21 @@ def find_preset(name: str) -> Preset:
         names = ", ".join(PRESETS)
         raise UserError(f"There is no preset '{name}'; there are {names}.{suggest(name, PRESETS)}")
     return PRESETS[name]
+
+
+def made_for(shape: Sequence[int], n: int) -> str | None:
+    """Return the name of the preset that is made for such data, or None: the default.
+
+    Args:
+        shape: of an example, (C, H, W) or (F,).
+        n: N, how many there are.
+
+    Example:
+        >>> made_for((3, 64, 64), 200), made_for((3, 128, 128), 9000), made_for((1, 32, 32), 200)
+        ('few-shot', 'colour-128', None)
+    """
+    if len(shape) != 3 or shape[0] != 3:
+        return None
+    if n <= _FEW:
+        return "few-shot"
+    return "colour-128" if shape[1] >= 128 else "colour-64"

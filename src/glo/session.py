@@ -118,6 +118,11 @@ class Session:
         """Seconds spent on the run, all sittings together."""
         return self._earlier_seconds + time.perf_counter() - self._begun
 
+    @property
+    def rows_in_files(self) -> bool:
+        """Whether codes and what is remembered of them lie in files, being too large for memory."""
+        return self._store.mapped
+
     def stops(self, wanted: bool, event: Event) -> bool:
         """Whether all processes stop at this event, as one of them was asked to.
 

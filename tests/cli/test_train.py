@@ -568,7 +568,7 @@ BAD_WORDS: dict[str, tuple[list[str], str]] = {
     "a word": (["d.npy", "--epochs", "many"], "many"),
     "no such preset": (["d.npy", "--preset", "papr"], "Did you mean 'paper'?"),
     "no such option": (["d.npy", "--epohcs", "3"], "Did you mean --epochs?"),
-    "no such decoder": (["d.npy", "--decoder", "dcgna"], 'Did you mean "dcgan"?'),
+    "no such decoder": (["d.npy", "--decoder", "dcgna"], "Did you mean 'dcgan'?"),
     "two sources": (["d.npy", "e.npy"], "'e.npy' is more than the command takes"),
     "no value": (["d.npy", "--epochs"], "--epochs requires an argument"),
     "no such config": (["d.npy", "--config", "no.toml"], "no.toml cannot be read"),
@@ -615,6 +615,19 @@ def test_images_that_cannot_be_read_are_named_and_the_rest_trains(
     assert "Warning: 2 files were left out: 3.png: " in output
     assert "7.jpg: " in output
     assert summary(home / "run")["data"] == {"name": "photos", "n": 11, "shape": [1, 8, 8]}
+
+
+def test_colour_images_are_told_of_their_preset(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    data = save_data(home, colour, "colour.npy")
+    assert train(data, home / "run") == 0
+    assert "For 6 colour images there is --preset few-shot: " in capsys.readouterr().out
+    # Who has chosen is not told.
+    assert train(data, home / "chosen", "--decoder", "dcgan") == 0
+    assert train(save_data(home), home / "grey") == 0
+    assert "--preset" not in capsys.readouterr().out
 
 
 def test_a_folder_of_unreadable_images(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

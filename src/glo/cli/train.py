@@ -11,6 +11,7 @@ from glo.cli.options import NOTHING_GIVEN, Given, merge
 
 if TYPE_CHECKING:
     from glo.cli.watching import Watch
+    from glo.data import Samples
     from glo.session import Session
 
 __all__ = ["train"]
@@ -70,6 +71,8 @@ def train(
     samples = open_source(data, options)
     if ranks.main:
         _name_skipped(samples.skipped)
+        if preset == "mnist" and config is None and settings.decoder is None:
+            _name_preset(samples)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
     with StopRequest() as stop:
@@ -132,6 +135,10 @@ def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> i
 def _report(session: "Session") -> None:
     from glo.report import write_report
 
+    if session.rows_in_files:
+        # The map of the codes and the nearest ones need all of them in memory.
+        print(f"To write a report with all codes in memory: glo report {session.run.folder}")
+        return
     try:
         print(f"Report: {write_report(session.run, data=session.samples)}")
     # Whatever it is: the run is finished and whole, and ends so without a page that shows it.
@@ -171,6 +178,17 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         files = "file was" if len(skipped) == 1 else "files were"
         print(f"Warning: {len(skipped)} {files} left out: {some}{more}.")
+
+
+def _name_preset(samples: "Samples") -> None:
+    from glo.presets import find_preset, made_for
+
+    name = made_for(samples.shape, len(samples))
+    if name is not None:
+        print(
+            f"Note: this is the recipe for small grey images. For {len(samples):,} colour images "
+            f"there is --preset {name}: {find_preset(name).about}"
+        )
 
 
 def _again(data: str, folder: Path, preset: str, config: Path | None) -> str:
