@@ -4,8 +4,8 @@
     python benchmarks/few_shot.py runs/faces --data data/emoji/faces --out results/faces
 
 Writes figures.json and a sheet: pictures, their reconstructions, the worst of them with their
-originals above, samples of the run's prior with the nearest training picture below each, and ways
-between neighbours and between strangers.
+originals above, samples of the run's prior with the nearest training picture below each, the same
+samples at a lower temperature, and ways between neighbours and between strangers.
 
 A picture is kept, and no mode dropped, if its reconstruction is nearer to it than to any other
 training picture. A sample is a copy as far as it is nearer to a training picture than pictures of
@@ -29,6 +29,7 @@ from glo.runs import Run, open_run
 from glo.walks import interpolate
 
 COLUMNS = 14
+CALM = 0.7
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     size, channels = run.settings.size, run.settings.channels
     real = every(open_source(choice.data, SourceOptions(size=size, channels=channels)))
     made = decode(run.decoder, run.codes, run.settings)
-    samples = run.sample(2 * COLUMNS, seed=0)
+    samples = [run.sample(COLUMNS, seed=0, temperature=each) for each in (1.0, CALM)]
     choice.out.mkdir(parents=True, exist_ok=True)
     figures = measure(real, made, run.sample(len(real), seed=1))
     write_json(choice.out / "figures.json", figures)
@@ -71,20 +72,19 @@ def distances(some: Tensor, others: Tensor) -> Tensor:
     return each / some[0].numel() ** 0.5
 
 
-def draw(run: Run, real: Tensor, made: Tensor, samples: Tensor) -> Image.Image:
+def draw(run: Run, real: Tensor, made: Tensor, samples: list[Tensor]) -> Image.Image:
     """Return the sheet."""
     rows = torch.linspace(0, len(real) - 1, COLUMNS).long()
     worst = psnr(made, real).argsort()[:COLUMNS]
-    first = samples[:COLUMNS]
-    nearest = distances(first, real).argmin(1)
+    nearest = distances(samples[0], real).argmin(1)
     lines = {
         "pictures": real[rows],
         "rebuilt": made[rows],
         "the worst": real[worst],
         "rebuilt ": made[worst],
-        "samples": first,
+        "samples": samples[0],
         "nearest picture": real[nearest],
-        "more samples": samples[COLUMNS:],
+        f"temperature {CALM}": samples[1],
     }
     for number, (start, end) in enumerate(ends(run.codes), 1):
         way = interpolate(run.codes[start], run.codes[end], COLUMNS, path="sphere")

@@ -6,8 +6,9 @@
 
 Every method has the same pictures, code size and sampler (a mixture on the codes); GLO and the
 autoencoder have the preset's decoder, loss and optimiser too, and the same CPU seconds of one
-process with one thread. Each row is written when it is done; the same command makes what is
-missing. Needs the extra `imagenet`. Out come table.md, table.json and two sheets of pictures.
+process with one thread. Both are made once more with a loss in features added, for which the extra
+`imagenet` is needed, as it is for the distance. Each row is written when it is done; the same
+command makes what is missing. Out come table.md, table.json and three sheets of pictures.
 
 The Fréchet distance is in features of EfficientNet-Lite0 at 128, between as many pictures as are
 held out and all training pictures: so the held-out pictures themselves, which are real, show the

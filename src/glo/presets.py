@@ -38,20 +38,26 @@ PRESETS: dict[str, Preset] = {
         settings={},
     ),
     "colour-64": Preset(
-        about="TO MEASURE.",
+        about=(
+            "Emoji of 64 x 64: PSNR of unseen ones 21.1 dB after 11 epochs, 136 CPU seconds of one "
+            "busy thread (PCA 19.3); unset, it trains for longer."
+        ),
         settings={**_COLOUR, "size": 64},
     ),
     "colour-128": Preset(
-        about="TO MEASURE.",
+        about="colour-64 at 128 x 128; what it reaches was not measured.",
         settings={**_COLOUR, "size": 128},
     ),
     "few-shot": Preset(
-        about="TO MEASURE.",
+        about=(
+            "100 to 1,000 pictures. 112 emoji faces of 64 x 64: PSNR 23.8 dB on average, 13.9 for "
+            "the worst, in 76 CPU seconds of one busy thread."
+        ),
         settings={
             **_COLOUR,
             "size": 64,
             "code_dim": 16,
-            "epochs": 100,
+            "epochs": 60,
         },
     ),
     "paper": Preset(
