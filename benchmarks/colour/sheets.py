@@ -10,7 +10,7 @@ from glo.files import replacing
 
 __all__ = ["sheet", "write_sheets"]
 
-_LABEL = 150
+_LABEL = 190
 _GAP = 2
 _QUALITY = 88
 

@@ -94,7 +94,7 @@ def test_sheets_have_lines_for_names() -> None:
     tiles = np.zeros((3, 8, 8, 3), np.uint8)
     picture = sheet({"one": tiles, "two": tiles}, columns=2)
     assert picture.height == 4 * 10 + 2 * 2
-    assert picture.getpixel((151, 1)) == (0, 0, 0)
+    assert picture.getpixel((191, 1)) == (0, 0, 0)
 
 
 def test_pictures_too_alike_are_left_out() -> None:
