@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+import glo.ranks
 from glo.data import SourceOptions, open_source
 from glo.ranks import Ranks
 from glo.session import Session
@@ -45,6 +46,10 @@ def main() -> None:
         drive(data, folder / "again", RECIPE, ranks, stop=stop)
     # Stopped, for another number to go on with.
     drive(data, folder / "stopped", RECIPE, ranks, stop=7)
+    # Told in pieces, to the main process alone.
+    glo.ranks._PIECE = 3
+    told = ranks.gather(ranks.rows(8), 8)
+    (folder / f"gathered-{ranks.rank}.txt").write_text(str(told.tolist()))
     # One process cannot write: all say so, and what was saved stays.
     if not ranks.main:
         import glo.tensorwriter

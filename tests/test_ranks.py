@@ -122,6 +122,11 @@ def test_a_run_of_two_goes_on_alone(vectors: Path, made: Path, two: Path, tmp_pa
     assert [e["epoch"] for e in _epochs(out)] == [1, 2, 3, 4]
 
 
+def test_the_main_process_alone_holds_what_is_of_all_rows(made: Path) -> None:
+    assert (made / "gathered-0.txt").read_text() == str(list(range(8)))
+    assert (made / "gathered-1.txt").read_text() == "[]"
+
+
 def test_going_on_with_as_many_is_the_same_to_the_bit(made: Path, two: Path) -> None:
     again = open_run(made / "again")
     assert torch.equal(again.codes, open_run(two).codes)

@@ -29,6 +29,9 @@ LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed? ?out|Socket
 # four runs of two processes, when DistributedDataParallel held the last reference.
 _JOINED: list[Any] = []
 
+# Rows that are told at a time.
+_PIECE = 2**20
+
 # Rank 0 may draw or write for long while the others wait.
 _PATIENCE = timedelta(hours=2)
 
@@ -140,6 +143,26 @@ class Ranks:
         found = values.new_zeros(len(rows), *values.shape[1:])
         found[mine] = values[self.local(rows[mine])]
         return self.sum(found)
+
+    def gather(self, values: Tensor, n: int) -> Tensor:
+        """Return values of all `n` rows on the main process, and of none on the others.
+
+        Args:
+            values: (n_own, ...), those of this process's rows, in their order.
+            n: rows of all processes.
+
+        Returns:
+            (n, ...) on the main process, (0, ...) elsewhere: what is of all rows may be large.
+        """
+        if self.size == 1:
+            return values
+        found = values.new_zeros(n if self.main else 0, *values.shape[1:])
+        for first in range(0, n, _PIECE):
+            rows = torch.arange(first, min(n, first + _PIECE))
+            piece = self.collect(values, rows)
+            if self.main:
+                found[rows] = piece
+        return found
 
     def tell(self, value: Any = None) -> Any:
         """Return what the main process says, on every process; anything JSON-able."""

@@ -288,7 +288,7 @@ class Session:
         run, settings = self.run, self.run.settings
         travel = training.tally.travel(training.table.codes)
         own = squared_errors(training.finished_decoder, training.table.codes, self._own, settings)
-        errors = self.ranks.collect(own, torch.arange(training.n))
+        errors = self.ranks.gather(own, training.n)
         # More codes than these tell a prior nothing new of their density.
         told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
         codes = training.table.codes
