@@ -10,7 +10,7 @@ sex. Letters that only make flags together, skin colours and hair alone are left
 
 What would still pass for a copy is left out too: a picture whose mean squared difference from one
 that came before it, at 32 x 32 with pixels in [-1, 1], is below `--apart`. Of 24 clock
-faces a few stay. Cousins stay too: hearts in other colours, faces with another mouth.
+faces two stay. Cousins stay too: hearts in other colours, faces with another mouth.
 
 Pictures go to `train` and `heldout` by a fixed draw. Those of `train` whose Unicode name has FACE
 in it, yellow ones for the most part, go to `faces` as well.
