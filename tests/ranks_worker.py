@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import glo.ranks
+import glo.tensorwriter
 from glo.data import SourceOptions, open_source
 from glo.ranks import Ranks
 from glo.session import Session
@@ -52,7 +53,6 @@ def main() -> None:
     (folder / f"gathered-{ranks.rank}.txt").write_text(str(told.tolist()))
     # One process cannot write: all say so, and what was saved stays.
     if not ranks.main:
-        import glo.tensorwriter
 
         def full(file: int) -> None:
             raise OSError(28, "No space left on device")
