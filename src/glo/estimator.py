@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
 from glo.data import Samples
-from glo.decoders import Decoder, own_decoder
+from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.fitted import chosen_settings, read_about, write_about
 from glo.growing import Growing
@@ -310,15 +310,15 @@ def load(folder: str | Path, *, decoder: type[Decoder] | None = None) -> GLO:
 folder that glo train named.
     """
     run = open_run(folder, decoder=decoder)
-    own_decoder(run.settings.decoder, decoder, where=folder)
+    own = run.decoder_class
     if not run.checkpoint.finished or run.summary is None:
         raise UserError(f"{folder} is not finished; run the command that began it again.")
     params, form = read_about(run)
     model = GLO(**params)
     model.set_params(device="auto")
-    if decoder is not None:
-        model.set_params(decoder=decoder)
-    model._form, model._home = form, Home(Path(folder), device="auto", decoder=decoder)
+    if own is not None:
+        model.set_params(decoder=own)
+    model._form, model._home = form, Home(Path(folder), device="auto", decoder=own)
     model._n_features_out = run.settings.code_dim
     model.n_features_in_ = int(np.prod(form.shape))
     return model

@@ -21,7 +21,7 @@ from torch import Tensor
 from glo.admission import check_folder, check_recipe, hold
 from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
-from glo.decoders import Decoder, class_name, own_decoder
+from glo.decoders import Decoder, class_name
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.events import Begin, Event, Note, Polishing
 from glo.fitting import fit_labels, fit_priors
@@ -97,8 +97,8 @@ class Session:
         if settings.decoder is None and not samples.is_images:
             # How long a run is depends on it.
             settings = replace(settings, decoder="mlp")
-        self._own_decoder = own_decoder(settings.decoder, decoder, where=folder)
         self.run = Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
+        own = self.run.decoder_class
         # Errors are in standard deviations of each column, and so is the run.
         self.samples = samples = samples.standardised()
         self.ranks = ranks
@@ -109,7 +109,7 @@ class Session:
         self._saved_step = 0
         # Before anything is written: a folder begun with a mistake would be in the way of the next.
         check_folder(self.run)
-        check_recipe(samples, settings, ranks, self._own_decoder)
+        check_recipe(samples, settings, ranks, own)
         self._lock = hold(folder, ranks)
         self._store = self._rows_store()
 
@@ -180,7 +180,7 @@ class Session:
             "n": len(samples),
             "ranks": self.ranks,
             "store": self._store,
-            "own": self._own_decoder,
+            "own": run.decoder_class,
         }
         if checkpoint:
             training = restore_training(checkpoint, settings, **here)

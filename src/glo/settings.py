@@ -62,9 +62,8 @@ class Settings:
     decoder: str | None = _option(
         "Decoder",
         None,
-        "Network from codes to examples: dcgan, residual (colour images), described, mlp, "
-        "or module:Class of your own; "
-        "unset: dcgan for images, mlp for vectors.",
+        "Network from codes to examples: dcgan, residual (colour images), described, mlp, or "
+        "module:Class of your own; unset: dcgan for images, mlp for vectors.",
     )
     width: int = _option(
         "Decoder",

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision, positive
-from glo.decoders.generator import Generator, image_side
+from glo.decoders.generator import Generator, doubled_widths, image_side
 
-__all__ = ["DCGANDecoder"]
+__all__ = ["BASE", "CAP", "DCGANDecoder"]
 
-BASE = 4  # side of the first map
-CAP = 8  # DCGAN's widest map has eight times the width of its narrowest
+BASE = 4
+"""Side of the first map."""
+
+CAP = 8
+"""The widest map has so many times the width of the narrowest."""
 
 
 @final
@@ -50,10 +53,12 @@ class DCGANDecoder(Decoder):
         width = positive("width", width)
         super().__init__(code_dim=code_dim, shape=shape, width=width)
         side = image_side(self.shape, decoder="DCGAN", least=2 * BASE)
-        doublings = side.bit_length() - BASE.bit_length()
-        widths = tuple(width * min(2**k, CAP) for k in reversed(range(doublings)))
         self.plan = Generator(
-            code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=4
+            code_dim=self.code_dim,
+            widths=doubled_widths(side, width, base=BASE, most=CAP * width),
+            channels=self.shape[0],
+            base=BASE,
+            kernel=4,
         )
         self.net = self.plan.build()
 

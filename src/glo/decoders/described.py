@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision
-from glo.decoders.generator import Generator, image_side
+from glo.decoders.generator import Generator, doubled_widths, image_side
 
 __all__ = ["DescribedDecoder"]
 
@@ -46,8 +46,7 @@ class DescribedDecoder(Decoder):
     def __init__(self, *, code_dim: int, shape: Sequence[int] = (1, 32, 32)) -> None:
         super().__init__(code_dim=code_dim, shape=shape)
         side = image_side(self.shape, decoder="described", least=16)
-        doublings = side.bit_length() - BASE.bit_length()
-        widths = tuple(min(WIDTH * 2**k, CAP) for k in reversed(range(doublings)))
+        widths = doubled_widths(side, WIDTH, base=BASE, most=CAP)
         self.plan = Generator(
             code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=5
         )

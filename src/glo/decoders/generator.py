@@ -10,7 +10,7 @@ from torch import nn
 from glo.decoders.upsample import CodeToMap, Upsample
 from glo.errors import UserError
 
-__all__ = ["Generator", "image_side"]
+__all__ = ["Generator", "doubled_widths", "image_side"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,23 @@ class Generator:
             total += before * after * (side * self.kernel) ** 2
             side *= 2
         return 2 * total
+
+
+def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int, ...]:
+    """Return the channels of the maps of side `base`, twice that, ..., S / 2 before an image.
+
+    Args:
+        side: S, that of the image.
+        width: channels of the last map; each before it has twice as many as the next.
+        base: side of the first map.
+        most: channels that no map exceeds.
+
+    Example:
+        >>> doubled_widths(128, 16, base=4, most=128)
+        (128, 128, 64, 32, 16)
+    """
+    doublings = side.bit_length() - base.bit_length()
+    return tuple(min(width * 2**k, most) for k in reversed(range(doublings)))
 
 
 def image_side(shape: Sequence[int], *, decoder: str, least: int, most: int = 256) -> int:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glo.decoders.base import Decoder, full_precision, positive
-from glo.decoders.generator import image_side
+from glo.decoders.dcgan import BASE, CAP
+from glo.decoders.generator import doubled_widths, image_side
 from glo.decoders.upsample import INITIAL_STD, CodeToMap
 from glo.errors import UserError
 
@@ -18,8 +19,6 @@ __all__ = ["ResidualDecoder"]
 
 Norm = Literal["group", "batch"]
 
-BASE = 4  # side of the first map
-CAP = 8  # as DCGAN's
 KERNEL = 3
 GROUPS = 8
 
@@ -75,8 +74,7 @@ class ResidualDecoder(Decoder):
             raise UserError(f"norm must be 'group' or 'batch', not {norm!r}.")
         super().__init__(code_dim=code_dim, shape=shape, width=width, norm=norm)
         side = image_side(self.shape, decoder="residual", least=2 * BASE, most=1024)
-        doublings = side.bit_length() - BASE.bit_length()
-        above = [width * min(1 << k, CAP) for k in reversed(range(doublings))]
+        above = doubled_widths(side, width, base=BASE, most=CAP * width)
         self.widths = (*above, max(width // 2, 1))
         self.first = CodeToMap(self.code_dim, self.widths[0], BASE, bias=True)
         self.blocks = nn.Sequential(*(_Block(*pair, norm) for pair in pairwise(self.widths)))
