@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +112,22 @@ def test_the_averaged_decoder_is_the_one_to_use(tmp_path: Path) -> None:
     last = training.decoder.state_dict()
     assert any(not torch.equal(v, last[k]) for k, v in decoder.state_dict().items())
     assert torch.equal(found.codes(), training.table.codes)
+
+
+def test_codes_stay_in_the_file_that_is_as_it_was_whatever_is_written_to_them(
+    tmp_path: Path,
+) -> None:
+    training = trained()
+    path = save(tmp_path, training) / "rows-0-of-1.safetensors"
+    found, before = newest_checkpoint(tmp_path), path.read_bytes()
+    assert found is not None
+    codes = found.codes()
+    assert_same({"codes": training.table.codes}, {"codes": codes})
+    if sys.platform == "linux":
+        assert str(path) in Path("/proc/self/maps").read_text()
+    codes.zero_()
+    assert path.read_bytes() == before
+    assert found.codes().abs().sum() > 0
 
 
 def test_only_the_last_two_are_kept_and_litter_goes(tmp_path: Path) -> None:

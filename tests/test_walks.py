@@ -185,6 +185,21 @@ def test_a_walk_along_a_direction_is_even_and_about_a_point() -> None:
     assert held.max() <= 1 + 1e-6
 
 
+def test_of_very_many_codes_some_are_enough_for_directions() -> None:
+    codes = draw(2**18 + 999, 3) * torch.tensor([1.0, 4.0, 2.0]) + 5.0
+    found = principal_directions(codes)
+    torch.testing.assert_close(found.components.abs(), torch.eye(3)[[1, 2, 0]], rtol=0, atol=0.01)
+    torch.testing.assert_close(found.mean, codes.mean(0), rtol=0.01, atol=0)
+    torch.testing.assert_close(found.deviations, torch.tensor([4.0, 2.0, 1.0]), rtol=0.01, atol=0)
+
+
+def test_neighbours_are_found_among_more_codes_than_are_looked_at_together() -> None:
+    codes = torch.arange(2**16 + 9.0)[:, None]
+    rows, distances = neighbours(codes, torch.tensor([2.0**16 - 0.25]), 3)
+    assert (rows - 2**16).tolist() == [0, -1, 1]
+    assert distances.tolist() == [0.25, 0.75, 1.25]
+
+
 def test_neighbours_are_the_nearest_in_a_settled_order() -> None:
     codes = draw(500, 4)
     rows, distances = neighbours(codes, codes[7], 20)

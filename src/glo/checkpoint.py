@@ -30,7 +30,7 @@ from glo.resuming import contents, restore
 from glo.rowshards import read_rows, rows_name
 from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
-from glo.tensors import read_header
+from glo.tensors import map_tensor, read_header
 from glo.tensorwriter import write_tensors
 from glo.training import Training
 
@@ -76,11 +76,16 @@ class Checkpoint:
         return channels_last(read_decoder(self.folder / f"{name}.safetensors", own)).eval()
 
     def codes(self) -> Tensor:
-        """Return the codes, (N, D), without their optimiser's state."""
+        """Return the codes, (N, D), without their optimiser's state.
+
+        Those that one process saved stay in their file, and what is used of them is read then.
+        """
         name = self.folder / rows_name("rows", 0, self.ranks)
         about = read_header(name).tensors.get("codes")
         if about is None or len(about[1]) != 2 or about[0] != torch.float32:
             raise UserError(f"{name} holds no codes, (N, D) in float32; it was edited.")
+        if self.ranks == 1:
+            return map_tensor(name, "codes")
         wanted = {"codes": torch.empty(1, about[1][1])}
         return read_rows(self.folder, self.ranks, wanted, more=True)["codes"]
 

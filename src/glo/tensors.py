@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from glo.documents import parse_json
 from glo.errors import UserError
 from glo.files import open_plain
 
-__all__ = ["Header", "check_finite", "read_header", "read_tensors"]
+__all__ = ["Header", "check_finite", "map_tensor", "read_header", "read_tensors"]
 
 LARGEST_HEADER = 4 * 2**20
 """Bytes of names, shapes and descriptions; the longest hold the names of labels."""
@@ -156,6 +156,36 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
+
+
+def map_tensor(path: Path, name: str) -> Tensor:
+    """Return a tensor that stays in its file: what is used of it is read then, and not kept.
+
+    What is written to it stays with this process; the file is as it was.
+
+    Args:
+        path: a safetensors file.
+        name: of the tensor, which must be there.
+
+    Raises:
+        UserError: it cannot be read, is damaged, or holds NaN or infinity.
+
+    Example:
+        >>> import tempfile
+        >>> from glo.tensorwriter import write_tensors
+        >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
+        >>> _ = write_tensors(path, {"x": torch.ones(2), "y": torch.zeros(2)}, {})
+        >>> map_tensor(path, "x")
+        tensor([1., 1.])
+    """
+    read_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from None
+    check_finite(path, {name: tensor})
+    return tensor
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -135,10 +135,6 @@ def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> i
 def _report(session: "Session") -> None:
     from glo.report import write_report
 
-    if session.rows_in_files:
-        # The map of the codes and the nearest ones need all of them in memory.
-        print(f"To write a report with all codes in memory: glo report {session.run.folder}")
-        return
     try:
         print(f"Report: {write_report(session.run, data=session.samples)}")
     # Whatever it is: the run is finished and whole, and ends so without a page that shows it.

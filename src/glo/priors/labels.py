@@ -17,6 +17,8 @@ from glo.priors.standardise import Standardiser
 __all__ = ["CodeLabels", "load_labels", "sample_label", "save_labels"]
 
 _ROWS = 60_000
+# Codes that are looked at together, however many there are.
+_PIECE = 2**16
 _HIDDEN, _PASSES = 256, 15
 # Candidates that are drawn at a time, and how many at most: a label that less than one sample in
 # a thousand has is given up.
@@ -118,7 +120,10 @@ class CodeLabels:
         """
         if self._whiten is None:
             raise UserError("These labels were not fitted; call fit(codes, labels) first.")
-        rows = self._whiten.forward(codes).float()
+        return torch.cat([self._predict(self._whiten, part) for part in codes.split(_PIECE)])
+
+    def _predict(self, whiten: Standardiser, codes: Tensor) -> Tensor:
+        rows = whiten.forward(codes).float()
         for i, (weight, offset) in enumerate(self._layers):
             rows = torch.addmm(offset, rows.relu() if i else rows, weight)
         return self._classes[rows.argmax(1)]

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from glo.codes import Constraint, project
+from glo.draws import permutation
 from glo.errors import UserError
 
 __all__ = ["Directions", "principal_directions", "walk_along"]
+
+# Codes that are enough for any number of directions, and few enough to be copied.
+_MOST = 2**18
 
 
 @final
@@ -36,7 +40,7 @@ class Directions:
 
 
 def principal_directions(codes: Tensor, k: int | None = None) -> Directions:
-    """Find the principal components of codes.
+    """Find the principal components of codes; of more than 262,144, those of so many drawn ones.
 
     Args:
         codes: (N, D), N at least 2.
@@ -66,6 +70,8 @@ def principal_directions(codes: Tensor, k: int | None = None) -> Directions:
             f"{k} principal directions were asked for, and {len(codes):,} codes of "
             f"{codes.shape[1]} numbers have {most}; give 1 to {most}."
         )
+    if len(codes) > _MOST:
+        codes = codes[permutation(len(codes), 0, 0)[:_MOST].sort().values]
     # Codes that are all the same have no variance to share out.
     with np.errstate(invalid="ignore"):
         fitted = PCA(k, svd_solver="covariance_eigh").fit(codes.double().cpu().numpy())

@@ -7,6 +7,9 @@ from glo.errors import UserError
 
 __all__ = ["neighbours"]
 
+# Codes whose differences are in memory together.
+_PIECE = 2**16
+
 
 def neighbours(codes: Tensor, code: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Find the nearest codes, the nearest first; of two at the same distance the lower row.
@@ -33,7 +36,7 @@ def neighbours(codes: Tensor, code: Tensor, k: int) -> tuple[Tensor, Tensor]:
         raise UserError(f"Neighbours of shape {shapes} were asked for; give (D,) among (N, D).")
     if k < 1:
         raise UserError(f"k is {k}; give 1 or more neighbours.")
-    distances = (codes - code).norm(dim=1)
+    distances = torch.cat([(part - code).norm(dim=1) for part in codes.split(_PIECE)])
     # A partial sort would leave the order of equal distances open.
     found = torch.sort(distances, stable=True)
     return found.indices[:k], found.values[:k]
