@@ -9,35 +9,28 @@ first one alone writes what is no row, and fits the priors when the others are d
 """
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict, final
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from glo.admission import check_folder, check_recipe, hold
 from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
 from glo.diagnosis import Baselines, diagnose, explained_variance
+from glo.ending import finish
 from glo.events import Begin, Event, Note, Polishing
-from glo.fitting import fit_labels, fit_priors
-from glo.gallery import draw_outcome, draw_progress
+from glo.gallery import draw_progress
 from glo.journal import Journal
 from glo.pca import fit_pca
-from glo.polish import polish, settle, squared_errors
-from glo.priors import Prior
+from glo.polish import polish, settle
 from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule, training_loss
-from glo.records import EpochRecord, StepRecord, evenly_spaced, gradient_length
-from glo.residuals import write_errors
+from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.rowstore import IN_MEMORY, RowStore
-from glo.runs import DataFacts, Run, write_json
+from glo.runs import DataFacts, Run
 from glo.settings import Settings
-from glo.summary import summarise
 from glo.training import Training, start_training, train
 
 __all__ = ["Session"]
@@ -45,7 +38,6 @@ __all__ = ["Session"]
 _LOG_STEPS = 50
 # Several processes ask each other every so many steps whether to save or to stop.
 _ASK_STEPS = 10
-_MOST_TOLD = 1_000_000
 _MOST_SECONDS = 1e10
 
 
@@ -117,11 +109,6 @@ class Session:
     def seconds(self) -> float:
         """Seconds spent on the run, all sittings together."""
         return self._earlier_seconds + time.perf_counter() - self._begun
-
-    @property
-    def rows_in_files(self) -> bool:
-        """Whether codes and what is remembered of them lie in files, being too large for memory."""
-        return self._store.mapped
 
     def stops(self, wanted: bool, event: Event) -> bool:
         """Whether all processes stop at this event, as one of them was asked to.
@@ -200,7 +187,9 @@ class Session:
         yield from self._train(training, baselines)
         if not (checkpoint and checkpoint.finished):
             yield from self._polish(training)
-        yield from self._finish(training, baselines)
+        yield from finish(
+            run, training, samples, self._own, baselines, elapsed=lambda: self.seconds
+        )
 
     def _rows_store(self) -> RowStore:
         """Return where this process's codes and moments go: in memory, if the budget allows."""
@@ -283,59 +272,6 @@ class Session:
             ):
                 yield Polishing(rows=rows * self.ranks.size, n=training.n)
         self._write(training, finished=True)
-
-    def _finish(self, training: Training, baselines: Baselines) -> Iterator[Event]:
-        run, settings = self.run, self.run.settings
-        travel = training.tally.travel(training.table.codes)
-        own = squared_errors(training.finished_decoder, training.table.codes, self._own, settings)
-        errors = self.ranks.gather(own, training.n)
-        # More codes than these tell a prior nothing new of their density.
-        told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
-        codes = training.table.codes
-        if len(told) < training.n or self.ranks.size > 1:
-            codes = self.ranks.collect(codes, told)
-        self._store.relax()
-        record = training.tally.record(
-            settings.epochs_for(training.n), training.step, training.table.codes, training.decoder
-        )
-        if not self.ranks.main:
-            return
-        write_errors(run.folder, errors)
-        priors: list[Prior] = []
-        began = time.perf_counter()
-        if len(codes) > 1:
-            priors = yield from self._fit_priors(codes, told)
-        fitting = time.perf_counter() - began
-        if self.samples.is_images:
-            draw_outcome(
-                run.folder / "samples",
-                training.finished_decoder,
-                codes,
-                self.samples if len(told) == training.n else self.samples.subset(told),
-                errors[told],
-                priors,
-                settings,
-            )
-        mse = float(errors.double().mean())
-        findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
-        summary = summarise(
-            run, training, errors, baselines, code_travel=travel, seconds=self.seconds
-        )
-        if priors:
-            summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
-        sentences = [finding.sentence for finding in findings]
-        write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
-        for finding in findings:
-            yield Note(sentence=finding.sentence, warning=True)
-
-    def _fit_priors(self, codes: Tensor, rows: Tensor) -> Generator[Event, None, list[Prior]]:
-        settings, folder = self.run.settings, self.run.folder / "prior"
-        priors = yield from fit_priors(folder, codes, settings, n=len(self.samples))
-        labels = self.samples.labels
-        if labels is not None:
-            known = torch.from_numpy(np.array(labels[rows.numpy()], dtype=np.int64))
-            fit_labels(folder, codes, known, self.samples.label_names, settings)
-        return priors
 
     def _draw_epoch(self, training: Training, epoch: int) -> None:
         # A run of a thousand short epochs would make a thousand pictures: the first ten, then

@@ -1,0 +1,105 @@
+"""The end of a run: errors of all rows, priors, pictures, and the summary with its diagnosis."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glo.data import Samples
+from glo.diagnosis import Baselines, diagnose
+from glo.events import Event, Note
+from glo.fitting import fit_labels, fit_priors
+from glo.gallery import draw_outcome
+from glo.polish import squared_errors
+from glo.priors import Prior
+from glo.records import evenly_spaced
+from glo.residuals import write_errors
+from glo.runs import Run, write_json
+from glo.summary import summarise
+from glo.training import Training
+
+__all__ = ["finish"]
+
+# More codes than these tell a prior nothing new of their density.
+_MOST_TOLD = 1_000_000
+
+
+def finish(
+    run: Run,
+    training: Training,
+    samples: Samples,
+    own: Samples,
+    baselines: Baselines,
+    *,
+    elapsed: Callable[[], float],
+) -> Iterator[Event]:
+    """Write what comes of a run whose codes and decoder stay as they are from here on.
+
+    Every process measures its own rows; the first one alone goes on after that.
+
+    Args:
+        run: whose folder is written to.
+        training: done, and polished.
+        samples: the data of all processes.
+        own: the rows of this process.
+        baselines: what the error is compared with.
+        elapsed: seconds spent on the run up to now.
+
+    Yields:
+        what happens.
+
+    Raises:
+        OSError: the folder could not be written.
+    """
+    settings, ranks, codes = run.settings, training.ranks, training.table.codes
+    travel = training.tally.travel(codes)
+    measured = squared_errors(training.finished_decoder, codes, own, settings)
+    errors = ranks.gather(measured, training.n)
+    record = training.tally.record(
+        settings.epochs_for(training.n), training.step, codes, training.decoder
+    )
+    told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
+    if len(told) < training.n or ranks.size > 1:
+        codes = ranks.collect(codes, told)
+    training.table.store.relax()
+    if not ranks.main:
+        return
+    write_errors(run.folder, errors)
+    priors: list[Prior] = []
+    began = time.perf_counter()
+    if len(codes) > 1:
+        priors = yield from _fit_priors(run, samples, codes, told)
+    fitting = time.perf_counter() - began
+    if samples.is_images:
+        draw_outcome(
+            run.folder / "samples",
+            training.finished_decoder,
+            codes,
+            samples if len(told) == training.n else samples.subset(told),
+            errors[told],
+            priors,
+            settings,
+        )
+    mse = float(errors.double().mean())
+    findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
+    summary = summarise(run, training, errors, baselines, code_travel=travel, seconds=elapsed())
+    if priors:
+        summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
+    sentences = [finding.sentence for finding in findings]
+    write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
+    for finding in findings:
+        yield Note(sentence=finding.sentence, warning=True)
+
+
+def _fit_priors(
+    run: Run, samples: Samples, codes: Tensor, rows: Tensor
+) -> Generator[Event, None, list[Prior]]:
+    """Fit the priors, and the labels where there are any, to the codes of some rows."""
+    settings, folder = run.settings, run.folder / "prior"
+    priors = yield from fit_priors(folder, codes, settings, n=len(samples))
+    if samples.labels is not None:
+        known = torch.from_numpy(np.array(samples.labels[rows.numpy()], dtype=np.int64))
+        fit_labels(folder, codes, known, samples.label_names, settings)
+    return priors
