@@ -78,10 +78,12 @@ def _levels(axes: Any, results: Results, n: int, *, upright: bool) -> None:
     lines = {"mean image": known["mean_image"]["train"], "class mean": known["class_mean"]["train"]}
     if "32" in known["pca"]:
         lines["PCA, 32"] = known["pca"]["32"]["train"]
+    # The two means lie near each other, so their names go to either side.
+    sides = {"mean image": "left", "class mean": "right", "PCA, 32": "right"}
     for said, value in lines.items():
         if upright:
             axes.axvline(value, color=INK, linestyle=":", linewidth=1)
-            place = {"x": value, "y": 1.0, "va": "bottom", "ha": "center", "rotation": 0}
+            place = {"x": value, "y": 1.0, "va": "bottom", "ha": sides[said]}
             axes.text(s=said, transform=axes.get_xaxis_transform(), fontsize=7, **place)
         else:
             axes.axhline(value, color=INK, linestyle=":", linewidth=1)
@@ -113,8 +115,8 @@ def _epochs(results: Results) -> Figure | None:
         errors = [epoch["mse"] for epoch in cell.data["epochs"]]
         axes.plot(range(1, len(errors) + 1), errors, color=colour, label=said)
     axes.set(xlabel="epoch", ylabel="training error", yscale="log")
-    _error_axis(axes.yaxis, axes.get_ylim()[0])
     _levels(axes, results, FULL, upright=False)
+    _error_axis(axes.yaxis, axes.get_ylim()[0])
     axes.grid(axis="y")
     axes.legend(frameon=False, fontsize=8)
     return figure
@@ -181,7 +183,7 @@ def _changes(results: Results) -> Figure | None:
         axes.set_xscale("log")
         _error_axis(axes.xaxis, axes.get_xlim()[0])
         axes.set_yticks(range(len(cells)), [cell.data["about"] for cell in reversed(cells)])
-        axes.tick_params(axis="y", labelsize=8)
+        axes.tick_params(labelsize=8)
         _levels(axes, results, N, upright=True)
         axes.set_title(f"one change to {base}\n", fontsize=10)
         axes.set_xlabel("error: circle training, diamond unseen")
@@ -213,8 +215,11 @@ def _curve(results: Results) -> Figure | None:
         axes.plot(sizes, [c.train for c in cells], "o-", color=colour, label=f"{said}, training")
         axes.plot(sizes, [c.unseen for c in cells], "D--", color=colour, label=f"{said}, unseen")
     axes.set(xscale="log", yscale="log", xlabel="images", ylabel="error after 25 epochs")
-    _error_axis(axes.yaxis, axes.get_ylim()[0])
+    axes.xaxis.set_ticks(CURVE, [f"{n:,}" for n in CURVE])
+    axes.xaxis.set_ticks([], minor=True)
     _levels(axes, results, FULL, upright=False)
+    _error_axis(axes.yaxis, axes.get_ylim()[0])
     axes.grid(axis="y")
-    axes.legend(frameon=False, fontsize=8)
+    # Above the axes: there are lines everywhere inside.
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
