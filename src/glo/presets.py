@@ -45,7 +45,10 @@ PRESETS: dict[str, Preset] = {
         settings={**_COLOUR, "size": 64},
     ),
     "colour-128": Preset(
-        about="colour-64 at 128 x 128; what it reaches was not measured.",
+        about=(
+            "Emoji of 128 x 128: PSNR of unseen ones 21.0 dB after 13 epochs, 409 CPU seconds of "
+            "one busy thread (PCA 18.8); unset, it trains for longer."
+        ),
         settings={**_COLOUR, "size": 128},
     ),
     "few-shot": Preset(
