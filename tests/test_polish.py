@@ -54,6 +54,21 @@ def test_polish_lowers_the_error_of_every_setting_of_passes(
     assert errors[1] > 1.01 * errors[2]
 
 
+@pytest.mark.parametrize("lr", [0.03, 3.0, 100.0])
+def test_polish_makes_no_row_worse_whatever_the_rate(
+    trained: tuple[Training, Samples], lr: float
+) -> None:
+    training, samples = trained
+    table = copy_of(training.table)
+    run(trained, table, lr=lr)
+    before, after = (
+        squared_errors(training.decoder, codes, samples, training.settings)
+        for codes in (training.table.codes, table.codes)
+    )
+    assert (after <= before * (1 + 1e-5)).all()
+    assert (after < before).any()
+
+
 @pytest.mark.parametrize("mode", [True, False])
 def test_polish_never_moves_the_decoder(trained: tuple[Training, Samples], mode: bool) -> None:
     training, _ = trained

@@ -41,7 +41,8 @@ def polish(
 
     Codes go on with their own optimiser and what it remembers of each row: its second moments know
     which directions of a code matter, which fresh ones would have to learn again. The rate falls to
-    zero along a cosine. Rows do not influence each other: the decoder is in evaluation mode.
+    zero along a cosine. Rows do not influence each other: the decoder is in evaluation mode. Of all
+    places that a code comes by the best is kept, so no row ends with a higher loss than it had.
 
     Args:
         decoder: the finished decoder; its weights get no gradient.
@@ -78,17 +79,24 @@ def polish(
             target = samples.batch(rows).to(device)
             observed = samples.observed(rows)
             observed = None if observed is None else observed.to(device)
-            for number in range(passes):
+            best, lowest = table.codes[rows], torch.full((len(rows),), math.inf)
+            for number in range(passes + 1):
                 codes = table.gather(rows)
                 with autocast(device, settings.precision):
                     output = decoder(codes.to(device))
-                loss(output, target, observed).sum().backward()
+                losses = loss(output, target, observed)
+                better = losses.detach().cpu() < lowest
+                best[better], lowest[better] = codes.detach()[better], losses.detach().cpu()[better]
+                if number == passes:
+                    break
+                losses.sum().backward()
                 assert codes.grad is not None, "codes are a leaf of the loss"
                 rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
                 # In the scale in which the moments were made.
                 mean = settings.reduction == "mean"
                 gradient = codes.grad / settings.batch_size if mean else codes.grad
                 table.update(rows, gradient, rate)
+            table.codes[rows] = best
             yield int(rows[-1]) + 1
     finally:
         for parameter, flag in wanted:
