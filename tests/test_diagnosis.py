@@ -60,6 +60,13 @@ def test_constant_data_is_the_only_finding() -> None:
     assert names(broken, Baselines(mean_image=0.0, pca=0.0), n=3) == ["constant_data"]
 
 
+def test_of_one_example_it_is_said_that_it_is_one() -> None:
+    broken = replace(HEALTHY, mse=0.9)
+    nothing = Baselines(mean_image=0.0, pca=0.0)
+    (finding,) = diagnose(broken, nothing, SETTINGS, mse=0.9, n=1, last=True)
+    assert finding.sentence.startswith("There is one example")
+
+
 def test_a_saturated_decoder() -> None:
     record = replace(HEALTHY, mse=0.42, output_std=0.0, output_mean=-1.0)
     assert names(record) == ["saturated", "mean_image"]
@@ -135,6 +142,32 @@ def test_the_first_steps_are_excused_unless_a_cause_is_known() -> None:
     assert names(replace(early, step=200)) == ["mean_image"]
     assert names(early, last=True) == ["mean_image"]
     assert names(replace(early, code_update=0.0)) == ["frozen_codes", "mean_image"]
+
+
+def test_a_decoder_may_ignore_its_codes_for_a_few_steps() -> None:
+    early = replace(HEALTHY, mse=0.25, output_std=0.001, step=3)
+    assert names(early) == []
+    assert names(early, last=True) == ["ignores_codes", "mean_image"]
+    # What does not come back is said at once.
+    assert names(replace(early, output_mean=-1.0))[0] == "saturated"
+
+
+def test_a_short_run_is_told_to_go_on() -> None:
+    short = replace(HEALTHY, mse=0.4, step=60)
+    (finding,) = diagnose(short, BASELINES, SETTINGS, mse=0.4, n=N, last=True)
+    assert "shows is not even the average example" in finding.sentence
+    assert "60 steps are few, so train longer (epochs)." in finding.sentence
+    (finding,) = diagnose(replace(short, step=5000), BASELINES, SETTINGS, mse=0.25, n=N, last=True)
+    assert "shows is the average example" in finding.sentence
+    assert "steps" not in finding.sentence
+
+
+def test_what_is_set_already_is_not_advised() -> None:
+    record = replace(HEALTHY, mse=0.06)
+    for start, advised in (("pca", False), ("gaussian", True)):
+        settings = replace(SETTINGS, start=start)
+        (finding,) = diagnose(record, BASELINES, settings, mse=0.06, n=N, last=True)
+        assert ("start = pca" in finding.sentence) == advised
 
 
 def test_worse_than_pca_is_said_at_the_end() -> None:

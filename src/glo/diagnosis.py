@@ -17,6 +17,8 @@ __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
 # decoder has not used its codes at all.
 _NOTHING_EXPLAINED = 0.1
 _EARLIEST = 200
+# A run that ends near the mean after fewer steps, and with nothing else wrong, was too short.
+_FEW_STEPS = 1000
 # A code that moves less than this share of its own length in an epoch needs hundreds of epochs to
 # get anywhere.
 _FROZEN = 0.005
@@ -75,23 +77,26 @@ def diagnose(
     """
     if baselines.mean_image < 1e-8:
         text = "All examples are the same, so there is nothing to learn; check the data."
+        if n == 1:
+            text = "There is one example, so there is nothing to tell apart; train on more."
         return [Finding(name="constant_data", sentence=text)]
     explained = explained_variance(mse, baselines)
-    findings = _output(record, baselines, settings, mse)
+    # A few steps into the first of many short epochs a decoder has not learned to use its codes.
+    early = not last and record.step < _EARLIEST
+    findings = _output(record, baselines, settings, mse, early=early)
     # Under a saturated decoder codes stand still, and no rate of theirs would help.
     if not any(finding.name == "saturated" for finding in findings):
         findings += _codes(record, baselines, settings, mse, n)
-    # A few steps into the first of many short epochs nothing can be explained yet.
-    judged = last or bool(findings) or record.step >= _EARLIEST
-    if judged and explained < _NOTHING_EXPLAINED:
-        findings.append(_near_mean(baselines, mse, explained))
+    if explained < _NOTHING_EXPLAINED and (findings or not early):
+        few = record.step if not findings and record.step < _FEW_STEPS else None
+        findings.append(_near_mean(baselines, mse, explained, few=few))
     elif last and mse > baselines.pca:
         findings.append(_worse_than_pca(baselines, settings, mse))
     return findings + _sizes(settings, n)
 
 
 def _output(
-    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float
+    record: EpochRecord, baselines: Baselines, settings: Settings, mse: float, *, early: bool
 ) -> list[Finding]:
     same = record.output_std < _SAME * baselines.mean_image**0.5
     if not same or mse < 0.5 * baselines.mean_image:
@@ -104,8 +109,10 @@ def _output(
             f"code, an end of tanh where no gradient passes; {rate} is too large, so {mend}."
         )
         return [Finding(name="saturated", sentence=text)]
+    if early:
+        return []
     text = (
-        f"The decoder puts out the same picture for every code (they differ by "
+        f"The decoder puts out the same for every code (they differ by "
         f"{record.output_std:.4f}), so the codes cannot learn; with {rate} this is "
         f"{'usual' if settings.decoder_optimizer == 'sgd' else 'unusual'}: {mend}."
     )
@@ -142,22 +149,30 @@ def _rate_share(record: EpochRecord, settings: Settings, n: int) -> float:
     return rate_factor(middle, steps * settings.epochs_for(n), settings)
 
 
-def _near_mean(baselines: Baselines, mse: float, explained: float) -> Finding:
+def _near_mean(baselines: Baselines, mse: float, explained: float, *, few: int | None) -> Finding:
+    """Return what an error near or above that of the mean says; `few`: steps, if that is why."""
     side = "above" if mse > baselines.mean_image else "near"
     share = f"{100 * explained:.0f} %" if explained >= 0.005 else "nothing"
+    shown = (
+        "not even the average example"
+        if explained < -_NOTHING_EXPLAINED
+        else ("the average example")
+    )
     text = (
         f"The error {mse:.4f} is {side} that of the mean image ({baselines.mean_image:.4f}): the "
-        f"run explains {share} of the variance, so what it shows is the average example; PCA of "
-        f"the same size reaches {baselines.pca:.4f}."
+        f"run explains {share} of the variance, so what it shows is {shown}; PCA of the same size "
+        f"reaches {baselines.pca:.4f}"
     )
+    text += "." if few is None else f"; {few:,} steps are few, so train longer (epochs)."
     return Finding(name="mean_image", sentence=text)
 
 
 def _worse_than_pca(baselines: Baselines, settings: Settings, mse: float) -> Finding:
     text = (
         f"The error {mse:.4f} is above that of PCA with {settings.code_dim} components "
-        f"({baselines.pca:.4f}); train longer (epochs), and start the codes there (start = pca)."
+        f"({baselines.pca:.4f}); train longer (epochs)"
     )
+    text += "." if settings.start == "pca" else ", and start the codes there (start = pca)."
     return Finding(name="worse_than_pca", sentence=text)
 
 
