@@ -29,6 +29,18 @@ def test_rows_go(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert run(["sample", str(copy), "--n", "2", "--out", str(tmp_path / "two.npy")]) == 0
 
 
+def test_walks_go_with_their_rows(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["walk", str(copy), "3", "4"]) == 0
+    assert list((copy / "walks").iterdir())
+    (copy / "mine").mkdir()
+    capsys.readouterr()
+    assert run(["forget", str(copy), "3"]) == 0
+    said = capsys.readouterr()
+    assert f"and {copy / 'walks'} were deleted" in said.out
+    assert not list((copy / "walks").iterdir())
+    assert "Not made by training, and left as they are: mine;" in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -623,7 +624,8 @@ def test_colour_images_are_told_of_their_preset(
     colour = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     data = save_data(home, colour, "colour.npy")
     assert train(data, home / "run") == 0
-    assert "For 6 colour images there is --preset few-shot: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(r"for 6 colour images of \d+ x \d+ there is --preset few-shot\.", said)
     # Who has chosen is not told.
     assert train(data, home / "chosen", "--decoder", "dcgan") == 0
     assert train(save_data(home), home / "grey") == 0

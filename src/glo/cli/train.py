@@ -165,7 +165,8 @@ def _show_outcome(session: "Session") -> None:
     own = session.run.settings.decoder
     more = f" --decoder {own}" if is_own(own) else ""
     print(f"Summary: {folder / 'summary.json'}")
-    print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
+    if session.run.data.n > 1:
+        print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
 
 
 def _name_skipped(skipped: tuple[str, ...]) -> None:
@@ -177,13 +178,13 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
 
 
 def _name_preset(samples: "Samples") -> None:
-    from glo.presets import find_preset, made_for
+    from glo.presets import made_for
 
     name = made_for(samples.shape, len(samples))
     if name is not None:
         print(
-            f"Note: this is the recipe for small grey images. For {len(samples):,} colour images "
-            f"there is --preset {name}: {find_preset(name).about}"
+            f"Note: this is the recipe for small grey images; for {len(samples):,} colour images "
+            f"of {samples.shape[2]} x {samples.shape[1]} there is --preset {name}."
         )
 
 

@@ -22,7 +22,7 @@ from glo.lock import RunLock
 from glo.numbering import check_row, rows_text
 from glo.polish import squared_errors
 from glo.rows.holdings import Holdings, renew
-from glo.rows.notes import STALE, notes_on_added, notes_on_forgotten
+from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 from glo.runs import Run, open_run
 from glo.searching import Found, begin_search, search_samples
 from glo.staging import commit, staged
@@ -130,6 +130,10 @@ def forget_rows(
         after = held.subset(stays)
         yield from renew(run, after, facts, new, keep=False, refit=refit)
         sentences = list(notes_on_forgotten(run, len(stays), held.labels, refit=refit))
+        for name in SHOWN:
+            if (folder / name).is_dir():
+                # An empty one takes the place of the old.
+                (new / name).mkdir(exist_ok=True)
         # Of an older run they are not written anew.
         commit(folder, gone=[*STALE, *(() if after.errors is not None else (_ERRORS,))])
     yield from sentences

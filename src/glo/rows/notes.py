@@ -8,13 +8,15 @@ from glo.events import Note
 from glo.priors import CodeLabels, GaussianPrior
 from glo.runs import Run
 
-__all__ = ["STALE", "notes_on_added", "notes_on_forgotten"]
+__all__ = ["SHOWN", "STALE", "notes_on_added", "notes_on_forgotten"]
 
 # What was made with other rows than the run has now.
 STALE = ("evaluation.json", "report.html")
+# Folders of pictures that show rows and samples; walks are called by numbers of rows.
+SHOWN = ("samples", "walks")
 _KNOWN = {
     "checkpoint", "config.toml", "errors.safetensors", "estimator.json", "lock", "metrics.jsonl",
-    "prior", "samples", "summary.json", *STALE,
+    "prior", "summary.json", *SHOWN, *STALE,
 }  # fmt: skip
 # Added examples whose error is so many times that of the others are told.
 _UNLIKE = 4.0
@@ -53,11 +55,12 @@ def notes_on_forgotten(
         labels: of the rows, or None where the run does not keep them.
         refit: whether priors were fitted anew.
     """
-    folder = run.folder / "samples"
-    count = sum(1 for path in folder.rglob("*") if path.is_file())
+    folders = [run.folder / name for name in SHOWN]
+    count = sum(path.is_file() for folder in folders for path in folder.rglob("*"))
     text = f"Forgot {run.data.n - left:,} rows; {left:,} are left and are numbered anew."
     if count:
-        text += f" {count} files in {folder} were deleted: pictures of rows, and samples."
+        where = " and ".join(str(folder) for folder in folders if folder.is_dir())
+        text += f" {count} files in {where} were deleted: pictures of rows, samples and walks."
     yield Note(sentence=text)
     yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name} if refit else set())
     if labels is None and (run.folder / "prior" / CodeLabels.file).is_file():
