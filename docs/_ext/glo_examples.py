@@ -34,7 +34,15 @@ def examples() -> dict[str, Finding]:
     described = Settings(**find_preset("described").settings)
     paper = Settings(**find_preset("paper").settings)
     plain = Settings(decoder_optimizer="sgd", decoder_lr=1e-3)
-    still = replace(_HEALTHY, mse=0.5965, code_update=1.8e-5, code_norm=0.96, code_gradient=1.9e-4)
+    still = replace(
+        _HEALTHY,
+        step=97,
+        mse=0.5965,
+        code_update=1.8e-5,
+        code_norm=0.96,
+        code_gradient=1.9e-4,
+        decoder_step=0.0038,
+    )
     white = replace(_HEALTHY, mse=0.4276, output_mean=-1.0, output_std=0.0)
     alike = replace(_HEALTHY, mse=0.2471, output_std=0.0012)
     poor = replace(_HEALTHY, mse=0.0631)

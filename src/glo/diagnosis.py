@@ -22,6 +22,9 @@ _FEW_STEPS = 1000
 # A code that moves less than this share of its own length in an epoch needs hundreds of epochs to
 # get anywhere.
 _FROZEN = 0.005
+# Weights that change by less than this share of their length in a hundred steps at the peak of the
+# rate are still near where they began.
+_SLOW = 0.01
 # Outputs that differ between examples by less than this share of the data's spread are the same.
 _SAME = 0.02
 _END_OF_TANH = 0.9
@@ -84,6 +87,8 @@ def diagnose(
     # A few steps into the first of many short epochs a decoder has not learned to use its codes.
     early = not last and record.step < _EARLIEST
     findings = _output(record, baselines, settings, mse, early=early)
+    if not findings and explained < _NOTHING_EXPLAINED:
+        findings += _decoder(record, settings, n)
     # Under a saturated decoder codes stand still, and no rate of theirs would help.
     if not any(finding.name == "saturated" for finding in findings):
         findings += _codes(record, baselines, settings, mse, n)
@@ -117,6 +122,21 @@ def _output(
         f"{'usual' if settings.decoder_optimizer == 'sgd' else 'unusual'}: {mend}."
     )
     return [Finding(name="ignores_codes", sentence=text)]
+
+
+def _decoder(record: EpochRecord, settings: Settings, n: int) -> list[Finding]:
+    at_peak = record.decoder_step / max(_rate_share(record, settings, n), 1e-12)
+    if at_peak > _SLOW * settings.steps_per_epoch(n) / 100:
+        return []
+    plain = settings.decoder_optimizer == "sgd"
+    mend = "use decoder_optimizer = adam with decoder_lr = 0.002, or " if plain else "use "
+    text = (
+        f"The decoder hardly learns: in this epoch its weights changed by "
+        f"{100 * record.decoder_step:.2g} % of their length, with {settings.decoder_optimizer} and "
+        f"decoder_lr {settings.decoder_lr:g}; {mend}a decoder_lr "
+        f"{'a hundred' if plain else 'ten'} times larger."
+    )
+    return [Finding(name="slow_decoder", sentence=text)]
 
 
 def _codes(
