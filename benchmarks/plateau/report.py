@@ -97,6 +97,9 @@ def _page(results: Results) -> str:
         unseen=lambda name: _number(_value(results, name, "unseen")),
         epoch=lambda name, place, what: _epoch(results, name, place, what),
         table=lambda names: _short_table(results, names),
+        lowest=lambda *starts: _number(min(_begun(results, starts))),
+        highest=lambda *starts: _number(max(_begun(results, starts))),
+        best=lambda start: _number(min(_begun(results, (start,)))),
         base=results.baselines,
         got=results.get,
         spread=lambda name: _spread(results, name),
@@ -119,6 +122,11 @@ def _missing(results: Results) -> dict[str, int]:
 def _value(results: Results, name: str, kind: str) -> float | None:
     cell = results.get(name)
     return None if cell is None else getattr(cell, kind)
+
+
+def _begun(results: Results, starts: tuple[str, ...]) -> list[float]:
+    """Return the training errors of the grid's cells whose names begin so."""
+    return [cell.train for cell in results.of("grid") if cell.name.startswith(starts)]
 
 
 def _number(value: float | None) -> str:
