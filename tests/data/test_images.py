@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import struct
 import warnings
@@ -183,3 +184,14 @@ def test_formats_that_start_programs_are_refused(tmp_path):
 def test_names_in_messages_are_printable():
     assert shown("a\x1b[2J\udcff.png") == "a\\x1b[2J\\udcff.png"
     assert shown("Käse.png") == "Käse.png"
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    path = save(tmp_path, Image.fromarray(GREY))
+    monkeypatch.setattr("glo.data.images.open_plain", refused)
+    for read in (probe, decode):
+        with pytest.raises(UserError, match=r"^cannot be read: permission denied$"):
+            read(path)

@@ -280,5 +280,8 @@ def _reason(error: Exception) -> str:
         return "not an image that pillow can read"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more pixels than the {Image.MAX_IMAGE_PIXELS} allowed"
+    if isinstance(error, OSError) and error.strerror:
+        # Said by the system; what pillow says of a damaged file has no number.
+        return f"cannot be read: {error.strerror.lower()}"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return shown("truncated" if "truncated" in text.lower() else f"damaged ({text[:120]})")
