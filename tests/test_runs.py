@@ -113,9 +113,20 @@ def test_an_edited_config_is_a_mistake_in_one_sentence(
 
 def test_what_is_not_a_run(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", np.zeros(3))
-    for path in (tmp_path, tmp_path / "data.npy", tmp_path / "nothing"):
+    for path in (tmp_path, tmp_path / "data.npy"):
         with pytest.raises(UserError, match="is not a run folder: it has no config"):
             open_run(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    for name, near in (("mnsit", f" Did you mean '{tmp_path / 'mnist'}'?"), ("zzz", "")):
+        with pytest.raises(UserError) as caught:
+            open_run(tmp_path / name)
+        assert str(caught.value) == (
+            f"{tmp_path / name} is not a run folder: it does not exist; give the folder that glo "
+            f"train named.{near}"
+        )
 
 
 def test_a_run_without_a_checkpoint(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ without a traceback and exits with code 2. Anything else is ours.
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = ["UserError", "UserTypeError", "printable", "suggest"]
 
@@ -56,8 +57,13 @@ class UserTypeError(UserError, TypeError):
     """A value of a kind that cannot be used, such as an object array in place of numbers."""
 
 
-def suggest(word: str, choices: Iterable[str]) -> str:
+def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) -> str:
     """Return a closing question that names the nearest of `choices`, or nothing.
+
+    Args:
+        word: what was given.
+        choices: what is there.
+        folder: where the choices lie, if they are names of files.
 
     Example:
         >>> suggest("epohcs", ["epochs", "batch_size"])
@@ -66,4 +72,6 @@ def suggest(word: str, choices: Iterable[str]) -> str:
         ''
     """
     near = difflib.get_close_matches(word[:_LONGEST_WORD], list(choices), n=1)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    if not near:
+        return ""
+    return f" Did you mean '{near[0] if folder is None else folder / near[0]}'?"

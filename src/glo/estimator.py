@@ -306,8 +306,8 @@ def load(folder: str | Path, *, decoder: type[Decoder] | None = None) -> GLO:
     Example:
         >>> load("no/such/run")
         Traceback (most recent call last):
-        glo.errors.UserError: no/such/run is not a run folder: it has no config.toml; give the \
-folder that glo train named.
+        glo.errors.UserError: no/such/run is not a run folder: it does not exist; give the folder \
+that glo train named.
     """
     run = open_run(folder, decoder=decoder)
     own = run.decoder_class

@@ -6,9 +6,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 
-from glo.errors import UserError
+from glo.errors import UserError, suggest
 
 __all__ = [
     "clear_unfinished",
@@ -17,10 +18,12 @@ __all__ = [
     "read_bytes",
     "read_text",
     "replacing",
+    "suggest_beside",
     "write_text",
 ]
 
 _UNFINISHED = re.compile(r"\.(\d{1,9})\..+")
+_MOST_BESIDE = 1000
 
 
 @contextmanager
@@ -166,3 +169,21 @@ def read_text(path: Path, *, most: int) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not text in UTF-8 ({error.reason}); write it anew.") from None
+
+
+def suggest_beside(path: Path, *words: str) -> str:
+    """Return a closing question that names what lies where nothing of this name is, or nothing.
+
+    Args:
+        path: what is not there.
+        words: what else could have been meant in its folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "mnist").mkdir()
+        >>> suggest_beside(folder / "mnsit") == f" Did you mean '{folder / 'mnist'}'?"
+        True
+    """
+    beside = (entry.name for entry in islice(path.parent.glob("*"), _MOST_BESIDE))
+    return suggest(path.name, [*words, *beside], folder=path.parent)

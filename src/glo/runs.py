@@ -25,7 +25,7 @@ from glo.decoders import Decoder, own_decoder
 from glo.documents import read_toml
 from glo.errors import UserError
 from glo.facts import DataFacts
-from glo.files import write_text
+from glo.files import suggest_beside, write_text
 from glo.formats import Step, lift, newest
 from glo.lock import RunLock
 from glo.outcome import read_summary
@@ -297,16 +297,18 @@ def open_run(folder: str | Path, *, decoder: type[Decoder] | None = None) -> Run
     Example:
         >>> open_run("no/such/run")
         Traceback (most recent call last):
-        glo.errors.UserError: no/such/run is not a run folder: it has no config.toml; give the \
-folder that glo train named.
+        glo.errors.UserError: no/such/run is not a run folder: it does not exist; give the folder \
+that glo train named.
     """
     folder = Path(folder)
     finish_change(folder)
     path = folder / "config.toml"
     if not path.is_file():
+        is_there = folder.exists()
+        lack = "has no config.toml" if is_there else "does not exist"
         raise UserError(
-            f"{folder} is not a run folder: it has no config.toml; give the folder that glo train "
-            f"named."
+            f"{folder} is not a run folder: it {lack}; give the folder that glo train named."
+            f"{'' if is_there else suggest_beside(folder)}"
         )
     values = read_toml(path)
     try:

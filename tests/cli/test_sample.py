@@ -106,9 +106,10 @@ def test_bad_words_are_one_sentence_and_write_nothing(
 
 
 def test_what_is_no_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in (save_data(home), str(home), "nowhere"):
+    no_config, nowhere = "it has no config.toml", "it does not exist"
+    for path, lack in ((save_data(home), no_config), (str(home), no_config), ("no", nowhere)):
         assert run(["sample", path]) == 2
-        assert "is not a run folder: it has no config.toml" in capsys.readouterr().err
+        assert f"{path} is not a run folder: {lack}; give" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_finished(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:

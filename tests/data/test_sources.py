@@ -15,8 +15,11 @@ TEST = SourceOptions(split="test")
 
 def test_path_that_is_not_there(tmp_path):
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UserError, match="Did you mean 'photos'"):
-        open_source(tmp_path / "photso")
+    (tmp_path / "photos" / "5.png").touch()
+    for given, near in (("photso", "photos"), ("photos/nope.png", "photos/5.png")):
+        with pytest.raises(UserError) as caught:
+            open_source(tmp_path / given)
+        assert str(caught.value).endswith(f" Did you mean '{tmp_path / near}'?")
     with pytest.raises(UserError, match="There is no file or folder 'no/such/thing'"):
         open_source("no/such/thing")
     with pytest.raises(UserError, match=r"'a\\x00b'"):
@@ -34,6 +37,14 @@ def test_files_of_other_kinds(tmp_path):
     idx.touch()
     with pytest.raises(UserError, match="give the folder that it is in"):
         open_source(idx)
+
+
+def test_a_folder_that_may_not_be_read_is_named_itself(tmp_path, monkeypatch):
+    # Who has all rights may run this test.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError) as caught:
+        open_source(tmp_path)
+    assert str(caught.value) == f"{tmp_path} cannot be read (Permission denied); check its rights."
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

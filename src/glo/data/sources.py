@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,11 @@ from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.samples import Samples
 from glo.data.storage import is_store
 from glo.data.tables import TABLES, is_table, open_frame, open_table_file
-from glo.errors import UserError, UserTypeError, suggest
+from glo.errors import UserError, UserTypeError
+from glo.files import suggest_beside
 
 __all__ = ["open_images", "open_source"]
 
-_MOST_SIBLINGS = 1000
 _KINDS = (
     "a folder of images, a folder of IDX files, a .npy, .npz, .csv or .parquet file, a data set of "
     "Hugging Face as hf:NAME, or 'mnist'"
@@ -86,6 +85,8 @@ def open_source(
     if place.startswith(_HUGGING_FACE):
         return open_dataset(place.removeprefix(_HUGGING_FACE), options, choice, cache)
     path = _existing(place)
+    if path.is_dir():
+        _check_rights(path)
     if path.is_dir() and is_saved_dataset(path):
         return open_dataset(place, options, choice, cache)
     if path.suffix.lower() in TABLES and path.is_file():
@@ -132,11 +133,16 @@ def _existing(source: str | Path) -> Path:
         path = Path(source).expanduser()
         if path.exists():
             return path
-        siblings = [entry.name for entry in islice(path.parent.glob("*"), _MOST_SIBLINGS)]
+        near = suggest_beside(path, *(["mnist"] if path.parent == Path() else []))
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"'{shown(source)}' cannot be opened ({error}); give {_KINDS}.") from error
-    near = suggest(path.name, ["mnist", *siblings])
     raise UserError(f"There is no file or folder '{shown(source)}'.{near}")
+
+
+def _check_rights(folder: Path) -> None:
+    # Else whatever is looked for in it first would be named, which nobody may have put there.
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{shown(folder)} cannot be read (Permission denied); check its rights.")
 
 
 def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Samples:
