@@ -6,14 +6,15 @@ without a traceback and exits with code 2. Anything else is ours.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["UserError", "UserTypeError", "printable", "suggest"]
+__all__ = ["UserError", "UserTypeError", "listed", "printable", "suggest"]
 
 # A sentence that quotes what it is about could become as long as a hostile file.
 _LONGEST, _END = 4000, 1000
 _LONGEST_WORD = 100
+_MOST_LISTED = 8
 
 
 def printable(text: str) -> str:
@@ -75,3 +76,21 @@ def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) ->
     if not near:
         return ""
     return f" Did you mean '{near[0] if folder is None else folder / near[0]}'?"
+
+
+def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more") -> str:
+    """Return the first few of many names, and how many there are besides.
+
+    Args:
+        names: of what there is.
+        comma: what stands between two.
+        rest: what stands after the last, {} for the number of the others.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b, c'
+        >>> listed([f"x{k}" for k in range(1000)])
+        'x0, x1, x2, x3, x4, x5, x6, x7 and 992 more'
+    """
+    more = len(names) - _MOST_LISTED
+    return comma.join(names[:_MOST_LISTED]) + (rest.format(more) if more > 0 else "")

@@ -73,6 +73,42 @@ def test_columns_are_chosen_in_the_order_given() -> None:
     assert len(found.labels) == 5
 
 
+def test_columns_are_left_out_by_name() -> None:
+    frame().assign(label=[0, 1] * 6).to_csv("a.csv", index=False)
+    found = open_source("a.csv?without=kind,count")
+    np.testing.assert_array_equal(found.rows, frame()[["mass", "tame"]].to_numpy(np.float32))
+    assert found.labels is not None
+    assert open_source("a.csv?without=kind,label").labels is None
+    # Named as the label it is no feature in any case.
+    assert open_source("a.csv?without=kind&label=kind").label_names == ("ant", "bee", "cat")
+
+
+def test_a_column_of_images_is_left_out_by_name() -> None:
+    table = pyarrow.table({"a": squares(2), "b": squares(2)[::-1]})
+    parquet.write_table(table, "a.parquet")
+    assert open_source("a.parquet?without=a").rows[:, 0, 0, 0].tolist() == [20, 0]
+
+
+def test_the_names_of_a_wide_table_are_not_all_said() -> None:
+    wide = pandas.DataFrame(np.zeros((3, 1000)), columns=[f"nm{k}" for k in range(1000)])
+    texts = pandas.DataFrame({f"text{k}": ["a", "b", "c"] for k in range(600)})
+    wide.assign(sample=["a", "b", "c"]).to_csv("wide.csv", index=False)
+    pandas.concat([texts, wide], axis=1).to_csv("both.csv", index=False)
+    pandas.concat([texts, wide.iloc[:, :3]], axis=1).to_csv("texts.csv", index=False)
+    for source, sentence in [
+        ("wide.csv", "sample; leave them out, as SOURCE?without=sample, or name one as SOURCE?"),
+        ("wide.csv?label=no", "it has nm0, nm1, nm2, nm3, nm4, nm5, nm6, nm7 and 993 more."),
+        ("both.csv", "text6, text7 and 592 more; leave them out, as SOURCE?without=text0,"),
+        ("both.csv", ",text6,text7,..., or name one as SOURCE?label=text0."),
+        ("texts.csv", "592 more; leave them out, as SOURCE?columns=nm0,nm1,nm2, or name one as "),
+    ]:
+        with pytest.raises(UserError) as caught:
+            open_source(source)
+        assert sentence in str(caught.value)
+        assert len(str(caught.value)) < 300
+    assert open_source("wide.csv?without=sample").shape == (1000,)
+
+
 def test_frames_and_arrow_tables_are_sources() -> None:
     table = frame().drop(columns="kind").assign(label=[0, 1] * 6)
     for source in (table, table.iloc[::-1].iloc[::-1], pyarrow.table(table)):
@@ -118,10 +154,15 @@ def test_a_run_is_trained_on_a_table_and_knows_it_again() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("", r"columns without numbers: kind; leave them out, as SOURCE\?columns=mass,count,tame"),
+        ("", r"columns without numbers: kind; leave them out, as SOURCE\?without=kind, or"),
         ("?label=knd", r"has no column 'knd'; it has mass, .* Did you mean 'kind'\?"),
         ("?label=mass&columns=count", "holds values that are not whole numbers from 0"),
-        ("?columns=kind", "columns without numbers: kind"),
+        ("?columns=kind", r"columns without numbers: kind; leave them out, as SOURCE\?columns=a,b"),
+        ("?columns=kind,mass", r"leave them out, as SOURCE\?columns=mass, or"),
+        ("?without=knd", r"has no column 'knd'; it has mass, .* Did you mean 'kind'\?"),
+        ("?without=mass,knd", r"has no column 'knd'"),
+        ("?columns=mass&without=kind", "columns to take and columns to leave out; give columns, "),
+        ("?without=mass,count,kind,tame", "no column of numbers or images"),
         ("?size=8", "says nothing of a source; write NAME=VALUE"),
         ("?label=", "says nothing of a source"),
     ],

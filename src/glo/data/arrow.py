@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,7 @@ from glo.data.pixels import fit, recolour
 from glo.data.samples import Samples
 from glo.data.storage import ROWS
 from glo.data.writing import RowWriter
-from glo.errors import UserError, suggest
+from glo.errors import UserError, listed, suggest
 
 __all__ = ["ArrowRows", "open_arrow"]
 
@@ -60,6 +61,7 @@ def open_arrow(
     if not rows.n:
         raise UserError(f"{rows.what} is empty; give at least one example.")
     _check_names(rows, choice)
+    rows = _without(rows, choice)
     label = _label_column(rows, choice)
     image = "" if choice.columns else choice.image or _image_column(rows)
     if image:
@@ -71,13 +73,23 @@ def _check_names(rows: ArrowRows, choice: Choice) -> None:
     if len(set(rows.schema.names)) < len(rows.schema.names):
         raise UserError(f"{rows.what} has two columns of one name; give each its own.")
     named = [choice.image, choice.label if choice.label != "none" else ""]
-    for name in (*named, *choice.columns.split(",")):
+    for name in (*named, *choice.columns.split(","), *choice.without.split(",")):
         if name and name not in rows.schema.names:
-            there = ", ".join(rows.schema.names)
             raise UserError(
-                f"{rows.what} has no column '{name}'; it has {there}."
+                f"{rows.what} has no column '{name}'; it has {listed(rows.schema.names)}."
                 f"{suggest(name, rows.schema.names)}"
             )
+
+
+def _without(rows: ArrowRows, choice: Choice) -> ArrowRows:
+    if not choice.without:
+        return rows
+    import pyarrow
+
+    # A column that is named as the label or the image is one, and not among the numbers anyway.
+    out = {*choice.without.split(",")} - {choice.label, choice.image}
+    kept = [field for field in rows.schema if field.name not in out]
+    return replace(rows, schema=pyarrow.schema(kept, metadata=rows.schema.metadata))
 
 
 def _label_column(rows: ArrowRows, choice: Choice) -> str:
@@ -108,7 +120,7 @@ def _image_column(rows: ArrowRows) -> str:
     usual = [name for name in _IMAGES if name in found]
     if len(found) > 1 and len(usual) != 1:
         raise UserError(
-            f"{rows.what} has {len(found)} columns of images: {', '.join(found)}; name one, as "
+            f"{rows.what} has {len(found)} columns of images: {listed(found)}; name one, as "
             f"SOURCE?image={found[0]}."
         )
     return (usual or found or [""])[0]
@@ -218,10 +230,16 @@ def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:
     ]
     if other:
         numbers = [name for name in asked or rest if name not in other]
+        short = asked or len(numbers) < len(other)
+        mend = f"columns={_typed(numbers) or 'a,b'}" if short else f"without={_typed(other)}"
         raise UserError(
-            f"{rows.what} has columns without numbers: {', '.join(other)}; leave them out, as "
-            f"SOURCE?columns={','.join(numbers) or 'a,b'}, or name one as SOURCE?label={other[0]}."
+            f"{rows.what} has columns without numbers: {listed(other)}; leave them out, as "
+            f"SOURCE?{mend}, or name one as SOURCE?label={other[0]}."
         )
     if not (asked or rest):
         raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
     return asked or rest
+
+
+def _typed(names: list[str]) -> str:
+    return listed(names, comma=",", rest=",...")

@@ -18,12 +18,14 @@ class Choice:
         image: column of images; empty: looked for.
         label: column of labels; empty: looked for; "none": there is none.
         columns: of numbers, separated by commas; empty: all that hold numbers.
+        without: columns that are left out, separated by commas; empty: none.
         config: of a data set on the Hub that has several; empty: the only one.
     """
 
     image: str = ""
     label: str = ""
     columns: str = ""
+    without: str = ""
     config: str = ""
 
     @classmethod
@@ -31,7 +33,7 @@ class Choice:
         """Read "label=kind&columns=a,b".
 
         Raises:
-            UserError: a part is no NAME=VALUE, or there is no such name.
+            UserError: a part is no NAME=VALUE, there is no such name, or two exclude each other.
 
         Example:
             >>> Choice.parse("label=kind").label
@@ -39,7 +41,7 @@ class Choice:
             >>> Choice.parse("lable=kind")
             Traceback (most recent call last):
             glo.errors.UserError: 'lable=kind' says nothing of a source; write NAME=VALUE with \
-image, label, columns or config. Did you mean 'label'?
+image, label, columns, without or config. Did you mean 'label'?
         """
         known = [field.name for field in fields(cls)]
         found = {}
@@ -51,6 +53,11 @@ image, label, columns or config. Did you mean 'label'?
                     f"{', '.join(known[:-1])} or {known[-1]}.{suggest(name, known)}"
                 )
             found[name] = value
+        if "columns" in found and "without" in found:
+            raise UserError(
+                f"'{words}' names columns to take and columns to leave out; give columns, and all "
+                f"others are left out, or without, and all others are taken."
+            )
         return cls(**found)
 
 
