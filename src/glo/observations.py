@@ -37,7 +37,7 @@ class Observations:
         samples: n examples.
         names: of each: its file as it was given, or its source and row.
         files: image files, one for each example; none where they are not files of their own.
-        skipped: one sentence for each file that was left out.
+        skipped: one sentence for each file, row or line that was left out.
     """
 
     samples: Samples

@@ -613,7 +613,7 @@ def test_images_that_cannot_be_read_are_named_and_the_rest_trains(
     (folder / "notes.txt").write_text("hello")
     assert train(str(folder), home / "run") == 0
     output = capsys.readouterr().out
-    assert "Warning: 2 files were left out: 3.png: " in output
+    assert "Warning: 2 were left out: 3.png: " in output
     assert "7.jpg: " in output
     assert summary(home / "run")["data"] == {"name": "photos", "n": 11, "shape": [1, 8, 8]}
 

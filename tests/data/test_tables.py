@@ -173,6 +173,35 @@ def test_mistakes_are_one_sentence(words: str, sentence: str) -> None:
         open_source(f"a.csv{words}")
 
 
+def test_numbers_that_became_names_are_told() -> None:
+    rows = np.arange(12.0).reshape(4, 3)
+    np.savetxt("plain.csv", rows, delimiter=",")
+    told = "the first line of plain.csv: its numbers were taken as names of columns"
+    for _ in range(2):  # the second time from the cache
+        found = open_source("plain.csv")
+        assert (len(found), found.skipped) == (3, (told,))
+    pandas.DataFrame(rows, columns=["a", "1", "2"]).to_csv("named.csv", index=False)
+    assert open_source("named.csv").skipped == ()
+    # A frame has names of its own, which may be numbers.
+    assert open_source(pandas.DataFrame(rows)).skipped == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a;b;c\n1;2;3\n", "The first line of a.csv has semicolons and no commas; save the table"),
+        ("a;b;c\n1,5;2,5;3,5\n", "has semicolons and no commas; .* points in its numbers"),
+        ("a\tb\n1\t2\n", "has tabs and no commas"),
+        ("a,b\n1,2,3\n", r"\(.*Expected 2 columns, got 3.*\); check it: .* commas between columns"),
+        ("1,2,1\n3,4,5\n", r"two columns of one name, '1'; .* \(the first line of a .csv file"),
+    ],
+)
+def test_other_separators_and_no_names(text: str, sentence: str) -> None:
+    Path("a.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        open_source("a.csv")
+
+
 def test_tables_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.parquet").write_bytes(b"no table")
     with pytest.raises(UserError, match=r"a.parquet cannot be read as a table"):

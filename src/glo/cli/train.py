@@ -173,8 +173,8 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
     if skipped:
         some = "; ".join(skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-        files = "file was" if len(skipped) == 1 else "files were"
-        print(f"Warning: {len(skipped)} {files} left out: {some}{more}.")
+        were = "was" if len(skipped) == 1 else "were"
+        print(f"Warning: {len(skipped)} {were} left out: {some}{more}.")
 
 
 def _name_preset(samples: "Samples") -> None:

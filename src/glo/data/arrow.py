@@ -1,5 +1,6 @@
 """Rows of an Arrow table, whoever keeps it: encoded images, or columns of numbers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -70,8 +71,12 @@ def open_arrow(
 
 
 def _check_names(rows: ArrowRows, choice: Choice) -> None:
-    if len(set(rows.schema.names)) < len(rows.schema.names):
-        raise UserError(f"{rows.what} has two columns of one name; give each its own.")
+    twice = [name for name, count in Counter(rows.schema.names).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{rows.what} has two columns of one name, '{twice[0]}'; give each its own (the first "
+            f"line of a .csv file holds the names)."
+        )
     named = [choice.image, choice.label if choice.label != "none" else ""]
     for name in (*named, *choice.columns.split(","), *choice.without.split(",")):
         if name and name not in rows.schema.names:
@@ -214,7 +219,9 @@ def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions
     values = np.concatenate(parts)[: options.limit]
     marks, words = labels_of(rows, label, np.arange(len(values)))
     vectors = convert(lay_out(values, options, rows.what), None)
-    return Samples(rows=vectors, labels=marks, label_names=words, name=rows.name)
+    return Samples(
+        rows=vectors, labels=marks, label_names=words, name=rows.name, skipped=rows.skipped
+    )
 
 
 def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:

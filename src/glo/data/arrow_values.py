@@ -28,6 +28,7 @@ class ArrowRows:
         schema: of pyarrow; what Hugging Face writes beside it names labels and images.
         batches: gives the named columns of some rows after the others, as batches or tables.
         length: bytes of the file that it is unpacked from, or None.
+        skipped: one sentence for each part of it that is in no row.
     """
 
     what: str
@@ -36,6 +37,7 @@ class ArrowRows:
     schema: Any
     batches: Callable[[list[str]], Iterator[Any]]
     length: int | None = None
+    skipped: tuple[str, ...] = ()
 
 
 def told_of(rows: ArrowRows, kind: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Samples:
         name: short, such as "mnist".
         missing: bool (N, H, W, 1), True where a pixel is missing, or None; images only.
         label_names: names of the labels 0, 1, ..., or none.
-        skipped: one sentence for each file that was left out.
+        skipped: one sentence for each file, row or line that was left out.
         columns: what batches of vectors are standardised with; None: they stay as they are. It is
             of the use that is made of a set, not of its content, and is not saved with it.
 

@@ -1,6 +1,7 @@
 """Tables: .csv and .parquet files, and whatever in memory can show itself as an Arrow table."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["TABLES", "is_table", "open_frame", "open_table_file"]
 TABLES = (".csv", ".parquet")
 # Rows that are read at a time; of images few: one that is kept once may be meant a thousand times.
 _BATCH, _FEW = 4096, 32
+# Bytes of the first line of a .csv file that are looked at.
+_LONGEST_LINE = 2**20
 
 
 def is_table(source: object) -> bool:
@@ -64,15 +67,54 @@ def open_table_file(
 
 
 def _read(path: Path) -> ArrowRows:
-    from pyarrow import ArrowException, csv, parquet, types
+    return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+
+
+def _read_csv(path: Path) -> ArrowRows:
+    from pyarrow import ArrowException, csv
+
+    try:
+        _check_commas(path)
+        table = csv.read_csv(path)
+        # Names that are no text show themselves only when they are asked for.
+        names = table.schema.names
+    except UserError:
+        raise
+    except (ArrowException, OSError, ValueError, MemoryError) as error:
+        advice = "check it: names in its first line, commas between columns, points in numbers"
+        raise _unreadable(path, error, advice) from None
+    rows = _rows(table, shown(path), shown(path.stem))
+    if not all(map(_is_number, names)):
+        return rows
+    # Wavelengths may well be names, but so may be the numbers of the first example.
+    first = f"the first line of {shown(path)}: its numbers were taken as names of columns"
+    return replace(rows, skipped=(first,))
+
+
+def _check_commas(path: Path) -> None:
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+    for mark, name in ((b";", "semicolons"), (b"\t", "tabs")):
+        if mark in first and b"," not in first:
+            raise UserError(
+                f"The first line of {shown(path)} has {name} and no commas; save the table with "
+                f"commas between its columns and points in its numbers."
+            )
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_parquet(path: Path) -> ArrowRows:
+    from pyarrow import ArrowException, parquet, types
 
     damage = (ArrowException, OSError, ValueError, MemoryError)
     try:
-        if path.suffix.lower() == ".csv":
-            table = csv.read_csv(path)
-            # Names that are no text show themselves only when they are asked for.
-            _ = table.schema.names
-            return _rows(table, shown(path), shown(path.stem))
         file = parquet.ParquetFile(path)
         n, schema = file.metadata.num_rows, file.schema_arrow
         _ = schema.names
@@ -96,9 +138,9 @@ def _read(path: Path) -> ArrowRows:
     )
 
 
-def _unreadable(path: Path, error: BaseException) -> UserError:
+def _unreadable(path: Path, error: BaseException, advice: str = "check it") -> UserError:
     told = " ".join(str(error).split())[:200].rstrip(".")
-    return UserError(f"{shown(path)} cannot be read as a table ({told}); check it.")
+    return UserError(f"{shown(path)} cannot be read as a table ({told}); {advice}.")
 
 
 def _rows(table: Any, what: str, name: str) -> ArrowRows:
