@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -329,6 +330,24 @@ def test_images_that_cannot_be_used(pictures: GLO, data: Any, sentence: str) -> 
 def test_settings_that_cannot_be_used(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         GLO(**{**TINY, **wrong}).fit(table(10))
+
+
+NO_LABEL: list[Any] = [
+    ["a", None, "a", "b"],
+    [None, "a", "a", "b"],
+    ["a", np.nan, "a", "b"],
+    [0, None, 0, 1],
+    np.array([0, np.nan, 0, 1]),
+    pd.Series(["a", pd.NA, "a", "b"], dtype="string"),
+    pd.Series(["a", None, "a", "b"], dtype="category"),
+]
+
+
+@pytest.mark.parametrize("y", NO_LABEL, ids=lambda y: f"{type(y).__name__} {list(y)}")
+def test_every_example_has_a_label_or_none_has(y: Any) -> None:
+    row = 0 if y[0] is None else 1
+    with pytest.raises(UserError, match=f"^y lacks the label of example {row}; give each"):
+        GLO(**TINY).fit(table(4), y)
 
 
 def test_mistakes_with_codes_and_runs(fitted: GLO, tmp_path: Path) -> None:

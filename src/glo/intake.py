@@ -15,6 +15,9 @@ from glo.form import Form
 
 __all__ = ["labels_of", "learned", "named_labels", "taken"]
 
+# What stands for no label: Python's None and what pandas has.
+_GAPS = ("NoneType", "NAType", "NaTType")
+
 
 def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Samples, Form]:
     """Return the set to train on, and the form that its examples came in.
@@ -72,7 +75,7 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
     """Return y as the labels of `Samples` if it holds classes, else nothing.
 
     Raises:
-        ValueError: y is not of length n.
+        ValueError: y is not of length n, or lacks a label.
 
     Example:
         >>> labels_of(["cat", "dog", "cat", "dog"], 4)
@@ -82,22 +85,42 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
         return {}
     values = np.asarray(y)
     check_consistent_length(np.empty(n), values)
-    if values.ndim != 1 or type_of_target(values) not in ("binary", "multiclass"):
+    if values.ndim != 1:
+        return {}
+    _check_gaps(y, values)
+    if type_of_target(values) not in ("binary", "multiclass"):
         return {}
     # Whole numbers that hardly repeat are a measure, not classes.
-    return {} if len(np.unique(values)) > n // 2 else named_labels(values, n)
+    return {} if len(np.unique(values)) > n // 2 else _named(values)
 
 
 def named_labels(y: Any, n: int) -> dict[str, Any]:
     """Return classes as the labels of `Samples`, however few there are; nothing if y is None.
 
     Raises:
-        ValueError: y is not of length n.
+        ValueError: y is not of length n, or lacks a label.
     """
     if y is None:
         return {}
     values = np.asarray(y).ravel()
     check_consistent_length(np.empty(n), values)
+    _check_gaps(y, values)
+    return _named(values)
+
+
+def _check_gaps(y: Any, values: NDArray[Any]) -> None:
+    # Of words and NaN in a list, numpy makes words.
+    given = np.asarray(y, dtype=object).ravel() if isinstance(y, list | tuple) else values
+    if given.dtype.kind not in "Of":
+        return
+    for row, label in enumerate(given.tolist()):
+        if type(label).__name__ in _GAPS or (isinstance(label, float) and np.isnan(label)):
+            raise UserError(
+                f"y lacks the label of example {row}; give each example its label, or leave y away."
+            )
+
+
+def _named(values: NDArray[Any]) -> dict[str, Any]:
     classes, numbers = np.unique(values, return_inverse=True)
     names = tuple(str(each) for each in classes)
     return {"labels": numbers.astype(np.int64), "label_names": names}
