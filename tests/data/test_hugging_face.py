@@ -75,6 +75,21 @@ def test_what_save_to_disk_wrote_needs_no_prefix() -> None:
     check(open_source("two", SourceOptions(limit=3)), 3)
 
 
+def test_what_the_library_has_loaded_is_a_source() -> None:
+    check(open_source(pictures()))  # type: ignore[arg-type]
+    pictures().save_to_disk("one")
+    check(open_source(datasets.load_from_disk("one")))  # type: ignore[arg-type]
+    both = DatasetDict(train=pictures(), test=pictures(7, start=100))
+    check(open_source(both))  # type: ignore[arg-type]
+    check(open_source(both, SourceOptions(split="test")), 7, 100)  # type: ignore[arg-type]
+    chosen = pictures().with_format("numpy").select([4, 0, 2])
+    assert open_source(chosen).rows[:, 0, 0, 0].tolist() == [20, 0, 10]  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="The data set has no 'test' split"):
+        open_source(pictures(3), SourceOptions(split="test"))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"IterableDataset; .* a data frame, an Arrow"):
+        open_source(pictures(3).to_iterable_dataset())  # type: ignore[arg-type]
+
+
 def test_rows_that_were_chosen_and_moved_are_those_that_are_read() -> None:
     pictures().select([4, 0, 2]).save_to_disk("some")
     assert open_source("some").rows[:, 0, 0, 0].tolist() == [20, 0, 10]

@@ -1,5 +1,6 @@
 """Data sets of Hugging Face: saved in a folder, made of local files, or named on the Hub."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from glo.data.arrow import open_arrow
 from glo.data.arrow_values import ArrowRows
 from glo.data.cache import fetch, key_of
-from glo.data.choice import Choice
+from glo.data.choice import NO_CHOICE, Choice
 from glo.data.files import check_no_split
 from glo.data.images import shown
 from glo.data.options import SourceOptions
@@ -15,7 +16,7 @@ from glo.data.samples import Samples
 from glo.errors import UserError
 from glo.extras import need
 
-__all__ = ["is_saved_dataset", "open_dataset"]
+__all__ = ["is_dataset", "is_saved_dataset", "open_dataset", "open_loaded"]
 
 _BATCH = 256
 _TABLES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json"}
@@ -26,6 +27,35 @@ _MARKS = ("state.json", "dataset_dict.json")
 def is_saved_dataset(folder: Path) -> bool:
     """Say whether a folder was written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
     return any((folder / mark).is_file() for mark in _MARKS)
+
+
+def is_dataset(source: object) -> bool:
+    """Say whether something in memory is a `Dataset` or `DatasetDict` of Hugging Face."""
+    # Who has one has imported the library; some have a module of that name of their own.
+    if "datasets.arrow_dataset" not in sys.modules:
+        return False
+    import datasets
+
+    return isinstance(source, datasets.Dataset | datasets.DatasetDict)
+
+
+def open_loaded(source: Any, options: SourceOptions, cache: Path | None = None) -> Samples:
+    """Make a set of a data set that the library has loaded already.
+
+    Args:
+        source: `datasets.Dataset` or `DatasetDict`.
+        options: as for any source; `split` chooses among the splits.
+        cache: as for `open_source`.
+
+    Raises:
+        UserError: a column cannot be used, or there is no such split.
+    """
+    what = "The data set"
+    dataset = _one_split(source, what, options)
+    # The library names by it what was loaded and all that was done to it since.
+    key = key_of("dataset", f"loaded {dataset._fingerprint}", _files(dataset), options)
+    rows = _rows(dataset, what, "dataset")
+    return fetch(key, lambda room: open_arrow(rows, options, NO_CHOICE, room), cache)
 
 
 def open_dataset(
@@ -46,17 +76,14 @@ def open_dataset(
     need("A data set of Hugging Face", "datasets", "datasets")
     what = f"The data set {shown(place)}"
     dataset = _one_split(_load(place, choice), what, options)
-    rows = ArrowRows(
-        what=what,
-        name=shown(Path(place).name or "data"),
-        n=len(dataset),
-        schema=dataset.features.arrow_schema,
-        batches=lambda names: _batches(dataset, names),
-    )
-    # The files that the library keeps are named by all that decides their content.
-    files = sorted(Path(each["filename"]) for each in dataset.cache_files)
-    key = key_of("dataset", f"{place} {choice}", files, options)
+    key = key_of("dataset", f"{place} {choice}", _files(dataset), options)
+    rows = _rows(dataset, what, shown(Path(place).name or "data"))
     return fetch(key, lambda room: open_arrow(rows, options, choice, room), cache)
+
+
+def _files(dataset: Any) -> list[Path]:
+    # The files that the library keeps are named by all that decides their content.
+    return sorted(Path(each["filename"]) for each in dataset.cache_files)
 
 
 def _load(place: str, choice: Choice) -> Any:
@@ -98,6 +125,16 @@ def _one_split(found: Any, what: str, options: SourceOptions) -> Any:
             f"one that you mean by itself with save_to_disk and give that."
         )
     return found[options.split]
+
+
+def _rows(dataset: Any, what: str, name: str) -> ArrowRows:
+    return ArrowRows(
+        what=what,
+        name=name,
+        n=len(dataset),
+        schema=dataset.features.arrow_schema,
+        batches=lambda names: _batches(dataset, names),
+    )
 
 
 def _batches(dataset: Any, names: list[str]) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from glo.data.files import (
     open_npz_file,
 )
 from glo.data.folder import Listing, list_images, read_images
-from glo.data.hugging_face import is_saved_dataset, open_dataset
+from glo.data.hugging_face import is_dataset, is_saved_dataset, open_dataset, open_loaded
 from glo.data.images import image_suffixes, shown
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.samples import Samples
@@ -49,7 +49,9 @@ def open_source(
 
     Args:
         source: "mnist" (bundled); a folder of images, of IDX files, or made by `Samples.save`; a
-            .npy or .npz file; one image file; an array or tensor as for `open_array`; a set.
+            .npy or .npz file; one image file; a .csv or .parquet file; a data set of Hugging Face,
+            loaded or as "hf:NAME"; a data frame or Arrow table; an array or tensor as for
+            `open_array`; a set.
         options: size, channels, crop, split, limit.
         cache: folder that keeps what was decoded; None is $GLO_CACHE, or $XDG_CACHE_HOME/glo, or
             ~/.cache/glo.
@@ -75,9 +77,12 @@ def open_source(
         return open_array(source, options=options)
     if is_table(source):
         return open_frame(source, options)
+    if is_dataset(source):
+        return open_loaded(source, options, cache)
     if not isinstance(source, str | Path):
         raise UserTypeError(
-            f"The source is of type {type(source).__name__}; give an array, a tensor, or {_KINDS}."
+            f"The source is of type {type(source).__name__}; give an array, a tensor, a data frame,"
+            f" an Arrow table, a datasets.Dataset, or {_KINDS}."
         )
     if source == "mnist":
         return mnist(options, cache=cache)
