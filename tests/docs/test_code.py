@@ -38,11 +38,9 @@ GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "design.md": lambda: {"images": BYTES, "new_images": BYTES[:3]},
     "encode.md": lambda: {"images": BYTES[:3]},
     "export.md": lambda: {"run": exported()},
-    "report.md": lambda: {"Path": Path, "glo": glo},
     "restore.md": lambda: {
         "images": glo.open_source("mnist", glo.SourceOptions(limit=3)).batch(np.arange(3))
     },
-    "rows.md": lambda: {"glo": glo, "images": BYTES, "more_images": BYTES[:5]},
 }
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 
