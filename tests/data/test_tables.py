@@ -174,7 +174,7 @@ def test_mistakes_are_one_sentence(words: str, sentence: str) -> None:
 
 
 def test_numbers_that_became_names_are_told() -> None:
-    rows = np.arange(12.0).reshape(4, 3)
+    rows = np.arange(12.0).reshape(4, 3)[:, [1, 0, 2]]
     np.savetxt("plain.csv", rows, delimiter=",")
     told = "the first line of plain.csv: its numbers were taken as names of columns"
     for _ in range(2):  # the second time from the cache
@@ -182,6 +182,10 @@ def test_numbers_that_became_names_are_told() -> None:
         assert (len(found), found.skipped) == (3, (told,))
     pandas.DataFrame(rows, columns=["a", "1", "2"]).to_csv("named.csv", index=False)
     assert open_source("named.csv").skipped == ()
+    # Wavelengths are numbers too, but rise or fall.
+    for waves in ([400.5, 401.5, 402.5], [3, 2, 1]):
+        pandas.DataFrame(rows, columns=waves).to_csv("waves.csv", index=False)
+        assert open_source("waves.csv").skipped == ()
     # A frame has names of its own, which may be numbers.
     assert open_source(pandas.DataFrame(rows)).skipped == ()  # type: ignore[arg-type]
 

@@ -84,9 +84,8 @@ def _read_csv(path: Path) -> ArrowRows:
         advice = "check it: names in its first line, commas between columns, points in numbers"
         raise _unreadable(path, error, advice) from None
     rows = _rows(table, shown(path), shown(path.stem))
-    if not all(map(_is_number, names)):
+    if not _is_an_example(names):
         return rows
-    # Wavelengths may well be names, but so may be the numbers of the first example.
     first = f"the first line of {shown(path)}: its numbers were taken as names of columns"
     return replace(rows, skipped=(first,))
 
@@ -102,12 +101,13 @@ def _check_commas(path: Path) -> None:
             )
 
 
-def _is_number(name: str) -> bool:
+def _is_an_example(names: list[str]) -> bool:
+    """Tell whether names of columns are numbers, and not in an order as wavelengths are."""
     try:
-        float(name)
+        numbers = [float(name) for name in names]
     except ValueError:
         return False
-    return True
+    return numbers not in (sorted(numbers), sorted(numbers, reverse=True))
 
 
 def _read_parquet(path: Path) -> ArrowRows:
