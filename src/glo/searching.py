@@ -76,7 +76,8 @@ def batches(n: int, *, answers: int = 1) -> Iterator[Tensor]:
         >>> [len(rows) for rows in batches(3000)]
         [2048, 952]
     """
-    yield from torch.arange(n).split(max(64, _CHUNK // answers))
+    # No answers at all are refused by the search.
+    yield from torch.arange(n).split(max(64, _CHUNK // max(1, answers)))
 
 
 def search(

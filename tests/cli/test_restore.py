@@ -194,6 +194,7 @@ def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None
         (["image.png", "--task", "deblur", "--sigma", "-1"], "sigma is -1.0; give a number"),
         (["image.png", "--task", "denoise", "--noise", "0"], "noise is 0; give a standard"),
         (["image.png", "--hole", "left", "--answers", "99"], "answers is 99; with 20 starts give"),
+        (["image.png", "--hole", "left", "--answers", "0"], "answers is 0; with 20 starts give"),
         (["wide.png", "--hole", "left"], "wide.png is of 16 x 16 pixels, but"),
         (["wide.npy", "--hole", "left"], "wide holds images of 1 x 16 x 16, but"),
         (["vectors.npy", "--hole", "left"], "vectors holds vectors of 6, but"),
