@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 from tests.builders import TINY, contents, flip, save_data
@@ -68,7 +69,13 @@ def test_vectors_are_numbers(home: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert np.array_equal(np.load(home / "each" / "seed0-000001.npy"), values[1])
     capsys.readouterr()
     assert run(["sample", "run", "--out", "x.png"]) == 2
-    assert "it must end in .npy: vectors" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--out is x.png; it must be a file that ends in .csv, .parquet or .npy, as run" in said
+    for name, read in (("x.csv", pandas.read_csv), ("new/x.parquet", pandas.read_parquet)):
+        assert run(["sample", "run", "--n", "4", "--out", name]) == 0
+        table = read(name)
+        assert list(table) == ["x0", "x1", "x2", "x3", "x4"]
+        assert np.array_equal(table.to_numpy(np.float32), values)
 
 
 BAD = {

@@ -40,8 +40,8 @@ def sample(
             have yet is fitted first and kept. Unset: the run's own.
         label: Only examples of this label, by number or name, where the data had labels.
         temperature: Factor of the prior's spread; below 1: more typical, less varied.
-        out: A .png for a grid, a .npy for numbers, a folder with --separate; unset: in the run's
-            samples folder.
+        out: A .png for a grid, a .npy for numbers, a folder with --separate; of vectors also a
+            .csv or .parquet file; unset: in the run's samples folder.
         separate: Write every example as a file of its own.
     """
     import numpy as np
@@ -49,6 +49,7 @@ def sample(
     from glo.data import to_uint8
     from glo.errors import UserError
     from glo.pictures import grid, save_picture
+    from glo.tables import save_vectors
 
     opened = open_named(run, decoder)
     if n < 1:
@@ -58,20 +59,34 @@ def sample(
     which = "" if label is None else f"-label-{label.replace('/', '_')}"
     name = f"{chosen}{which}-seed{seed}-n{n}"
     out = out or run / "samples" / (name if separate else f"{name}.{'png' if images else 'npy'}")
-    if not separate and out.suffix not in ((".png", ".npy") if images else (".npy",)):
-        kinds = "end in .png (a grid) or .npy (numbers)" if images else "end in .npy: vectors"
-        raise UserError(f"--out is {out}; it must {kinds}, or be a folder with --separate.")
+    if not separate:
+        _check_out(opened, out)
     _fit_if_missing(opened, chosen)
     examples = opened.sample(n, seed=seed, temperature=temperature, prior=chosen, label=label)
     if separate:
         return _write_each(examples, out, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".npy":
-        np.save(out, to_uint8(examples) if images else examples.numpy())
+    if not images:
+        save_vectors(out, examples.numpy())
+    elif out.suffix == ".npy":
+        np.save(out, to_uint8(examples))
     else:
         save_picture(grid(examples), out)
     print(f"{n} samples of seed {seed} from the {chosen} prior: {out}")
     return 0
+
+
+def _check_out(opened: "Run", out: Path) -> None:
+    from glo.errors import UserError
+    from glo.tables import check_table
+
+    if len(opened.data.shape) != 3:
+        check_table(out, f"{opened.folder} was trained on vectors")
+    elif out.suffix not in (".png", ".npy"):
+        raise UserError(
+            f"--out is {out}; it must end in .png (a grid) or .npy (numbers), or be a folder with "
+            f"--separate."
+        )
 
 
 def _fit_if_missing(opened: "Run", name: str) -> None:
