@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tests.builders import SIDE, images, save_data, train
+from tests.builders import SIDE, images, save_data
 
 from glo.cli.app import run
 from glo.data import to_uint8
@@ -229,13 +229,6 @@ def test_runs_that_cannot_restore(
 ) -> None:
     assert run(["restore", str(stopped), save_data(tmp_path), "--hole", "left"]) == 2
     assert "is not finished" in capsys.readouterr().err
-    rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
-    assert train(save_data(tmp_path, rows), tmp_path / "run") == 0
-    capsys.readouterr()
-    assert run(["restore", "run", "data.npy", "--hole", "left"]) == 2
-    assert "was trained on vectors of 6 numbers, and glo restore is for images" in (
-        capsys.readouterr().err
-    )
 
 
 def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ _VERBS = {
     "sample": "Draw new examples from the prior of a run.",
     "evaluate": "Measure reconstructions and samples of a run against examples it never saw.",
     "encode": "Search for the codes of examples that a run never saw.",
-    "restore": "Fill in, enlarge, sharpen or clean damaged images with a run.",
+    "restore": "Fill in, enlarge, sharpen or clean damaged images, or fill the gaps of a table.",
     "walk": "Walk through the code space of a run: strips, grids, films, tables.",
     "explore": "Serve a page on this machine to look at a run and play with it.",
     "report": "Write one HTML page that shows a run.",

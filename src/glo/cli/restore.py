@@ -1,4 +1,4 @@
-"""`glo restore`: damaged images, restored by a run that knows their kind."""
+"""`glo restore`: damaged images or tables with gaps, restored by a run that knows their kind."""
 
 import re
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from glo.cli.filling import fill_table
 from glo.cli.opening import OwnDecoder, open_named
 
 if TYPE_CHECKING:
@@ -47,22 +48,26 @@ def restore(
     factor: int | None = None,
     sigma: float | None = None,
     noise: float | None = None,
-    answers: int = 8,
+    answers: int | None = None,
     simulate: Annotated[bool, Parameter(negative="")] = False,
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
-    out: Path = Path("restored"),
+    out: Path | None = None,
     decoder: OwnDecoder = None,
 ) -> int:
-    """Fill in, enlarge, sharpen or clean damaged images with a run.
+    """Fill in, enlarge, sharpen or clean damaged images, or fill the gaps of a table.
 
     Several answers are sought for each image. The restored image is their mean, which is blurred
     where they differ; the answers are written by themselves too.
 
+    A run of vectors fills the gaps of a table; what is known stays as it is. The options for it are
+    --answers, --split, --limit and --out.
+
     Args:
         run: The run folder.
         files: The damaged images: files, folders of them, or one .npy or .npz file, folder of IDX
-            files, or mnist. They must have the size that the task leaves of the run's images.
+            files, or mnist. They must have the size that the task leaves of the run's images. For
+            a run of vectors: one .csv, .parquet, .npy or .npz file.
         task: inpaint fills in what is missing, superres enlarges, deblur sharpens, denoise takes
             noise away.
         mask: For inpaint, an image as large as the others: white is known, black or transparent is
@@ -72,11 +77,13 @@ def restore(
         factor: For superres, how many times larger; images were shrunk by the mean of squares. [4]
         sigma: For deblur, standard deviation of the Gaussian blur in pixels. [1.5]
         noise: For denoise, standard deviation of the noise, where black is -1 and white is 1. [0.5]
-        answers: How many answers for each image.
+        answers: How many answers for each image [8] or row [1], whose gaps get their mean.
         simulate: FILES are whole and clean: damage them first, to see how well it works.
         split: Which part of a source that has two.
         limit: The first so many alone.
         out: Folder for restored images, answers, a grid of the first ones, and restored.json.
+            [restored] For a run of vectors, a .csv, .parquet or .npy file. [restored.csv, or as
+            the table ends]
     """
     import torch
 
@@ -91,10 +98,17 @@ def restore(
     from glo.searching import begin_search
 
     keep_freed_memory()
-    given = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
-    own = _own(task, {name: value for name, value in given.items() if value is not None})
-    _check_out(out)
+    words = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
+    given = {name: value for name, value in words.items() if value is not None}
     opened = open_named(run, decoder)
+    if len(opened.data.shape) != 3:
+        for_images = [*["task"] * (task != "inpaint"), *given, *["simulate"] * simulate]
+        return fill_table(
+            opened, files, for_images, answers=answers, split=split, limit=limit, out=out
+        )
+    own, answers = _own(task, given), 8 if answers is None else answers
+    out = out or Path("restored")
+    _check_out(out)
     damage = _damage(opened, task, own)
     shape = None if simulate else damage.shape(opened.data.shape)
     seen = open_observations(opened, files, split=split, limit=limit, shape=shape)
@@ -139,17 +153,11 @@ def _check_out(out: Path) -> None:
 
 
 def _damage(run: "Run", task: str, own: dict[str, Any]) -> "Damage":
-    from glo.errors import UserError
     from glo.inversion import AveragePool, Blur
     from glo.masks import mask_from_file, mask_from_word
     from glo.restoration import Damage
 
     shape = run.data.shape
-    if len(shape) != 3:
-        raise UserError(
-            f"{run.folder} was trained on vectors of {shape[0]} numbers, and glo restore is for "
-            f"images; give a run of images."
-        )
     if task == "superres":
         return Damage(operator=AveragePool(factor=own["factor"]))
     if task == "deblur":

@@ -32,7 +32,7 @@ from glo.data.storage import ROWS
 from glo.data.writing import RowWriter
 from glo.errors import UserError, listed, suggest
 
-__all__ = ["ArrowRows", "open_arrow"]
+__all__ = ["ArrowRows", "number_columns", "open_arrow"]
 
 _LABELS = ("label", "labels", "class")
 _IMAGES = ("image", "img", "picture")
@@ -59,8 +59,7 @@ def open_arrow(
     Raises:
         UserError: a column is not there or cannot be used, or there is no row.
     """
-    if not rows.n:
-        raise UserError(f"{rows.what} is empty; give at least one example.")
+    _check_rows(rows)
     _check_names(rows, choice)
     rows = _without(rows, choice)
     label = _label_column(rows, choice)
@@ -68,6 +67,25 @@ def open_arrow(
     if image:
         return _pictures(rows, image, label, options, room)
     return _vectors(rows, choice, label, options)
+
+
+def number_columns(rows: ArrowRows, choice: Choice) -> list[str]:
+    """Return the columns of a table whose numbers are vectors, as `open_arrow` finds them.
+
+    A column of which nothing is known is one of them: of a few rows with gaps many are.
+
+    Raises:
+        UserError: a column is not there or holds no numbers, or there is no row.
+    """
+    _check_rows(rows)
+    _check_names(rows, choice)
+    rows = _without(rows, choice)
+    return _number_columns(rows, choice, _label_column(rows, choice), empty=True)
+
+
+def _check_rows(rows: ArrowRows) -> None:
+    if not rows.n:
+        raise UserError(f"{rows.what} is empty; give at least one example.")
 
 
 def _check_names(rows: ArrowRows, choice: Choice) -> None:
@@ -224,16 +242,13 @@ def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions
     )
 
 
-def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:
-    from pyarrow import types
-
+def _number_columns(
+    rows: ArrowRows, choice: Choice, label: str, *, empty: bool = False
+) -> list[str]:
     asked = [name for name in choice.columns.split(",") if name]
     rest = [name for name in rows.schema.names if name != label and not name.startswith(_INDEX)]
     other = [
-        name
-        for name in asked or rest
-        for kind in [rows.schema.field(name).type]
-        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+        name for name in asked or rest if not _is_number(rows.schema.field(name).type, empty=empty)
     ]
     if other:
         numbers = [name for name in asked or rest if name not in other]
@@ -250,3 +265,10 @@ def _number_columns(rows: ArrowRows, choice: Choice, label: str) -> list[str]:
 
 def _typed(names: list[str]) -> str:
     return listed(names, comma=",", rest=",...")
+
+
+def _is_number(kind: Any, *, empty: bool) -> bool:
+    from pyarrow import types
+
+    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return bool(is_number or (empty and types.is_null(kind)))

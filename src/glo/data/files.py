@@ -21,7 +21,14 @@ from glo.data.options import SourceOptions
 from glo.data.samples import Samples
 from glo.errors import UserError
 
-__all__ = ["check_no_split", "is_idx_name", "open_idx_folder", "open_npy_file", "open_npz_file"]
+__all__ = [
+    "check_no_split",
+    "is_idx_name",
+    "open_idx_folder",
+    "open_npy_file",
+    "open_npz_file",
+    "read_npz_file",
+]
 
 _IDX_IMAGES = re.compile(r"(.*?)images([-.])idx\d-ubyte(\.gz|\.xz)?", re.IGNORECASE)
 _PACKINGS = ("", ".gz", ".xz")  # the readiest first
@@ -62,7 +69,7 @@ def open_npz_file(path: Path, options: SourceOptions, cache: Path | None) -> Sam
         kind="npz",
         root=path,
         files=[path],
-        read=lambda: _read_npz(path, options),
+        read=lambda: read_npz_file(path, options),
         is_mapped=False,
     )
     return _open(stored, options, cache)
@@ -145,7 +152,12 @@ def _samples(stored: _Stored, rows: NDArray[Any], labels: NDArray[Any] | None) -
     return Samples(rows=rows, labels=numbers, label_names=names, name=name)
 
 
-def _read_npz(path: Path, options: SourceOptions) -> Content:
+def read_npz_file(path: Path, options: SourceOptions) -> Content:
+    """Read the examples and the labels, if any, of a .npz file as they are stored there.
+
+    Raises:
+        UserError: it cannot be read, or has no such arrays.
+    """
     split = options.split
     found = read_npz(path, (f"x_{split}", f"{split}_images"))
     if found is not None:

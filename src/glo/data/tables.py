@@ -16,7 +16,14 @@ from glo.data.samples import Samples
 from glo.errors import UserError
 from glo.extras import need
 
-__all__ = ["TABLES", "is_table", "open_frame", "open_table_file"]
+__all__ = [
+    "TABLES",
+    "is_table",
+    "open_frame",
+    "open_table_file",
+    "read_table_file",
+    "read_texts",
+]
 
 TABLES = (".csv", ".parquet")
 # Rows that are read at a time; of images few: one that is kept once may be meant a thousand times.
@@ -60,13 +67,18 @@ def open_table_file(
     check_no_split(shown(path), options)
 
     def build(room: Path | None) -> Samples:
-        return open_arrow(_read(path), options, choice, room)
+        return open_arrow(read_table_file(path), options, choice, room)
 
     key = key_of("table", f"{path.resolve()} {choice}", [path], options)
     return fetch(key, build, cache)
 
 
-def _read(path: Path) -> ArrowRows:
+def read_table_file(path: Path) -> ArrowRows:
+    """Read a .csv file, or the head of a .parquet file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
 
 
@@ -136,6 +148,30 @@ def _read_parquet(path: Path) -> ArrowRows:
         batches=batches,
         length=path.stat().st_size,
     )
+
+
+def read_texts(path: Path, names: list[str]) -> Any:
+    """Return the cells of a .csv file as they are written there.
+
+    Args:
+        path: of the file.
+        names: all its columns.
+
+    Returns:
+        pyarrow.Table of strings, with the rows that `read_table_file` finds.
+
+    Raises:
+        UserError: it is no text in UTF-8.
+    """
+    import pyarrow
+    from pyarrow import csv
+
+    kinds = dict.fromkeys(names, pyarrow.string())
+    plain = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
+    try:
+        return csv.read_csv(path, convert_options=plain)
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: BaseException, advice: str = "check it") -> UserError:

@@ -1,0 +1,249 @@
+"""`glo restore` of a run of vectors: tables filled, and mistakes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from tests.builders import contents, images, save_data
+
+import glo
+from glo.cli.app import run
+
+N, F = 60, 5
+NAMES = ["mass", "wing", "left, leg", "tail", "beak"]
+
+
+def table(seed: int, n: int = N) -> NDArray[np.float64]:
+    """Rows near a plane of two dimensions, in columns of several units."""
+    rng = np.random.default_rng(seed)
+    plane = np.array([[1, 2, 0, -1, 1], [0, 1, 3, 1, -2.0]])
+    rows = rng.normal(size=(n, 2)) @ plane + 0.01 * rng.normal(size=(n, F))
+    return np.asarray(rows * [1, 10, 0.1, 1000, 1] + [0, 50, 1, 0, -3])
+
+
+def with_gaps(seed: int, n: int = 20) -> NDArray[np.float64]:
+    rows = table(seed, n)
+    rows[np.random.default_rng(seed).random(rows.shape) < 0.2] = np.nan
+    rows[:2, 1:3], rows[2] = np.nan, table(seed, n)[2]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of vectors."""
+    folder = tmp_path_factory.mktemp("birds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLO_CACHE", str(folder / "cache"))
+        data = save_data(folder, table(0))
+        words = ["--code-dim", "2", "--width", "8", "--epochs", "60", "--batch-size", "16"]
+        assert run(["train", data, *words, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def by_estimator(birds: Path, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill rows as the page on missing values does."""
+    model = glo.load(birds)
+    made = model.inverse_transform(model.transform(rows))
+    return np.where(np.isnan(rows), made, rows)
+
+
+def test_an_array_is_filled_as_the_estimator_fills_it(
+    birds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = with_gaps(1)
+    gaps = np.isnan(rows)
+    np.save("birds.npy", rows)
+    assert run(["restore", str(birds), "birds.npy"]) == 0
+    said = capsys.readouterr()
+    filled = np.load("restored.npy")
+    assert filled.dtype == np.float64
+    assert np.array_equal(filled[~gaps], rows[~gaps])
+    np.testing.assert_allclose(filled, by_estimator(birds, rows), rtol=1e-5, atol=1e-6)
+    whole, spread = table(1, 20), table(0).std(0)
+    assert np.sqrt((((filled - whole) / spread)[gaps] ** 2).mean()) < 0.3
+    count = gaps.any(1).sum()
+    assert f"{gaps.sum()} gaps in {count} of 20 rows filled: restored.npy\n" in said.out
+    assert f" of {count} searches converged" in said.out
+    assert "apart" not in said.out
+    assert said.err == f"filling: {count} of {count}\n"
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize("out", ["a.npy", "a.csv", "new/a.parquet"])
+def test_every_kind_goes_into_every_kind(birds: Path, ending: str, out: str) -> None:
+    rows = with_gaps(2, 6)
+    if ending == ".npy":
+        np.save("in.npy", rows)
+    elif ending == ".npz":
+        np.savez("in.npz", x_test=rows, x_train=rows[:1])
+    else:
+        frame = pandas.DataFrame(rows, columns=NAMES)
+        write: Any = frame.to_csv if ending == ".csv" else frame.to_parquet
+        write(f"in{ending}", index=False)
+    more = ["--split", "test"] if ending == ".npz" else []
+    assert run(["restore", str(birds), f"in{ending}", *more, "--out", out]) == 0
+    wanted = by_estimator(birds, rows)
+    if out.endswith(".npy"):
+        found = np.load(out)
+    else:
+        frame = pandas.read_csv(out) if out.endswith(".csv") else pandas.read_parquet(out)
+        named = ending in (".csv", ".parquet")
+        assert list(frame) == (NAMES if named else [f"x{place}" for place in range(F)])
+        found = frame.to_numpy()
+    known = ~np.isnan(rows)
+    assert np.array_equal(found[known], rows[known])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_cells_of_a_table_stay_as_they_are_written(birds: Path) -> None:
+    lines = [
+        'id,mass,wing,"left, leg",tail,beak,seen',
+        "900719925474099312,0.10,NA,1.250,-3e2,-3.00,2024-01-02",
+        '7,,50,,+1.5,-2,"a ""b"", c"',
+        "8,0.5,55,1.2,100,-3,",
+    ]
+    Path("in.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    chosen = "in.csv?columns=mass,wing,left leg,tail,beak".replace("left leg", "leg")
+    text = Path("in.csv").read_text("utf-8").replace('"left, leg"', "leg")
+    Path("in.csv").write_text(text, "utf-8")
+    assert run(["restore", str(birds), chosen]) == 0
+    before, after = text.splitlines(), Path("restored.csv").read_text("utf-8").splitlines()
+    assert after[0] == before[0]
+    assert after[1].startswith("900719925474099312,0.10,")
+    assert after[1].endswith(",1.250,-3e2,-3.00,2024-01-02")
+    assert after[2].startswith("7,")
+    assert after[2].endswith(',+1.5,-2,"a ""b"", c"')
+    assert after[3] == before[3]
+    made = [after[1].split(",")[2], *after[2].split(",")[1:4:2]]
+    # As many digits as tell one float32 from another.
+    assert all(str(np.float32(number)) == number for number in made)
+
+
+def test_columns_beside_the_numbers_go_into_parquet(birds: Path) -> None:
+    frame = pandas.DataFrame(with_gaps(3, 8), columns=NAMES)
+    frame.insert(0, "kind", ["ant", None, "cat", "dog"] * 2)
+    frame["tail"] = frame["tail"].round().astype("Int64")
+    frame["beak"] = 1.0
+    frame.to_parquet("in.parquet")
+    assert run(["restore", str(birds), "in.parquet?label=kind", "--limit", "6"]) == 0
+    found = pandas.read_parquet("restored.parquet")
+    assert list(found) == list(frame)
+    assert found["kind"].fillna("none").tolist() == ["ant", "none", "cat", "dog", "ant", "none"]
+    known = frame["tail"].notna()[:6]
+    assert found["tail"].dtype == np.float64
+    assert found["tail"][known].tolist() == frame["tail"][:6][known].tolist()
+    assert not found[NAMES].isna().any().any()
+    assert run(["restore", str(birds), "in.parquet?label=kind", "--out", "a.npy"]) == 0
+    assert np.load("a.npy").shape == (8, F)
+
+
+def test_a_column_without_any_number_is_filled(birds: Path) -> None:
+    Path("in.csv").write_text("a,b,c,d,e\n1,,1.2,,-3\n", "utf-8")
+    assert run(["restore", str(birds), "in.csv"]) == 0
+    wanted = by_estimator(birds, np.array([[1, np.nan, 1.2, np.nan, -3]]))
+    found = pandas.read_csv("restored.csv")
+    np.testing.assert_allclose(found.to_numpy(), wanted, rtol=1e-5)
+
+
+def test_several_answers_are_averaged(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("in.npy", with_gaps(4))
+    assert run(["restore", str(birds), "in.npy", "--out", "one.npy"]) == 0
+    assert run(["restore", str(birds), "in.npy", "--answers", "8", "--out", "eight.npy"]) == 0
+    assert ", 8 answers 0." in capsys.readouterr().out
+    one, eight = np.load("one.npy"), np.load("eight.npy")
+    assert not np.array_equal(one, eight)
+    known = ~np.isnan(with_gaps(4))
+    assert np.array_equal(one[known], eight[known])
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ([], "so glo restore fills the gaps of one table, and 0 were given; name one .csv"),
+        (["in.npy", "in.csv"], "of one table, and 2 were given"),
+        (["none.csv"], "There is no file or folder 'none.csv'"),
+        (["hf:some/where"], "hf:some/where is no table; give a .csv"),
+        (["mnist"], "mnist is no table; give a .csv"),
+        (["."], ". is no table; give a .csv, .parquet, .npy or .npz file."),
+        (["image.png"], "image.png is no table"),
+        (["images.npy"], "images.npy holds an array of 20 x 8 x 8; give rows of numbers"),
+        (["wide.npy"], "wide.npy has 6 columns of numbers, but "),
+        (["wide.csv"], "trained on vectors of 5 numbers; give as many, of a table as SOURCE?col"),
+        (["words.csv"], "words.csv has columns without numbers: kind; leave them out, as SOURCE?"),
+        (["in.csv?columns=a,x"], "in.csv has no column 'x'; it has a, b, c, d, e"),
+        (["broken.csv"], "broken.csv cannot be read as a table ("),
+        (["whole.npy"], "whole.npy has no gaps, so there is nothing to fill; mark missing"),
+        (["in.npy", "--limit", "1"], "in.npy has no gaps"),
+        (["empty.npy"], "Every value of empty[3] is missing; leave it out."),
+        (["inf.npy"], "inf.npy holds infinity or numbers too large"),
+        (["in.npy", "--out", "in.npy"], "--out is in.npy, the table with the gaps itself"),
+        (["in.npy", "--out", "a.txt"], "--out is a.txt; it must be a file that ends in .csv, "),
+        (["in.npy", "--out", "."], "--out is .; it must be a file that ends in .csv"),
+        (["in.npy", "--split", "test"], "in.npy has no 'test' split"),
+        (["in.npy", "--answers", "0"], "answers is 0; with 60 starts give a number from 1"),
+        (["in.npy", "--task", "deblur"], "--task is for runs of images, and "),
+        (["in.npy", "--hole", "left"], "--hole is for runs of images, and "),
+        (["in.npy", "--mask", "image.png"], "--mask is for runs of images, and "),
+        (["in.npy", "--factor", "2"], "--factor is for runs of images, and "),
+        (["in.npy", "--simulate"], "--simulate is for runs of images, and "),
+        (["large.csv", "--out", "a.npy"], "whole numbers that are too large for real ones"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_sentence(
+    birds: Path, tmp_path: Path, words: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = table(5, 6)
+    np.save("whole.npy", rows)
+    rows[1, 1] = np.nan
+    np.save("in.npy", rows)
+    rows[2, 2] = np.inf
+    np.save("inf.npy", rows)
+    rows[3] = np.nan
+    np.save("empty.npy", np.where(np.isinf(rows), 0, rows))
+    np.save("wide.npy", table(5, 6)[:, [0, 1, 2, 3, 4, 4]])
+    np.save("images.npy", images())
+    Image.fromarray(images(1)[0]).save("image.png")
+    Path("in.csv").write_text("a,b,c,d,e\n1,,1.2,,-3\n")
+    Path("wide.csv").write_text("a,b,c,d,e,f\n1,,1.2,,-3,5\n")
+    Path("words.csv").write_text("a,b,c,d,e,kind\n1,,1.2,,-3,ant\n")
+    Path("broken.csv").write_text("a,b,c,d,e\n1,,1.2\n")
+    Path("large.csv").write_text("a,b,c,d,e\n1,9007199254740993,1.2,,-3\n")
+    before = contents(tmp_path)
+    assert run(["restore", str(birds), *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = [line for line in said.err.splitlines() if not line.startswith("filling: ")]
+    assert len(lines) == 1
+    assert lines[0].startswith("glo: ")
+    assert part in lines[0]
+    assert {k: v for k, v in contents(tmp_path).items() if not k.startswith("cache")} == before
+
+
+def test_an_interrupt_writes_nothing_and_the_file_before_stays(
+    birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save("in.npy", with_gaps(6))
+    Path("restored.csv").write_text("mine")
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    words = ["restore", str(birds), "in.npy", "--out", "restored.csv"]
+    for place in ("glo.filling._spread", "glo.tables._write_csv"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, stop)
+            assert run(words) == 130
+        assert Path("restored.csv").read_text() == "mine"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "restored.csv"]
+    assert run(words) == 0
+    assert pandas.read_csv("restored.csv").shape == (20, F)
