@@ -16,6 +16,8 @@ from glo.files import replacing
 __all__ = ["check_table", "save_vectors", "write_rows"]
 
 _VECTORS = (".csv", ".parquet", ".npy")
+# Bytes of a number in a .parquet file.
+_LONGEST = 8
 
 
 def write_rows(
@@ -77,6 +79,9 @@ def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
         path: of the file, as for `check_table`.
         vectors: (n, F) real numbers; in a table they are columns x0, x1, ...
 
+    Raises:
+        UserError: the numbers are longer than those of .parquet files.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "made.csv"
@@ -92,12 +97,21 @@ def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
         elif path.suffix == ".csv":
             _write_csv(writing, _numbered("x", vectors))
         else:
-            import pyarrow
-            from pyarrow import parquet
+            _write_parquet(writing, vectors)
 
-            native = vectors.astype(vectors.dtype.newbyteorder("="), copy=False)
-            columns = {f"x{place}": column for place, column in enumerate(native.T)}
-            parquet.write_table(pyarrow.table(columns), writing)
+
+def _write_parquet(path: Path, vectors: NDArray[Any]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    native = vectors.astype(vectors.dtype.newbyteorder("="), copy=False)
+    if native.dtype.itemsize > _LONGEST:
+        raise UserError(
+            f"Numbers of {native.dtype} cannot be written as .parquet; give a file that ends in "
+            f".npy or .csv."
+        )
+    columns = {f"x{place}": column for place, column in enumerate(native.T)}
+    parquet.write_table(pyarrow.table(columns), path)
 
 
 def _numbered(letter: str, values: NDArray[Any]) -> dict[str, Sequence[Any]]:

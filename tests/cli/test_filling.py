@@ -196,6 +196,7 @@ def test_several_answers_are_averaged(birds: Path, capsys: pytest.CaptureFixture
         (["in.npy", "--mask", "image.png"], "--mask is for runs of images, and "),
         (["in.npy", "--factor", "2"], "--factor is for runs of images, and "),
         (["in.npy", "--simulate"], "--simulate is for runs of images, and "),
+        (["long.npy", "--out", "a.parquet"], "cannot be written as .parquet; give a file that"),
         (["large.csv", "--out", "a.npy"], "whole numbers that are too large for real ones"),
     ],
 )  # fmt: skip
@@ -210,6 +211,7 @@ def test_mistakes_are_one_sentence(
     np.save("inf.npy", rows)
     rows[3] = np.nan
     np.save("empty.npy", np.where(np.isinf(rows), 0, rows))
+    np.save("long.npy", rows[:2].astype(np.longdouble))
     np.save("wide.npy", table(5, 6)[:, [0, 1, 2, 3, 4, 4]])
     np.save("images.npy", images())
     Image.fromarray(images(1)[0]).save("image.png")
