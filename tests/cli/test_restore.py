@@ -142,8 +142,8 @@ def test_damage_on_purpose_is_measured(
             region[2:6, 2:6] = True
             assert np.array_equal(stored[~region], truth[~region])
         error = ((stored - truth) / 127.5)[region]
-        # Files are rounded to bytes.
-        assert image["psnr"] == pytest.approx(10 * math.log10(4 / (error**2).mean()), abs=0.02)
+        # Files are rounded to bytes, which over sixteen pixels changes hundredths of a decibel.
+        assert image["psnr"] == pytest.approx(10 * math.log10(4 / (error**2).mean()), abs=0.05)
         assert ("seen_psnr" in image) == damaged
         found.append(image["psnr"])
     assert values["simulated"]
