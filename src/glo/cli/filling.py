@@ -59,8 +59,8 @@ def _source(run: "Run", files: tuple[str, ...], for_images: list[str]) -> str:
     from glo.errors import UserError
 
     about = f"{run.folder} was trained on vectors of {run.data.shape[0]} numbers"
-    for name in for_images:
-        raise UserError(f"--{name} is for runs of images, and {about}; leave it away.")
+    if for_images:
+        raise UserError(f"--{for_images[0]} is for runs of images, and {about}; leave it away.")
     if len(files) != 1:
         raise UserError(
             f"{about}, so glo restore fills the gaps of one table, and {len(files)} were given; "
