@@ -173,8 +173,8 @@ def _changes(results: Results) -> Figure | None:
     if not all(ends.values()):
         return None
     high = max(map(len, ends.values()))
-    figure = Figure(figsize=(9.6, 1.2 + 0.27 * high), layout="constrained")
-    for axes, (base, cells) in zip(figure.subplots(1, 2), ends.items(), strict=True):
+    figure = Figure(figsize=(7.4, 2 * (1.2 + 0.23 * high)), layout="constrained")
+    for axes, (base, cells) in zip(figure.subplots(2, 1), ends.items(), strict=True):
         for place, cell in enumerate(reversed(cells)):
             if np.isfinite(cell.train):
                 axes.plot([cell.train, cell.unseen], [place] * 2, color=INK, linewidth=1, zorder=1)
