@@ -144,12 +144,12 @@ def _epoch(results: Results, name: str, place: int, what: str) -> str:
 
 
 def _spread(results: Results, name: str) -> str:
-    """Return the training and unseen errors of all seeds of a cell, lowest to highest."""
+    """Return the training and unseen errors of all seeds of a cell, as two cells of a table."""
     cells = [c for key, c in results.cells.items() if key == name or key.startswith(f"{name}-seed")]
     if not cells:
         return "–"
     kinds = ([c.train for c in cells], [c.unseen for c in cells])
-    return " / ".join(f"{min(v):.3f} to {max(v):.3f}" for v in kinds)
+    return " | ".join(f"{min(v):.4f} to {max(v):.4f}" for v in kinds)
 
 
 def _short_table(results: Results, names: dict[str, str]) -> str:
