@@ -99,7 +99,6 @@ def _page(results: Results) -> str:
         table=lambda names: _short_table(results, names),
         lowest=lambda *starts: _number(min(_begun(results, starts))),
         highest=lambda *starts: _number(max(_begun(results, starts))),
-        best=lambda start: _number(min(_begun(results, (start,)))),
         base=results.baselines,
         got=results.get,
         spread=lambda name: _spread(results, name),

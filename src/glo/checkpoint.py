@@ -81,11 +81,12 @@ class Checkpoint:
         Those that one process saved stay in their file, and what is used of them is read then.
         """
         name = self.folder / rows_name("rows", 0, self.ranks)
-        about = read_header(name).tensors.get("codes")
+        header = read_header(name)
+        about = header.tensors.get("codes")
         if about is None or len(about[1]) != 2 or about[0] != torch.float32:
             raise UserError(f"{name} holds no codes, (N, D) in float32; it was edited.")
         if self.ranks == 1:
-            return map_tensor(name, "codes")
+            return map_tensor(header, "codes")
         wanted = {"codes": torch.empty(1, about[1][1])}
         return read_rows(self.folder, self.ranks, wanted, more=True)["codes"]
 

@@ -125,7 +125,7 @@ def _output(
 
 
 def _decoder(record: EpochRecord, settings: Settings, n: int) -> list[Finding]:
-    at_peak = record.decoder_step / max(_rate_share(record, settings, n), 1e-12)
+    at_peak = _at_peak(record.decoder_step, record, settings, n)
     if at_peak > _SLOW * settings.steps_per_epoch(n) / 100:
         return []
     plain = settings.decoder_optimizer == "sgd"
@@ -144,7 +144,7 @@ def _codes(
 ) -> list[Finding]:
     share = record.code_update / max(record.code_norm, 1e-12)
     # At the peak of the rate: at the end of a schedule every code stands still, and should.
-    at_peak = share / max(_rate_share(record, settings, n), 1e-12)
+    at_peak = _at_peak(share, record, settings, n)
     if at_peak > _FROZEN or mse < baselines.pca:
         return []
     cause = f"their gradient is {record.code_gradient:.1e} and code_lr is {settings.code_lr:g}"
@@ -162,22 +162,18 @@ def _codes(
     return [Finding(name="frozen_codes", sentence=text)]
 
 
-def _rate_share(record: EpochRecord, settings: Settings, n: int) -> float:
-    """Return the learning rates' share of their peak in the middle of the record's epoch."""
+def _at_peak(moved: float, record: EpochRecord, settings: Settings, n: int) -> float:
+    """Return how far something would have moved in the record's epoch at the peak of the rates."""
     steps = settings.steps_per_epoch(n)
     middle = max(record.step - 1 - (steps - 1) // 2, 0)
-    return rate_factor(middle, steps * settings.epochs_for(n), settings)
+    return moved / max(rate_factor(middle, steps * settings.epochs_for(n), settings), 1e-12)
 
 
 def _near_mean(baselines: Baselines, mse: float, explained: float, *, few: int | None) -> Finding:
     """Return what an error near or above that of the mean says; `few`: steps, if that is why."""
     side = "above" if mse > baselines.mean_image else "near"
     share = f"{100 * explained:.0f} %" if explained >= 0.005 else "nothing"
-    shown = (
-        "not even the average example"
-        if explained < -_NOTHING_EXPLAINED
-        else ("the average example")
-    )
+    shown = f"{'not even ' * (explained < -_NOTHING_EXPLAINED)}the average example"
     text = (
         f"The error {mse:.4f} is {side} that of the mean image ({baselines.mean_image:.4f}): the "
         f"run explains {share} of the variance, so what it shows is {shown}; PCA of the same size "

@@ -85,8 +85,9 @@ def polish(
                 with autocast(device, settings.precision):
                     output = decoder(codes.to(device))
                 losses = loss(output, target, observed)
-                better = losses.detach().cpu() < lowest
-                best[better], lowest[better] = codes.detach()[better], losses.detach().cpu()[better]
+                reached = losses.detach().cpu()
+                better = reached < lowest
+                best[better], lowest[better] = codes.detach()[better], reached[better]
                 if number == passes:
                     break
                 losses.sum().backward()

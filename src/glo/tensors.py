@@ -158,14 +158,14 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict
         raise UserError(f"{path} cannot be read: {error}.") from None
 
 
-def map_tensor(path: Path, name: str) -> Tensor:
+def map_tensor(header: Header, name: str) -> Tensor:
     """Return a tensor that stays in its file: what is used of it is read then, and not kept.
 
     What is written to it stays with this process; the file is as it was.
 
     Args:
-        path: a safetensors file.
-        name: of the tensor, which must be there.
+        header: of the file.
+        name: of a tensor that it has.
 
     Raises:
         UserError: it cannot be read, is damaged, or holds NaN or infinity.
@@ -175,16 +175,15 @@ def map_tensor(path: Path, name: str) -> Tensor:
         >>> from glo.tensorwriter import write_tensors
         >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
         >>> _ = write_tensors(path, {"x": torch.ones(2), "y": torch.zeros(2)}, {})
-        >>> map_tensor(path, "x")
+        >>> map_tensor(read_header(path), "x")
         tensor([1., 1.])
     """
-    read_header(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(header.path, framework="pt") as file:
             tensor: Tensor = file.get_tensor(name)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from None
-    check_finite(path, {name: tensor})
+        raise UserError(f"{header.path} cannot be read: {error}.") from None
+    check_finite(header.path, {name: tensor})
     return tensor
 
 

@@ -39,13 +39,15 @@ def fill_table(
         UserError: a mistake of the user's.
     """
     from glo.data import SourceOptions
+    from glo.data.choice import split_choice
     from glo.filling import check_sheet, fill
     from glo.searching import begin_search
     from glo.sheets import open_sheet
 
     source = _source(run, files, for_images)
-    out = out or Path("restored").with_suffix(_ending(source))
-    _check_out(run, source, out)
+    place = Path(split_choice(source)[0]).expanduser()
+    out = out or Path("restored").with_suffix(_ending(place))
+    _check_out(run, place, out)
     sheet = open_sheet(source, SourceOptions(split=split, limit=limit))
     check_sheet(run, sheet)
     count = 1 if answers is None else answers
@@ -69,18 +71,18 @@ def _source(run: "Run", files: tuple[str, ...], for_images: list[str]) -> str:
     return files[0]
 
 
-def _ending(source: str) -> str:
-    suffix = Path(source.partition("?")[0]).suffix.lower()
-    return suffix if suffix in (".csv", ".parquet") else ".npy"
+def _ending(place: Path) -> str:
+    from glo.data.tables import TABLES
+
+    suffix = place.suffix.lower()
+    return suffix if suffix in TABLES else ".npy"
 
 
-def _check_out(run: "Run", source: str, out: Path) -> None:
-    from glo.data.choice import split_choice
+def _check_out(run: "Run", place: Path, out: Path) -> None:
     from glo.errors import UserError
     from glo.tables import check_table
 
     check_table(out, f"{run.folder} was trained on vectors")
-    place = Path(split_choice(source)[0]).expanduser()
     if out.exists() and place.exists() and out.samefile(place):
         raise UserError(f"--out is {out}, the table with the gaps itself; give another name.")
 
