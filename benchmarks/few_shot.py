@@ -26,7 +26,7 @@ from torch import Tensor
 from glo.data import SourceOptions, open_source, to_uint8
 from glo.polish import decode
 from glo.runs import Run, open_run
-from glo.walks import interpolate
+from glo.walks.paths import interpolate
 
 COLUMNS = 14
 CALM = 0.7

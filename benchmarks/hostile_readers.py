@@ -27,13 +27,13 @@ from glo.explorer.wire import object_from
 from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
 from glo.metrics.digits import read_features
-from glo.numbering import parse_rows
 from glo.observations import open_observations
 from glo.priors import load_labels, load_prior
 from glo.report.curves import curves
 from glo.report.material import gather
 from glo.report.overview import diagnosis, evaluation, headline, recipe
 from glo.runs import Run, open_run
+from glo.utils.row_ranges import parse_rows
 
 __all__ = ["READERS", "Reader"]
 

@@ -20,11 +20,11 @@ from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import Decoder
 from glo.inversion import Inversion, decode_starts, invert
 from glo.losses import SquaredError
-from glo.machine import keep_freed_memory
 from glo.pictures import pairs, save_picture
 from glo.polish import evaluate
-from glo.precision import autocast
 from glo.runs import Run, open_run
+from glo.utils.device import autocast
+from glo.utils.malloc import keep_freed_memory
 
 BATCH = 512
 BARE_BATCHES = 12

@@ -40,9 +40,9 @@ from torch import Tensor
 
 import glo
 from glo.inversion import finish
-from glo.machine import keep_freed_memory
 from glo.pictures import grid, save_picture
 from glo.searching import batches, begin_search, search
+from glo.utils.malloc import keep_freed_memory
 
 CHOOSING = 0.05
 SHOWN = 16

@@ -44,10 +44,10 @@ from rows import Rows, markdown
 import glo
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import DCGANDecoder, build_decoder
-from glo.draws import permutation
-from glo.machine import keep_freed_memory
 from glo.polish import evaluate
-from glo.precision import autocast, channels_last
+from glo.utils.device import autocast, channels_last
+from glo.utils.malloc import keep_freed_memory
+from glo.utils.random import permutation
 
 RATE = 1e-3
 BATCH = 500

@@ -35,12 +35,12 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 
 from glo.data import Samples, SourceOptions, open_source
-from glo.machine import keep_freed_memory
 from glo.pca import fit_pca
-from glo.ranks import Ranks
 from glo.records import EpochRecord, StepRecord
 from glo.settings import Settings
 from glo.training import start_training, train
+from glo.utils.distributed import Ranks
+from glo.utils.malloc import keep_freed_memory
 
 WARM = 5
 SPEEDS = (

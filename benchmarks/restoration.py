@@ -48,10 +48,10 @@ from glo.inversion import (
     hole_mask,
     invert,
 )
-from glo.machine import keep_freed_memory
 from glo.pca import fit_pca
 from glo.pictures import grid, save_picture
 from glo.runs import Run, open_run
+from glo.utils.malloc import keep_freed_memory
 
 NOISE = 0.5
 FEW = 100

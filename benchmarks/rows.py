@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from glo.files import replacing, write_text
+from glo.utils.files import replacing, write_text
 
 __all__ = ["Rows", "begin_study", "markdown", "spread", "this_machine", "write_json"]
 

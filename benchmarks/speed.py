@@ -33,13 +33,13 @@ import torch
 from glo.data import Samples, open_source
 from glo.decoders import Decoder
 from glo.losses import SquaredError
-from glo.machine import keep_freed_memory
 from glo.pca import PCA, fit_pca
-from glo.precision import autocast, gains_from_bf16
 from glo.records import StepRecord
 from glo.session import Session
 from glo.settings import Settings
 from glo.training import Training, start_training, train
+from glo.utils.device import autocast, gains_from_bf16
+from glo.utils.malloc import keep_freed_memory
 
 PARTS = ("peak", "step", "rows", "reach", "compile")
 BLOCK = 20

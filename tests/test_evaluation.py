@@ -11,13 +11,16 @@ import torch
 from tests.builders import finish
 
 from glo.data import Samples, to_uint8
-from glo.draws import permutation
 from glo.errors import UserError
-from glo.evaluation import Evaluation, Progress, describe, evaluate, prepare
+from glo.evaluation.description import describe
+from glo.evaluation.measure import Evaluation, Progress, evaluate
 from glo.evaluation.plain import plain
-from glo.metrics import Thumbnails, frechet_distance, psnr, ssim
+from glo.evaluation.plan import prepare
+from glo.metrics import frechet_distance, psnr, ssim
+from glo.metrics.features import Thumbnails
 from glo.polish import decode
 from glo.runs import Run, open_run
+from glo.utils.random import permutation
 
 N, N_HELDOUT = 60, 40
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian"}

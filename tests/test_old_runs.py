@@ -11,7 +11,7 @@ from tests.fixtures.make_runs import images, recipe
 
 from glo.data import Samples
 from glo.estimator import load
-from glo.rows import forget_rows
+from glo.rows.change import forget_rows
 from glo.runs import open_run
 from glo.session import Session
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from glo.ranks import Ranks
 from glo.records import Tally, evenly_spaced, gradient_length
+from glo.utils.distributed import Ranks
 
 
 def network() -> nn.Linear:

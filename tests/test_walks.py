@@ -10,15 +10,9 @@ from torch import Tensor
 
 from glo.codes import Constraint, project
 from glo.errors import UserError
-from glo.walks import (
-    Path,
-    arithmetic,
-    interpolate,
-    lattice,
-    neighbours,
-    principal_directions,
-    walk_along,
-)
+from glo.walks.directions import principal_directions, walk_along
+from glo.walks.neighbours import neighbours
+from glo.walks.paths import Path, arithmetic, interpolate, lattice
 
 PATHS: list[Path] = ["straight", "sphere"]
 CONSTRAINTS: list[Constraint] = ["free", "ball", "sphere"]

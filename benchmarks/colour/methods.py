@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glo.decoders import Decoder, build_decoder
-from glo.draws import permutation
 from glo.inversion import decode_starts, invert
 from glo.optimizers import decoder_optimizer
 from glo.pca import fit_pca
 from glo.polish import decode, polish, settle
-from glo.precision import autocast, channels_last
 from glo.priors import build_prior
 from glo.recipe import decoder_config, training_loss
 from glo.settings import Settings
 from glo.training import start_training, train
+from glo.utils.device import autocast, channels_last
+from glo.utils.random import permutation
 
 __all__ = ["make_autoencoder", "make_glo", "make_pca"]
 

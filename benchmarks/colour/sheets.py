@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glo.files import replacing
+from glo.utils.files import replacing
 
 __all__ = ["sheet", "write_sheets"]
 

@@ -13,8 +13,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from glo.decoders import DCGANDecoder
-from glo.machine import keep_freed_memory
-from glo.precision import autocast, channels_last
+from glo.utils.device import autocast, channels_last
+from glo.utils.malloc import keep_freed_memory
 
 __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
 

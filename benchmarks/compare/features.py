@@ -11,10 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glo.files import replacing
-from glo.metrics import digit_features
-from glo.metrics.digits import DigitNetwork
+from glo.metrics.digits import DigitNetwork, digit_features
 from glo.metrics.features import Features, fit_images
+from glo.utils.files import replacing
 
 __all__ = ["find_features"]
 

@@ -10,13 +10,13 @@ from benchmarks.compare.problem import Made, Problem
 from safetensors.torch import load_file
 from torch import Tensor
 
-from glo.files import replacing
 from glo.metrics.distances import frechet_distance, kernel_distance
 from glo.metrics.features import embed
 from glo.metrics.memorisation import CopyTest
 from glo.metrics.neighbours import precision_recall_density_coverage
 from glo.records import evenly_spaced
-from glo.tensorwriter import write_tensors
+from glo.utils.files import replacing
+from glo.utils.safetensors_writer import write_tensors
 
 __all__ = ["Judge"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.decoders import DCGANDecoder
-from glo.precision import channels_last
+from glo.utils.device import channels_last
 
 __all__ = ["Mirror"]
 

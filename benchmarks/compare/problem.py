@@ -13,9 +13,9 @@ from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import DCGANDecoder
-from glo.draws import permutation
-from glo.files import replacing
 from glo.records import evenly_spaced
+from glo.utils.files import replacing
+from glo.utils.random import permutation
 
 __all__ = ["Made", "Problem", "write_atomically"]
 

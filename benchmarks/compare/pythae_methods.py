@@ -48,8 +48,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from glo.decoders import DCGANDecoder
-from glo.files import replacing
-from glo.precision import autocast, channels_last
+from glo.utils.device import autocast, channels_last
+from glo.utils.files import replacing
 
 __all__ = ["MODELS", "make_pythae"]
 

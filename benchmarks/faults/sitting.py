@@ -38,7 +38,7 @@ _ON_THE_WAY = (
     "glo.cli.stopping",
     "glo.cli.train",
     "glo.cli.watching",
-    "glo.machine",
+    "glo.utils.malloc",
     "glo.session",
     "torch._dynamo",
 )

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from glo.files import replacing
+from glo.utils.files import replacing
 
 __all__ = ["write_figures"]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import torch
 
 from glo.checkpoint import clear_litter
-from glo.compiling import check_compiler
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder, check_own
 from glo.errors import UserError
-from glo.files import clear_unfinished
-from glo.lock import RunLock
-from glo.precision import find_device
-from glo.ranks import Ranks
 from glo.recipe import decoder_config, training_loss
 from glo.runs import Run, open_run
 from glo.settings import Settings
+from glo.utils.compilation import check_compiler
+from glo.utils.device import find_device
+from glo.utils.distributed import Ranks
+from glo.utils.files import clear_unfinished
+from glo.utils.lock import RunLock
 
 __all__ = ["check_folder", "check_recipe", "hold"]
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from torch import Tensor
 
 from glo.data import Samples
-from glo.rowstore import IN_MEMORY, RowStore
+from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = ["read"]
 

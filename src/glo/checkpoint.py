@@ -21,18 +21,18 @@ from torch import Tensor
 from glo.codes import CodeTable
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
-from glo.files import flush
 from glo.manifest import fault_of, read_manifest, write_manifest
-from glo.precision import channels_last
-from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule
 from glo.resuming import contents, restore
 from glo.rowshards import read_rows, rows_name
-from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
-from glo.tensors import map_tensor, read_header
-from glo.tensorwriter import write_tensors
 from glo.training import Training
+from glo.utils.device import channels_last
+from glo.utils.distributed import ALONE, Ranks
+from glo.utils.files import flush
+from glo.utils.row_store import IN_MEMORY, RowStore
+from glo.utils.safetensors_io import map_tensor, read_header
+from glo.utils.safetensors_writer import write_tensors
 
 __all__ = [
     "Checkpoint",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.rowstore import IN_MEMORY, RowStore
+from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = ["CodeTable", "Constraint", "RowAdam", "RowRule", "RowSGD", "project"]
 

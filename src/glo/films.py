@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from glo.errors import UserError
-from glo.files import replacing
+from glo.utils.files import replacing
 
 __all__ = ["enlarged", "save_gif", "save_mp4", "there_and_back"]
 

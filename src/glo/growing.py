@@ -15,7 +15,7 @@ from glo.errors import UserError
 from glo.events import Note, RowEvent
 from glo.fitted import Fitted
 from glo.intake import named_labels, taken
-from glo.rows import add_rows, forget_rows
+from glo.rows.change import add_rows, forget_rows
 
 __all__ = ["Growing"]
 

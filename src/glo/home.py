@@ -14,9 +14,9 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
-from glo.precision import find_device
 from glo.runs import Run, open_run
 from glo.searching import Found, begin_search, search_samples
+from glo.utils.device import find_device
 
 __all__ = ["Home"]
 

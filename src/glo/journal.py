@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
 
-from glo.files import read_bytes, write_text
+from glo.utils.files import read_bytes, write_text
 
 __all__ = ["Journal", "read_journal"]
 

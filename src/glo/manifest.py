@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glo.documents import read_json
-from glo.files import write_text
+from glo.utils.files import write_text
+from glo.utils.json_toml import read_json
 
 __all__ = ["fault_of", "read_manifest", "write_manifest"]
 

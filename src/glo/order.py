@@ -11,9 +11,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.draws import permutation, permutation_within
-from glo.ranks import Ranks
 from glo.settings import Settings
+from glo.utils.distributed import Ranks
+from glo.utils.random import permutation, permutation_within
 
 __all__ = ["Order"]
 
@@ -30,7 +30,7 @@ class Order:
         ranks: the processes.
 
     Example:
-        >>> from glo.ranks import ALONE
+        >>> from glo.utils.distributed import ALONE
         >>> settings = Settings(batch_size=4)
         >>> alone = Order(10, 0, settings, 2, ALONE)
         >>> first = Order(10, 0, settings, 2, Ranks(0, 2))

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from glo.documents import read_json
 from glo.errors import UserError
+from glo.utils.json_toml import read_json
 
 __all__ = ["read_summary"]
 

@@ -15,8 +15,8 @@ import torch
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
-from glo.draws import normal
-from glo.ranks import ALONE, Ranks
+from glo.utils.distributed import ALONE, Ranks
+from glo.utils.random import normal
 
 __all__ = ["PCA", "Rows", "fit_pca", "pca_codes"]
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from glo.data import to_uint8
-from glo.files import replacing
+from glo.utils.files import replacing
 
 __all__ = ["grid", "pairs", "save_picture"]
 

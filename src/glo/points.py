@@ -13,11 +13,11 @@ from torch import Tensor
 from glo.codes import project
 from glo.errors import UserError, suggest
 from glo.inversion import Starts, finish
-from glo.numbering import check_row
 from glo.observations import Observations, open_observations
 from glo.priors import CodeLabels, load_labels
 from glo.runs import Run
 from glo.searching import begin_search, search
+from glo.utils.row_ranges import check_row
 
 __all__ = ["Point", "Points"]
 

@@ -16,10 +16,10 @@ from glo.codes import CodeTable
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.losses import Loss, SquaredError
-from glo.precision import autocast
-from glo.ranks import ALONE, Ranks
 from glo.records import evenly_spaced
 from glo.settings import Settings
+from glo.utils.device import autocast
+from glo.utils.distributed import ALONE, Ranks
 
 __all__ = ["decode", "evaluate", "polish", "settle", "squared_errors"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.losses import SquaredError
-from glo.ranks import ALONE, Ranks
+from glo.utils.distributed import ALONE, Ranks
 
 __all__ = ["EpochRecord", "StepRecord", "Tally", "evenly_spaced", "gradient_length"]
 

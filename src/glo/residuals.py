@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.files import replacing
-from glo.tensors import check_finite, read_tensors
-from glo.tensorwriter import write_tensors
+from glo.utils.files import replacing
+from glo.utils.safetensors_io import check_finite, read_tensors
+from glo.utils.safetensors_writer import write_tensors
 
 __all__ = ["read_errors", "write_errors"]
 

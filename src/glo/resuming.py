@@ -10,8 +10,8 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.optimizers import JointOptimizer
 from glo.rowshards import rows_name
-from glo.tensors import read_tensors
 from glo.training import Training
+from glo.utils.safetensors_io import read_tensors
 
 __all__ = ["contents", "restore"]
 

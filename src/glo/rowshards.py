@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.ranks import ALONE, Ranks
-from glo.rowstore import IN_MEMORY, RowStore
-from glo.tensors import Header, check_finite, read_header
+from glo.utils.distributed import ALONE, Ranks
+from glo.utils.row_store import IN_MEMORY, RowStore
+from glo.utils.safetensors_io import Header, check_finite, read_header
 
 __all__ = ["read_rows", "rows_name"]
 

@@ -22,12 +22,9 @@ from torch import Tensor
 from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.data import Samples
 from glo.decoders import Decoder, own_decoder
-from glo.documents import read_toml
 from glo.errors import UserError
 from glo.facts import DataFacts
-from glo.files import suggest_beside, write_text
 from glo.formats import Step, lift, newest
-from glo.lock import RunLock
 from glo.outcome import read_summary
 from glo.polish import decode
 from glo.priors import (
@@ -43,6 +40,9 @@ from glo.residuals import read_errors
 from glo.settings import Settings
 from glo.staging import finish_change
 from glo.typed import toml_lines
+from glo.utils.files import suggest_beside, write_text
+from glo.utils.json_toml import read_toml
+from glo.utils.lock import RunLock
 
 __all__ = ["DataFacts", "Run", "open_run", "write_json"]
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from glo.data import Samples
 from glo.inversion import Inversion, Operator, Searching, Starts, decode_starts, follow
 from glo.losses import SquaredError
-from glo.precision import find_device
 from glo.recipe import training_loss
 from glo.runs import Run
+from glo.utils.device import find_device
 
 __all__ = ["Found", "batches", "begin_search", "search", "search_samples"]
 

@@ -25,13 +25,13 @@ from glo.gallery import draw_progress
 from glo.journal import Journal
 from glo.pca import fit_pca
 from glo.polish import polish, settle
-from glo.ranks import ALONE, Ranks
 from glo.recipe import row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, gradient_length
-from glo.rowstore import IN_MEMORY, RowStore
 from glo.runs import DataFacts, Run
 from glo.settings import Settings
 from glo.training import Training, start_training, train
+from glo.utils.distributed import ALONE, Ranks
+from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = ["Session"]
 

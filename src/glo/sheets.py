@@ -18,9 +18,9 @@ from glo.data.images import shown
 from glo.data.npy import open_npy
 from glo.data.tables import TABLES, read_table_file, read_texts
 from glo.errors import UserError
-from glo.extras import need
-from glo.files import replacing
 from glo.tables import save_vectors
+from glo.utils.extras import need
+from glo.utils.files import replacing
 
 __all__ = ["Sheet", "open_sheet"]
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from glo.documents import read_json
 from glo.errors import UserError
-from glo.files import flush
-from glo.lock import RunLock
+from glo.utils.files import flush
+from glo.utils.json_toml import read_json
+from glo.utils.lock import RunLock
 
 __all__ = ["commit", "finish_change", "staged"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.extras import need
-from glo.files import replacing
+from glo.utils.extras import need
+from glo.utils.files import replacing
 
 __all__ = ["check_table", "save_vectors", "write_rows"]
 

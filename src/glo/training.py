@@ -33,20 +33,20 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.ahead import read
 from glo.codes import CodeTable
-from glo.compiling import compiled
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
-from glo.draws import normal
 from glo.errors import UserError
 from glo.optimizers import decoder_optimizer
 from glo.order import Order
 from glo.pca import PCA, pca_codes
-from glo.precision import autocast, channels_last, find_device
-from glo.ranks import ALONE, Ranks
 from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, Tally, gradient_length
-from glo.rowstore import IN_MEMORY, RowStore
 from glo.settings import Settings
+from glo.utils.compilation import compiled
+from glo.utils.device import autocast, channels_last, find_device
+from glo.utils.distributed import ALONE, Ranks
+from glo.utils.random import normal
+from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = ["Diverged", "Training", "start_training", "train"]
 

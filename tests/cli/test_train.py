@@ -40,7 +40,7 @@ from glo import session as session_module
 from glo.cli.app import run
 from glo.events import Begin, Event, Polishing
 from glo.journal import read_journal
-from glo.lock import RunLock
+from glo.utils.lock import RunLock
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],
@@ -279,7 +279,7 @@ def test_no_space_left(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
     with monkeypatch.context() as patch:
-        patch.setattr("glo.tensorwriter.os.fsync", full)
+        patch.setattr("glo.utils.safetensors_writer.os.fsync", full)
         assert train(data, out) == 2
     sentence = said(capsys)
     assert "no space is left on the device; what was saved before is kept" in sentence

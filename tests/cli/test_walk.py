@@ -18,7 +18,8 @@ from tests.builders import SIDE, images, save_data, train
 from glo.cli.app import run
 from glo.data import to_uint8
 from glo.runs import open_run
-from glo.walks import interpolate, principal_directions, walk_along
+from glo.walks.directions import principal_directions, walk_along
+from glo.walks.paths import interpolate
 
 TILE = 64 + 2
 

@@ -11,10 +11,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
 from PIL import Image as Pillow
 from tests.builders import train
 
-from glo import extras
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs import open_run
+from glo.utils import extras
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from PIL import Image
 from pyarrow import parquet
 from tests.builders import train
 
-from glo import extras
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs import open_run
+from glo.utils import extras
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from glo.codes import project
 from glo.data import to_uint8
 from glo.polish import decode
 from glo.runs import open_run
-from glo.walks import interpolate, neighbours
+from glo.walks.neighbours import neighbours
+from glo.walks.paths import interpolate
 
 
 def test_page_and_its_files(visit: Visit, labelled: Path) -> None:

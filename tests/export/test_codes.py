@@ -10,13 +10,13 @@ import torch
 from pyarrow import parquet
 
 import glo
-from glo import extras
 from glo.cli.app import run as command
 from glo.data import Samples
 from glo.errors import UserError
 from glo.export import codes_of, codes_table, read_codes, save_codes
 from glo.polish import decode
 from glo.runs import Run
+from glo.utils import extras
 
 
 def test_a_table_has_rows_labels_errors_and_codes(pictures: Run) -> None:

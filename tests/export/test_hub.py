@@ -13,12 +13,12 @@ from PIL import Image
 from tests.builders import contents
 
 import glo
-from glo import extras
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
-from glo.files import write_text
 from glo.runs import Run
+from glo.utils import extras
+from glo.utils.files import write_text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -9,15 +9,15 @@ import onnxruntime
 import pytest
 import torch
 
-from glo import extras
 from glo.cli.app import run as glo
-from glo.draws import normal
 from glo.errors import UserError
 from glo.export import export_onnx
 from glo.export.graphs import SamplerGraph
 from glo.export.onnx import write_graph
 from glo.priors import build_prior
 from glo.runs import Run
+from glo.utils import extras
+from glo.utils.random import normal
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

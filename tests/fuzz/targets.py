@@ -24,16 +24,16 @@ from glo.data.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator import load
 from glo.explorer.wire import object_from
-from glo.files import read_text
 from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
 from glo.metrics.digits import DIGITS_FILE, read_features
-from glo.numbering import parse_rows
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.material import gather
 from glo.report.overview import headline
 from glo.runs import Run, open_run
-from glo.tensors import read_tensors
+from glo.utils.files import read_text
+from glo.utils.row_ranges import parse_rows
+from glo.utils.safetensors_io import read_tensors
 
 __all__ = ["Readers"]
 

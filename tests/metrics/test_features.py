@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from glo.errors import UserError
-from glo.metrics import Features, ScriptFeatures, Thumbnails, digit_features, embed
-from glo.metrics.features import fit_images
+from glo.metrics.digits import digit_features
+from glo.metrics.features import Features, Thumbnails, embed, fit_images
+from glo.metrics.script import ScriptFeatures
 
 MAKERS: dict[str, Callable[[], Features]] = {
     "digits": digit_features,

@@ -11,9 +11,9 @@ from torch import nn
 
 from glo.backbones import efficientnet
 from glo.errors import UserError
-from glo.metrics import load_features
 from glo.metrics.digits import DIGITS_FILE
 from glo.metrics.imagenet import efficientnet_features
+from glo.metrics.load import load_features
 
 
 def test_names() -> None:

@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.builders import cut, flip
 
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors import (
     FlowMatchingPrior,
@@ -28,6 +27,7 @@ from glo.priors import (
     save_prior,
 )
 from glo.priors.sealed import write_sealed
+from glo.utils.random import normal
 
 
 @dataclass(frozen=True)

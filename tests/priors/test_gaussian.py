@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from glo.draws import normal
 from glo.priors import GaussianPrior
+from glo.utils.random import normal
 
 MIX = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.2, 0.1]])
 

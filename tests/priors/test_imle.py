@@ -4,10 +4,10 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors import IMLEPrior, imle
 from glo.priors.imle import nearest
+from glo.utils.random import normal
 
 
 def small(**settings: int) -> IMLEPrior:

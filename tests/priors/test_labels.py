@@ -6,7 +6,6 @@ import pytest
 import torch
 from tests.builders import flip
 
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors import (
     CodeLabels,
@@ -16,6 +15,7 @@ from glo.priors import (
     sample_label,
     save_labels,
 )
+from glo.utils.random import normal
 
 CENTRES = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
 

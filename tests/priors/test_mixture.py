@@ -9,9 +9,9 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors import MixturePrior, mixture
+from glo.utils.random import normal
 
 CENTRES = torch.tensor([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0], [6.0, 6.0]])
 MIX = torch.tensor([[0.5, 0.0], [0.4, 0.2]])

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from glo.codes import project
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors import NormalizingFlowPrior, load_prior, save_prior
 from glo.priors import normalizing_flow as module
+from glo.utils.random import normal
 
 MIX = torch.tensor([[1.0, 0.0], [0.8, 0.3]])
 

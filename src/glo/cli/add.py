@@ -38,10 +38,10 @@ def add(
         refit: Fit the Gaussian, the run's prior and the labels to all codes, or keep what there is.
     """
     from glo.cli.changing import drive
-    from glo.machine import keep_freed_memory
     from glo.observations import open_observations
-    from glo.rows import add_rows
+    from glo.rows.change import add_rows
     from glo.runs import open_run
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     own = named_decoder(decoder)

@@ -44,8 +44,8 @@ def encode(
         out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
             examples, each above its reconstruction, go beside it.
     """
-    from glo.machine import keep_freed_memory
     from glo.observations import open_observations
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     _check_out(out)
@@ -71,7 +71,7 @@ def encode(
 
 def _check_out(out: Path) -> None:
     from glo.errors import UserError
-    from glo.extras import need
+    from glo.utils.extras import need
 
     if out.suffix not in _TABLES or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
@@ -103,7 +103,7 @@ def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
 
 
 def _write(out: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
-    from glo.files import replacing
+    from glo.utils.files import replacing
 
     write = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[out.suffix]
     with replacing(out) as writing:

@@ -32,7 +32,7 @@ def explore(
         parent: End with this process, which started this one.
     """
     from glo.explorer import serve
-    from glo.machine import keep_freed_memory
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     own = named_decoder(decoder)

@@ -34,10 +34,10 @@ def forget(
             without a prior until glo sample fits one.
     """
     from glo.cli.changing import drive
-    from glo.machine import keep_freed_memory
-    from glo.numbering import parse_rows
-    from glo.rows import forget_rows
+    from glo.rows.change import forget_rows
     from glo.runs import open_run
+    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.row_ranges import parse_rows
 
     keep_freed_memory()
     own = named_decoder(decoder)
@@ -48,7 +48,7 @@ def forget(
 
 def _words(rows: str) -> str:
     from glo.errors import UserError
-    from glo.files import read_text
+    from glo.utils.files import read_text
 
     if not any(letter.isalpha() or letter in "/." for letter in rows):
         return rows

@@ -26,8 +26,8 @@ def report(
         out: The .html file; unset: report.html in the run folder.
     """
     from glo.errors import UserError
-    from glo.machine import keep_freed_memory
     from glo.report import write_report
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     opened = open_named(run, decoder)

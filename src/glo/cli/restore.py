@@ -88,7 +88,6 @@ def restore(
     import torch
 
     from glo.evaluation.plain import plain
-    from glo.machine import keep_freed_memory
     from glo.masks import mask_from_alpha
     from glo.observations import open_observations
     from glo.pictures import grid, save_picture
@@ -96,6 +95,7 @@ def restore(
     from glo.restoration import restore as undo
     from glo.runs import write_json
     from glo.searching import begin_search
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     words = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}

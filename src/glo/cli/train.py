@@ -56,9 +56,9 @@ def train(
     from glo.cli.watching import Watch
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_own
-    from glo.machine import keep_freed_memory
-    from glo.ranks import Ranks
     from glo.session import Session
+    from glo.utils.distributed import Ranks
+    from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()
     ranks = Ranks.join()
@@ -92,7 +92,7 @@ def train(
 def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
     from glo.cli.reporter import SilentReporter, make_reporter
     from glo.events import Begin, Note
-    from glo.ranks import LOST
+    from glo.utils.distributed import LOST
 
     reporter = make_reporter() if session.ranks.main else SilentReporter()
     trained = False

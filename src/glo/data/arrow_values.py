@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from glo.data.images import shown
 from glo.data.labels import as_labels
 from glo.data.limits import check_times
-from glo.documents import parse_json
 from glo.errors import UserError
+from glo.utils.json_toml import parse_json
 
 __all__ = ["ArrowRows", "check_length", "floats_of", "labels_of", "told_of", "values_of"]
 

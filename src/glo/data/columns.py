@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.mapped import give_back
+from glo.utils.mmap import give_back
 
 __all__ = ["Columns"]
 

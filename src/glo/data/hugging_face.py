@@ -14,7 +14,7 @@ from glo.data.images import shown
 from glo.data.options import SourceOptions
 from glo.data.samples import Samples
 from glo.errors import UserError
-from glo.extras import need
+from glo.utils.extras import need
 
 __all__ = ["is_dataset", "is_saved_dataset", "open_dataset", "open_loaded"]
 

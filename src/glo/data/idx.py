@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glo.data.limits import check_unpacking
 from glo.data.packing import GZIP, XZ, pieces
 from glo.errors import UserError
-from glo.files import open_plain
+from glo.utils.files import open_plain
 
 __all__ = ["read_idx"]
 

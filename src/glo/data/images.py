@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glo.data.gate import Gate
 from glo.data.modes import is_colour, opaque, to_bytes
 from glo.errors import UserError, printable
-from glo.files import open_plain
+from glo.utils.files import open_plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

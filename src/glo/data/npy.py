@@ -18,7 +18,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from glo.errors import UserError, UserTypeError
-from glo.files import open_plain
+from glo.utils.files import open_plain
 
 __all__ = ["DAMAGE", "check_length", "open_npy", "read_npy_header", "reason_of"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from glo.data.limits import check_unpacking
 from glo.data.npy import DAMAGE, check_length, read_npy_header, reason_of
 from glo.errors import UserError
-from glo.files import open_plain
+from glo.utils.files import open_plain
 
 __all__ = ["npz_names", "read_npz"]
 

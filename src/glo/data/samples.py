@@ -16,7 +16,7 @@ from glo.data.checks import check_labels, check_missing, check_rows
 from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.storage import new_folder, read_store, write_store
-from glo.mapped import fetch, give_back, is_mapped, scattered
+from glo.utils.mmap import fetch, give_back, is_mapped, scattered
 
 __all__ = ["Samples", "to_uint8"]
 

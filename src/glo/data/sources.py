@@ -28,7 +28,7 @@ from glo.data.samples import Samples
 from glo.data.storage import is_store
 from glo.data.tables import TABLES, is_table, open_frame, open_table_file
 from glo.errors import UserError, UserTypeError
-from glo.files import suggest_beside
+from glo.utils.files import suggest_beside
 
 __all__ = ["open_images", "open_source"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.npy import open_npy
-from glo.documents import read_json
 from glo.errors import UserError
+from glo.utils.json_toml import read_json
 
 __all__ = ["FACTS", "ROWS", "is_store", "new_folder", "read_store", "write_store"]
 

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from glo.decoders.base import Decoder
 from glo.decoders.build import build_decoder
 from glo.errors import UserError
-from glo.tensors import check_finite, read_header, read_tensors
+from glo.utils.safetensors_io import check_finite, read_header, read_tensors
 
 __all__ = ["read_decoder"]
 
@@ -44,7 +44,7 @@ def read_decoder(path: Path, own: type[Decoder] | None = None) -> Decoder:
     Example:
         >>> import json, tempfile
         >>> from glo.decoders import MLPDecoder
-        >>> from glo.tensorwriter import write_tensors
+        >>> from glo.utils.safetensors_writer import write_tensors
         >>> made, path = MLPDecoder(code_dim=2, shape=(3,)), Path(tempfile.mkdtemp()) / "x"
         >>> _ = write_tensors(path, made.state_dict(), {"config": json.dumps(made.config)})
         >>> torch.equal(read_decoder(path).net[0].weight, made.net[0].weight)

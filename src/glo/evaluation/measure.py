@@ -12,11 +12,12 @@ from glo.data import Samples
 from glo.evaluation.plain import plain
 from glo.evaluation.plan import Plan
 from glo.losses import SquaredError
-from glo.metrics import CopyTest, Features, Yardstick, psnr, ssim
+from glo.metrics import CopyTest, Yardstick, psnr, ssim
+from glo.metrics.features import Features
 from glo.polish import decode
-from glo.precision import find_device
 from glo.priors import Prior
 from glo.searching import Found, begin_search, search_samples
+from glo.utils.device import find_device
 
 __all__ = ["Evaluation", "Progress", "evaluate"]
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
-from glo.draws import permutation
 from glo.errors import UserError
 from glo.evaluation.description import Description, describe
 from glo.priors import Prior
 from glo.runs import Run
 from glo.training_data import check_shape, open_training, reading_options
+from glo.utils.random import permutation
 
 __all__ = ["Plan", "prepare"]
 

@@ -22,8 +22,8 @@ from glo.explorer.wire import (
     word_from,
 )
 from glo.priors import sample_label
-from glo.walks import Path as WalkPath
-from glo.walks import interpolate
+from glo.walks.paths import Path as WalkPath
+from glo.walks.paths import interpolate
 
 __all__ = ["Answers"]
 

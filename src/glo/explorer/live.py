@@ -14,13 +14,13 @@ from torch import Tensor
 from glo.data import to_uint8
 from glo.data.images import decode, shown
 from glo.data.pixels import fit, recolour
-from glo.draws import permutation
 from glo.errors import UserError
 from glo.explorer.space import Space
 from glo.explorer.turns import Turns
 from glo.explorer.wire import packed, packed_codes, pixels_from, whole
 from glo.inversion import Inversion, Searching, Starts
 from glo.searching import search
+from glo.utils.random import permutation
 
 __all__ = ["Live"]
 

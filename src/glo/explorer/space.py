@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from glo.codes import project
-from glo.draws import permutation
 from glo.explorer.charts import chart, chart_methods
 from glo.explorer.kept import Kept
 from glo.explorer.originals import Labels, NotThere, Originals, read_labels
@@ -18,10 +17,12 @@ from glo.explorer.turns import PatientDecoder, Turns
 from glo.explorer.wire import packed, packed_codes
 from glo.inversion import Starts, decode_starts
 from glo.polish import decode, squared_errors
-from glo.precision import find_device
 from glo.priors import CodeLabels, Prior, load_labels
 from glo.runs import Run
-from glo.walks import Directions, neighbours, principal_directions
+from glo.utils.device import find_device
+from glo.utils.random import permutation
+from glo.walks.directions import Directions, principal_directions
+from glo.walks.neighbours import neighbours
 
 __all__ = ["Space"]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.extras import need
-from glo.files import replacing
 from glo.priors import CodeLabels, load_labels
 from glo.runs import Run
+from glo.utils.extras import need
+from glo.utils.files import replacing
 
 __all__ = ["codes_of", "codes_table", "read_codes", "save_codes"]
 

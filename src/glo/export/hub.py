@@ -11,11 +11,11 @@ from glo import __version__
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.export.card import read_evaluation, write_card
-from glo.extras import need
 from glo.facts import DataFacts
-from glo.files import write_text
 from glo.pictures import grid, save_picture
 from glo.runs import Run, open_run, write_json
+from glo.utils.extras import need
+from glo.utils.files import write_text
 
 __all__ = ["fetch_pretrained", "from_pretrained", "push_to_hub", "save_pretrained"]
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from glo import __version__
-from glo.draws import normal
 from glo.export.graphs import DecoderGraph, SamplerGraph
-from glo.extras import need
-from glo.files import replacing
 from glo.runs import Run, write_json
+from glo.utils.extras import need
+from glo.utils.files import replacing
+from glo.utils.random import normal
 
 __all__ = ["Graphs", "export_onnx", "write_graph"]
 

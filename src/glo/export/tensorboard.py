@@ -6,9 +6,9 @@ from typing import Any
 
 from glo.data.images import decode
 from glo.errors import UserError
-from glo.extras import need
 from glo.journal import read_journal
 from glo.runs import Run
+from glo.utils.extras import need
 
 __all__ = ["export_tensorboard"]
 

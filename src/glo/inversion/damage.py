@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glo.draws import normal
 from glo.errors import UserError
+from glo.utils.random import normal
 
 __all__ = ["Half", "add_noise", "half_mask", "hole_mask"]
 

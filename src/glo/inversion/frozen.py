@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders import Decoder
-from glo.precision import Precision, autocast
+from glo.utils.device import Precision, autocast
 
 __all__ = ["Frozen", "frozen"]
 

@@ -25,7 +25,7 @@ from glo.inversion.result import Inversion, Searching, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
 from glo.inversion.starts import Starts
 from glo.losses import Loss, SquaredError
-from glo.precision import Precision
+from glo.utils.device import Precision
 
 __all__ = ["follow", "invert"]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from glo.codes import Constraint, project
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors.sealed import write_sealed
+from glo.utils.random import normal
 
 __all__ = ["Prior", "save_prior"]
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from glo.codes import Constraint
-from glo.draws import normal
 from glo.errors import UserError
 from glo.priors.base import Prior, check_codes
 from glo.priors.matching import Judge, field_optimizer, gaps, matching_loss
@@ -16,6 +15,7 @@ from glo.priors.network import averaged, cosine, keep_best, private_generator, s
 from glo.priors.origin import Origin
 from glo.priors.standardise import Standardiser
 from glo.priors.velocity import VelocityNetwork
+from glo.utils.random import normal
 
 __all__ = ["FlowMatchingPrior"]
 

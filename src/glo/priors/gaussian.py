@@ -32,7 +32,7 @@ class GaussianPrior(Prior):
         section 3.
 
     Example:
-        >>> from glo.draws import normal
+        >>> from glo.utils.random import normal
         >>> codes = normal(0, 0, 1000, 2, stream="codes") * torch.tensor([1.0, 0.1])
         >>> GaussianPrior().fit(codes).sample(1000, seed=1).std(0).round(decimals=1)
         tensor([1.0000, 0.1000])

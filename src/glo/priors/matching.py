@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.optim import Adam, Muon
 
 from glo.optimizers import JointOptimizer
-from glo.precision import autocast
 from glo.priors.network import private_generator
 from glo.priors.origin import Origin
 from glo.priors.velocity import VelocityNetwork
+from glo.utils.device import autocast
 
 __all__ = ["Judge", "field_optimizer", "gaps", "matching_loss"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.files import replacing
-from glo.tensors import Header, check_finite, read_header, read_tensors
-from glo.tensorwriter import write_tensors
+from glo.utils.files import replacing
+from glo.utils.safetensors_io import Header, check_finite, read_header, read_tensors
+from glo.utils.safetensors_writer import write_tensors
 
 __all__ = ["read_sealed", "write_sealed"]
 

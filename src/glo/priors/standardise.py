@@ -28,7 +28,7 @@ class Standardiser:
         factor: F, float64 (D, D), lower triangular with a positive diagonal.
 
     Example:
-        >>> from glo.draws import normal
+        >>> from glo.utils.random import normal
         >>> codes = normal(0, 0, 500, 2, stream="codes") * torch.tensor([3.0, 0.1]) + 5.0
         >>> whiten = Standardiser.fit(codes.double())
         >>> torch.cov(whiten.forward(codes).T).round(decimals=2).abs()

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.draws import permutation
 from glo.report.drawing import axes_style, new_axes, to_svg
 from glo.report.material import Labels, Material
 from glo.report.page import Key, Plot, Section
-from glo.walks import principal_directions
+from glo.utils.random import permutation
+from glo.walks.directions import principal_directions
 
 __all__ = ["codemap"]
 

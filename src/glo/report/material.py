@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
-from glo.documents import read_json
-from glo.draws import permutation
 from glo.errors import UserError
 from glo.journal import read_journal
 from glo.polish import decode, squared_errors
 from glo.priors import Prior, load_labels
 from glo.runs import Run
+from glo.utils.json_toml import read_json
+from glo.utils.random import permutation
 
 __all__ = ["Labels", "Material", "gather"]
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from glo.report.material import Material
 from glo.report.page import Picture, Section
 from glo.report.pictures import sheet
-from glo.walks import neighbours
+from glo.walks.neighbours import neighbours
 
 __all__ = ["nearest", "samples"]
 

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from glo.evaluation import figures, sentences
+from glo.evaluation.table import figures, sentences
 from glo.presets import PRESETS
 from glo.report.material import Material
 from glo.report.page import Section, Table, Tile

@@ -6,7 +6,8 @@ from glo.records import evenly_spaced
 from glo.report.material import Material
 from glo.report.page import Picture, Section
 from glo.report.pictures import sheet
-from glo.walks import Directions, interpolate, principal_directions, walk_along
+from glo.walks.directions import Directions, principal_directions, walk_along
+from glo.walks.paths import interpolate
 
 __all__ = ["interpolations", "principal_walks"]
 

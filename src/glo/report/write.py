@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.files import write_text
 from glo.report.codemap import codemap
 from glo.report.curves import curves
 from glo.report.material import Material, gather
@@ -21,6 +20,7 @@ from glo.report.vectors import columns, lines, spread
 from glo.report.ways import interpolations, principal_walks
 from glo.runs import Run
 from glo.training_data import open_training
+from glo.utils.files import write_text
 
 __all__ = ["make_report", "write_report"]
 

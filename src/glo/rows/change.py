@@ -18,14 +18,14 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.events import RowEvent, Searched
 from glo.gallery import draw_progress
-from glo.lock import RunLock
-from glo.numbering import check_row, rows_text
 from glo.polish import squared_errors
 from glo.rows.holdings import Holdings, renew
 from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 from glo.runs import Run, open_run
 from glo.searching import Found, begin_search, search_samples
 from glo.staging import commit, staged
+from glo.utils.lock import RunLock
+from glo.utils.row_ranges import check_row, rows_text
 
 __all__ = ["add_rows", "forget_rows"]
 

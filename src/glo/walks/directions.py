@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from glo.codes import Constraint, project
-from glo.draws import permutation
 from glo.errors import UserError
+from glo.utils.random import permutation
 
 __all__ = ["Directions", "principal_directions", "walk_along"]
 

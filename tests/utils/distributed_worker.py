@@ -1,4 +1,4 @@
-"""What each of several processes does in the tests of `glo.ranks`; started by torchrun once.
+"""What each of several processes does in the tests of `glo.utils.distributed`; started by torchrun once.
 
 python -m torch.distributed.run --nproc-per-node 2 -m tests.ranks_worker DATA FOLDER
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-import glo.ranks
-import glo.tensorwriter
+import glo.utils.distributed
+import glo.utils.safetensors_writer
 from glo.data import SourceOptions, open_source
-from glo.ranks import Ranks
 from glo.session import Session
 from glo.settings import Settings
+from glo.utils.distributed import Ranks
 
 __all__ = ["RECIPE", "drive"]
 
@@ -48,7 +48,7 @@ def main() -> None:
     # Stopped, for another number to go on with.
     drive(data, folder / "stopped", RECIPE, ranks, stop=7)
     # Told in pieces, to the main process alone.
-    glo.ranks._PIECE = 3
+    glo.utils.distributed._PIECE = 3
     told = ranks.gather(ranks.rows(8), 8)
     (folder / f"gathered-{ranks.rank}.txt").write_text(str(told.tolist()))
     # One process cannot write: all say so, and what was saved stays.
@@ -57,7 +57,7 @@ def main() -> None:
         def full(file: int) -> None:
             raise OSError(28, "No space left on device")
 
-        glo.tensorwriter.os.fsync = full
+        glo.utils.safetensors_writer.os.fsync = full
     try:
         shutil.copytree(folder / "stopped", folder / f"full-{ranks.rank}", dirs_exist_ok=True)
         ranks.exchange(None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glo.mapped import _GAP, _stretches, fetch, give_back, is_mapped, scattered
+from glo.utils.mmap import _GAP, _stretches, fetch, give_back, is_mapped, scattered
 
 PAGE = mmap.PAGESIZE
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from glo.draws import Stream, normal, permutation, permutation_within
+from glo.utils.random import Stream, normal, permutation, permutation_within
 
 STREAMS: tuple[Stream, ...] = ("codes", "samples")
 SEEDS = st.integers(-(2**65), 2**65)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from glo.documents import LARGEST_TOML, parse_json, read_json, read_toml
 from glo.errors import UserError
+from glo.utils.json_toml import LARGEST_TOML, parse_json, read_json, read_toml
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from glo.errors import UserError
 from glo.facts import DataFacts
-from glo.numbering import parse_rows, rows_text
+from glo.utils.row_ranges import parse_rows, rows_text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.mapped import fetch, give_back, scattered
+from glo.utils.mmap import fetch, give_back, scattered
 
 __all__ = ["IN_MEMORY", "RowStore"]
 

@@ -15,11 +15,11 @@ from glo.admission import check_recipe
 from glo.cli.app import run
 from glo.data import Samples
 from glo.errors import UserError
-from glo.ranks import Ranks
 from glo.records import StepRecord
 from glo.runs import open_run
 from glo.settings import Settings
 from glo.training import Training
+from glo.utils.distributed import Ranks
 
 # torch's own use of what it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

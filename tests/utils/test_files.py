@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glo.errors import UserError
-from glo.files import (
+from glo.utils.files import (
     clear_unfinished,
     flush,
     open_plain,
@@ -48,7 +48,7 @@ def test_it_is_flushed_before_it_takes_its_place(
     def look(place: Path) -> None:
         seen.append((place.read_text() if place.is_file() else "names", path.read_text()))
 
-    monkeypatch.setattr("glo.files.flush", look)
+    monkeypatch.setattr("glo.utils.files.flush", look)
     write_text(path, "after")
     assert seen == [("after", "before"), ("names", "after")]
     monkeypatch.undo()

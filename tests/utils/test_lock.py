@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glo.errors import UserError
-from glo.lock import RunLock
+from glo.utils.lock import RunLock
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from glo.errors import UserError
-from glo.precision import autocast, channels_last, find_device, gains_from_bf16
+from glo.utils.device import autocast, channels_last, find_device, gains_from_bf16
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def test_bf16_is_used_for_products_alone() -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_auto_takes_bf16_where_it_is_fast(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glo.precision.gains_from_bf16", lambda device: fast)
+    monkeypatch.setattr("glo.utils.device.gains_from_bf16", lambda device: fast)
     with autocast(CPU, "auto"):
         assert product() == (torch.bfloat16 if fast else torch.float32)
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from glo.documents import parse_json
 from glo.errors import UserError
-from glo.files import open_plain
+from glo.utils.files import open_plain
+from glo.utils.json_toml import parse_json
 
 __all__ = ["Header", "check_finite", "map_tensor", "read_header", "read_tensors"]
 
@@ -102,7 +102,7 @@ def read_header(path: Path) -> Header:
 
     Example:
         >>> import tempfile
-        >>> from glo.tensorwriter import write_tensors
+        >>> from glo.utils.safetensors_writer import write_tensors
         >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
         >>> _ = write_tensors(path, {"x": torch.zeros(2, 3)}, {"made": "today"})
         >>> read_header(path).tensors, read_header(path).about
@@ -172,7 +172,7 @@ def map_tensor(header: Header, name: str) -> Tensor:
 
     Example:
         >>> import tempfile
-        >>> from glo.tensorwriter import write_tensors
+        >>> from glo.utils.safetensors_writer import write_tensors
         >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
         >>> _ = write_tensors(path, {"x": torch.ones(2), "y": torch.zeros(2)}, {})
         >>> map_tensor(read_header(path), "x")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glo.errors import UserError
-from glo.files import read_text
+from glo.utils.files import read_text
 
 __all__ = ["LARGEST_JSON", "LARGEST_TOML", "parse_json", "read_json", "read_toml"]
 

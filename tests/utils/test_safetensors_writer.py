@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from glo import tensorwriter as module
-from glo.tensorwriter import write_tensors
+from glo.utils import safetensors_writer as module
+from glo.utils.safetensors_writer import write_tensors
 
 DTYPES = [
     torch.float64,

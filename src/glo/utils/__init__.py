@@ -1,0 +1,1 @@
+"""Helpers that know nothing of GLO: files, random numbers, distributed processes, devices."""
