@@ -34,10 +34,10 @@ from torch.distributed import GradBucket
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
+from glo.config.settings import Settings
 from glo.data import Samples, SourceOptions, open_source
 from glo.pca import fit_pca
 from glo.records import EpochRecord, StepRecord
-from glo.settings import Settings
 from glo.training import start_training, train
 from glo.utils.distributed import Ranks
 from glo.utils.malloc import keep_freed_memory

@@ -30,13 +30,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+from glo.config.settings import Settings
 from glo.data import Samples, open_source
 from glo.decoders import Decoder
 from glo.losses import SquaredError
 from glo.pca import PCA, fit_pca
 from glo.records import StepRecord
 from glo.session import Session
-from glo.settings import Settings
 from glo.training import Training, start_training, train
 from glo.utils.device import autocast, gains_from_bf16
 from glo.utils.malloc import keep_freed_memory

@@ -36,7 +36,7 @@ from rows import Rows, markdown, spread
 from spectra import make_spectra
 
 import glo
-from glo.settings import Settings
+from glo.config.settings import Settings
 
 CHOOSING = 0.05
 UNSEEN = 0.2

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from glo.checkpoint import newest_checkpoint
 from glo.cli import reporter
 from glo.cli.app import run
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.events import Event
 from glo.records import EpochRecord, StepRecord
 from glo.session import Session
-from glo.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 N, SIDE = 20, 8

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.pca import fit_pca
-from glo.settings import Settings
 from glo.training import Training, start_training
 
 torch.set_num_threads(1)

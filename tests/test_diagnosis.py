@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from glo.config.presets import find_preset
+from glo.config.settings import Settings
 from glo.data.options import SourceOptions
 from glo.data.sources import open_source
 from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.pca import fit_pca
-from glo.presets import find_preset
 from glo.records import EpochRecord
-from glo.settings import Settings
 from glo.training import start_training, train
 
 BASELINES = Baselines(mean_image=0.25, pca=0.05)

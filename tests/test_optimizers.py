@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from glo.config.settings import Settings
 from glo.decoders import DCGANDecoder
 from glo.optimizers import JointOptimizer, decoder_optimizer
-from glo.settings import Settings
 
 
 def network() -> nn.Module:

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from glo.codes import CodeTable, RowSGD
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.polish import evaluate
 from glo.recipe import rate_factor
 from glo.records import EpochRecord, StepRecord
-from glo.settings import Settings
 from glo.training import Diverged, Training, train
 from glo.utils.random import permutation
 

@@ -12,6 +12,7 @@ from benchmarks.compare.glo_method import Timed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
 from glo.inversion import decode_starts, invert
 from glo.optimizers import decoder_optimizer
@@ -19,7 +20,6 @@ from glo.pca import fit_pca
 from glo.polish import decode, polish, settle
 from glo.priors import build_prior
 from glo.recipe import decoder_config, training_loss
-from glo.settings import Settings
 from glo.training import start_training, train
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation

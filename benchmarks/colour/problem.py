@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from glo.config.presets import find_preset
+from glo.config.settings import Settings
 from glo.data import Samples, SourceOptions, open_source
-from glo.presets import find_preset
-from glo.settings import Settings
 
 __all__ = ["Method", "Problem", "every"]
 

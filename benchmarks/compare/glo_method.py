@@ -19,11 +19,11 @@ from benchmarks.plateau.dense import DenseAdamTable
 from torch import Tensor
 
 from glo.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from glo.config.settings import Settings
 from glo.losses import parse_loss
 from glo.pca import PCA, fit_pca, pca_codes
 from glo.polish import decode, polish, settle
 from glo.priors import Prior, build_prior
-from glo.settings import Settings
 from glo.training import Training, start_training, train
 
 __all__ = ["RECIPES", "Timed", "make_glo"]

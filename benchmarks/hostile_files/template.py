@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.priors import build_prior, save_prior
 from glo.session import Session
-from glo.settings import Settings
 
 __all__ = ["CHECKPOINT", "make_template", "resealed"]
 

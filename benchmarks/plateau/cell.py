@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from glo.presets import find_preset
-from glo.settings import Settings
+from glo.config.presets import find_preset
+from glo.config.settings import Settings
 
 __all__ = ["CODE_RATE", "FULL", "Cell", "N"]
 

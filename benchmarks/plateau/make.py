@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.diagnosis import Baselines, diagnose
@@ -27,7 +28,6 @@ from glo.polish import decode, settle, squared_errors
 from glo.priors import GaussianPrior
 from glo.records import EpochRecord, evenly_spaced
 from glo.runs import open_run
-from glo.settings import Settings
 from glo.training import Diverged, Training, start_training, train
 
 __all__ = ["SHOWN", "adopt_cell", "make_cell"]

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from glo.diagnosis import Baselines, Finding, diagnose
-from glo.presets import find_preset
+from glo.config.presets import find_preset
 from glo.records import EpochRecord
-from glo.settings import Settings
+from glo.config.settings import Settings
 
 __all__ = ["examples"]
 

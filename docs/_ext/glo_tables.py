@@ -15,8 +15,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from glo.presets import PRESETS
-from glo.settings import _RANGES, Settings
+from glo.config.presets import PRESETS
+from glo.config.settings import _RANGES, Settings
 
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 

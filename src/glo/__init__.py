@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glo.codes import CodeTable
+    from glo.config.settings import Settings
     from glo.data import Samples, SourceOptions, open_source
     from glo.estimator import GLO, load
     from glo.runs import Run, open_run
     from glo.session import Session
-    from glo.settings import Settings
 
 __all__ = [
     "GLO",
@@ -43,7 +43,7 @@ _HOMES = {
     "Run": "glo.runs",
     "Samples": "glo.data",
     "Session": "glo.session",
-    "Settings": "glo.settings",
+    "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
     "load": "glo.estimator",
     "open_run": "glo.runs",

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from glo.codes import CodeTable
+from glo.config.settings import Settings
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
 from glo.manifest import fault_of, read_manifest, write_manifest
 from glo.recipe import row_rule
 from glo.resuming import contents, restore
 from glo.rowshards import read_rows, rows_name
-from glo.settings import Settings
 from glo.training import Training
 from glo.utils.device import channels_last
 from glo.utils.distributed import ALONE, Ranks

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from glo.config.settings import Settings
 from glo.decoders import Decoder, class_name
 from glo.errors import UserError
 from glo.form import Form
 from glo.home import Home
 from glo.priors import Prior
 from glo.runs import Run, write_json
-from glo.settings import Settings
 from glo.utils.json_toml import read_json
 
 __all__ = ["Fitted", "chosen_settings", "read_about", "write_about"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from glo.config.settings import Settings
 from glo.events import Fitting
 from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
 from glo.recipe import prior_config, prior_name
-from glo.settings import Settings
 
 __all__ = ["fit_labels", "fit_priors"]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.pictures import grid, pairs, save_picture
 from glo.polish import decode
 from glo.priors import Prior
 from glo.records import evenly_spaced
-from glo.settings import Settings
 
 __all__ = ["draw_codes", "draw_outcome", "draw_progress"]
 

@@ -6,7 +6,7 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Muon, Optimizer
 
-from glo.settings import Settings
+from glo.config.settings import Settings
 
 __all__ = ["JointOptimizer", "decoder_optimizer"]
 

@@ -11,7 +11,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.settings import Settings
+from glo.config.settings import Settings
 from glo.utils.distributed import Ranks
 from glo.utils.random import permutation, permutation_within
 

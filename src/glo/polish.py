@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from glo.codes import CodeTable
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.losses import Loss, SquaredError
 from glo.records import evenly_spaced
-from glo.settings import Settings
 from glo.utils.device import autocast
 from glo.utils.distributed import ALONE, Ranks
 

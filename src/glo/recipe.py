@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 from glo.codes import RowAdam, RowRule, RowSGD
+from glo.config.settings import Settings
 from glo.data import Columns, Samples
 from glo.decoders import Decoder, own_config
 from glo.errors import UserError
 from glo.losses import Loss, parse_loss
-from glo.settings import Settings
 
 __all__ = [
     "decoder_config",

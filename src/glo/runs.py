@@ -20,6 +20,8 @@ from typing import Any, final
 from torch import Tensor
 
 from glo.checkpoint import Checkpoint, newest_checkpoint
+from glo.config.fields import toml_lines
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, own_decoder
 from glo.errors import UserError
@@ -37,9 +39,7 @@ from glo.priors import (
 )
 from glo.recipe import kept_columns, prior_config, prior_name
 from glo.residuals import read_errors
-from glo.settings import Settings
 from glo.staging import finish_change
-from glo.typed import toml_lines
 from glo.utils.files import suggest_beside, write_text
 from glo.utils.json_toml import read_toml
 from glo.utils.lock import RunLock

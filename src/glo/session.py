@@ -16,6 +16,7 @@ from typing import Any, TypedDict, final
 
 from glo.admission import check_folder, check_recipe, hold
 from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
 from glo.diagnosis import Baselines, diagnose, explained_variance
@@ -28,7 +29,6 @@ from glo.polish import polish, settle
 from glo.recipe import row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run
-from glo.settings import Settings
 from glo.training import Training, start_training, train
 from glo.utils.distributed import ALONE, Ranks
 from glo.utils.row_store import IN_MEMORY, RowStore

@@ -33,6 +33,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.ahead import read
 from glo.codes import CodeTable
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
@@ -41,7 +42,6 @@ from glo.order import Order
 from glo.pca import PCA, pca_codes
 from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, Tally, gradient_length
-from glo.settings import Settings
 from glo.utils.compilation import compiled
 from glo.utils.device import autocast, channels_last, find_device
 from glo.utils.distributed import ALONE, Ranks

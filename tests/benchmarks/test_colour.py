@@ -17,8 +17,8 @@ from benchmarks.rows import Rows
 from PIL import Image
 from torch import nn
 
+from glo.config.settings import Settings
 from glo.decoders import ResidualDecoder
-from glo.settings import Settings
 
 
 @pytest.fixture

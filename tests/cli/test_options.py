@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from glo.cli.options import NOTHING_GIVEN, Given, merge
+from glo.config.presets import PRESETS
+from glo.config.settings import Settings
 from glo.errors import UserError
-from glo.presets import PRESETS
-from glo.settings import Settings
 
 
 def test_there_is_an_option_for_every_setting_and_none_is_given() -> None:

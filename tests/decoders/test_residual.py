@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.optim import Muon
 
+from glo.config.settings import Settings
 from glo.decoders import ResidualDecoder
 from glo.errors import UserError
 from glo.optimizers import decoder_optimizer
-from glo.settings import Settings
 
 
 @pytest.mark.parametrize(

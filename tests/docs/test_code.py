@@ -67,9 +67,9 @@ def desk(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """A folder of its own with the run in it, where trainings are short."""
     shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("glo.settings._LEAST_EPOCHS", 1)
-    monkeypatch.setattr("glo.settings._LEAST_STEPS", 20)
-    monkeypatch.setattr("glo.settings._LEAST_STEPS_OF_VECTORS", 20)
+    monkeypatch.setattr("glo.config.settings._LEAST_EPOCHS", 1)
+    monkeypatch.setattr("glo.config.settings._LEAST_STEPS", 20)
+    monkeypatch.setattr("glo.config.settings._LEAST_STEPS_OF_VECTORS", 20)
     with warnings.catch_warnings():
         # What is said of models that were hardly trained.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -14,10 +14,12 @@ from PIL import Image
 from tests.report.conftest import labelled
 
 from glo.cli.app import run as glo
+from glo.config.fields import toml_lines
+from glo.config.presets import PRESETS
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.facts import DataFacts
 from glo.polish import squared_errors
-from glo.presets import PRESETS
 from glo.report.drawing import SERIES, axes_style, new_axes, plain_log, to_svg
 from glo.report.material import gather
 from glo.report.overview import command
@@ -26,8 +28,6 @@ from glo.report.pictures import sheet
 from glo.report.reconstructions import pairs
 from glo.residuals import write_errors
 from glo.runs import Run, open_run
-from glo.settings import Settings
-from glo.typed import toml_lines
 
 
 def pixels(picture: Picture) -> Any:

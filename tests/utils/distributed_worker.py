@@ -11,9 +11,9 @@ import torch
 
 import glo.utils.distributed
 import glo.utils.safetensors_writer
+from glo.config.settings import Settings
 from glo.data import SourceOptions, open_source
 from glo.session import Session
-from glo.settings import Settings
 from glo.utils.distributed import Ranks
 
 __all__ = ["RECIPE", "drive"]

@@ -13,11 +13,11 @@ from tests.builders import session
 
 from glo.admission import check_recipe
 from glo.cli.app import run
+from glo.config.settings import Settings
 from glo.data import Samples
 from glo.errors import UserError
 from glo.records import StepRecord
 from glo.runs import open_run
-from glo.settings import Settings
 from glo.training import Training
 from glo.utils.distributed import Ranks
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter
 
+from glo.config.fields import checked
+from glo.config.presets import find_preset
+from glo.config.settings import Settings
 from glo.errors import UserError
-from glo.presets import find_preset
-from glo.settings import Settings
-from glo.typed import checked
 from glo.utils.json_toml import read_toml
 
 __all__ = ["NOTHING_GIVEN", "Given", "merge"]

@@ -46,7 +46,7 @@ def train(
     """
     settings, preset = merge(preset, config, given)
     if dry_run:
-        from glo.typed import toml_lines
+        from glo.config.fields import toml_lines
 
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
@@ -178,7 +178,7 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
 
 
 def _name_preset(samples: "Samples") -> None:
-    from glo.presets import made_for
+    from glo.config.presets import made_for
 
     name = made_for(samples.shape, len(samples))
     if name is not None:

@@ -3,12 +3,12 @@
 import shlex
 from typing import Any
 
+from glo.config.presets import PRESETS
+from glo.config.settings import Settings
 from glo.evaluation.table import figures, sentences
-from glo.presets import PRESETS
 from glo.report.material import Material
 from glo.report.page import Section, Table, Tile
 from glo.runs import Run
-from glo.settings import Settings
 
 __all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
 

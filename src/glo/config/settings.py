@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from glo.config.fields import checked
 from glo.errors import UserError, suggest
-from glo.typed import checked
 
 __all__ = ["Settings"]
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glo.config.fields import toml_lines
+from glo.config.settings import Settings
 from glo.errors import UserError
-from glo.settings import Settings
-from glo.typed import toml_lines
 
 FIELDS = dataclasses.fields(Settings)
 

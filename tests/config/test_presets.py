@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from glo.config.presets import PRESETS, find_preset, made_for
+from glo.config.settings import Settings
 from glo.errors import UserError
-from glo.presets import PRESETS, find_preset, made_for
-from glo.settings import Settings
 
 
 @pytest.mark.parametrize("name", PRESETS)

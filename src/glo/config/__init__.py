@@ -1,0 +1,1 @@
+"""Settings of a run, presets, and how both are read from and written to TOML."""
