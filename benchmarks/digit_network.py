@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from glo.data import Samples, SourceOptions, open_source
-from glo.metrics.digits import DIGITS_FILE, DigitNetwork
+from glo.features.digits import DIGITS_FILE, DigitNetwork
 from glo.utils.safetensors_writer import write_tensors
 
 LR = 2e-3
@@ -49,7 +49,7 @@ def main() -> None:
     accuracy = accuracy_on(folded, unseen)
     print(f"{seconds:.0f} s, {100 * accuracy:.2f} % of {len(unseen):,} test examples right")
     about = {
-        "what": "network of glo.metrics.digits: labels of pictures at 32 x 32, pixels in [-1, 1], "
+        "what": "network of glo.features.digits: labels of pictures at 32 x 32, pixels in [-1, 1], "
         "128 penultimate features",
         "trained_on": f"{len(trained):,} training examples of {trained.name}, shifted by up to "
         f"{SHIFT} pixels",

@@ -24,9 +24,9 @@ from glo.explorer.progress import Diary
 from glo.explorer.space import Space
 from glo.explorer.turns import Turns
 from glo.explorer.wire import object_from
+from glo.features.digits import read_features
 from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
-from glo.metrics.digits import read_features
 from glo.observations import open_observations
 from glo.priors import load_labels, load_prior
 from glo.report.curves import curves

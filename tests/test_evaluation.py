@@ -16,8 +16,8 @@ from glo.evaluation.description import describe
 from glo.evaluation.measure import Evaluation, Progress, evaluate
 from glo.evaluation.plain import plain
 from glo.evaluation.plan import prepare
+from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
-from glo.metrics.features import Thumbnails
 from glo.polish import decode
 from glo.runs import Run, open_run
 from glo.utils.random import permutation

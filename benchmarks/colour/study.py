@@ -34,9 +34,9 @@ from benchmarks.rows import Rows, markdown, write_json
 from torch import Tensor
 
 from glo.data import to_uint8
+from glo.features.base import embed
+from glo.features.imagenet import efficientnet_features
 from glo.metrics.distances import frechet_distance
-from glo.metrics.features import embed
-from glo.metrics.imagenet import efficientnet_features
 from glo.utils.files import write_text
 
 __all__ = ["main"]

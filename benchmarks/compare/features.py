@@ -11,8 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glo.metrics.digits import DigitNetwork, digit_features
-from glo.metrics.features import Features, fit_images
+from glo.features.base import Features, fit_images
+from glo.features.digits import DigitNetwork, digit_features
 from glo.utils.files import replacing
 
 __all__ = ["find_features"]

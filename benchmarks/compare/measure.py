@@ -10,8 +10,8 @@ from benchmarks.compare.problem import Made, Problem
 from safetensors.torch import load_file
 from torch import Tensor
 
+from glo.features.base import embed
 from glo.metrics.distances import frechet_distance, kernel_distance
-from glo.metrics.features import embed
 from glo.metrics.memorisation import CopyTest
 from glo.metrics.neighbours import precision_recall_density_coverage
 from glo.records import evenly_spaced

@@ -49,7 +49,7 @@ def make_families(run: Path) -> dict[str, dict[str, Any]]:
     Args:
         run: a whole run, as of `make_template`. A saved data set is put beside it, as `store`.
     """
-    from glo.metrics.digits import DIGITS_FILE
+    from glo.features.digits import DIGITS_FILE
 
     store = run.parent / "store"
     pixels = np.zeros((5, 8, 8, 1), np.uint8)

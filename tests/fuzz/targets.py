@@ -24,9 +24,9 @@ from glo.data.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator import load
 from glo.explorer.wire import object_from
+from glo.features.digits import DIGITS_FILE, read_features
 from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
-from glo.metrics.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.material import gather
 from glo.report.overview import headline

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.metrics.digits import DigitFeatures, digit_features
-from glo.metrics.features import Features, Thumbnails
-from glo.metrics.imagenet import efficientnet_features
-from glo.metrics.load import load_features
+from glo.features.base import Features, Thumbnails
+from glo.features.digits import DigitFeatures, digit_features
+from glo.features.imagenet import efficientnet_features
+from glo.features.loader import load_features
 
 __all__ = ["Description", "Numbers", "describe"]
 

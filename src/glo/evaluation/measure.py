@@ -11,9 +11,9 @@ from torch import Tensor
 from glo.data import Samples
 from glo.evaluation.plain import plain
 from glo.evaluation.plan import Plan
+from glo.features.base import Features
 from glo.losses import SquaredError
 from glo.metrics import CopyTest, Yardstick, psnr, ssim
-from glo.metrics.features import Features
 from glo.polish import decode
 from glo.priors import Prior
 from glo.searching import Found, begin_search, search_samples

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, suggest
+from glo.features.layers import feature_network
 from glo.losses.base import Loss
 from glo.losses.features import FeatureLoss
 from glo.losses.lap1 import Lap1
-from glo.losses.layers import feature_network
 from glo.losses.pointwise import AbsoluteError, SquaredError
 
 __all__ = ["WeightedSum", "parse_loss"]

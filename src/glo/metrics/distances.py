@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from glo.metrics.features import check_features
+from glo.features.base import check_features
 
 __all__ = ["frechet_distance", "kernel_distance"]
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.metrics.features import check_features
+from glo.features.base import check_features
 from glo.metrics.pairwise import nearest_distance
 from glo.records import evenly_spaced
 

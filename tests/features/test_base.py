@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from glo.errors import UserError
-from glo.metrics.digits import digit_features
-from glo.metrics.features import Features, Thumbnails, embed, fit_images
-from glo.metrics.script import ScriptFeatures
+from glo.features.base import Features, Thumbnails, embed, fit_images
+from glo.features.digits import digit_features
+from glo.features.torchscript import ScriptFeatures
 
 MAKERS: dict[str, Callable[[], Features]] = {
     "digits": digit_features,

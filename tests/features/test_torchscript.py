@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.metrics.script import ScriptFeatures, read_script
+from glo.features.torchscript import ScriptFeatures, read_script
 
 
 class Means(nn.Module):

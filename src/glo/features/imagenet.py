@@ -6,9 +6,9 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from glo.backbones import efficientnet, for_efficientnet
 from glo.errors import UserError
-from glo.metrics.features import Features, fit_images
+from glo.features.backbones import efficientnet, for_efficientnet
+from glo.features.base import Features, fit_images
 
 __all__ = ["EfficientNetFeatures", "efficientnet_features"]
 
@@ -23,7 +23,7 @@ class EfficientNetFeatures(Features):
     at 224 and 55 at 128.
 
     Args:
-        network: of `glo.backbones.efficientnet`.
+        network: of `glo.features.backbones.efficientnet`.
         side: height and width that images are resized to, a multiple of 32.
 
     Reference:

@@ -8,8 +8,8 @@ from typing import Any, final
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from glo.backbones import efficientnet, for_efficientnet, load_script
 from glo.errors import UserError, suggest
+from glo.features.backbones import efficientnet, for_efficientnet, load_script
 
 __all__ = ["EfficientNetLayers", "feature_network"]
 

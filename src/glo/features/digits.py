@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.metrics.features import Features, fit_images
+from glo.features.base import Features, fit_images
 from glo.utils.safetensors_io import check_finite, read_header, read_tensors
 
 __all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_features"]

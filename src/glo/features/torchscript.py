@@ -6,9 +6,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from glo.backbones import last_line, load_script
 from glo.errors import UserError
-from glo.metrics.features import Features, fit_images
+from glo.features.backbones import last_line, load_script
+from glo.features.base import Features, fit_images
 
 __all__ = ["ScriptFeatures", "read_script"]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from glo.backbones import efficientnet
 from glo.errors import UserError
+from glo.features.backbones import efficientnet
+from glo.features.layers import EfficientNetLayers
 from glo.losses import FeatureLoss, Lap1, WeightedSum, parse_loss
-from glo.losses.layers import EfficientNetLayers
 
 
 def script(path: Path) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glo.errors import UserError, suggest
-from glo.metrics.digits import digit_features, read_features
-from glo.metrics.features import Features, Thumbnails
-from glo.metrics.imagenet import efficientnet_features
-from glo.metrics.script import read_script
+from glo.features.base import Features, Thumbnails
+from glo.features.digits import digit_features, read_features
+from glo.features.imagenet import efficientnet_features
+from glo.features.torchscript import read_script
 
 __all__ = ["FEATURES", "load_features"]
 

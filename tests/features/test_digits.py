@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
-from glo.metrics.digits import DIGITS_FILE, digit_features, read_features
+from glo.features.digits import DIGITS_FILE, digit_features, read_features
 
 
 def test_the_file_is_small_and_says_what_it_is() -> None:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from glo.backbones import efficientnet
 from glo.errors import UserError
-from glo.metrics.digits import DIGITS_FILE
-from glo.metrics.imagenet import efficientnet_features
-from glo.metrics.load import load_features
+from glo.features.backbones import efficientnet
+from glo.features.digits import DIGITS_FILE
+from glo.features.imagenet import efficientnet_features
+from glo.features.loader import load_features
 
 
 def test_names() -> None:
