@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_array, to_uint8
-from glo.data.arrays import lay_out
 from glo.data.pixels import fit
+from glo.data.readers.arrays import lay_out
 from glo.errors import UserError
 
 __all__ = ["Form"]

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glo.data.images import decode, decode_opaque, shown
 from glo.data.pixels import recolour
+from glo.data.readers.images import decode, decode_opaque, shown
 from glo.errors import UserError, suggest
 from glo.inversion import half_mask, hole_mask
 from glo.observations import Observations

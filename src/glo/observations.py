@@ -14,11 +14,11 @@ import torch
 
 from glo.data import Samples, SourceOptions, open_source
 from glo.data.cache import cache_folder
-from glo.data.files import is_idx_name
-from glo.data.folder import Listing, list_images, read_images
-from glo.data.images import image_suffixes, probe, shown
 from glo.data.limits import LARGEST_IN_MEMORY
 from glo.data.options import Split
+from glo.data.readers.array_files import is_idx_name
+from glo.data.readers.folder import Listing, list_images, read_images
+from glo.data.readers.images import image_suffixes, probe, shown
 from glo.data.storage import is_store
 from glo.errors import UserError
 from glo.runs import Run

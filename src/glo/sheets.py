@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data import Samples, SourceOptions, open_source
-from glo.data.arrays import convert, first, lay_out
-from glo.data.arrow import number_columns
-from glo.data.arrow_values import ArrowRows, check_length, floats_of
-from glo.data.choice import NO_CHOICE, Choice, split_choice
-from glo.data.files import check_no_split, read_npz_file
-from glo.data.images import shown
-from glo.data.npy import open_npy
-from glo.data.tables import TABLES, read_table_file, read_texts
+from glo.data.column_spec import NO_CHOICE, Choice, split_choice
+from glo.data.readers.array_files import check_no_split, read_npz_file
+from glo.data.readers.arrays import convert, first, lay_out
+from glo.data.readers.arrow import number_columns
+from glo.data.readers.arrow_values import ArrowRows, check_length, floats_of
+from glo.data.readers.images import shown
+from glo.data.readers.npy import open_npy
+from glo.data.readers.tables import TABLES, read_table_file, read_texts
+from glo.data.table_writer import save_vectors
 from glo.errors import UserError
-from glo.tables import save_vectors
 from glo.utils.extras import need
 from glo.utils.files import replacing
 

@@ -31,14 +31,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from glo.ahead import read
 from glo.codes import CodeTable
 from glo.config.settings import Settings
 from glo.data import Samples
+from glo.data.loader import read
+from glo.data.sampler import Order
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
 from glo.optimizers import decoder_optimizer
-from glo.order import Order
 from glo.pca import PCA, pca_codes
 from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, Tally, gradient_length
@@ -82,7 +82,7 @@ class Training:
         skipped_in_a_row: how many just now.
         tally: sums over the present epoch, for its record.
         ranks: the processes of the run.
-        shards: S, how the rows are dealt in the order of an epoch; see `glo.order`.
+        shards: S, how the rows are dealt in the order of an epoch; see `glo.data.sampler`.
     """
 
     def __init__(

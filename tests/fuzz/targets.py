@@ -20,7 +20,7 @@ from tests.builders import finish
 from glo.checkpoint import Checkpoint, restore_training
 from glo.cli.options import NOTHING_GIVEN, merge
 from glo.data import Samples, open_source, read_idx
-from glo.data.images import decode, decode_opaque, probe
+from glo.data.readers.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator import load
 from glo.explorer.wire import object_from

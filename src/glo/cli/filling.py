@@ -39,7 +39,7 @@ def fill_table(
         UserError: a mistake of the user's.
     """
     from glo.data import SourceOptions
-    from glo.data.choice import split_choice
+    from glo.data.column_spec import split_choice
     from glo.filling import check_sheet, fill
     from glo.searching import begin_search
     from glo.sheets import open_sheet
@@ -72,15 +72,15 @@ def _source(run: "Run", files: tuple[str, ...], for_images: list[str]) -> str:
 
 
 def _ending(place: Path) -> str:
-    from glo.data.tables import TABLES
+    from glo.data.readers.tables import TABLES
 
     suffix = place.suffix.lower()
     return suffix if suffix in TABLES else ".npy"
 
 
 def _check_out(run: "Run", place: Path, out: Path) -> None:
+    from glo.data.table_writer import check_table
     from glo.errors import UserError
-    from glo.tables import check_table
 
     check_table(out, f"{run.folder} was trained on vectors")
     if out.exists() and place.exists() and out.samefile(place):

@@ -47,9 +47,9 @@ def sample(
     import numpy as np
 
     from glo.data import to_uint8
+    from glo.data.table_writer import save_vectors
     from glo.errors import UserError
     from glo.pictures import grid, save_picture
-    from glo.tables import save_vectors
 
     opened = open_named(run, decoder)
     if n < 1:
@@ -77,8 +77,8 @@ def sample(
 
 
 def _check_out(opened: "Run", out: Path) -> None:
+    from glo.data.table_writer import check_table
     from glo.errors import UserError
-    from glo.tables import check_table
 
     if len(opened.data.shape) != 3:
         check_table(out, f"{opened.folder} was trained on vectors")

@@ -1,12 +1,12 @@
 """From any source of examples to rows: images as bytes, vectors as floats."""
 
-from glo.data.arrays import open_array
-from glo.data.bundled import mnist
-from glo.data.columns import Columns
-from glo.data.idx import read_idx
+from glo.data.dataset import Samples, to_uint8
 from glo.data.options import SourceOptions
-from glo.data.samples import Samples, to_uint8
+from glo.data.readers.arrays import open_array
+from glo.data.readers.idx import read_idx
+from glo.data.readers.mnist import mnist
 from glo.data.sources import open_images, open_source
+from glo.data.standardizer import Columns
 
 __all__ = [
     "Columns",

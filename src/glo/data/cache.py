@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from glo.data.dataset import Samples
 from glo.data.options import SourceOptions
-from glo.data.samples import Samples
 from glo.data.storage import new_folder
 from glo.errors import UserError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glo.data.samples import Samples
+from glo.data.dataset import Samples
 from glo.errors import UserError
 
 __all__ = ["join"]

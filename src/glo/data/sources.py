@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data.arrays import convert, lay_out, open_array
-from glo.data.bundled import head, mnist
 from glo.data.cache import fetch, key_of
-from glo.data.choice import NO_CHOICE, Choice, split_choice
-from glo.data.files import (
+from glo.data.column_spec import NO_CHOICE, Choice, split_choice
+from glo.data.dataset import Samples
+from glo.data.options import DEFAULTS, SourceOptions
+from glo.data.readers.array_files import (
     check_no_split,
     is_idx_name,
     open_idx_folder,
     open_npy_file,
     open_npz_file,
 )
-from glo.data.folder import Listing, list_images, read_images
-from glo.data.hugging_face import is_dataset, is_saved_dataset, open_dataset, open_loaded
-from glo.data.images import image_suffixes, shown
-from glo.data.options import DEFAULTS, SourceOptions
-from glo.data.samples import Samples
+from glo.data.readers.arrays import convert, lay_out, open_array
+from glo.data.readers.folder import Listing, list_images, read_images
+from glo.data.readers.hugging_face import is_dataset, is_saved_dataset, open_dataset, open_loaded
+from glo.data.readers.images import image_suffixes, shown
+from glo.data.readers.mnist import head, mnist
+from glo.data.readers.tables import TABLES, is_table, open_frame, open_table_file
 from glo.data.storage import is_store
-from glo.data.tables import TABLES, is_table, open_frame, open_table_file
 from glo.errors import UserError, UserTypeError
 from glo.utils.files import suggest_beside
 

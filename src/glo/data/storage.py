@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.npy import open_npy
+from glo.data.readers.npy import open_npy
 from glo.errors import UserError
 from glo.utils.json_toml import read_json
 

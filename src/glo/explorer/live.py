@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data import to_uint8
-from glo.data.images import decode, shown
 from glo.data.pixels import fit, recolour
+from glo.data.readers.images import decode, shown
 from glo.errors import UserError
 from glo.explorer.space import Space
 from glo.explorer.turns import Turns

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from glo.data.images import decode
+from glo.data.readers.images import decode
 from glo.errors import UserError
 from glo.journal import read_journal
 from glo.runs import Run

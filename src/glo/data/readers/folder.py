@@ -15,13 +15,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.images import Probe, decoded, image_suffixes, probe, shown
+from glo.data.dataset import Samples
 from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
-from glo.data.samples import Samples
+from glo.data.readers.images import Probe, decoded, image_suffixes, probe, shown
+from glo.data.row_writer import RowWriter
 from glo.data.storage import ROWS
-from glo.data.writing import RowWriter
 from glo.errors import UserError
 
 __all__ = ["Listing", "attempt", "common_size", "in_order", "list_images", "read_images"]

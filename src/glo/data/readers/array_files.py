@@ -8,17 +8,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from glo.data.arrays import Layout, convert, first, lay_out
-from glo.data.bundled import with_idx_size
 from glo.data.cache import fetch, key_of
-from glo.data.idx import read_idx
-from glo.data.images import shown
+from glo.data.dataset import Samples
 from glo.data.labels import as_labels
 from glo.data.limits import check_memory
-from glo.data.npy import open_npy
-from glo.data.npz import npz_names, read_npz
 from glo.data.options import SourceOptions
-from glo.data.samples import Samples
+from glo.data.readers.arrays import Layout, convert, first, lay_out
+from glo.data.readers.idx import read_idx
+from glo.data.readers.images import shown
+from glo.data.readers.mnist import with_idx_size
+from glo.data.readers.npy import open_npy
+from glo.data.readers.npz import npz_names, read_npz
 from glo.errors import UserError
 
 __all__ = [

@@ -7,9 +7,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.images import shown
 from glo.data.labels import as_labels
 from glo.data.limits import check_times
+from glo.data.readers.images import shown
 from glo.errors import UserError
 from glo.utils.json_toml import parse_json
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from glo.data.npy import open_npy
+from glo.data.readers.npy import open_npy
 
 __all__ = ["RowWriter"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.limits import check_unpacking
-from glo.data.packing import GZIP, XZ, pieces
+from glo.data.readers.compressed import GZIP, XZ, pieces
 from glo.errors import UserError
 from glo.utils.files import open_plain
 

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glo.data.dataset import Samples
 from glo.data.labels import as_labels
 from glo.data.limits import check_room
 from glo.data.options import DEFAULTS, Crop, SourceOptions
 from glo.data.pixels import fit, recolour
-from glo.data.samples import Samples
+from glo.data.row_writer import RowWriter
 from glo.data.storage import ROWS
-from glo.data.writing import RowWriter
 from glo.errors import UserError, UserTypeError
 
 __all__ = ["Layout", "convert", "first", "lay_out", "open_array"]

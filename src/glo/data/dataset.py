@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.checks import check_labels, check_missing, check_rows
-from glo.data.columns import Columns
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
+from glo.data.standardizer import Columns
 from glo.data.storage import new_folder, read_store, write_store
 from glo.utils.mmap import fetch, give_back, is_mapped, scattered
 

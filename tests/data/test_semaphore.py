@@ -1,7 +1,7 @@
 import threading
 import time
 
-from glo.data.gate import Gate
+from glo.data.semaphore import Gate
 
 
 def test_no_more_goes_in_than_there_is_room_for():

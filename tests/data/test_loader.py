@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from glo.ahead import read
 from glo.data import Samples
+from glo.data.loader import read
 
 ORDER = torch.tensor([3, 0, 4, 1, 2, 6, 5])
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glo.data.arrow import open_arrow
-from glo.data.arrow_values import ArrowRows
 from glo.data.cache import fetch, key_of
-from glo.data.choice import NO_CHOICE, Choice
-from glo.data.files import check_no_split
-from glo.data.images import shown
+from glo.data.column_spec import NO_CHOICE, Choice
+from glo.data.dataset import Samples
 from glo.data.options import SourceOptions
-from glo.data.samples import Samples
+from glo.data.readers.array_files import check_no_split
+from glo.data.readers.arrow import open_arrow
+from glo.data.readers.arrow_values import ArrowRows
+from glo.data.readers.images import shown
 from glo.errors import UserError
 from glo.utils.extras import need
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.arrays import convert, lay_out
 from glo.data.cache import fetch, key_of
-from glo.data.idx import read_idx
+from glo.data.dataset import Samples
 from glo.data.labels import as_labels
 from glo.data.options import DEFAULTS, SourceOptions
-from glo.data.samples import Samples
+from glo.data.readers.arrays import convert, lay_out
+from glo.data.readers.idx import read_idx
 from glo.errors import UserError
 
 __all__ = ["head", "mnist", "with_idx_size"]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, final
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.gate import Gate
-from glo.data.modes import is_colour, opaque, to_bytes
+from glo.data.readers.image_modes import is_colour, opaque, to_bytes
+from glo.data.semaphore import Gate
 from glo.errors import UserError, printable
 from glo.utils.files import open_plain
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glo.data import columns as module
-from glo.data.columns import Columns
+from glo.data.standardizer import Columns
 
 
 @pytest.fixture(params=[2**22, 64])

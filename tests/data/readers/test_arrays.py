@@ -119,7 +119,7 @@ def test_size_channels_limit():
 
 def test_chunks_make_no_difference(monkeypatch):
     whole = open_source(PIXELS / 255.0, SourceOptions(size=16)).rows
-    monkeypatch.setattr("glo.data.arrays._CHUNK_BYTES", 1)
+    monkeypatch.setattr("glo.data.readers.arrays._CHUNK_BYTES", 1)
     assert np.array_equal(open_source(PIXELS / 255.0, SourceOptions(size=16)).rows, whole)
 
 

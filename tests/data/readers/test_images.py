@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from glo.data.images import decode, image_suffixes, probe, shown
+from glo.data.readers.images import decode, image_suffixes, probe, shown
 from glo.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -191,7 +191,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     path = save(tmp_path, Image.fromarray(GREY))
-    monkeypatch.setattr("glo.data.images.open_plain", refused)
+    monkeypatch.setattr("glo.data.readers.images.open_plain", refused)
     for read in (probe, decode):
         with pytest.raises(UserError, match=r"^cannot be read: permission denied$"):
             read(path)

@@ -12,8 +12,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.arrays import convert, lay_out
-from glo.data.arrow_values import (
+from glo.data.column_spec import Choice
+from glo.data.dataset import Samples
+from glo.data.limits import check_memory, check_room
+from glo.data.options import SourceOptions
+from glo.data.pixels import fit, recolour
+from glo.data.readers.arrays import convert, lay_out
+from glo.data.readers.arrow_values import (
     ArrowRows,
     check_length,
     floats_of,
@@ -21,15 +26,10 @@ from glo.data.arrow_values import (
     told_of,
     values_of,
 )
-from glo.data.choice import Choice
-from glo.data.folder import attempt, common_size, in_order
-from glo.data.images import Probe, decoded, probe
-from glo.data.limits import check_memory, check_room
-from glo.data.options import SourceOptions
-from glo.data.pixels import fit, recolour
-from glo.data.samples import Samples
+from glo.data.readers.folder import attempt, common_size, in_order
+from glo.data.readers.images import Probe, decoded, probe
+from glo.data.row_writer import RowWriter
 from glo.data.storage import ROWS
-from glo.data.writing import RowWriter
 from glo.errors import UserError, listed, suggest
 
 __all__ = ["ArrowRows", "number_columns", "open_arrow"]

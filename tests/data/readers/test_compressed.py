@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from glo.data import read_idx
-from glo.data.packing import GZIP, XZ, pieces
+from glo.data.readers.compressed import GZIP, XZ, pieces
 from glo.errors import UserError
 
 PACKERS = [(gzip.compress, GZIP), (lzma.compress, XZ)]

@@ -12,7 +12,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from glo.data.limits import check_unpacking
-from glo.data.npy import DAMAGE, check_length, read_npy_header, reason_of
+from glo.data.readers.npy import DAMAGE, check_length, read_npy_header, reason_of
 from glo.errors import UserError
 from glo.utils.files import open_plain
 

@@ -10,9 +10,9 @@ from numpy.lib import format as npy_format
 
 from glo.data import limits
 from glo.data.limits import check_memory
-from glo.data.npy import open_npy
-from glo.data.npz import read_npz
-from glo.data.writing import RowWriter
+from glo.data.readers.npy import open_npy
+from glo.data.readers.npz import read_npz
+from glo.data.row_writer import RowWriter
 from glo.errors import UserError, UserTypeError
 
 ARRAYS = hnp.arrays(
