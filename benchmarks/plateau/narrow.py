@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision
-from glo.decoders.described import BASE, CAP, WIDTH
 from glo.decoders.generator import Generator
+from glo.decoders.tensorlayer import BASE, CAP, WIDTH
 
 __all__ = ["NarrowDecoder"]
 
 
 class NarrowDecoder(Decoder):
-    """Decode as `glo.decoders.described` does, with all channels divided by a number.
+    """Decode as `glo.decoders.tensorlayer` does, with all channels divided by a number.
 
     Four times fewer channels make a step about six times cheaper, so that the study can have many
     cells. Side 32 only.

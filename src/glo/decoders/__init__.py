@@ -2,11 +2,7 @@
 
 from glo.decoders.base import Decoder
 from glo.decoders.build import build_decoder
-from glo.decoders.dcgan import DCGANDecoder
-from glo.decoders.described import DescribedDecoder
-from glo.decoders.load import read_decoder
-from glo.decoders.mlp import MLPDecoder
-from glo.decoders.own import (
+from glo.decoders.custom import (
     check_own,
     class_name,
     import_decoder,
@@ -14,7 +10,11 @@ from glo.decoders.own import (
     own_config,
     own_decoder,
 )
+from glo.decoders.dcgan import DCGANDecoder
+from glo.decoders.load import read_decoder
+from glo.decoders.mlp import MLPDecoder
 from glo.decoders.residual import ResidualDecoder
+from glo.decoders.tensorlayer import DescribedDecoder
 
 __all__ = [
     "DCGANDecoder",

@@ -6,9 +6,9 @@ from typing import Any
 
 from glo.decoders.base import Decoder
 from glo.decoders.dcgan import DCGANDecoder
-from glo.decoders.described import DescribedDecoder
 from glo.decoders.mlp import MLPDecoder
 from glo.decoders.residual import ResidualDecoder
+from glo.decoders.tensorlayer import DescribedDecoder
 from glo.errors import UserError, suggest
 
 __all__ = ["build_decoder"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glo.decoders.product import upsample_by_product
+from glo.decoders.gemm_upsample import upsample_by_product
 
 __all__ = ["CodeToMap", "Upsample"]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from glo.decoders.product import _Product, upsample_by_product
+from glo.decoders.gemm_upsample import _Product, upsample_by_product
 from glo.decoders.upsample import Upsample
 
 SIZES = [(1, 1, 1, 1, 1), (2, 3, 4, 4, 5), (3, 5, 2, 2, 1), (1, 4, 1, 4, 3), (2, 2, 5, 3, 4)]
@@ -57,7 +57,7 @@ def test_gradients_are_derivatives(kernel: int) -> None:
 def test_the_layer_takes_it_under_bf16_and_agrees(
     kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.decoders.product._has_tiles", lambda: True)
+    monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: True)
     torch.manual_seed(0)
     layer = Upsample(16, 8, kernel=kernel)
     weight = layer.weight.view(layer.size).permute(0, 3, 1, 2)
@@ -86,7 +86,7 @@ def close(half: torch.Tensor, full: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("side", [1, 2, 4])
 def test_it_is_taken_for_small_maps(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glo.decoders.product._has_tiles", lambda: True)
+    monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: True)
     with torch.autocast("cpu", torch.bfloat16):
         result = upsample_by_product(
             torch.ones(1, 2, side, side), torch.ones(2, 3, 4, 4), padding=1
@@ -101,7 +101,7 @@ def test_it_is_taken_for_small_maps(side: int, monkeypatch: pytest.MonkeyPatch) 
 def test_it_is_left_where_it_is_not_faster(
     tiles: bool, half: bool, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.decoders.product._has_tiles", lambda: tiles)
+    monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: tiles)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         maps, weight = torch.ones(1, 2, side, side), torch.ones(2, 3, 4, 4)
         assert upsample_by_product(maps, weight, padding=1) is None
