@@ -36,7 +36,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from glo.config.settings import Settings
 from glo.data import Samples, SourceOptions, open_source
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.records import EpochRecord, StepRecord
 from glo.training import start_training, train
 from glo.utils.distributed import Ranks

@@ -48,7 +48,7 @@ from glo.inversion import (
     hole_mask,
     invert,
 )
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.pictures import grid, save_picture
 from glo.runs import Run, open_run
 from glo.utils.malloc import keep_freed_memory

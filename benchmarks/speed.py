@@ -33,8 +33,8 @@ import torch
 from glo.config.settings import Settings
 from glo.data import Samples, open_source
 from glo.decoders import Decoder
+from glo.latents.init import PCA, fit_pca
 from glo.losses import SquaredError
-from glo.pca import PCA, fit_pca
 from glo.records import StepRecord
 from glo.session import Session
 from glo.training import Training, start_training, train

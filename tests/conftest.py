@@ -11,7 +11,7 @@ import torch
 
 from glo.config.settings import Settings
 from glo.data import Samples
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.training import Training, start_training
 
 torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from tests.builders import assert_same, cut, flip, samples, settings, tensors
 from glo.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
 from glo.errors import UserError
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.training import Training, start_training, train
 
 FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")

@@ -11,7 +11,7 @@ from glo.config.settings import Settings
 from glo.data.options import SourceOptions
 from glo.data.sources import open_source
 from glo.diagnosis import Baselines, diagnose, explained_variance
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.records import EpochRecord
 from glo.training import start_training, train
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from glo.codes import CodeTable
 from glo.data import Samples
+from glo.latents.table import CodeTable
 from glo.losses import SquaredError
 from glo.polish import decode, evaluate, polish, settle, squared_errors
 from glo.training import Training, train

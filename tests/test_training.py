@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glo.codes import CodeTable, RowSGD
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
+from glo.latents.table import CodeTable, RowSGD
 from glo.polish import evaluate
 from glo.recipe import rate_factor
 from glo.records import EpochRecord, StepRecord

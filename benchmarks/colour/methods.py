@@ -15,8 +15,8 @@ from torch.nn import functional
 from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
 from glo.inversion import decode_starts, invert
+from glo.latents.init import fit_pca
 from glo.optimizers import decoder_optimizer
-from glo.pca import fit_pca
 from glo.polish import decode, polish, settle
 from glo.priors import build_prior
 from glo.recipe import decoder_config, training_loss

@@ -5,7 +5,7 @@ from benchmarks.compare.budget import Stopwatch
 from benchmarks.compare.mixture import fit_mixture
 from benchmarks.compare.problem import Made, Problem
 
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 
 __all__ = ["make_pca"]
 

@@ -6,7 +6,7 @@ The package has none on purpose: its Adam is per row. This one is here to be com
 import torch
 from torch import Tensor
 
-from glo.codes import CodeTable, RowSGD, project
+from glo.latents.table import CodeTable, RowSGD, project
 
 __all__ = ["DenseAdamTable"]
 

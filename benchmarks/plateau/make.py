@@ -22,7 +22,7 @@ from glo.decoders import Decoder
 from glo.diagnosis import Baselines, diagnose
 from glo.errors import UserError
 from glo.inversion import decode_starts, invert
-from glo.pca import PCA, fit_pca
+from glo.latents.init import PCA, fit_pca
 from glo.pictures import grid
 from glo.polish import decode, settle, squared_errors
 from glo.priors import GaussianPrior

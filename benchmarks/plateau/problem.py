@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
-from glo.pca import PCA, fit_pca
+from glo.latents.init import PCA, fit_pca
 from glo.records import evenly_spaced
 
 __all__ = ["Problem", "baselines", "mnist_problem"]

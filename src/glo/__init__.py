@@ -14,10 +14,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glo.codes import CodeTable
     from glo.config.settings import Settings
     from glo.data import Samples, SourceOptions, open_source
     from glo.estimator import GLO, load
+    from glo.latents.table import CodeTable
     from glo.runs import Run, open_run
     from glo.session import Session
 
@@ -39,7 +39,7 @@ __version__ = version("glo-torch")
 
 _HOMES = {
     "GLO": "glo.estimator",
-    "CodeTable": "glo.codes",
+    "CodeTable": "glo.latents.table",
     "Run": "glo.runs",
     "Samples": "glo.data",
     "Session": "glo.session",

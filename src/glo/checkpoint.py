@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glo.codes import CodeTable
 from glo.config.settings import Settings
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
+from glo.latents.table import CodeTable
 from glo.manifest import fault_of, read_manifest, write_manifest
 from glo.recipe import row_rule
 from glo.resuming import contents, restore

@@ -10,9 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.codes import project
 from glo.errors import UserError, suggest
 from glo.inversion import Starts, finish
+from glo.latents.table import project
 from glo.observations import Observations, open_observations
 from glo.priors import CodeLabels, load_labels
 from glo.runs import Run

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
-from glo.codes import CodeTable
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
+from glo.latents.table import CodeTable
 from glo.losses import Loss, SquaredError
 from glo.records import evenly_spaced
 from glo.utils.device import autocast
@@ -58,7 +58,7 @@ def polish(
 
     Example:
         >>> import numpy as np
-        >>> from glo.codes import RowSGD
+        >>> from glo.latents.table import RowSGD
         >>> from glo.decoders import MLPDecoder
         >>> table = CodeTable(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
         >>> samples = Samples(rows=np.ones((3, 4), "float32"), name="ones")

@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-from glo.codes import RowAdam, RowRule, RowSGD
 from glo.config.settings import Settings
 from glo.data import Columns, Samples
 from glo.decoders import Decoder, own_config
 from glo.errors import UserError
+from glo.latents.table import RowAdam, RowRule, RowSGD
 from glo.losses import Loss, parse_loss
 
 __all__ = [

@@ -24,7 +24,7 @@ from glo.ending import finish
 from glo.events import Begin, Event, Note, Polishing
 from glo.gallery import draw_progress
 from glo.journal import Journal
-from glo.pca import fit_pca
+from glo.latents.init import fit_pca
 from glo.polish import polish, settle
 from glo.recipe import row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, gradient_length

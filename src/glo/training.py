@@ -31,15 +31,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from glo.codes import CodeTable
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.data.loader import read
 from glo.data.sampler import Order
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
+from glo.latents.init import PCA, pca_codes
+from glo.latents.table import CodeTable
 from glo.optimizers import decoder_optimizer
-from glo.pca import PCA, pca_codes
 from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
 from glo.records import EpochRecord, StepRecord, Tally, gradient_length
 from glo.utils.compilation import compiled
@@ -177,7 +177,7 @@ def start_training(
 
     Example:
         >>> import numpy as np
-        >>> from glo.pca import fit_pca
+        >>> from glo.latents.init import fit_pca
         >>> pixels = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1), dtype="uint8")
         >>> samples = Samples(rows=pixels, name="noise")
         >>> settings = Settings(code_dim=2, width=4, epochs=1)
@@ -221,7 +221,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
 
     Example:
         >>> import numpy as np
-        >>> from glo.pca import fit_pca
+        >>> from glo.latents.init import fit_pca
         >>> rng = np.random.default_rng(0)
         >>> samples = Samples(rows=rng.integers(0, 255, (6, 8, 8, 1), dtype="uint8"), name="noise")
         >>> settings = Settings(code_dim=2, width=4, epochs=2, batch_size=4)

@@ -16,11 +16,11 @@ from benchmarks.plateau.report import write_report
 from benchmarks.plateau.study import run_study
 from tests.builders import finish
 
-from glo.codes import CodeTable, RowSGD
 from glo.config.presets import find_preset
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.errors import UserError
+from glo.latents.table import CodeTable, RowSGD
 
 TINY = "gaussian-d100-c5120"
 

@@ -17,9 +17,9 @@ from tests.builders import SIDE, images, save_data, train
 
 from glo.cli.app import run
 from glo.data import to_uint8
+from glo.latents.directions import principal_directions, walk_along
+from glo.latents.interpolation import interpolate
 from glo.runs import open_run
-from glo.walks.directions import principal_directions, walk_along
-from glo.walks.paths import interpolate
 
 TILE = 64 + 2
 

@@ -11,12 +11,12 @@ from PIL import Image
 from tests.builders import SIDE, images
 from tests.explorer.asking import N, Visit, floats, ints, packed, raw, sentence
 
-from glo.codes import project
 from glo.data import to_uint8
+from glo.latents.interpolation import interpolate
+from glo.latents.neighbours import neighbours
+from glo.latents.table import project
 from glo.polish import decode
 from glo.runs import open_run
-from glo.walks.neighbours import neighbours
-from glo.walks.paths import interpolate
 
 
 def test_page_and_its_files(visit: Visit, labelled: Path) -> None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.data import Samples
+    from glo.latents.interpolation import Path as WalkPath
     from glo.points import Point
     from glo.runs import Run
     from glo.strips import Walk
-    from glo.walks.paths import Path as WalkPath
 
 __all__ = ["walk"]
 
@@ -168,8 +168,8 @@ def _between(
 
     import torch
 
+    from glo.latents.interpolation import interpolate, lattice
     from glo.strips import Walk
-    from glo.walks.paths import interpolate, lattice
 
     held = run.settings.constraint
     if grid:
@@ -181,16 +181,16 @@ def _between(
 def _sum(run: "Run", found: "list[Point]", weights: list[float]) -> "list[Tensor]":
     import torch
 
-    from glo.walks.paths import arithmetic
+    from glo.latents.interpolation import arithmetic
 
     codes = torch.stack([point.code for point in found])
     return [codes[0], arithmetic(codes, weights, constraint=run.settings.constraint)]
 
 
 def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: float) -> "Walk":
+    from glo.latents.directions import principal_directions, walk_along
+    from glo.latents.neighbours import neighbours
     from glo.strips import Walk
-    from glo.walks.directions import principal_directions, walk_along
-    from glo.walks.neighbours import neighbours
 
     directions = principal_directions(run.codes, k)
     # Few codes lie near the mean itself, so a decoder may make nothing of it.
@@ -210,8 +210,8 @@ def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: floa
 
 def _neighbours(run: "Run", point: "Point", k: int, data: str | None, out: Path) -> int:
     from glo.errors import UserError
+    from glo.latents.neighbours import neighbours
     from glo.strips import draw_neighbours, save_neighbours
-    from glo.walks.neighbours import neighbours
 
     if k < 1:
         raise UserError(f"--neighbours is {k}; give 1 or more.")

@@ -21,9 +21,9 @@ from glo.explorer.wire import (
     whole,
     word_from,
 )
+from glo.latents.interpolation import Path as WalkPath
+from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
-from glo.walks.paths import Path as WalkPath
-from glo.walks.paths import interpolate
 
 __all__ = ["Answers"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.walks.directions import Directions
+from glo.latents.directions import Directions
 
 __all__ = ["chart", "chart_methods"]
 
@@ -42,7 +42,7 @@ def chart(codes: Tensor, directions: Directions, method: str) -> NDArray[np.floa
 
     Example:
         >>> import torch
-        >>> from glo.walks.directions import principal_directions
+        >>> from glo.latents.directions import principal_directions
         >>> codes = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
         >>> chart(codes, principal_directions(codes), "pca")
         array([[-1.,  0.],

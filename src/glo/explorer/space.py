@@ -9,20 +9,20 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from glo.codes import project
 from glo.explorer.charts import chart, chart_methods
 from glo.explorer.kept import Kept
 from glo.explorer.originals import Labels, NotThere, Originals, read_labels
 from glo.explorer.turns import PatientDecoder, Turns
 from glo.explorer.wire import packed, packed_codes
 from glo.inversion import Starts, decode_starts
+from glo.latents.directions import Directions, principal_directions
+from glo.latents.neighbours import neighbours
+from glo.latents.table import project
 from glo.polish import decode, squared_errors
 from glo.priors import CodeLabels, Prior, load_labels
 from glo.runs import Run
 from glo.utils.device import find_device
 from glo.utils.random import permutation
-from glo.walks.directions import Directions, principal_directions
-from glo.walks.neighbours import neighbours
 
 __all__ = ["Space"]
 

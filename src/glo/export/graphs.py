@@ -4,8 +4,8 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from glo.codes import project
 from glo.errors import UserError
+from glo.latents.table import project
 from glo.priors import Prior
 from glo.recipe import kept_columns
 from glo.runs import Run

@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint
 from glo.decoders import Decoder
 from glo.inversion.bfgs import Rows
 from glo.inversion.checks import (
@@ -24,6 +23,7 @@ from glo.inversion.operators import Operator
 from glo.inversion.result import Inversion, Searching, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
 from glo.inversion.starts import Starts
+from glo.latents.table import Constraint
 from glo.losses import Loss, SquaredError
 from glo.utils.device import Precision
 

@@ -11,10 +11,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint, project
 from glo.inversion.bfgs import Rows, join, learn, propose, take
 from glo.inversion.neighbourhood import Neighbourhood
 from glo.inversion.objective import Objective
+from glo.latents.table import Constraint, project
 
 __all__ = ["Pace", "batch_rows", "new_rows", "search"]
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint, project
 from glo.errors import UserError
+from glo.latents.table import Constraint, project
 from glo.priors.sealed import write_sealed
 from glo.utils.random import normal
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint
 from glo.errors import UserError
+from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.matching import Judge, field_optimizer, gaps, matching_loss
 from glo.priors.network import averaged, cosine, keep_best, private_generator, seeded

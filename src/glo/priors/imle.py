@@ -6,8 +6,8 @@ from typing import ClassVar, Self, final
 import torch
 from torch import Tensor, nn
 
-from glo.codes import Constraint
 from glo.errors import UserError
+from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.network import (
     ResidualMLP,

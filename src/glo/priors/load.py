@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import torch
 
-from glo.codes import Constraint
 from glo.errors import UserError, suggest
+from glo.latents.table import Constraint
 from glo.priors.base import Prior
 from glo.priors.flow_matching import FlowMatchingPrior
 from glo.priors.gaussian import GaussianPrior

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.codes import Constraint
 from glo.errors import UserError
+from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.standardise import Standardiser
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Self, final
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint
 from glo.errors import UserError
+from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.network import averaged, batches, cosine, keep_best, private_generator, seeded
 from glo.priors.standardise import Standardiser

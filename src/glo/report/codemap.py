@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glo.latents.directions import principal_directions
 from glo.report.drawing import axes_style, new_axes, to_svg
 from glo.report.material import Labels, Material
 from glo.report.page import Key, Plot, Section
 from glo.utils.random import permutation
-from glo.walks.directions import principal_directions
 
 __all__ = ["codemap"]
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from glo.latents.neighbours import neighbours
 from glo.report.material import Material
 from glo.report.page import Picture, Section
 from glo.report.pictures import sheet
-from glo.walks.neighbours import neighbours
 
 __all__ = ["nearest", "samples"]
 

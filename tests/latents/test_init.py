@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA as Reference
 
 from glo.data import Samples
-from glo.pca import fit_pca, pca_codes
+from glo.latents.init import fit_pca, pca_codes
 
 Maker = Callable[..., Samples]
 
@@ -52,7 +52,7 @@ def test_more_rows_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = Samples(rows=spread(103, 8), name="x")
     whole = fit_pca(samples, 3)
     codes = pca_codes(samples, whole, 3)
-    monkeypatch.setattr("glo.pca._BATCH", 10)
+    monkeypatch.setattr("glo.latents.init._BATCH", 10)
     parts = fit_pca(samples, 3)
     assert parts.pca_mse == pytest.approx(whole.pca_mse, rel=1e-4)
     torch.testing.assert_close(pca_codes(samples, whole, 3), codes)

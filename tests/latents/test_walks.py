@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 from torch import Tensor
 
-from glo.codes import Constraint, project
 from glo.errors import UserError
-from glo.walks.directions import principal_directions, walk_along
-from glo.walks.neighbours import neighbours
-from glo.walks.paths import Path, arithmetic, interpolate, lattice
+from glo.latents.directions import principal_directions, walk_along
+from glo.latents.interpolation import Path, arithmetic, interpolate, lattice
+from glo.latents.neighbours import neighbours
+from glo.latents.table import Constraint, project
 
 PATHS: list[Path] = ["straight", "sphere"]
 CONSTRAINTS: list[Constraint] = ["free", "ball", "sphere"]

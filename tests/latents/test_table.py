@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from glo.codes import CodeTable, RowAdam, RowRule, RowSGD, project
 from glo.errors import UserError
+from glo.latents.table import CodeTable, RowAdam, RowRule, RowSGD, project
 
 CONSTRAINTS = ["ball", "sphere", "free"]
 BETAS = [(0.0, 0.0), (0.0, 0.9), (0.9, 0.0), (0.5, 0.9), (0.9, 0.999)]

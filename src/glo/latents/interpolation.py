@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glo.codes import Constraint, project
 from glo.errors import UserError
+from glo.latents.table import Constraint, project
 
 __all__ = ["Path", "arithmetic", "interpolate", "lattice"]
 

@@ -1,0 +1,1 @@
+"""Latent codes: the table, its optimizers, initial codes, interpolation, directions, neighbours."""
