@@ -1,10 +1,10 @@
 """Measures of reconstructions and of samples, in the features of any network."""
 
-from glo.metrics.distances import frechet_distance, kernel_distance
+from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest, Memorisation, copying_score
-from glo.metrics.neighbours import Neighbours, precision_recall_density_coverage
+from glo.metrics.prdc import Neighbours, precision_recall_density_coverage
 from glo.metrics.reconstruction import mse, psnr, ssim
-from glo.metrics.yardstick import Distance, Yardstick
+from glo.metrics.reference import Distance, Yardstick
 
 __all__ = [
     "CopyTest",

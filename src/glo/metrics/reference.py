@@ -7,9 +7,9 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.features.base import check_features
-from glo.metrics.distances import frechet_distance, kernel_distance
+from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest, Memorisation
-from glo.metrics.neighbours import Neighbours, precision_recall_density_coverage
+from glo.metrics.prdc import Neighbours, precision_recall_density_coverage
 from glo.records import evenly_spaced
 
 __all__ = ["Distance", "Yardstick"]
