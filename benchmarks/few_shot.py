@@ -25,8 +25,8 @@ from torch import Tensor
 
 from glo.data import SourceOptions, open_source, to_uint8
 from glo.latents.interpolation import interpolate
-from glo.polish import decode
 from glo.runs import Run, open_run
+from glo.training.refine import decode
 
 COLUMNS = 14
 CALM = 0.7

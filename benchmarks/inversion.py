@@ -21,8 +21,8 @@ from glo.decoders import Decoder
 from glo.inversion import Inversion, decode_starts, invert
 from glo.losses import SquaredError
 from glo.pictures import pairs, save_picture
-from glo.polish import evaluate
 from glo.runs import Run, open_run
+from glo.training.refine import evaluate
 from glo.utils.device import autocast
 from glo.utils.malloc import keep_freed_memory
 

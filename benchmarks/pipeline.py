@@ -44,7 +44,7 @@ from rows import Rows, markdown
 import glo
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import DCGANDecoder, build_decoder
-from glo.polish import evaluate
+from glo.training.refine import evaluate
 from glo.utils.device import autocast, channels_last
 from glo.utils.malloc import keep_freed_memory
 from glo.utils.random import permutation

@@ -37,8 +37,8 @@ from torch.nn.parallel import DistributedDataParallel
 from glo.config.settings import Settings
 from glo.data import Samples, SourceOptions, open_source
 from glo.latents.init import fit_pca
-from glo.records import EpochRecord, StepRecord
-from glo.training import start_training, train
+from glo.training.loop import start_training, train
+from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.distributed import Ranks
 from glo.utils.malloc import keep_freed_memory
 

@@ -35,9 +35,9 @@ from glo.data import Samples, open_source
 from glo.decoders import Decoder
 from glo.latents.init import PCA, fit_pca
 from glo.losses import SquaredError
-from glo.records import StepRecord
 from glo.session import Session
-from glo.training import Training, start_training, train
+from glo.training.loop import Training, start_training, train
+from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16
 from glo.utils.malloc import keep_freed_memory
 

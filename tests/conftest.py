@@ -12,7 +12,7 @@ import torch
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.latents.init import fit_pca
-from glo.training import Training, start_training
+from glo.training.loop import Training, start_training
 
 torch.set_num_threads(1)
 # A machine that does other things as well is slow now and then, which is no fault of a test.

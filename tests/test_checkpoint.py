@@ -17,7 +17,7 @@ from glo.checkpoint import clear_litter, newest_checkpoint, restore_training, sa
 from glo.data import Samples
 from glo.errors import UserError
 from glo.latents.init import fit_pca
-from glo.training import Training, start_training, train
+from glo.training.loop import Training, start_training, train
 
 FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")
 # Wide enough that Muon takes the matrices.

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from tests.builders import cut, finish, samples
 
-from glo.polish import squared_errors
 from glo.residuals import read_errors, write_errors
 from glo.runs import open_run
+from glo.training.refine import squared_errors
 
 ERRORS = torch.tensor([0.5, 0.25, 0.125])
 

@@ -16,10 +16,10 @@ from glo import staging
 from glo.checkpoint import newest_checkpoint
 from glo.data import Samples
 from glo.errors import UserError
-from glo.events import Fitting, Note, Searched
 from glo.priors import load_labels
 from glo.rows.change import add_rows, forget_rows
 from glo.runs import open_run
+from glo.training.events import Fitting, Note, Searched
 from glo.training_data import open_training
 from glo.utils.lock import RunLock
 

@@ -20,10 +20,10 @@ from tests.builders import (
 
 from glo import session as module
 from glo.errors import UserError
-from glo.events import Begin, Event, Note, Polishing
 from glo.journal import read_journal
 from glo.manifest import write_manifest
-from glo.records import EpochRecord, StepRecord
+from glo.training.events import Begin, Event, Note, Polishing
+from glo.training.statistics import EpochRecord, StepRecord
 
 
 @pytest.fixture(autouse=True)

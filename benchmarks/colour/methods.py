@@ -16,11 +16,11 @@ from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
 from glo.inversion import decode_starts, invert
 from glo.latents.init import fit_pca
-from glo.optimizers import decoder_optimizer
-from glo.polish import decode, polish, settle
 from glo.priors import build_prior
-from glo.recipe import decoder_config, training_loss
-from glo.training import start_training, train
+from glo.training.factory import decoder_config, training_loss
+from glo.training.loop import start_training, train
+from glo.training.optim import decoder_optimizer
+from glo.training.refine import decode, polish, settle
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from glo.config.settings import Settings
-from glo.polish import decode, settle
+from glo.training.refine import decode, settle
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import normal
 

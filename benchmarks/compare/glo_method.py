@@ -22,9 +22,9 @@ from glo.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from glo.config.settings import Settings
 from glo.latents.init import PCA, fit_pca, pca_codes
 from glo.losses import parse_loss
-from glo.polish import decode, polish, settle
 from glo.priors import Prior, build_prior
-from glo.training import Training, start_training, train
+from glo.training.loop import Training, start_training, train
+from glo.training.refine import decode, polish, settle
 
 __all__ = ["RECIPES", "Timed", "make_glo"]
 

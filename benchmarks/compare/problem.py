@@ -13,7 +13,7 @@ from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import DCGANDecoder
-from glo.records import evenly_spaced
+from glo.training.statistics import evenly_spaced
 from glo.utils.files import replacing
 from glo.utils.random import permutation
 

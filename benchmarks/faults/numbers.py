@@ -87,7 +87,7 @@ def _stopped(case: Case, first: int) -> str:
 def _plant(what: str, step: int, *, every: bool = False) -> None:
     """Let what a step of the run computes be NaN, in this process."""
     import glo.session
-    from glo.training import Training
+    from glo.training.loop import Training
 
     def planted(begin: Any, *values: Any, **named: Any) -> Training:
         training: Training = begin(*values, **named)

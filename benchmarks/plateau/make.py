@@ -19,16 +19,16 @@ from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
-from glo.diagnosis import Baselines, diagnose
 from glo.errors import UserError
 from glo.inversion import decode_starts, invert
 from glo.latents.init import PCA, fit_pca
 from glo.pictures import grid
-from glo.polish import decode, settle, squared_errors
 from glo.priors import GaussianPrior
-from glo.records import EpochRecord, evenly_spaced
 from glo.runs import open_run
-from glo.training import Diverged, Training, start_training, train
+from glo.training.diagnosis import Baselines, diagnose
+from glo.training.loop import Diverged, Training, start_training, train
+from glo.training.refine import decode, settle, squared_errors
+from glo.training.statistics import EpochRecord, evenly_spaced
 
 __all__ = ["SHOWN", "adopt_cell", "make_cell"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from glo.diagnosis import Baselines, Finding, diagnose
+from glo.training.diagnosis import Baselines, Finding, diagnose
 from glo.config.presets import find_preset
-from glo.records import EpochRecord
+from glo.training.statistics import EpochRecord
 from glo.config.settings import Settings
 
 __all__ = ["examples"]

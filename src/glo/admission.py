@@ -11,8 +11,8 @@ from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder, check_own
 from glo.errors import UserError
-from glo.recipe import decoder_config, training_loss
 from glo.runs import Run, open_run
+from glo.training.factory import decoder_config, training_loss
 from glo.utils.compilation import check_compiler
 from glo.utils.device import find_device
 from glo.utils.distributed import Ranks

@@ -23,10 +23,10 @@ from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
 from glo.latents.table import CodeTable
 from glo.manifest import fault_of, read_manifest, write_manifest
-from glo.recipe import row_rule
-from glo.resuming import contents, restore
 from glo.rowshards import read_rows, rows_name
-from glo.training import Training
+from glo.training.factory import row_rule
+from glo.training.loop import Training
+from glo.training.state_io import contents, restore
 from glo.utils.device import channels_last
 from glo.utils.distributed import ALONE, Ranks
 from glo.utils.files import flush

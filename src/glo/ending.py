@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
-from glo.diagnosis import Baselines, diagnose
-from glo.events import Event, Note
 from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_outcome
-from glo.polish import squared_errors
 from glo.priors import Prior
-from glo.records import evenly_spaced
 from glo.residuals import write_errors
 from glo.runs import Run, write_json
 from glo.summary import summarise
-from glo.training import Training
+from glo.training.diagnosis import Baselines, diagnose
+from glo.training.events import Event, Note
+from glo.training.loop import Training
+from glo.training.refine import squared_errors
+from glo.training.statistics import evenly_spaced
 
 __all__ = ["finish"]
 

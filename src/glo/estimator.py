@@ -24,10 +24,10 @@ from glo.growing import Growing
 from glo.home import Home
 from glo.intake import learned, taken
 from glo.losses import SquaredError
-from glo.polish import decode
 from glo.runs import open_run
 from glo.session import Session
 from glo.sharing import Sharing
+from glo.training.refine import decode
 
 __all__ = ["GLO", "load"]
 

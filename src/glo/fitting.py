@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.events import Fitting
 from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
-from glo.recipe import prior_config, prior_name
+from glo.training.events import Fitting
+from glo.training.factory import prior_config, prior_name
 
 __all__ = ["fit_labels", "fit_priors"]
 

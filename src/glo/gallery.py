@@ -10,9 +10,9 @@ from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.pictures import grid, pairs, save_picture
-from glo.polish import decode
 from glo.priors import Prior
-from glo.records import evenly_spaced
+from glo.training.refine import decode
+from glo.training.statistics import evenly_spaced
 
 __all__ = ["draw_codes", "draw_outcome", "draw_progress"]
 

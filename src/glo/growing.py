@@ -12,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.events import Note, RowEvent
 from glo.fitted import Fitted
 from glo.intake import named_labels, taken
 from glo.rows.change import add_rows, forget_rows
+from glo.training.events import Note, RowEvent
 
 __all__ = ["Growing"]
 

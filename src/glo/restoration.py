@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from glo.inversion import Inversion, Operator, Starts, add_noise, finish
 from glo.observations import Observations
-from glo.polish import decode
 from glo.runs import Run
 from glo.searching import batches, search
+from glo.training.refine import decode
 
 __all__ = ["Damage", "Restored", "restore"]
 

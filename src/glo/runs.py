@@ -28,7 +28,6 @@ from glo.errors import UserError
 from glo.facts import DataFacts
 from glo.formats import Step, lift, newest
 from glo.outcome import read_summary
-from glo.polish import decode
 from glo.priors import (
     Prior,
     build_prior,
@@ -37,9 +36,10 @@ from glo.priors import (
     sample_label,
     save_prior,
 )
-from glo.recipe import kept_columns, prior_config, prior_name
 from glo.residuals import read_errors
 from glo.staging import finish_change
+from glo.training.factory import kept_columns, prior_config, prior_name
+from glo.training.refine import decode
 from glo.utils.files import suggest_beside, write_text
 from glo.utils.json_toml import read_toml
 from glo.utils.lock import RunLock

@@ -18,8 +18,8 @@ from torch import Tensor
 from glo.data import Samples
 from glo.inversion import Inversion, Operator, Searching, Starts, decode_starts, follow
 from glo.losses import SquaredError
-from glo.recipe import training_loss
 from glo.runs import Run
+from glo.training.factory import training_loss
 from glo.utils.device import find_device
 
 __all__ = ["Found", "batches", "begin_search", "search", "search_samples"]

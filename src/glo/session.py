@@ -19,17 +19,17 @@ from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
-from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.ending import finish
-from glo.events import Begin, Event, Note, Polishing
 from glo.gallery import draw_progress
 from glo.journal import Journal
 from glo.latents.init import fit_pca
-from glo.polish import polish, settle
-from glo.recipe import row_rule, training_loss
-from glo.records import EpochRecord, StepRecord, gradient_length
 from glo.runs import DataFacts, Run
-from glo.training import Training, start_training, train
+from glo.training.diagnosis import Baselines, diagnose, explained_variance
+from glo.training.events import Begin, Event, Note, Polishing
+from glo.training.factory import row_rule, training_loss
+from glo.training.loop import Training, start_training, train
+from glo.training.refine import polish, settle
+from glo.training.statistics import EpochRecord, StepRecord, gradient_length
 from glo.utils.distributed import ALONE, Ranks
 from glo.utils.row_store import IN_MEMORY, RowStore
 

@@ -14,8 +14,8 @@ from glo.data.table_writer import write_rows
 from glo.films import enlarged, save_gif, save_mp4, there_and_back
 from glo.pictures import grid, save_picture
 from glo.points import Point
-from glo.polish import decode
 from glo.runs import Run
+from glo.training.refine import decode
 
 __all__ = ["Walk", "draw_lines", "draw_neighbours", "save_neighbours", "save_walk"]
 

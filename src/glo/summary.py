@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from glo.diagnosis import Baselines, explained_variance
 from glo.runs import Run
-from glo.training import Training
+from glo.training.diagnosis import Baselines, explained_variance
+from glo.training.loop import Training
 
 __all__ = ["measured", "summarise"]
 

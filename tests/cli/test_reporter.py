@@ -9,7 +9,7 @@ from tests.builders import finish
 
 from glo.cli import reporter as module
 from glo.cli.reporter import LiveReporter, PlainReporter, Reporter, clock, make_reporter
-from glo.events import Event
+from glo.training.events import Event
 
 
 @pytest.fixture(scope="module")

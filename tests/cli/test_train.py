@@ -38,8 +38,8 @@ from tests.builders import (
 
 from glo import session as session_module
 from glo.cli.app import run
-from glo.events import Begin, Event, Polishing
 from glo.journal import read_journal
+from glo.training.events import Begin, Event, Polishing
 from glo.utils.lock import RunLock
 
 VARIANTS: dict[str, list[str]] = {

@@ -7,7 +7,7 @@ from torch.optim import Muon
 from glo.config.settings import Settings
 from glo.decoders import ResidualDecoder
 from glo.errors import UserError
-from glo.optimizers import decoder_optimizer
+from glo.training.optim import decoder_optimizer
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 import torch
 from tests.docs.pages import ROOT
 
-from glo import diagnosis
 from glo.data import Samples
-from glo.training import Diverged, Training, train
+from glo.training import diagnosis
+from glo.training.loop import Diverged, Training, train
 
 PAGE = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
 

@@ -15,8 +15,8 @@ from glo.data import to_uint8
 from glo.latents.interpolation import interpolate
 from glo.latents.neighbours import neighbours
 from glo.latents.table import project
-from glo.polish import decode
 from glo.runs import open_run
+from glo.training.refine import decode
 
 
 def test_page_and_its_files(visit: Visit, labelled: Path) -> None:

@@ -16,9 +16,9 @@ from tests.explorer.asking import TOKEN, N, Visit, browser, floats, lines, packe
 from glo.data import open_source
 from glo.errors import UserError
 from glo.explorer import make_app, shelf
-from glo.records import EpochRecord
 from glo.runs import open_run
 from glo.session import Session
+from glo.training.statistics import EpochRecord
 
 
 def test_without_labels_and_data(visit: Visit, bare: Path) -> None:

@@ -14,8 +14,8 @@ from glo.cli.app import run as command
 from glo.data import Samples
 from glo.errors import UserError
 from glo.export import codes_of, codes_table, read_codes, save_codes
-from glo.polish import decode
 from glo.runs import Run
+from glo.training.refine import decode
 from glo.utils import extras
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.builders import finish, images, session
 
 from glo.data import Samples
-from glo.records import StepRecord
 from glo.runs import Run, open_run
+from glo.training.statistics import StepRecord
 
 NAMES = ("<script>alert(1)</script>", "a & b", "café $x^2")
 _VOID = {"meta", "link", "img", "br", "hr", "input"}

@@ -19,7 +19,6 @@ from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.facts import DataFacts
-from glo.polish import squared_errors
 from glo.report.drawing import SERIES, axes_style, new_axes, plain_log, to_svg
 from glo.report.material import gather
 from glo.report.overview import command
@@ -28,6 +27,7 @@ from glo.report.pictures import sheet
 from glo.report.reconstructions import pairs
 from glo.residuals import write_errors
 from glo.runs import Run, open_run
+from glo.training.refine import squared_errors
 
 
 def pixels(picture: Picture) -> Any:

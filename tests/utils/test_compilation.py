@@ -16,9 +16,9 @@ from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.errors import UserError
-from glo.records import StepRecord
 from glo.runs import open_run
-from glo.training import Training
+from glo.training.loop import Training
+from glo.training.statistics import StepRecord
 from glo.utils.distributed import Ranks
 
 # torch's own use of what it calls deprecated.

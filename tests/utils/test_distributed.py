@@ -15,9 +15,9 @@ import torch.distributed as dist
 from tests.ranks_worker import RECIPE, drive
 
 from glo.checkpoint import newest_checkpoint, restore_training
-from glo.recipe import row_rule
 from glo.rowshards import read_rows
 from glo.runs import open_run
+from glo.training.factory import row_rule
 from glo.utils.distributed import ALONE, Ranks, _restarted
 
 _ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glo.events import RowEvent
+    from glo.training.events import RowEvent
 
 __all__ = ["drive"]
 
@@ -19,7 +19,7 @@ def drive(events: "Iterator[RowEvent]") -> int:
     """
     from glo.cli.progress import PartReporter
     from glo.cli.stopping import StopRequest
-    from glo.events import Fitting, Note
+    from glo.training.events import Fitting, Note
 
     reporter = PartReporter()
     with StopRequest() as stop, ExitStack() as stack:

@@ -160,7 +160,7 @@ def _draw(run: "Run", seen: "Observations", found: dict[str, "Tensor"], out: Pat
     import torch
 
     from glo.pictures import pairs, save_picture
-    from glo.polish import decode
+    from glo.training.refine import decode
 
     if not seen.samples.is_images:
         return []

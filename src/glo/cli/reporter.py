@@ -8,9 +8,9 @@ from typing import final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from glo.diagnosis import explained_variance
-from glo.events import Begin, Event, Fitting, Note, Polishing
-from glo.records import EpochRecord, StepRecord
+from glo.training.diagnosis import explained_variance
+from glo.training.events import Begin, Event, Fitting, Note, Polishing
+from glo.training.statistics import EpochRecord, StepRecord
 
 __all__ = ["Reporter", "SilentReporter", "make_reporter"]
 

@@ -93,7 +93,7 @@ def _fit_if_missing(opened: "Run", name: str) -> None:
     if opened.has_prior(name):
         return
     from glo.cli.reporter import make_reporter
-    from glo.events import Fitting
+    from glo.training.events import Fitting
 
     reporter = make_reporter()
     try:

@@ -91,7 +91,7 @@ def train(
 
 def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
     from glo.cli.reporter import SilentReporter, make_reporter
-    from glo.events import Begin, Note
+    from glo.training.events import Begin, Note
     from glo.utils.distributed import LOST
 
     reporter = make_reporter() if session.ranks.main else SilentReporter()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import final
 
-from glo.events import Begin, Event
+from glo.training.events import Begin, Event
 
 __all__ = ["Watch"]
 

@@ -14,9 +14,9 @@ from glo.evaluation.plan import Plan
 from glo.features.base import Features
 from glo.losses import SquaredError
 from glo.metrics import CopyTest, Yardstick, psnr, ssim
-from glo.polish import decode
 from glo.priors import Prior
 from glo.searching import Found, begin_search, search_samples
+from glo.training.refine import decode
 from glo.utils.device import find_device
 
 __all__ = ["Evaluation", "Progress", "evaluate"]

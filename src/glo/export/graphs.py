@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from glo.errors import UserError
 from glo.latents.table import project
 from glo.priors import Prior
-from glo.recipe import kept_columns
 from glo.runs import Run
+from glo.training.factory import kept_columns
 
 __all__ = ["DecoderGraph", "SamplerGraph"]
 

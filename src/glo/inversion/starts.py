@@ -10,7 +10,7 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion.frozen import frozen
 from glo.inversion.operators import Operator
-from glo.records import evenly_spaced
+from glo.training.statistics import evenly_spaced
 from glo.utils.device import Precision
 
 __all__ = ["Starts", "Views", "decode_starts"]

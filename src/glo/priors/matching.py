@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Muon
 
-from glo.optimizers import JointOptimizer
 from glo.priors.network import private_generator
 from glo.priors.origin import Origin
 from glo.priors.velocity import VelocityNetwork
+from glo.training.optim import JointOptimizer
 from glo.utils.device import autocast
 
 __all__ = ["Judge", "field_optimizer", "gaps", "matching_loss"]

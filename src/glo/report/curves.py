@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from glo.diagnosis import Baselines, explained_variance
 from glo.report.drawing import INK, SERIES, axes_style, new_axes, page_colour, plain_log, to_svg
 from glo.report.material import Material
 from glo.report.page import Key, Plot, Section
+from glo.training.diagnosis import Baselines, explained_variance
 
 __all__ = ["curves"]
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from glo.data import Samples
 from glo.errors import UserError
 from glo.journal import read_journal
-from glo.polish import decode, squared_errors
 from glo.priors import Prior, load_labels
 from glo.runs import Run
+from glo.training.refine import decode, squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation
 

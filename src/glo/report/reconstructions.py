@@ -2,10 +2,10 @@
 
 import torch
 
-from glo.records import evenly_spaced
 from glo.report.material import Material
 from glo.report.page import Picture, Section
 from glo.report.pictures import sheet
+from glo.training.statistics import evenly_spaced
 
 __all__ = ["pairs"]
 

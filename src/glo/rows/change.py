@@ -16,14 +16,14 @@ from torch import Tensor
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.events import RowEvent, Searched
 from glo.gallery import draw_progress
-from glo.polish import squared_errors
 from glo.rows.holdings import Holdings, renew
 from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 from glo.runs import Run, open_run
 from glo.searching import Found, begin_search, search_samples
 from glo.staging import commit, staged
+from glo.training.events import RowEvent, Searched
+from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
 

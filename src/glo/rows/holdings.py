@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from glo.checkpoint import restore_training, save_checkpoint
-from glo.diagnosis import Baselines
-from glo.events import Fitting
 from glo.facts import DataFacts
 from glo.fitting import fit_labels, fit_priors
 from glo.gallery import draw_codes
 from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
-from glo.recipe import prior_name
 from glo.residuals import read_errors, write_errors
 from glo.runs import Run, write_json
 from glo.summary import measured
-from glo.training import Training
+from glo.training.diagnosis import Baselines
+from glo.training.events import Fitting
+from glo.training.factory import prior_name
+from glo.training.loop import Training
 
 __all__ = ["Holdings", "renew"]
 

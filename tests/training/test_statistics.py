@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from glo.records import Tally, evenly_spaced, gradient_length
+from glo.training.statistics import Tally, evenly_spaced, gradient_length
 from glo.utils.distributed import Ranks
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.optimizers import JointOptimizer
 from glo.rowshards import rows_name
-from glo.training import Training
+from glo.training.loop import Training
+from glo.training.optim import JointOptimizer
 from glo.utils.safetensors_io import read_tensors
 
 __all__ = ["contents", "restore"]

@@ -8,7 +8,7 @@ from torch import nn
 
 from glo.config.settings import Settings
 from glo.decoders import DCGANDecoder
-from glo.optimizers import JointOptimizer, decoder_optimizer
+from glo.training.optim import JointOptimizer, decoder_optimizer
 
 
 def network() -> nn.Module:

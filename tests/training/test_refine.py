@@ -11,8 +11,8 @@ import torch
 from glo.data import Samples
 from glo.latents.table import CodeTable
 from glo.losses import SquaredError
-from glo.polish import decode, evaluate, polish, settle, squared_errors
-from glo.training import Training, train
+from glo.training.loop import Training, train
+from glo.training.refine import decode, evaluate, polish, settle, squared_errors
 
 Maker = Callable[..., Samples]
 Begin = Callable[..., Training]
@@ -90,7 +90,7 @@ def test_polish_never_moves_the_decoder(trained: tuple[Training, Samples], mode:
 def test_a_stopped_polish_gives_the_decoder_back(
     trained: tuple[Training, Samples], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.polish._BATCH", 8)
+    monkeypatch.setattr("glo.training.refine._BATCH", 8)
     training, samples = trained
     table = copy_of(training.table)
     rows = polish(
@@ -115,7 +115,7 @@ def test_rows_do_not_influence_each_other(
     training, _ = trained
     whole, parts = copy_of(training.table), copy_of(training.table)
     assert run(trained, whole) == [32]
-    monkeypatch.setattr("glo.polish._BATCH", size)
+    monkeypatch.setattr("glo.training.refine._BATCH", size)
     assert run(trained, parts) == [min(low + size, 32) for low in range(0, 32, size)]
     torch.testing.assert_close(parts.codes, whole.codes, atol=1e-4, rtol=1e-3)
     assert (whole.codes - training.table.codes).norm(dim=1).min() > 1e-3
@@ -235,7 +235,7 @@ def test_errors_are_those_of_each_row(
     with torch.no_grad():
         difference = training.decoder(codes) - samples.batch(torch.arange(32))
     expected = difference.square().flatten(1).mean(1)
-    monkeypatch.setattr("glo.polish._BATCH", 7)
+    monkeypatch.setattr("glo.training.refine._BATCH", 7)
     errors = squared_errors(training.decoder.train(), codes, samples, settings)
     torch.testing.assert_close(errors, expected, atol=1e-5, rtol=1e-4)
     mean = evaluate(training.decoder, codes, samples, settings)

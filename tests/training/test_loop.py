@@ -16,10 +16,10 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.latents.table import CodeTable, RowSGD
-from glo.polish import evaluate
-from glo.recipe import rate_factor
-from glo.records import EpochRecord, StepRecord
-from glo.training import Diverged, Training, train
+from glo.training.factory import rate_factor
+from glo.training.loop import Diverged, Training, train
+from glo.training.refine import evaluate
+from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.random import permutation
 
 Maker = Callable[..., Samples]

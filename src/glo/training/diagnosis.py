@@ -8,8 +8,8 @@ same data, and when it is not clearly better, the cause is named and so is the s
 from dataclasses import dataclass
 
 from glo.config.settings import Settings
-from glo.recipe import rate_factor
-from glo.records import EpochRecord
+from glo.training.factory import rate_factor
+from glo.training.statistics import EpochRecord
 
 __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
 

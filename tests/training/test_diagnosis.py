@@ -10,10 +10,10 @@ from glo.config.presets import find_preset
 from glo.config.settings import Settings
 from glo.data.options import SourceOptions
 from glo.data.sources import open_source
-from glo.diagnosis import Baselines, diagnose, explained_variance
 from glo.latents.init import fit_pca
-from glo.records import EpochRecord
-from glo.training import start_training, train
+from glo.training.diagnosis import Baselines, diagnose, explained_variance
+from glo.training.loop import start_training, train
+from glo.training.statistics import EpochRecord
 
 BASELINES = Baselines(mean_image=0.25, pca=0.05)
 SETTINGS = Settings(epochs=10, code_dim=32, batch_size=128, schedule="constant")

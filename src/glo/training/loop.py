@@ -39,9 +39,9 @@ from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
 from glo.latents.init import PCA, pca_codes
 from glo.latents.table import CodeTable
-from glo.optimizers import decoder_optimizer
-from glo.recipe import decoder_config, keep_columns, rate_factor, row_rule, training_loss
-from glo.records import EpochRecord, StepRecord, Tally, gradient_length
+from glo.training.factory import decoder_config, keep_columns, rate_factor, row_rule, training_loss
+from glo.training.optim import decoder_optimizer
+from glo.training.statistics import EpochRecord, StepRecord, Tally, gradient_length
 from glo.utils.compilation import compiled
 from glo.utils.device import autocast, channels_last, find_device
 from glo.utils.distributed import ALONE, Ranks

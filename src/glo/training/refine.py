@@ -17,7 +17,7 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.latents.table import CodeTable
 from glo.losses import Loss, SquaredError
-from glo.records import evenly_spaced
+from glo.training.statistics import evenly_spaced
 from glo.utils.device import autocast
 from glo.utils.distributed import ALONE, Ranks
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from glo.diagnosis import Baselines
-from glo.records import EpochRecord, StepRecord
+from glo.training.diagnosis import Baselines
+from glo.training.statistics import EpochRecord, StepRecord
 
 __all__ = ["Begin", "Event", "Fitting", "Note", "Polishing", "RowEvent", "Searched"]
 
