@@ -9,7 +9,7 @@ from glo.decoders import Decoder
 from glo.inversion import Starts
 from glo.inversion.bfgs import Rows
 from glo.inversion.frozen import frozen
-from glo.inversion.neighbourhood import Neighbourhood
+from glo.inversion.local_linear import Neighbourhood
 from glo.inversion.objective import Objective
 from glo.inversion.search import Pace, batch_rows, new_rows, search
 from glo.losses import SquaredError

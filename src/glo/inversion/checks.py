@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, UserTypeError, suggest
+from glo.inversion.initial_codes import Starts
 from glo.inversion.operators import Operator
-from glo.inversion.starts import Starts
 
 __all__ = [
     "check_observation",

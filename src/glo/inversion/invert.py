@@ -17,12 +17,12 @@ from glo.inversion.checks import (
     seen_shape,
 )
 from glo.inversion.frozen import frozen
-from glo.inversion.neighbourhood import neighbourhoods
+from glo.inversion.initial_codes import Starts
+from glo.inversion.local_linear import neighbourhoods
 from glo.inversion.objective import LogDensity, Objective, highest
 from glo.inversion.operators import Operator
 from glo.inversion.result import Inversion, Searching, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
-from glo.inversion.starts import Starts
 from glo.latents.table import Constraint
 from glo.losses import Loss, SquaredError
 from glo.utils.device import Precision

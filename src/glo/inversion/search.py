@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glo.inversion.bfgs import Rows, join, learn, propose, take
-from glo.inversion.neighbourhood import Neighbourhood
+from glo.inversion.local_linear import Neighbourhood
 from glo.inversion.objective import Objective
 from glo.latents.table import Constraint, project
 

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.inversion.starts import Views
+from glo.inversion.initial_codes import Views
 
 __all__ = ["Neighbourhood", "neighbourhoods"]
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from glo.inversion.neighbourhood import Neighbourhood, neighbourhoods
-from glo.inversion.starts import Views
+from glo.inversion.initial_codes import Views
+from glo.inversion.local_linear import Neighbourhood, neighbourhoods
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -25,7 +25,7 @@ def fit(
 def test_starts_are_those_of_a_ridge_regression_on_the_nearest(
     masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.inversion.neighbourhood._NEIGHBOURS", 30)
+    monkeypatch.setattr("glo.inversion.local_linear._NEIGHBOURS", 30)
     codes = draw(80, 3)
     views = Views(codes=codes, views=codes @ draw(3, 9, seed=1) + 0.1 * draw(80, 9, seed=2))
     observed = (draw(5, 9, seed=3) > -0.5).float() if masked else None
@@ -60,7 +60,7 @@ def test_the_size_of_the_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     seen, observed = draw(7, 9, seed=2), (draw(7, 9, seed=3) > 0).float()
     seen = seen * observed
     whole = fit(views, seen, observed, 2)
-    monkeypatch.setattr("glo.inversion.neighbourhood._GATHERED", 1)
+    monkeypatch.setattr("glo.inversion.local_linear._GATHERED", 1)
     parts = fit(views, seen, observed, 2)
     torch.testing.assert_close(parts.starts, whole.starts, atol=1e-4, rtol=1e-4)
 

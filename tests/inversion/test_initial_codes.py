@@ -9,7 +9,7 @@ import torch
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion import AveragePool, Starts, decode_starts
-from glo.inversion.starts import Views
+from glo.inversion.initial_codes import Views
 
 Make = Callable[..., tuple[Decoder, Starts]]
 
@@ -22,7 +22,7 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_the_nearest_are_those_of_a_plain_comparison(
     masks: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.inversion.starts._CHUNK", 11)
+    monkeypatch.setattr("glo.inversion.initial_codes._CHUNK", 11)
     views, seen = draw(40, 7), draw(6, 7, seed=1)
     observed = None if masks is None else (draw(masks, 7, seed=2) > 0).float()
     weight = torch.ones(1, 7) if observed is None else observed
@@ -50,7 +50,7 @@ def test_starts_are_evenly_spaced_codes_and_what_they_decode_to(linear: Make) ->
 def test_starts_fit_the_memory_that_they_may_take(
     linear: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.inversion.starts._MOST_NUMBERS", 80)
+    monkeypatch.setattr("glo.inversion.initial_codes._MOST_NUMBERS", 80)
     assert len(decode_starts(linear()[0], draw(100, 3))) == 10
 
 
