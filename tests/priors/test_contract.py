@@ -26,7 +26,7 @@ from glo.priors import (
     load_prior,
     save_prior,
 )
-from glo.priors.sealed import write_sealed
+from glo.priors.serialization import write_sealed
 from glo.utils.random import normal
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.latents.table import Constraint, project
-from glo.priors.sealed import write_sealed
+from glo.priors.serialization import write_sealed
 from glo.utils.random import normal
 
 __all__ = ["Prior", "save_prior"]

@@ -10,11 +10,11 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.matching import Judge, field_optimizer, gaps, matching_loss
-from glo.priors.network import averaged, cosine, keep_best, private_generator, seeded
-from glo.priors.origin import Origin
-from glo.priors.standardise import Standardiser
+from glo.priors.base_distribution import Origin
+from glo.priors.flow_matching_loss import Judge, field_optimizer, gaps, matching_loss
+from glo.priors.residual_mlp import averaged, cosine, keep_best, private_generator, seeded
 from glo.priors.velocity import VelocityNetwork
+from glo.priors.whitening import Standardiser
 from glo.utils.random import normal
 
 __all__ = ["FlowMatchingPrior"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.network import (
+from glo.priors.residual_mlp import (
     ResidualMLP,
     averaged,
     batches,
@@ -17,7 +17,7 @@ from glo.priors.network import (
     private_generator,
     seeded,
 )
-from glo.priors.standardise import Standardiser
+from glo.priors.whitening import Standardiser
 
 __all__ = ["IMLEPrior"]
 

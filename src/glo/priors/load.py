@@ -13,7 +13,7 @@ from glo.priors.gaussian import GaussianPrior
 from glo.priors.imle import IMLEPrior
 from glo.priors.mixture import MixturePrior
 from glo.priors.normalizing_flow import NormalizingFlowPrior
-from glo.priors.sealed import read_sealed
+from glo.priors.serialization import read_sealed
 
 __all__ = ["build_prior", "load_prior"]
 

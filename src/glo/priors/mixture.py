@@ -14,7 +14,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.standardise import Standardiser
+from glo.priors.whitening import Standardiser
 
 __all__ = ["MixturePrior"]
 

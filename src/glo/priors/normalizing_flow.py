@@ -9,8 +9,8 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.network import averaged, batches, cosine, keep_best, private_generator, seeded
-from glo.priors.standardise import Standardiser
+from glo.priors.residual_mlp import averaged, batches, cosine, keep_best, private_generator, seeded
+from glo.priors.whitening import Standardiser
 
 __all__ = ["NormalizingFlowPrior"]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from glo.priors.network import averaged, batches, cosine, private_generator, seeded
+from glo.priors.residual_mlp import averaged, batches, cosine, private_generator, seeded
 
 
 def test_each_row_comes_once_a_pass() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from glo.priors.standardise import Standardiser
+from glo.priors.whitening import Standardiser
 from glo.utils.random import normal
 
 MIX = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.2, 0.1]])

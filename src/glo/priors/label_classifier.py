@@ -11,8 +11,8 @@ from torch import Tensor
 
 from glo.errors import UserError, suggest
 from glo.priors.base import Prior, check_codes
-from glo.priors.sealed import read_sealed, write_sealed
-from glo.priors.standardise import Standardiser
+from glo.priors.serialization import read_sealed, write_sealed
+from glo.priors.whitening import Standardiser
 
 __all__ = ["CodeLabels", "load_labels", "sample_label", "save_labels"]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Muon
 
-from glo.priors.network import private_generator
-from glo.priors.origin import Origin
+from glo.priors.base_distribution import Origin
+from glo.priors.residual_mlp import private_generator
 from glo.priors.velocity import VelocityNetwork
 from glo.training.optim import JointOptimizer
 from glo.utils.device import autocast
