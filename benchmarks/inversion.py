@@ -18,9 +18,9 @@ from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
 from glo.decoders import Decoder
+from glo.imaging.grids import pairs, save_picture
 from glo.inversion import Inversion, decode_starts, invert
 from glo.losses import SquaredError
-from glo.pictures import pairs, save_picture
 from glo.runs import Run, open_run
 from glo.training.refine import evaluate
 from glo.utils.device import autocast

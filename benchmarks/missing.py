@@ -39,8 +39,8 @@ from rows import Rows, markdown
 from torch import Tensor
 
 import glo
+from glo.imaging.grids import grid, save_picture
 from glo.inversion import finish
-from glo.pictures import grid, save_picture
 from glo.searching import batches, begin_search, search
 from glo.utils.malloc import keep_freed_memory
 

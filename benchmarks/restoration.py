@@ -38,6 +38,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
+from glo.imaging.grids import grid, save_picture
 from glo.inversion import (
     AveragePool,
     Operator,
@@ -49,7 +50,6 @@ from glo.inversion import (
     invert,
 )
 from glo.latents.init import fit_pca
-from glo.pictures import grid, save_picture
 from glo.runs import Run, open_run
 from glo.utils.malloc import keep_freed_memory
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.compare.problem import Problem, write_atomically
 from PIL import Image, ImageDraw, ImageFont
 
-from glo.pictures import save_picture
+from glo.imaging.grids import save_picture
 
 __all__ = ["write_report"]
 

@@ -20,9 +20,9 @@ from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
+from glo.imaging.grids import grid
 from glo.inversion import decode_starts, invert
 from glo.latents.init import PCA, fit_pca
-from glo.pictures import grid
 from glo.priors import GaussianPrior
 from glo.runs import open_run
 from glo.training.diagnosis import Baselines, diagnose

@@ -32,7 +32,7 @@ from benchmarks.plateau.problem import Problem, baselines, mnist_problem
 from benchmarks.plateau.report import write_report
 from benchmarks.rows import begin_study, this_machine
 
-from glo.pictures import grid, save_picture
+from glo.imaging.grids import grid, save_picture
 
 __all__ = ["main", "run_study"]
 

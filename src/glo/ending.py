@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.fitting import fit_labels, fit_priors
-from glo.gallery import draw_outcome
+from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
 from glo.residuals import write_errors
 from glo.runs import Run, write_json

@@ -20,7 +20,7 @@ from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
 from glo.ending import finish
-from glo.gallery import draw_progress
+from glo.imaging.previews import draw_progress
 from glo.journal import Journal
 from glo.latents.init import fit_pca
 from glo.runs import DataFacts, Run

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.data.table_writer import write_rows
-from glo.films import enlarged, save_gif, save_mp4, there_and_back
-from glo.pictures import grid, save_picture
+from glo.imaging.grids import grid, save_picture
+from glo.imaging.video import enlarged, save_gif, save_mp4, there_and_back
 from glo.points import Point
 from glo.runs import Run
 from glo.training.refine import decode

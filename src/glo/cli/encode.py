@@ -159,7 +159,7 @@ def _outlying(names: tuple[str, ...], residual: "Tensor") -> str:
 def _draw(run: "Run", seen: "Observations", found: dict[str, "Tensor"], out: Path) -> list[Path]:
     import torch
 
-    from glo.pictures import pairs, save_picture
+    from glo.imaging.grids import pairs, save_picture
     from glo.training.refine import decode
 
     if not seen.samples.is_images:

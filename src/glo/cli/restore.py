@@ -88,9 +88,9 @@ def restore(
     import torch
 
     from glo.evaluation.plain import plain
+    from glo.imaging.grids import grid, save_picture
     from glo.masks import mask_from_alpha
     from glo.observations import open_observations
-    from glo.pictures import grid, save_picture
     from glo.restoration import Damage
     from glo.restoration import restore as undo
     from glo.runs import write_json
@@ -204,7 +204,7 @@ def _follow(
 
 
 def _write(part: "Restored", place: int, seen: "Observations", out: Path) -> dict[str, Any]:
-    from glo.pictures import grid, save_picture
+    from glo.imaging.grids import grid, save_picture
 
     row = int(part.rows[place])
     stem = Path(seen.names[row]).stem if seen.files else seen.names[row]

@@ -49,7 +49,7 @@ def sample(
     from glo.data import to_uint8
     from glo.data.table_writer import save_vectors
     from glo.errors import UserError
-    from glo.pictures import grid, save_picture
+    from glo.imaging.grids import grid, save_picture
 
     opened = open_named(run, decoder)
     if n < 1:
@@ -106,7 +106,7 @@ def _fit_if_missing(opened: "Run", name: str) -> None:
 def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:
     import numpy as np
 
-    from glo.pictures import grid, save_picture
+    from glo.imaging.grids import grid, save_picture
 
     folder.mkdir(parents=True, exist_ok=True)
     for number, example in enumerate(examples):

@@ -16,7 +16,7 @@ from torch import Tensor
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.gallery import draw_progress
+from glo.imaging.previews import draw_progress
 from glo.rows.holdings import Holdings, renew
 from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 from glo.runs import Run, open_run

@@ -12,7 +12,7 @@ from torch import Tensor
 from glo.checkpoint import restore_training, save_checkpoint
 from glo.facts import DataFacts
 from glo.fitting import fit_labels, fit_priors
-from glo.gallery import draw_codes
+from glo.imaging.previews import draw_codes
 from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
 from glo.residuals import read_errors, write_errors
 from glo.runs import Run, write_json

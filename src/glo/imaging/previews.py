@@ -9,7 +9,7 @@ from torch import Tensor
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
-from glo.pictures import grid, pairs, save_picture
+from glo.imaging.grids import grid, pairs, save_picture
 from glo.priors import Prior
 from glo.training.refine import decode
 from glo.training.statistics import evenly_spaced

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from glo.pictures import grid, pairs, save_picture
+from glo.imaging.grids import grid, pairs, save_picture
 
 
 def shades(n: int, side: int = 64, channels: int = 1) -> torch.Tensor:

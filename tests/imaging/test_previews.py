@@ -8,7 +8,7 @@ from PIL import Image
 from tests.builders import samples, settings
 
 from glo.decoders import DCGANDecoder
-from glo.gallery import draw_outcome, draw_progress
+from glo.imaging.previews import draw_outcome, draw_progress
 from glo.priors import GaussianPrior
 
 
