@@ -24,7 +24,7 @@ from browsing import chromium, open_page, served
 from PIL import Image
 
 from glo.data import SourceOptions, open_source, to_uint8
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 MOVES_A_SECOND = 60
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from glo.data import SourceOptions, open_source, to_uint8
 from glo.latents.interpolation import interpolate
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.training.refine import decode
 
 COLUMNS = 14

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from hostile_files.template import CHECKPOINT, resealed
 
-from glo.checkpoint import restore_training
 from glo.cli.forget import _words
 from glo.cli.info import _words as info_words
 from glo.cli.options import NOTHING_GIVEN, merge
@@ -25,14 +24,15 @@ from glo.explorer.space import Space
 from glo.explorer.turns import Turns
 from glo.explorer.wire import object_from
 from glo.features.digits import read_features
-from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
 from glo.observations import open_observations
 from glo.priors import load_labels, load_prior
 from glo.report.curves import curves
 from glo.report.material import gather
 from glo.report.overview import diagnosis, evaluation, headline, recipe
-from glo.runs import Run, open_run
+from glo.runs.checkpoint import restore_training
+from glo.runs.metrics_log import Journal, read_journal
+from glo.runs.run import Run, open_run
 from glo.utils.row_ranges import parse_rows
 
 __all__ = ["READERS", "Reader"]

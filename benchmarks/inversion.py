@@ -21,7 +21,7 @@ from glo.decoders import Decoder
 from glo.imaging.grids import pairs, save_picture
 from glo.inversion import Inversion, decode_starts, invert
 from glo.losses import SquaredError
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.training.refine import evaluate
 from glo.utils.device import autocast
 from glo.utils.malloc import keep_freed_memory

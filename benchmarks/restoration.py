@@ -50,7 +50,7 @@ from glo.inversion import (
     invert,
 )
 from glo.latents.init import fit_pca
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.utils.malloc import keep_freed_memory
 
 NOISE = 0.5

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from glo.checkpoint import newest_checkpoint
 from glo.cli import reporter
 from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Samples
+from glo.runs.checkpoint import newest_checkpoint
 from glo.session import Session
 from glo.training.events import Event
 from glo.training.statistics import EpochRecord, StepRecord

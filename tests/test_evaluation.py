@@ -18,7 +18,7 @@ from glo.evaluation.plain import plain
 from glo.evaluation.plan import prepare
 from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.training.refine import decode
 from glo.utils.random import permutation
 

@@ -12,15 +12,15 @@ import torch
 from tests.builders import contents, finish, session, tensors
 
 import glo
-from glo import staging
-from glo.checkpoint import newest_checkpoint
 from glo.data import Samples
 from glo.errors import UserError
 from glo.priors import load_labels
 from glo.rows.change import add_rows, forget_rows
-from glo.runs import open_run
+from glo.runs import transaction as staging
+from glo.runs.checkpoint import newest_checkpoint
+from glo.runs.run import open_run
+from glo.runs.training_data import open_training
 from glo.training.events import Fitting, Note, Searched
-from glo.training_data import open_training
 from glo.utils.lock import RunLock
 
 N = 60

@@ -12,7 +12,7 @@ from glo.data import Samples
 from glo.errors import UserError
 from glo.inversion import AveragePool, Inversion, Searching, Starts, finish, invert
 from glo.losses import AbsoluteError, SquaredError
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.searching import Found, batches, begin_search, search, search_samples
 
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian", "precision": "float32"}

@@ -20,8 +20,8 @@ from tests.builders import (
 
 from glo import session as module
 from glo.errors import UserError
-from glo.journal import read_journal
-from glo.manifest import write_manifest
+from glo.runs.manifest import write_manifest
+from glo.runs.metrics_log import read_journal
 from glo.training.events import Begin, Event, Note, Polishing
 from glo.training.statistics import EpochRecord, StepRecord
 
@@ -118,7 +118,7 @@ def test_a_finished_run_says_so_and_stays(whole: Path) -> None:
 
 
 def test_seconds_of_all_sittings_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glo.runs import open_run
+    from glo.runs.run import open_run
 
     out = tmp_path / "run"
     stop(out, lambda e: isinstance(e, StepRecord) and e.step == 4, save=True)

@@ -18,11 +18,11 @@ from benchmarks.compare.problem import Made, Problem, write_atomically
 from benchmarks.plateau.dense import DenseAdamTable
 from torch import Tensor
 
-from glo.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from glo.config.settings import Settings
 from glo.latents.init import PCA, fit_pca, pca_codes
 from glo.losses import parse_loss
 from glo.priors import Prior, build_prior
+from glo.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from glo.training.loop import Training, start_training, train
 from glo.training.refine import decode, polish, settle
 

@@ -14,8 +14,8 @@ from benchmarks.faults.sitting import Ended, count_changes, sit
 from benchmarks.faults.together import sit_together
 from safetensors.torch import load_file
 
-from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.errors import UserError
+from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 
 __all__ = ["Attempt", "Case", "difference", "make_cases", "newest"]
 

@@ -15,7 +15,6 @@ from benchmarks.plateau.problem import Problem
 from PIL import Image
 from torch import Tensor
 
-from glo.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder
@@ -24,7 +23,8 @@ from glo.imaging.grids import grid
 from glo.inversion import decode_starts, invert
 from glo.latents.init import PCA, fit_pca
 from glo.priors import GaussianPrior
-from glo.runs import open_run
+from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkpoint
+from glo.runs.run import open_run
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.loop import Diverged, Training, start_training, train
 from glo.training.refine import decode, settle, squared_errors

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glo.data import Samples, SourceOptions, open_source
     from glo.estimator import GLO, load
     from glo.latents.table import CodeTable
-    from glo.runs import Run, open_run
+    from glo.runs.run import Run, open_run
     from glo.session import Session
 
 __all__ = [
@@ -40,13 +40,13 @@ __version__ = version("glo-torch")
 _HOMES = {
     "GLO": "glo.estimator",
     "CodeTable": "glo.latents.table",
-    "Run": "glo.runs",
+    "Run": "glo.runs.run",
     "Samples": "glo.data",
     "Session": "glo.session",
     "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
     "load": "glo.estimator",
-    "open_run": "glo.runs",
+    "open_run": "glo.runs.run",
     "open_source": "glo.data",
 }
 

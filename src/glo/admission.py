@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from glo.checkpoint import clear_litter
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, build_decoder, check_own
 from glo.errors import UserError
-from glo.runs import Run, open_run
+from glo.runs.checkpoint import clear_litter
+from glo.runs.run import Run, open_run
 from glo.training.factory import decoder_config, training_loss
 from glo.utils.compilation import check_compiler
 from glo.utils.device import find_device

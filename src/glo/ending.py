@@ -11,9 +11,9 @@ from glo.data import Samples
 from glo.fitting import fit_labels, fit_priors
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
-from glo.residuals import write_errors
-from glo.runs import Run, write_json
-from glo.summary import summarise
+from glo.runs.reconstruction_errors import write_errors
+from glo.runs.run import Run, write_json
+from glo.runs.summary import summarise
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.events import Event, Note
 from glo.training.loop import Training

@@ -24,7 +24,7 @@ from glo.growing import Growing
 from glo.home import Home
 from glo.intake import learned, taken
 from glo.losses import SquaredError
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.session import Session
 from glo.sharing import Sharing
 from glo.training.refine import decode

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.searching import batches, search
 from glo.sheets import Sheet
 

@@ -16,7 +16,7 @@ from glo.errors import UserError
 from glo.form import Form
 from glo.home import Home
 from glo.priors import Prior
-from glo.runs import Run, write_json
+from glo.runs.run import Run, write_json
 from glo.utils.json_toml import read_json
 
 __all__ = ["Fitted", "chosen_settings", "read_about", "write_about"]

@@ -14,7 +14,7 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.searching import Found, begin_search, search_samples
 from glo.utils.device import find_device
 

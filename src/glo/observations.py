@@ -21,7 +21,7 @@ from glo.data.readers.folder import Listing, list_images, read_images
 from glo.data.readers.images import image_suffixes, probe, shown
 from glo.data.storage import is_store
 from glo.errors import UserError
-from glo.runs import Run
+from glo.runs.run import Run
 
 __all__ = ["Observations", "open_observations"]
 

@@ -15,7 +15,7 @@ from glo.inversion import Starts, finish
 from glo.latents.table import project
 from glo.observations import Observations, open_observations
 from glo.priors import CodeLabels, load_labels
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.searching import begin_search, search
 from glo.utils.row_ranges import check_row
 
@@ -53,7 +53,7 @@ class Points:
         seed: of the samples.
 
     Example:
-        >>> from glo.runs import open_run
+        >>> from glo.runs.run import open_run
         >>> points = Points(open_run("runs/mnist"))  # doctest: +SKIP
         >>> points.find("label:7").code.shape  # doctest: +SKIP
         torch.Size([32])

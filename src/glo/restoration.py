@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from glo.inversion import Inversion, Operator, Starts, add_noise, finish
 from glo.observations import Observations
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.searching import batches, search
 from glo.training.refine import decode
 

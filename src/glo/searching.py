@@ -18,7 +18,7 @@ from torch import Tensor
 from glo.data import Samples
 from glo.inversion import Inversion, Operator, Searching, Starts, decode_starts, follow
 from glo.losses import SquaredError
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.factory import training_loss
 from glo.utils.device import find_device
 

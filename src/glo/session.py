@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, TypedDict, final
 
 from glo.admission import check_folder, check_recipe, hold
-from glo.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
 from glo.ending import finish
 from glo.imaging.previews import draw_progress
-from glo.journal import Journal
 from glo.latents.init import fit_pca
-from glo.runs import DataFacts, Run
+from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
+from glo.runs.metrics_log import Journal
+from glo.runs.run import DataFacts, Run
 from glo.training.diagnosis import Baselines, diagnose, explained_variance
 from glo.training.events import Begin, Event, Note, Polishing
 from glo.training.factory import row_rule, training_loss

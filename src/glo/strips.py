@@ -14,7 +14,7 @@ from glo.data.table_writer import write_rows
 from glo.imaging.grids import grid, save_picture
 from glo.imaging.video import enlarged, save_gif, save_mp4, there_and_back
 from glo.points import Point
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.refine import decode
 
 __all__ = ["Walk", "draw_lines", "draw_neighbours", "save_neighbours", "save_walk"]
@@ -52,7 +52,7 @@ def save_walk(run: Run, walk: Walk, path: Path) -> Path:
         UserError: there is no ffmpeg for an .mp4, or it failed.
 
     Example:
-        >>> from glo.runs import open_run
+        >>> from glo.runs.run import open_run
         >>> run = open_run("runs/mnist")  # doctest: +SKIP
         >>> walk = Walk(lines=(run.codes[:2],))  # doctest: +SKIP
         >>> save_walk(run, walk, Path("two.png"))  # doctest: +SKIP

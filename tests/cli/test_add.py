@@ -10,7 +10,7 @@ from tests.builders import contents, images, save_data
 
 from glo.cli import progress
 from glo.cli.app import run
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 
 @pytest.fixture

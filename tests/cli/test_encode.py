@@ -15,7 +15,7 @@ from glo.cli.app import run
 from glo.data import Samples
 from glo.inversion import decode_starts, finish, invert
 from glo.observations import open_observations
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.searching import begin_search, search
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.builders import contents
 
 from glo.cli.app import run
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 
 @pytest.fixture

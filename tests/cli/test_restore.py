@@ -18,7 +18,7 @@ from glo.inversion import AveragePool, decode_starts, invert
 from glo.observations import open_observations
 from glo.restoration import Damage
 from glo.restoration import restore as undo
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 
 @pytest.fixture(autouse=True)

@@ -38,7 +38,7 @@ from tests.builders import (
 
 from glo import session as session_module
 from glo.cli.app import run
-from glo.journal import read_journal
+from glo.runs.metrics_log import read_journal
 from glo.training.events import Begin, Event, Polishing
 from glo.utils.lock import RunLock
 
@@ -443,7 +443,7 @@ def test_summary_has_every_field(whole: Callable[[str], Path]) -> None:
 
 
 def test_summary_mse_is_that_of_the_run_as_it_opens(whole: Callable[[str], Path]) -> None:
-    from glo.runs import open_run
+    from glo.runs.run import open_run
 
     opened = open_run(whole("average"))
     copies = opened.reconstruct(torch.arange(20))

@@ -19,7 +19,7 @@ from glo.cli.app import run
 from glo.data import to_uint8
 from glo.latents.directions import principal_directions, walk_along
 from glo.latents.interpolation import interpolate
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 TILE = 64 + 2
 

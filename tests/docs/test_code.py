@@ -19,7 +19,7 @@ from tests.docs.pages import PAGES, blocks
 
 import glo
 from glo.cli.app import run as command
-from glo.runs import Run
+from glo.runs.run import Run
 
 RUN = "runs/mnist"
 # What a page says it has already: pictures of one's own, a table.

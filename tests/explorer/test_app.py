@@ -15,7 +15,7 @@ from glo.data import to_uint8
 from glo.latents.interpolation import interpolate
 from glo.latents.neighbours import neighbours
 from glo.latents.table import project
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.training.refine import decode
 
 

@@ -16,7 +16,7 @@ from tests.explorer.asking import TOKEN, N, Visit, browser, floats, lines, packe
 from glo.data import open_source
 from glo.errors import UserError
 from glo.explorer import make_app, shelf
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.session import Session
 from glo.training.statistics import EpochRecord
 

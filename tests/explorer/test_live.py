@@ -15,7 +15,7 @@ from tests.explorer.asking import Visit, floats, lines, packed, sentence
 
 from glo.errors import UserError
 from glo.explorer import live
-from glo.runs import open_run
+from glo.runs.run import open_run
 
 
 def png(pixels: Any) -> bytes:

@@ -10,7 +10,7 @@ from tests.builders import finish
 
 from glo.data import Samples
 from glo.priors import Prior, build_prior, save_prior
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 
 SMALL: dict[str, dict[str, Any]] = {
     "gaussian": {},

@@ -14,7 +14,7 @@ from glo.cli.app import run as command
 from glo.data import Samples
 from glo.errors import UserError
 from glo.export import codes_of, codes_table, read_codes, save_codes
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.refine import decode
 from glo.utils import extras
 

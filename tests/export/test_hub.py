@@ -16,7 +16,7 @@ import glo
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.utils import extras
 from glo.utils.files import write_text
 

@@ -15,7 +15,7 @@ from glo.export import export_onnx
 from glo.export.graphs import SamplerGraph
 from glo.export.onnx import write_graph
 from glo.priors import build_prior
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.utils import extras
 from glo.utils.random import normal
 

@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import export_tensorboard
-from glo.journal import read_journal
-from glo.runs import Run
+from glo.runs.metrics_log import read_journal
+from glo.runs.run import Run
 
 
 def read(folder: Path) -> Any:

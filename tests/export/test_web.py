@@ -18,7 +18,7 @@ import torch
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import export_web
-from glo.runs import Run
+from glo.runs.run import Run
 
 WAIT = 90_000
 DECODE = """async codes => {

@@ -17,7 +17,6 @@ from PIL import Image
 from safetensors.torch import save
 from tests.builders import finish
 
-from glo.checkpoint import Checkpoint, restore_training
 from glo.cli.options import NOTHING_GIVEN, merge
 from glo.data import Samples, open_source, read_idx
 from glo.data.readers.images import decode, decode_opaque, probe
@@ -25,12 +24,13 @@ from glo.errors import UserError
 from glo.estimator import load
 from glo.explorer.wire import object_from
 from glo.features.digits import DIGITS_FILE, read_features
-from glo.journal import Journal, read_journal
 from glo.masks import mask_from_file
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.material import gather
 from glo.report.overview import headline
-from glo.runs import Run, open_run
+from glo.runs.checkpoint import Checkpoint, restore_training
+from glo.runs.metrics_log import Journal, read_journal
+from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
 from glo.utils.row_ranges import parse_rows
 from glo.utils.safetensors_io import read_tensors

@@ -9,7 +9,7 @@ import pytest
 from tests.builders import finish, images, session
 
 from glo.data import Samples
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 from glo.training.statistics import StepRecord
 
 NAMES = ("<script>alert(1)</script>", "a & b", "café $x^2")

@@ -14,7 +14,7 @@ from tests.report.conftest import NAMES, labelled, read
 from glo.data import Samples
 from glo.errors import UserError
 from glo.report import make_report, write_report
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 
 PAPER = "https://arxiv.org/abs/1707.05776"
 

@@ -16,7 +16,7 @@ from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.errors import UserError
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.training.loop import Training
 from glo.training.statistics import StepRecord
 from glo.utils.distributed import Ranks

@@ -14,9 +14,9 @@ import torch
 import torch.distributed as dist
 from tests.ranks_worker import RECIPE, drive
 
-from glo.checkpoint import newest_checkpoint, restore_training
-from glo.rowshards import read_rows
-from glo.runs import open_run
+from glo.runs.checkpoint import newest_checkpoint, restore_training
+from glo.runs.row_shards import read_rows
+from glo.runs.run import open_run
 from glo.training.factory import row_rule
 from glo.utils.distributed import ALONE, Ranks, _restarted
 

@@ -3,7 +3,7 @@
 import pytest
 
 from glo.errors import UserError
-from glo.facts import DataFacts
+from glo.runs.data_record import DataFacts
 from glo.utils.row_ranges import parse_rows, rows_text
 
 

@@ -10,7 +10,7 @@ from glo.cli.opening import OwnDecoder, named_decoder
 
 if TYPE_CHECKING:
     from glo.data import Samples
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["add"]
 
@@ -40,7 +40,7 @@ def add(
     from glo.cli.changing import drive
     from glo.observations import open_observations
     from glo.rows.change import add_rows
-    from glo.runs import open_run
+    from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.observations import Observations
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["encode"]
 

@@ -50,7 +50,7 @@ def evaluate(
     from glo.errors import UserError
     from glo.evaluation.plan import prepare
     from glo.evaluation.table import sentences
-    from glo.runs import write_json
+    from glo.runs.run import write_json
     from glo.utils.malloc import keep_freed_memory
 
     keep_freed_memory()

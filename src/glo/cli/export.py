@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from glo.cli.opening import OwnDecoder, open_named
 
 if TYPE_CHECKING:
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["export"]
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from glo.data.options import Split
     from glo.filling import Filled
-    from glo.runs import Run
+    from glo.runs.run import Run
     from glo.sheets import Sheet
 
 __all__ = ["fill_table"]

@@ -35,7 +35,7 @@ def forget(
     """
     from glo.cli.changing import drive
     from glo.rows.change import forget_rows
-    from glo.runs import open_run
+    from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
     from glo.utils.row_ranges import parse_rows
 

@@ -20,7 +20,7 @@ def info(
         run: The run folder.
         as_json: Print one JSON object.
     """
-    from glo.runs import open_run
+    from glo.runs.run import open_run
 
     opened = open_run(run)
     checkpoint = opened.checkpoint

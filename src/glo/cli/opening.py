@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from glo.decoders import Decoder
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["OwnDecoder", "named_decoder", "open_named"]
 
@@ -40,6 +40,6 @@ def open_named(run: Path, decoder: str | None) -> "Run":
     Raises:
         UserError: it is no run folder, or there is no such class.
     """
-    from glo.runs import open_run
+    from glo.runs.run import open_run
 
     return open_run(run, decoder=named_decoder(decoder))

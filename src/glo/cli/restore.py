@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from glo.observations import Observations
     from glo.restoration import Damage, Restored
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["restore"]
 
@@ -93,7 +93,7 @@ def restore(
     from glo.observations import open_observations
     from glo.restoration import Damage
     from glo.restoration import restore as undo
-    from glo.runs import write_json
+    from glo.runs.run import write_json
     from glo.searching import begin_search
     from glo.utils.malloc import keep_freed_memory
 
@@ -180,7 +180,7 @@ def _follow(
     import torch
 
     from glo.cli.progress import PartReporter
-    from glo.runs import write_json
+    from glo.runs.run import write_json
 
     records: list[dict[str, Any]] = []
     lines: list[Tensor] = []

@@ -10,7 +10,7 @@ from glo.cli.opening import OwnDecoder, open_named
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from glo.runs import Run
+    from glo.runs.run import Run
 
 __all__ = ["sample"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from glo.data import Samples
     from glo.latents.interpolation import Path as WalkPath
     from glo.points import Point
-    from glo.runs import Run
+    from glo.runs.run import Run
     from glo.strips import Walk
 
 __all__ = ["walk"]
@@ -232,7 +232,7 @@ def _neighbours(run: "Run", point: "Point", k: int, data: str | None, out: Path)
 
 def _real(run: "Run", data: str | None) -> "Samples | None":
     from glo.errors import UserError
-    from glo.training_data import open_training
+    from glo.runs.training_data import open_training
 
     try:
         return open_training(run, data, command=f"glo walk {run.folder} ... --data")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from glo.data import Samples
 from glo.errors import UserError
 from glo.priors import CodeLabels, load_labels
-from glo.runs import Run
-from glo.training_data import open_training
+from glo.runs.run import Run
+from glo.runs.training_data import open_training
 
 __all__ = ["Labels", "NotThere", "Originals", "read_labels"]
 

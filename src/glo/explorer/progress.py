@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 from glo.explorer.originals import NotThere
-from glo.journal import read_journal
-from glo.runs import Run
+from glo.runs.metrics_log import read_journal
+from glo.runs.run import Run
 
 __all__ = ["Diary", "picture_path", "pictures_of"]
 

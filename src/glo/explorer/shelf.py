@@ -12,7 +12,7 @@ from glo.errors import UserError
 from glo.explorer.originals import NotThere, Originals
 from glo.explorer.space import Space
 from glo.explorer.turns import Turns
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
 
 __all__ = ["Shelf", "State"]
 

@@ -19,7 +19,7 @@ from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
 from glo.latents.table import project
 from glo.priors import CodeLabels, Prior, load_labels
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.refine import decode, squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, final
 
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.utils.json_toml import read_json
 
 __all__ = ["Figure", "figures_of", "read_evaluation", "write_card"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.priors import CodeLabels, load_labels
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.utils.extras import need
 from glo.utils.files import replacing
 

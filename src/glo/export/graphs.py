@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from glo.errors import UserError
 from glo.latents.table import project
 from glo.priors import Prior
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.factory import kept_columns
 
 __all__ = ["DecoderGraph", "SamplerGraph"]

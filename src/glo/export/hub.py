@@ -11,9 +11,9 @@ from glo import __version__
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.export.card import read_evaluation, write_card
-from glo.facts import DataFacts
 from glo.imaging.grids import grid, save_picture
-from glo.runs import Run, open_run, write_json
+from glo.runs.data_record import DataFacts
+from glo.runs.run import Run, open_run, write_json
 from glo.utils.extras import need
 from glo.utils.files import write_text
 

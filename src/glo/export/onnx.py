@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from glo import __version__
 from glo.export.graphs import DecoderGraph, SamplerGraph
-from glo.runs import Run, write_json
+from glo.runs.run import Run, write_json
 from glo.utils.extras import need
 from glo.utils.files import replacing
 from glo.utils.random import normal

@@ -6,8 +6,8 @@ from typing import Any
 
 from glo.data.readers.images import decode
 from glo.errors import UserError
-from glo.journal import read_journal
-from glo.runs import Run
+from glo.runs.metrics_log import read_journal
+from glo.runs.run import Run
 from glo.utils.extras import need
 
 __all__ = ["export_tensorboard"]

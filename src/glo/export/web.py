@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from glo.errors import UserError
 from glo.export.onnx import Graphs, export_onnx
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.utils.files import replacing, write_text
 
 __all__ = ["RUNTIME_VERSION", "export_web"]

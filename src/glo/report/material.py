@@ -9,9 +9,9 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.journal import read_journal
 from glo.priors import Prior, load_labels
-from glo.runs import Run
+from glo.runs.metrics_log import read_journal
+from glo.runs.run import Run
 from glo.training.refine import decode, squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation

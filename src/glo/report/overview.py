@@ -8,7 +8,7 @@ from glo.config.settings import Settings
 from glo.evaluation.table import figures, sentences
 from glo.report.material import Material
 from glo.report.page import Section, Table, Tile
-from glo.runs import Run
+from glo.runs.run import Run
 
 __all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
 
@@ -128,7 +128,7 @@ def command(run: Run) -> str:
 
     Example:
         >>> from pathlib import Path
-        >>> from glo.facts import DataFacts
+        >>> from glo.runs.data_record import DataFacts
         >>> data = DataFacts(source="mnist", name="mnist", n=9, shape=(1, 32, 32), fingerprint="")
         >>> settings = Settings(code_dim=8, shuffle=False)
         >>> command(Run(Path("runs/x"), settings=settings, data=data, preset="mnist"))

@@ -18,8 +18,8 @@ from glo.report.page import Section
 from glo.report.reconstructions import pairs
 from glo.report.vectors import columns, lines, spread
 from glo.report.ways import interpolations, principal_walks
-from glo.runs import Run
-from glo.training_data import open_training
+from glo.runs.run import Run
+from glo.runs.training_data import open_training
 from glo.utils.files import write_text
 
 __all__ = ["make_report", "write_report"]

@@ -19,9 +19,9 @@ from glo.errors import UserError
 from glo.imaging.previews import draw_progress
 from glo.rows.holdings import Holdings, renew
 from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
-from glo.runs import Run, open_run
+from glo.runs.run import Run, open_run
+from glo.runs.transaction import commit, staged
 from glo.searching import Found, begin_search, search_samples
-from glo.staging import commit, staged
 from glo.training.events import RowEvent, Searched
 from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock

@@ -9,14 +9,14 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-from glo.checkpoint import restore_training, save_checkpoint
-from glo.facts import DataFacts
 from glo.fitting import fit_labels, fit_priors
 from glo.imaging.previews import draw_codes
 from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
-from glo.residuals import read_errors, write_errors
-from glo.runs import Run, write_json
-from glo.summary import measured
+from glo.runs.checkpoint import restore_training, save_checkpoint
+from glo.runs.data_record import DataFacts
+from glo.runs.reconstruction_errors import read_errors, write_errors
+from glo.runs.run import Run, write_json
+from glo.runs.summary import measured
 from glo.training.diagnosis import Baselines
 from glo.training.events import Fitting
 from glo.training.factory import prior_name

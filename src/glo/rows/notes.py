@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from glo.priors import CodeLabels, GaussianPrior
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.events import Note
 
 __all__ = ["SHOWN", "STALE", "notes_on_added", "notes_on_forgotten"]

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a training, and the way back; see `glo.checkpoint`."""
+"""What a checkpoint holds of a training, and the way back; see `glo.runs.checkpoint`."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.rowshards import rows_name
+from glo.runs.row_shards import rows_name
 from glo.training.loop import Training
 from glo.training.optim import JointOptimizer
 from glo.utils.safetensors_io import read_tensors

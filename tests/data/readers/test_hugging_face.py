@@ -13,7 +13,7 @@ from tests.builders import train
 
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.utils import extras
 
 

@@ -19,15 +19,11 @@ from typing import Any, final
 
 from torch import Tensor
 
-from glo.checkpoint import Checkpoint, newest_checkpoint
 from glo.config.fields import toml_lines
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, own_decoder
 from glo.errors import UserError
-from glo.facts import DataFacts
-from glo.formats import Step, lift, newest
-from glo.outcome import read_summary
 from glo.priors import (
     Prior,
     build_prior,
@@ -36,8 +32,12 @@ from glo.priors import (
     sample_label,
     save_prior,
 )
-from glo.residuals import read_errors
-from glo.staging import finish_change
+from glo.runs.checkpoint import Checkpoint, newest_checkpoint
+from glo.runs.data_record import DataFacts
+from glo.runs.formats import Step, lift, newest
+from glo.runs.outcome import read_summary
+from glo.runs.reconstruction_errors import read_errors
+from glo.runs.transaction import finish_change
 from glo.training.factory import kept_columns, prior_config, prior_name
 from glo.training.refine import decode
 from glo.utils.files import suggest_beside, write_text

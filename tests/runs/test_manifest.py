@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glo.manifest import fault_of, write_manifest
+from glo.runs.manifest import fault_of, write_manifest
 
 WHOLE: dict[str, Any] = {"step": 3, "finished": False, "facts": {}, "files": {}}
 

@@ -12,7 +12,7 @@ from tests.fixtures.make_runs import images, recipe
 from glo.data import Samples
 from glo.estimator import load
 from glo.rows.change import forget_rows
-from glo.runs import open_run
+from glo.runs.run import open_run
 from glo.session import Session
 
 FOLDERS = sorted((Path(__file__).parent / "fixtures").glob("run-format-*"))

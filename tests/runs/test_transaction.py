@@ -7,7 +7,7 @@ import pytest
 from tests.builders import contents
 
 from glo.errors import UserError
-from glo.staging import commit, finish_change, staged
+from glo.runs.transaction import commit, finish_change, staged
 from glo.utils.lock import RunLock
 
 OLD = {"a/one": b"1", "a/two": b"2", "kept": b"3", "swapped": b"4", "stale": b"5"}

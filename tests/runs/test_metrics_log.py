@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glo.journal import Journal, read_journal
+from glo.runs.metrics_log import Journal, read_journal
 
 
 def write(path: Path, steps: range, at: int = 0) -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.builders import contents, finish, samples, session, settings
 
 from glo.errors import UserError
-from glo.runs import DataFacts, Run, open_run, read_toml, write_json
+from glo.runs.run import DataFacts, Run, open_run, read_toml, write_json
 
 
 @pytest.fixture(scope="module")

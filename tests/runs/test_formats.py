@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from glo.errors import UserError
-from glo.formats import lift, newest
+from glo.runs.formats import lift, newest
 
 
 def first(values: dict[str, Any]) -> dict[str, Any]:

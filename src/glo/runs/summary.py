@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from glo.runs import Run
+from glo.runs.run import Run
 from glo.training.diagnosis import Baselines, explained_variance
 from glo.training.loop import Training
 

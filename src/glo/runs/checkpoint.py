@@ -22,8 +22,8 @@ from glo.config.settings import Settings
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
 from glo.latents.table import CodeTable
-from glo.manifest import fault_of, read_manifest, write_manifest
-from glo.rowshards import read_rows, rows_name
+from glo.runs.manifest import fault_of, read_manifest, write_manifest
+from glo.runs.row_shards import read_rows, rows_name
 from glo.training.factory import row_rule
 from glo.training.loop import Training
 from glo.training.state_io import contents, restore

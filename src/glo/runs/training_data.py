@@ -8,8 +8,8 @@ from glo.data import Samples, SourceOptions, open_source
 from glo.data.joining import join
 from glo.data.options import Split
 from glo.errors import UserError
-from glo.facts import RowChange
-from glo.runs import Run
+from glo.runs.data_record import RowChange
+from glo.runs.run import Run
 from glo.utils.row_ranges import parse_rows
 
 __all__ = ["check_shape", "open_training", "reading_options"]

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 from tests.builders import assert_same, cut, flip, samples, settings, tensors
 
-from glo.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
 from glo.data import Samples
 from glo.errors import UserError
 from glo.latents.init import fit_pca
+from glo.runs.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
 from glo.training.loop import Training, start_training, train
 
 FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 from tests.builders import cut, finish, samples
 
-from glo.residuals import read_errors, write_errors
-from glo.runs import open_run
+from glo.runs.reconstruction_errors import read_errors, write_errors
+from glo.runs.run import open_run
 from glo.training.refine import squared_errors
 
 ERRORS = torch.tensor([0.5, 0.25, 0.125])
@@ -46,7 +46,7 @@ def test_a_failed_write_keeps_what_was_there(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glo.residuals.write_tensors", full)
+    monkeypatch.setattr("glo.runs.reconstruction_errors.write_tensors", full)
     with pytest.raises(OSError, match="No space"):
         write_errors(tmp_path, ERRORS * 2)
     found = read_errors(tmp_path, 3)
