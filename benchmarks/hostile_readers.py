@@ -24,8 +24,6 @@ from glo.explorer.space import Space
 from glo.explorer.turns import Turns
 from glo.explorer.wire import object_from
 from glo.features.digits import read_features
-from glo.masks import mask_from_file
-from glo.observations import open_observations
 from glo.priors import load_labels, load_prior
 from glo.report.curves import curves
 from glo.report.material import gather
@@ -34,6 +32,8 @@ from glo.runs.checkpoint import restore_training
 from glo.runs.metrics_log import Journal, read_journal
 from glo.runs.run import Run, open_run
 from glo.utils.row_ranges import parse_rows
+from glo.workflows.inputs import open_observations
+from glo.workflows.masks import mask_from_file
 
 __all__ = ["READERS", "Reader"]
 

@@ -16,7 +16,7 @@ knn         KNNImputer; number of neighbours chosen
 iterative   IterativeImputer with BayesianRidge; on how many of the other pixels is chosen
 glo         `glo.GLO(...).fit(X)` with NaN, then `inverse_transform(transform(X))`; size of the code
             and epochs chosen
-glo mean    the same model, mean of 16 answers of `glo.searching.search`
+glo mean    the same model, mean of 16 answers of `glo.workflows.encode.search`
 
 Errors are over hidden pixels with values from -1 to 1; PSNR is 10 log10(4 / MSE), mean over digits.
 """
@@ -41,8 +41,8 @@ from torch import Tensor
 import glo
 from glo.imaging.grids import grid, save_picture
 from glo.inversion import finish
-from glo.searching import batches, begin_search, search
 from glo.utils.malloc import keep_freed_memory
+from glo.workflows.encode import batches, begin_search, search
 
 CHOOSING = 0.05
 SHOWN = 16

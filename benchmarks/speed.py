@@ -35,11 +35,11 @@ from glo.data import Samples, open_source
 from glo.decoders import Decoder
 from glo.latents.init import PCA, fit_pca
 from glo.losses import SquaredError
-from glo.session import Session
 from glo.training.loop import Training, start_training, train
 from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16
 from glo.utils.malloc import keep_freed_memory
+from glo.workflows.train import Session
 
 PARTS = ("peak", "step", "rows", "reach", "compile")
 BLOCK = 20

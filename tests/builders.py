@@ -20,9 +20,9 @@ from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.runs.checkpoint import newest_checkpoint
-from glo.session import Session
 from glo.training.events import Event
 from glo.training.statistics import EpochRecord, StepRecord
+from glo.workflows.train import Session
 
 ROOT = Path(__file__).parent.parent
 N, SIDE = 20, 8

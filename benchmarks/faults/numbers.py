@@ -86,7 +86,7 @@ def _stopped(case: Case, first: int) -> str:
 
 def _plant(what: str, step: int, *, every: bool = False) -> None:
     """Let what a step of the run computes be NaN, in this process."""
-    import glo.session
+    import glo.workflows.train
     from glo.training.loop import Training
 
     def planted(begin: Any, *values: Any, **named: Any) -> Training:
@@ -106,7 +106,7 @@ def _plant(what: str, step: int, *, every: bool = False) -> None:
         return training
 
     for name in ("start_training", "restore_training"):
-        setattr(glo.session, name, partial(planted, getattr(glo.session, name)))
+        setattr(glo.workflows.train, name, partial(planted, getattr(glo.workflows.train, name)))
 
 
 def _spoil_codes(training: Any, step: int) -> None:

@@ -43,8 +43,8 @@ def work(rank: int, words: list[str]) -> int:
 
     import glo.cli.train
     from glo.cli.app import run
-    from glo.session import Session
     from glo.training.events import Event
+    from glo.workflows.train import Session
 
     torch.set_num_threads(1)
     glo.cli.train._report = lambda session: None

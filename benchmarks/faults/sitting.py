@@ -39,7 +39,7 @@ _ON_THE_WAY = (
     "glo.cli.train",
     "glo.cli.watching",
     "glo.utils.malloc",
-    "glo.session",
+    "glo.workflows.train",
     "torch._dynamo",
 )
 

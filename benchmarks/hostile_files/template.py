@@ -12,7 +12,7 @@ import torch
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.priors import build_prior, save_prior
-from glo.session import Session
+from glo.workflows.train import Session
 
 __all__ = ["CHECKPOINT", "make_template", "resealed"]
 

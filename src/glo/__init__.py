@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glo.estimator import GLO, load
     from glo.latents.table import CodeTable
     from glo.runs.run import Run, open_run
-    from glo.session import Session
+    from glo.workflows.train import Session
 
 __all__ = [
     "GLO",
@@ -42,7 +42,7 @@ _HOMES = {
     "CodeTable": "glo.latents.table",
     "Run": "glo.runs.run",
     "Samples": "glo.data",
-    "Session": "glo.session",
+    "Session": "glo.workflows.train",
     "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
     "load": "glo.estimator",

@@ -25,9 +25,9 @@ from glo.home import Home
 from glo.intake import learned, taken
 from glo.losses import SquaredError
 from glo.runs.run import open_run
-from glo.session import Session
 from glo.sharing import Sharing
 from glo.training.refine import decode
+from glo.workflows.train import Session
 
 __all__ = ["GLO", "load"]
 

@@ -14,8 +14,8 @@ from glo.data import Samples
 from glo.errors import UserError
 from glo.fitted import Fitted
 from glo.intake import named_labels, taken
-from glo.rows.change import add_rows, forget_rows
 from glo.training.events import Note, RowEvent
+from glo.workflows.edit_rows import add_rows, forget_rows
 
 __all__ = ["Growing"]
 

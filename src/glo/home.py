@@ -15,8 +15,8 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
 from glo.runs.run import Run, open_run
-from glo.searching import Found, begin_search, search_samples
 from glo.utils.device import find_device
+from glo.workflows.encode import Found, begin_search, search_samples
 
 __all__ = ["Home"]
 

@@ -14,9 +14,9 @@ from tests.builders import SIDE, images, save_data, train
 from glo.cli.app import run
 from glo.data import Samples
 from glo.inversion import decode_starts, finish, invert
-from glo.observations import open_observations
 from glo.runs.run import open_run
-from glo.searching import begin_search, search
+from glo.workflows.encode import begin_search, search
+from glo.workflows.inputs import open_observations
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +210,7 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     save_images(Path("many"), 6)
     opened = open_run(made)
     whole = open_observations(opened, ["many"])
-    for module in ("glo.observations", "glo.data.limits"):
+    for module in ("glo.workflows.inputs", "glo.data.limits"):
         monkeypatch.setattr(f"{module}.LARGEST_IN_MEMORY", 6 * SIDE * SIDE)
     monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
     seen = open_observations(opened, ["many"])

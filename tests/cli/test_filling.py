@@ -241,7 +241,7 @@ def test_an_interrupt_writes_nothing_and_the_file_before_stays(
         raise KeyboardInterrupt
 
     words = ["restore", str(birds), "in.npy", "--out", "restored.csv"]
-    for place in ("glo.filling._spread", "glo.data.table_writer._write_csv"):
+    for place in ("glo.workflows.impute._spread", "glo.data.table_writer._write_csv"):
         with monkeypatch.context() as patch:
             patch.setattr(place, stop)
             assert run(words) == 130

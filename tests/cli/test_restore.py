@@ -15,10 +15,10 @@ from tests.builders import SIDE, images, save_data
 from glo.cli.app import run
 from glo.data import to_uint8
 from glo.inversion import AveragePool, decode_starts, invert
-from glo.observations import open_observations
-from glo.restoration import Damage
-from glo.restoration import restore as undo
 from glo.runs.run import open_run
+from glo.workflows.inputs import open_observations
+from glo.workflows.restore import Damage
+from glo.workflows.restore import restore as undo
 
 
 @pytest.fixture(autouse=True)

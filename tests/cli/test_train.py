@@ -36,11 +36,11 @@ from tests.builders import (
     train_until,
 )
 
-from glo import session as session_module
 from glo.cli.app import run
 from glo.runs.metrics_log import read_journal
 from glo.training.events import Begin, Event, Polishing
 from glo.utils.lock import RunLock
+from glo.workflows import train as session_module
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],

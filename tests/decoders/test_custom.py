@@ -17,8 +17,8 @@ import glo
 from glo.cli.app import run as command
 from glo.decoders import DCGANDecoder, Decoder, build_decoder, check_own, class_name, own_config
 from glo.errors import UserError
-from glo.rows.change import add_rows, forget_rows
 from glo.training.statistics import StepRecord
+from glo.workflows.edit_rows import add_rows, forget_rows
 
 MODULE = """
 import torch

@@ -17,8 +17,8 @@ from glo.data import open_source
 from glo.errors import UserError
 from glo.explorer import make_app, shelf
 from glo.runs.run import open_run
-from glo.session import Session
 from glo.training.statistics import EpochRecord
+from glo.workflows.train import Session
 
 
 def test_without_labels_and_data(visit: Visit, bare: Path) -> None:

@@ -24,7 +24,6 @@ from glo.errors import UserError
 from glo.estimator import load
 from glo.explorer.wire import object_from
 from glo.features.digits import DIGITS_FILE, read_features
-from glo.masks import mask_from_file
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.material import gather
 from glo.report.overview import headline
@@ -34,6 +33,7 @@ from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
 from glo.utils.row_ranges import parse_rows
 from glo.utils.safetensors_io import read_tensors
+from glo.workflows.masks import mask_from_file
 
 __all__ = ["Readers"]
 

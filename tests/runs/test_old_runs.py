@@ -11,9 +11,9 @@ from tests.fixtures.make_runs import images, recipe
 
 from glo.data import Samples
 from glo.estimator import load
-from glo.rows.change import forget_rows
 from glo.runs.run import open_run
-from glo.session import Session
+from glo.workflows.edit_rows import forget_rows
+from glo.workflows.train import Session
 
 FOLDERS = sorted((Path(__file__).parent / "fixtures").glob("run-format-*"))
 # Products are summed in another order elsewhere; float32 keeps seven digits of each.

@@ -13,8 +13,8 @@ import glo.utils.distributed
 import glo.utils.safetensors_writer
 from glo.config.settings import Settings
 from glo.data import SourceOptions, open_source
-from glo.session import Session
 from glo.utils.distributed import Ranks
+from glo.workflows.train import Session
 
 __all__ = ["RECIPE", "drive"]
 

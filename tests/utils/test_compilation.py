@@ -11,7 +11,6 @@ import torch
 import torch._inductor.config as inductor
 from tests.builders import session
 
-from glo.admission import check_recipe
 from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Samples
@@ -20,6 +19,7 @@ from glo.runs.run import open_run
 from glo.training.loop import Training
 from glo.training.statistics import StepRecord
 from glo.utils.distributed import Ranks
+from glo.workflows.preflight import check_recipe
 
 # torch's own use of what it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

@@ -38,10 +38,10 @@ def add(
         refit: Fit the Gaussian, the run's prior and the labels to all codes, or keep what there is.
     """
     from glo.cli.changing import drive
-    from glo.observations import open_observations
-    from glo.rows.change import add_rows
     from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
+    from glo.workflows.edit_rows import add_rows
+    from glo.workflows.inputs import open_observations
 
     keep_freed_memory()
     own = named_decoder(decoder)

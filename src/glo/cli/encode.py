@@ -9,8 +9,8 @@ from glo.cli.opening import OwnDecoder, open_named
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from glo.observations import Observations
     from glo.runs.run import Run
+    from glo.workflows.inputs import Observations
 
 __all__ = ["encode"]
 
@@ -44,8 +44,8 @@ def encode(
         out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
             examples, each above its reconstruction, go beside it.
     """
-    from glo.observations import open_observations
     from glo.utils.malloc import keep_freed_memory
+    from glo.workflows.inputs import open_observations
 
     keep_freed_memory()
     _check_out(out)
@@ -83,7 +83,7 @@ def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
     import torch
 
     from glo.cli.progress import PartReporter
-    from glo.searching import Found, begin_search, search_samples
+    from glo.workflows.encode import Found, begin_search, search_samples
 
     starts = begin_search(run)
     names = ("codes", "residual", "converged", "steps")

@@ -10,7 +10,7 @@ from glo.cli.opening import OwnDecoder, open_named
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glo.evaluation.plan import Plan
+    from glo.workflows.evaluation_plan import Plan
 
 __all__ = ["evaluate"]
 
@@ -48,10 +48,10 @@ def evaluate(
     from rich.console import Console
 
     from glo.errors import UserError
-    from glo.evaluation.plan import prepare
-    from glo.evaluation.table import sentences
     from glo.runs.run import write_json
     from glo.utils.malloc import keep_freed_memory
+    from glo.workflows.evaluation_plan import prepare
+    from glo.workflows.evaluation_table import sentences
 
     keep_freed_memory()
     out = out or run / "evaluation.json"
@@ -75,8 +75,8 @@ def evaluate(
 
 def _follow(plan: "Plan") -> dict[str, Any]:
     from glo.cli.progress import PartReporter
-    from glo.evaluation.measure import Evaluation
-    from glo.evaluation.measure import evaluate as events
+    from glo.workflows.evaluate import Evaluation
+    from glo.workflows.evaluate import evaluate as events
 
     values: dict[str, Any] = {}
     reporter = PartReporter()
@@ -96,7 +96,7 @@ def _table(values: dict[str, Any]) -> "Table":
     from rich import box
     from rich.table import Table
 
-    from glo.evaluation.table import figures
+    from glo.workflows.evaluation_table import figures
 
     columns, rows = figures(values)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), show_edge=False)

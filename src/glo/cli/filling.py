@@ -7,9 +7,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glo.data.options import Split
-    from glo.filling import Filled
     from glo.runs.run import Run
-    from glo.sheets import Sheet
+    from glo.workflows.impute import Filled
+    from glo.workflows.incomplete_table import Sheet
 
 __all__ = ["fill_table"]
 
@@ -40,9 +40,9 @@ def fill_table(
     """
     from glo.data import SourceOptions
     from glo.data.column_spec import split_choice
-    from glo.filling import check_sheet, fill
-    from glo.searching import begin_search
-    from glo.sheets import open_sheet
+    from glo.workflows.encode import begin_search
+    from glo.workflows.impute import check_sheet, fill
+    from glo.workflows.incomplete_table import open_sheet
 
     source = _source(run, files, for_images)
     place = Path(split_choice(source)[0]).expanduser()
@@ -89,7 +89,7 @@ def _check_out(run: "Run", place: Path, out: Path) -> None:
 
 def _follow(steps: "Iterator[float | Filled]", sheet: "Sheet") -> "Filled":
     from glo.cli.progress import PartReporter
-    from glo.filling import Filled
+    from glo.workflows.impute import Filled
 
     found, total = None, int(sheet.gaps.any(axis=1).sum())
     reporter = PartReporter()

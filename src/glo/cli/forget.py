@@ -34,10 +34,10 @@ def forget(
             without a prior until glo sample fits one.
     """
     from glo.cli.changing import drive
-    from glo.rows.change import forget_rows
     from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
     from glo.utils.row_ranges import parse_rows
+    from glo.workflows.edit_rows import forget_rows
 
     keep_freed_memory()
     own = named_decoder(decoder)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from glo.observations import Observations
-    from glo.restoration import Damage, Restored
     from glo.runs.run import Run
+    from glo.workflows.inputs import Observations
+    from glo.workflows.restore import Damage, Restored
 
 __all__ = ["restore"]
 
@@ -87,15 +87,15 @@ def restore(
     """
     import torch
 
-    from glo.evaluation.plain import plain
     from glo.imaging.grids import grid, save_picture
-    from glo.masks import mask_from_alpha
-    from glo.observations import open_observations
-    from glo.restoration import Damage
-    from glo.restoration import restore as undo
     from glo.runs.run import write_json
-    from glo.searching import begin_search
     from glo.utils.malloc import keep_freed_memory
+    from glo.workflows.encode import begin_search
+    from glo.workflows.inputs import open_observations
+    from glo.workflows.json_values import plain
+    from glo.workflows.masks import mask_from_alpha
+    from glo.workflows.restore import Damage
+    from glo.workflows.restore import restore as undo
 
     keep_freed_memory()
     words = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
@@ -154,8 +154,8 @@ def _check_out(out: Path) -> None:
 
 def _damage(run: "Run", task: str, own: dict[str, Any]) -> "Damage":
     from glo.inversion import AveragePool, Blur
-    from glo.masks import mask_from_file, mask_from_word
-    from glo.restoration import Damage
+    from glo.workflows.masks import mask_from_file, mask_from_word
+    from glo.workflows.restore import Damage
 
     shape = run.data.shape
     if task == "superres":

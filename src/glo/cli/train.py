@@ -12,7 +12,7 @@ from glo.cli.options import NOTHING_GIVEN, Given, merge
 if TYPE_CHECKING:
     from glo.cli.watching import Watch
     from glo.data import Samples
-    from glo.session import Session
+    from glo.workflows.train import Session
 
 __all__ = ["train"]
 
@@ -56,9 +56,9 @@ def train(
     from glo.cli.watching import Watch
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_own
-    from glo.session import Session
     from glo.utils.distributed import Ranks
     from glo.utils.malloc import keep_freed_memory
+    from glo.workflows.train import Session
 
     keep_freed_memory()
     ranks = Ranks.join()

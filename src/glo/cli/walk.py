@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from glo.data import Samples
     from glo.latents.interpolation import Path as WalkPath
-    from glo.points import Point
     from glo.runs.run import Run
-    from glo.strips import Walk
+    from glo.workflows.code_points import Point
+    from glo.workflows.traverse import Walk
 
 __all__ = ["walk"]
 
@@ -79,7 +79,7 @@ def walk(
         out: A .png, .gif or .mp4 (which needs ffmpeg), or a .csv of codes; unset: in the run's
             walks folder.
     """
-    from glo.points import Points
+    from glo.workflows.code_points import Points
 
     terms = (begin, minus, plus)
     task = _task(points, grid=grid, terms=terms, principal=principal, neighbours=neighbours)
@@ -169,7 +169,7 @@ def _between(
     import torch
 
     from glo.latents.interpolation import interpolate, lattice
-    from glo.strips import Walk
+    from glo.workflows.traverse import Walk
 
     held = run.settings.constraint
     if grid:
@@ -190,7 +190,7 @@ def _sum(run: "Run", found: "list[Point]", weights: list[float]) -> "list[Tensor
 def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: float) -> "Walk":
     from glo.latents.directions import principal_directions, walk_along
     from glo.latents.neighbours import neighbours
-    from glo.strips import Walk
+    from glo.workflows.traverse import Walk
 
     directions = principal_directions(run.codes, k)
     # Few codes lie near the mean itself, so a decoder may make nothing of it.
@@ -211,7 +211,7 @@ def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: floa
 def _neighbours(run: "Run", point: "Point", k: int, data: str | None, out: Path) -> int:
     from glo.errors import UserError
     from glo.latents.neighbours import neighbours
-    from glo.strips import draw_neighbours, save_neighbours
+    from glo.workflows.traverse import draw_neighbours, save_neighbours
 
     if k < 1:
         raise UserError(f"--neighbours is {k}; give 1 or more.")
@@ -244,7 +244,7 @@ def _real(run: "Run", data: str | None) -> "Samples | None":
 
 
 def _save(run: "Run", way: "Walk", out: Path) -> int:
-    from glo.strips import save_walk
+    from glo.workflows.traverse import save_walk
 
     save_walk(run, way, out)
     what = f"{sum(map(len, way.lines))} codes on {len(way.lines)} line{'s' * (len(way.lines) > 1)}"

@@ -19,8 +19,8 @@ from glo.explorer.space import Space
 from glo.explorer.turns import Turns
 from glo.explorer.wire import packed, packed_codes, pixels_from, whole
 from glo.inversion import Inversion, Searching, Starts
-from glo.searching import search
 from glo.utils.random import permutation
+from glo.workflows.encode import search
 
 __all__ = ["Live"]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
-from glo.evaluation.table import figures, sentences
 from glo.report.material import Material
 from glo.report.page import Section, Table, Tile
 from glo.runs.run import Run
+from glo.workflows.evaluation_table import figures, sentences
 
 __all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
 

@@ -18,12 +18,12 @@ from tests.builders import (
     tensors,
 )
 
-from glo import session as module
 from glo.errors import UserError
 from glo.runs.manifest import write_manifest
 from glo.runs.metrics_log import read_journal
 from glo.training.events import Begin, Event, Note, Polishing
 from glo.training.statistics import EpochRecord, StepRecord
+from glo.workflows import train as module
 
 
 @pytest.fixture(autouse=True)

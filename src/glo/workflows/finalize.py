@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
-from glo.fitting import fit_labels, fit_priors
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
 from glo.runs.reconstruction_errors import write_errors
@@ -19,6 +18,7 @@ from glo.training.events import Event, Note
 from glo.training.loop import Training
 from glo.training.refine import squared_errors
 from glo.training.statistics import evenly_spaced
+from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["finish"]
 

@@ -13,9 +13,9 @@ from glo.data import Samples
 from glo.data.table_writer import write_rows
 from glo.imaging.grids import grid, save_picture
 from glo.imaging.video import enlarged, save_gif, save_mp4, there_and_back
-from glo.points import Point
 from glo.runs.run import Run
 from glo.training.refine import decode
+from glo.workflows.code_points import Point
 
 __all__ = ["Walk", "draw_lines", "draw_neighbours", "save_neighbours", "save_walk"]
 

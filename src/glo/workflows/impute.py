@@ -12,8 +12,8 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.inversion import Inversion, Starts
 from glo.runs.run import Run
-from glo.searching import batches, search
-from glo.sheets import Sheet
+from glo.workflows.encode import batches, search
+from glo.workflows.incomplete_table import Sheet
 
 __all__ = ["Filled", "check_sheet", "fill"]
 
@@ -64,7 +64,7 @@ def check_sheet(run: Run, sheet: Sheet) -> None:
 def fill(run: Run, sheet: Sheet, *, starts: Starts, answers: int = 1) -> Iterator[float | Filled]:
     """Search for the codes of the rows that have gaps, and decode them.
 
-    The search is that of `glo.searching.search_samples`. The mean of several answers has the
+    The search is that of `glo.workflows.encode.search_samples`. The mean of several answers has the
     smaller squared error.
 
     Args:

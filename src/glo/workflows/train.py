@@ -14,11 +14,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict, final
 
-from glo.admission import check_folder, check_recipe, hold
 from glo.config.settings import Settings
 from glo.data import Samples
 from glo.decoders import Decoder, class_name
-from glo.ending import finish
 from glo.imaging.previews import draw_progress
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
@@ -32,6 +30,8 @@ from glo.training.refine import polish, settle
 from glo.training.statistics import EpochRecord, StepRecord, gradient_length
 from glo.utils.distributed import ALONE, Ranks
 from glo.utils.row_store import IN_MEMORY, RowStore
+from glo.workflows.finalize import finish
+from glo.workflows.preflight import check_folder, check_recipe, hold
 
 __all__ = ["Session"]
 

@@ -13,7 +13,7 @@ from glo.errors import UserError
 from glo.inversion import AveragePool, Inversion, Searching, Starts, finish, invert
 from glo.losses import AbsoluteError, SquaredError
 from glo.runs.run import Run, open_run
-from glo.searching import Found, batches, begin_search, search, search_samples
+from glo.workflows.encode import Found, batches, begin_search, search, search_samples
 
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian", "precision": "float32"}
 
@@ -145,7 +145,7 @@ def test_a_search_that_is_left_gives_the_decoder_back(
 def test_a_set_is_searched_in_order_and_the_share_rises(
     run: Run, starts: Starts, unseen: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.searching._CHUNK", 64)
+    monkeypatch.setattr("glo.workflows.encode._CHUNK", 64)
     many = unseen.subset(torch.arange(150) % 10)
     steps = list(search_samples(run, many, starts=starts, rows=torch.arange(149, 9, -1)))
     parts = [step for step in steps if isinstance(step, Found)]

@@ -13,11 +13,11 @@ from torch import Tensor
 from glo.errors import UserError, suggest
 from glo.inversion import Starts, finish
 from glo.latents.table import project
-from glo.observations import Observations, open_observations
 from glo.priors import CodeLabels, load_labels
 from glo.runs.run import Run
-from glo.searching import begin_search, search
 from glo.utils.row_ranges import check_row
+from glo.workflows.encode import begin_search, search
+from glo.workflows.inputs import Observations, open_observations
 
 __all__ = ["Point", "Points"]
 

@@ -9,7 +9,6 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-from glo.fitting import fit_labels, fit_priors
 from glo.imaging.previews import draw_codes
 from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
 from glo.runs.checkpoint import restore_training, save_checkpoint
@@ -21,6 +20,7 @@ from glo.training.diagnosis import Baselines
 from glo.training.events import Fitting
 from glo.training.factory import prior_name
 from glo.training.loop import Training
+from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["Holdings", "renew"]
 

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from glo.data import Samples
-from glo.evaluation.plain import plain
-from glo.evaluation.plan import Plan
 from glo.features.base import Features
 from glo.losses import SquaredError
 from glo.metrics import CopyTest, Yardstick, psnr, ssim
 from glo.priors import Prior
-from glo.searching import Found, begin_search, search_samples
 from glo.training.refine import decode
 from glo.utils.device import find_device
+from glo.workflows.encode import Found, begin_search, search_samples
+from glo.workflows.evaluation_plan import Plan
+from glo.workflows.json_values import plain
 
 __all__ = ["Evaluation", "Progress", "evaluate"]
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from glo.data import Samples, SourceOptions, open_source
 from glo.errors import UserError
-from glo.evaluation.description import Description, describe
 from glo.priors import Prior
 from glo.runs.run import Run
 from glo.runs.training_data import check_shape, open_training, reading_options
 from glo.utils.random import permutation
+from glo.workflows.evaluation_features import Description, describe
 
 __all__ = ["Plan", "prepare"]
 

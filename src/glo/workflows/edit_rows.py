@@ -17,15 +17,15 @@ from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
-from glo.rows.holdings import Holdings, renew
-from glo.rows.notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 from glo.runs.run import Run, open_run
 from glo.runs.transaction import commit, staged
-from glo.searching import Found, begin_search, search_samples
 from glo.training.events import RowEvent, Searched
 from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
+from glo.workflows.encode import Found, begin_search, search_samples
+from glo.workflows.row_data import Holdings, renew
+from glo.workflows.row_notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
 
 __all__ = ["add_rows", "forget_rows"]
 

@@ -15,13 +15,13 @@ import glo
 from glo.data import Samples
 from glo.errors import UserError
 from glo.priors import load_labels
-from glo.rows.change import add_rows, forget_rows
 from glo.runs import transaction as staging
 from glo.runs.checkpoint import newest_checkpoint
 from glo.runs.run import open_run
 from glo.runs.training_data import open_training
 from glo.training.events import Fitting, Note, Searched
 from glo.utils.lock import RunLock
+from glo.workflows.edit_rows import add_rows, forget_rows
 
 N = 60
 
@@ -251,7 +251,7 @@ def test_a_full_disk_leaves_the_run_as_it_was(run: Path, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("glo.rows.holdings.write_errors", full)
+    monkeypatch.setattr("glo.workflows.row_data.write_errors", full)
     with pytest.raises(OSError, match="No space"):
         forget(run, 3)
     assert contents(run) == before

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from glo.inversion import Inversion, Operator, Starts, add_noise, finish
-from glo.observations import Observations
 from glo.runs.run import Run
-from glo.searching import batches, search
 from glo.training.refine import decode
+from glo.workflows.encode import batches, search
+from glo.workflows.inputs import Observations
 
 __all__ = ["Damage", "Restored", "restore"]
 
@@ -124,7 +124,7 @@ def restore(
         some rows at a time, in order.
 
     Example:
-        >>> from glo.masks import mask_from_word
+        >>> from glo.workflows.masks import mask_from_word
         >>> damage = Damage(observed=mask_from_word("left", (1, 32, 32)))
         >>> starts = begin_search(run)  # doctest: +SKIP
         >>> parts = restore(run, seen, damage, starts=starts)  # doctest: +SKIP

@@ -12,15 +12,15 @@ from tests.builders import finish
 
 from glo.data import Samples, to_uint8
 from glo.errors import UserError
-from glo.evaluation.description import describe
-from glo.evaluation.measure import Evaluation, Progress, evaluate
-from glo.evaluation.plain import plain
-from glo.evaluation.plan import prepare
 from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
 from glo.runs.run import Run, open_run
 from glo.training.refine import decode
 from glo.utils.random import permutation
+from glo.workflows.evaluate import Evaluation, Progress, evaluate
+from glo.workflows.evaluation_features import describe
+from glo.workflows.evaluation_plan import prepare
+from glo.workflows.json_values import plain
 
 N, N_HELDOUT = 60, 40
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian"}
@@ -215,7 +215,7 @@ def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     def missing() -> None:
         raise UserError("it is not installed.")
 
-    monkeypatch.setattr("glo.evaluation.description.efficientnet_features", missing)
+    monkeypatch.setattr("glo.workflows.evaluation_features.efficientnet_features", missing)
     samples = Samples(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
     chosen = describe(samples)
     assert chosen.features.name.startswith("thumbnails")

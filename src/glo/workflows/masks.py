@@ -10,7 +10,7 @@ from glo.data.pixels import recolour
 from glo.data.readers.images import decode, decode_opaque, shown
 from glo.errors import UserError, suggest
 from glo.inversion import half_mask, hole_mask
-from glo.observations import Observations
+from glo.workflows.inputs import Observations
 
 __all__ = ["mask_from_alpha", "mask_from_file", "mask_from_word"]
 

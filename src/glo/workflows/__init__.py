@@ -1,0 +1,1 @@
+"""Operations on a run: train, encode, restore, impute, evaluate, edit rows, traverse."""
