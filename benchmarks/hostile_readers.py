@@ -17,7 +17,7 @@ from glo.cli.info import _words as info_words
 from glo.cli.options import NOTHING_GIVEN, merge
 from glo.data import Samples, SourceOptions, open_source
 from glo.data.readers.images import decode, decode_opaque, probe
-from glo.estimator import load
+from glo.estimator.estimator import load
 from glo.explorer.live import Live
 from glo.explorer.progress import Diary
 from glo.explorer.space import Space

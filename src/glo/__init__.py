@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glo.config.settings import Settings
     from glo.data import Samples, SourceOptions, open_source
-    from glo.estimator import GLO, load
+    from glo.estimator.estimator import GLO, load
     from glo.latents.table import CodeTable
     from glo.runs.run import Run, open_run
     from glo.workflows.train import Session
@@ -38,14 +38,14 @@ __all__ = [
 __version__ = version("glo-torch")
 
 _HOMES = {
-    "GLO": "glo.estimator",
+    "GLO": "glo.estimator.estimator",
     "CodeTable": "glo.latents.table",
     "Run": "glo.runs.run",
     "Samples": "glo.data",
     "Session": "glo.workflows.train",
     "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
-    "load": "glo.estimator",
+    "load": "glo.estimator.estimator",
     "open_run": "glo.runs.run",
     "open_source": "glo.data",
 }

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tests.fixtures.make_runs import images, recipe
 
 from glo.data import Samples
-from glo.estimator import load
+from glo.estimator.estimator import load
 from glo.runs.run import open_run
 from glo.workflows.edit_rows import forget_rows
 from glo.workflows.train import Session

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from glo.config.settings import Settings
 from glo.decoders import Decoder, class_name
 from glo.errors import UserError
-from glo.form import Form
-from glo.home import Home
+from glo.estimator.example_format import Form
+from glo.estimator.run_store import Home
 from glo.priors import Prior
 from glo.runs.run import Run, write_json
 from glo.utils.json_toml import read_json

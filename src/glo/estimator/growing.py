@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.fitted import Fitted
-from glo.intake import named_labels, taken
+from glo.estimator.fitted import Fitted
+from glo.estimator.validation import named_labels, taken
 from glo.training.events import Note, RowEvent
 from glo.workflows.edit_rows import add_rows, forget_rows
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.form import Form
+from glo.estimator.example_format import Form
 
 __all__ = ["labels_of", "learned", "named_labels", "taken"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from glo.decoders import Decoder
+from glo.estimator.fitted import Fitted
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
-from glo.fitted import Fitted
 
 __all__ = ["Sharing"]
 
@@ -44,7 +44,7 @@ class Sharing(Fitted):
             UserError: there is none, or it is no finished run.
         """
         # It makes this very class, so it is imported once that exists.
-        from glo.estimator import load
+        from glo.estimator.estimator import load
 
         model = load(fetch_pretrained(name, **options), decoder=decoder)
         assert isinstance(model, cls), "there is one estimator"

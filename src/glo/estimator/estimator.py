@@ -19,13 +19,13 @@ from sklearn.utils import check_array
 from glo.data import Samples
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.fitted import chosen_settings, read_about, write_about
-from glo.growing import Growing
-from glo.home import Home
-from glo.intake import learned, taken
+from glo.estimator.fitted import chosen_settings, read_about, write_about
+from glo.estimator.growing import Growing
+from glo.estimator.run_store import Home
+from glo.estimator.sharing import Sharing
+from glo.estimator.validation import learned, taken
 from glo.losses import SquaredError
 from glo.runs.run import open_run
-from glo.sharing import Sharing
 from glo.training.refine import decode
 from glo.workflows.train import Session
 

@@ -25,7 +25,7 @@ import glo
 from glo import GLO
 from glo.data import Samples
 from glo.errors import UserError
-from glo.form import Form
+from glo.estimator.example_format import Form
 from glo.priors import load_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
