@@ -25,8 +25,8 @@ from glo.explorer.turns import Turns
 from glo.explorer.wire import object_from
 from glo.features.digits import read_features
 from glo.priors import load_labels, load_prior
+from glo.report.context import gather
 from glo.report.curves import curves
-from glo.report.material import gather
 from glo.report.overview import diagnosis, evaluation, headline, recipe
 from glo.runs.checkpoint import restore_training
 from glo.runs.metrics_log import Journal, read_journal

@@ -25,7 +25,7 @@ from glo.estimator.estimator import load
 from glo.explorer.wire import object_from
 from glo.features.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
-from glo.report.material import gather
+from glo.report.context import gather
 from glo.report.overview import headline
 from glo.runs.checkpoint import Checkpoint, restore_training
 from glo.runs.metrics_log import Journal, read_journal

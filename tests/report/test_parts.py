@@ -18,12 +18,12 @@ from glo.config.fields import toml_lines
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Samples
-from glo.report.drawing import SERIES, axes_style, new_axes, plain_log, to_svg
-from glo.report.material import gather
+from glo.report.blocks import Picture
+from glo.report.context import gather
 from glo.report.overview import command
-from glo.report.page import Picture
-from glo.report.pictures import sheet
 from glo.report.reconstructions import pairs
+from glo.report.sheets import sheet
+from glo.report.svg import SERIES, axes_style, new_axes, plain_log, to_svg
 from glo.runs.data_record import DataFacts
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run

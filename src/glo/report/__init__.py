@@ -1,5 +1,5 @@
 """The report: one HTML file with everything there is to see of a run."""
 
-from glo.report.write import make_report, write_report
+from glo.report.build import make_report, write_report
 
 __all__ = ["make_report", "write_report"]

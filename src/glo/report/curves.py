@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from glo.report.drawing import INK, SERIES, axes_style, new_axes, page_colour, plain_log, to_svg
-from glo.report.material import Material
-from glo.report.page import Key, Plot, Section
+from glo.report.blocks import Key, Plot, Section
+from glo.report.context import Material
+from glo.report.svg import INK, SERIES, axes_style, new_axes, page_colour, plain_log, to_svg
 from glo.training.diagnosis import Baselines, explained_variance
 
 __all__ = ["curves"]

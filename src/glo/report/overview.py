@@ -5,8 +5,8 @@ from typing import Any
 
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
-from glo.report.material import Material
-from glo.report.page import Section, Table, Tile
+from glo.report.blocks import Section, Table, Tile
+from glo.report.context import Material
 from glo.runs.run import Run
 from glo.workflows.evaluation_table import figures, sentences
 

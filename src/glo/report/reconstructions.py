@@ -2,9 +2,9 @@
 
 import torch
 
-from glo.report.material import Material
-from glo.report.page import Picture, Section
-from glo.report.pictures import sheet
+from glo.report.blocks import Picture, Section
+from glo.report.context import Material
+from glo.report.sheets import sheet
 from glo.training.statistics import evenly_spaced
 
 __all__ = ["pairs"]

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from glo.losses import SquaredError
-from glo.report.drawing import INK, SERIES, axes_style, new_axes, page_colour, to_svg
-from glo.report.material import Material
-from glo.report.page import Key, Plot, Section
+from glo.report.blocks import Key, Plot, Section
+from glo.report.context import Material
+from glo.report.svg import INK, SERIES, axes_style, new_axes, page_colour, to_svg
 from glo.utils.random import permutation
 
 __all__ = ["columns", "lines", "spread"]

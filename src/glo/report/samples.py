@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from glo.latents.neighbours import neighbours
-from glo.report.material import Material
-from glo.report.page import Picture, Section
-from glo.report.pictures import sheet
+from glo.report.blocks import Picture, Section
+from glo.report.context import Material
+from glo.report.sheets import sheet
 
 __all__ = ["nearest", "samples"]
 

@@ -9,15 +9,15 @@ from markupsafe import Markup
 
 from glo.data import Samples
 from glo.errors import UserError
-from glo.report.codemap import codemap
+from glo.report.blocks import Section
+from glo.report.code_scatter import codemap
+from glo.report.context import Material, gather
 from glo.report.curves import curves
-from glo.report.material import Material, gather
-from glo.report.novelties import nearest, samples
+from glo.report.interpolations import interpolations, principal_walks
 from glo.report.overview import diagnosis, evaluation, headline, recipe
-from glo.report.page import Section
 from glo.report.reconstructions import pairs
+from glo.report.samples import nearest, samples
 from glo.report.vectors import columns, lines, spread
-from glo.report.ways import interpolations, principal_walks
 from glo.runs.run import Run
 from glo.runs.training_data import open_training
 from glo.utils.files import write_text

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from glo.latents.directions import principal_directions
-from glo.report.drawing import axes_style, new_axes, to_svg
-from glo.report.material import Labels, Material
-from glo.report.page import Key, Plot, Section
+from glo.report.blocks import Key, Plot, Section
+from glo.report.context import Labels, Material
+from glo.report.svg import axes_style, new_axes, to_svg
 from glo.utils.random import permutation
 
 __all__ = ["codemap"]

@@ -171,7 +171,7 @@ def test_a_failed_write_keeps_the_page_before(
 ) -> None:
     out = tmp_path / "page.html"
     out.write_text("before")
-    monkeypatch.setattr("glo.report.write.make_report", lambda *_, **__: "after")
+    monkeypatch.setattr("glo.report.build.make_report", lambda *_, **__: "after")
 
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glo.data import to_uint8
-from glo.report.page import Picture
+from glo.report.blocks import Picture
 
 __all__ = ["sheet"]
 

@@ -4,9 +4,9 @@ import torch
 
 from glo.latents.directions import Directions, principal_directions, walk_along
 from glo.latents.interpolation import interpolate
-from glo.report.material import Material
-from glo.report.page import Picture, Section
-from glo.report.pictures import sheet
+from glo.report.blocks import Picture, Section
+from glo.report.context import Material
+from glo.report.sheets import sheet
 from glo.training.statistics import evenly_spaced
 
 __all__ = ["interpolations", "principal_walks"]
