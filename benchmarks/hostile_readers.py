@@ -18,11 +18,11 @@ from glo.cli.options import NOTHING_GIVEN, merge
 from glo.data import Samples, SourceOptions, open_source
 from glo.data.readers.images import decode, decode_opaque, probe
 from glo.estimator.estimator import load
-from glo.explorer.live import Live
+from glo.explorer.latent_space import Space
 from glo.explorer.progress import Diary
-from glo.explorer.space import Space
-from glo.explorer.turns import Turns
-from glo.explorer.wire import object_from
+from glo.explorer.protocol import object_from
+from glo.explorer.scheduler import Turns
+from glo.explorer.streaming_search import Live
 from glo.features.digits import read_features
 from glo.priors import load_labels, load_prior
 from glo.report.context import gather

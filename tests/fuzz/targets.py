@@ -22,7 +22,7 @@ from glo.data import Samples, open_source, read_idx
 from glo.data.readers.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator.estimator import load
-from glo.explorer.wire import object_from
+from glo.explorer.protocol import object_from
 from glo.features.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import gather

@@ -18,14 +18,14 @@ from starlette.types import ASGIApp
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.explorer.answers import Answers
-from glo.explorer.facts import facts_of
-from glo.explorer.guard import Guard, refusal
-from glo.explorer.live import Live
-from glo.explorer.originals import NotThere
-from glo.explorer.shelf import Shelf
-from glo.explorer.turns import Closed, Turns
-from glo.explorer.wire import line, object_from
+from glo.explorer.auth import Guard, refusal
+from glo.explorer.handlers import Answers
+from glo.explorer.protocol import line, object_from
+from glo.explorer.run_info import facts_of
+from glo.explorer.run_watcher import Shelf
+from glo.explorer.scheduler import Closed, Turns
+from glo.explorer.streaming_search import Live
+from glo.explorer.training_examples import NotThere
 
 __all__ = ["make_app"]
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, final
 
-from glo.explorer.originals import NotThere
+from glo.explorer.training_examples import NotThere
 from glo.runs.metrics_log import read_journal
 from glo.runs.run import Run
 

@@ -9,11 +9,11 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from glo.explorer.charts import chart, chart_methods
-from glo.explorer.kept import Kept
-from glo.explorer.originals import Labels, NotThere, Originals, read_labels
-from glo.explorer.turns import PatientDecoder, Turns
-from glo.explorer.wire import packed, packed_codes
+from glo.explorer.once_cache import Kept
+from glo.explorer.projections import chart, chart_methods
+from glo.explorer.protocol import packed, packed_codes
+from glo.explorer.scheduler import PatientDecoder, Turns
+from glo.explorer.training_examples import Labels, NotThere, Originals, read_labels
 from glo.inversion import Starts, decode_starts
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from glo.decoders import MLPDecoder
-from glo.explorer.kept import Kept
-from glo.explorer.turns import Closed, PatientDecoder, Turns
+from glo.explorer.once_cache import Kept
+from glo.explorer.scheduler import Closed, PatientDecoder, Turns
 
 
 def test_short_work_does_not_wait_for_long_work() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from glo import __version__
-from glo.explorer.charts import chart_methods
-from glo.explorer.shelf import Shelf
-from glo.explorer.space import Space
+from glo.explorer.latent_space import Space
+from glo.explorer.projections import chart_methods
+from glo.explorer.run_watcher import Shelf
 
 __all__ = ["facts_of"]
 

@@ -15,9 +15,9 @@ from glo.data import to_uint8
 from glo.data.pixels import fit, recolour
 from glo.data.readers.images import decode, shown
 from glo.errors import UserError
-from glo.explorer.space import Space
-from glo.explorer.turns import Turns
-from glo.explorer.wire import packed, packed_codes, pixels_from, whole
+from glo.explorer.latent_space import Space
+from glo.explorer.protocol import packed, packed_codes, pixels_from, whole
+from glo.explorer.scheduler import Turns
 from glo.inversion import Inversion, Searching, Starts
 from glo.utils.random import permutation
 from glo.workflows.encode import search

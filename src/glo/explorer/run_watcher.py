@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.explorer.originals import NotThere, Originals
-from glo.explorer.space import Space
-from glo.explorer.turns import Turns
+from glo.explorer.latent_space import Space
+from glo.explorer.scheduler import Turns
+from glo.explorer.training_examples import NotThere, Originals
 from glo.runs.run import Run, open_run
 
 __all__ = ["Shelf", "State"]

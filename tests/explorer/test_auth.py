@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.explorer.asking import PORT, TOKEN, Visit, browser, raw, sentence
 
-from glo.explorer.guard import MOST_BYTES
+from glo.explorer.auth import MOST_BYTES
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from glo.errors import UserError
-from glo.explorer.originals import NotThere
 from glo.explorer.progress import Diary, picture_path, pictures_of
-from glo.explorer.shelf import Shelf
-from glo.explorer.wire import (
+from glo.explorer.protocol import (
     bytes_of,
     codes_from,
     number_from,
@@ -21,6 +19,8 @@ from glo.explorer.wire import (
     whole,
     word_from,
 )
+from glo.explorer.run_watcher import Shelf
+from glo.explorer.training_examples import NotThere
 from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
