@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.opening import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, named_decoder
 
 if TYPE_CHECKING:
     from glo.data import Samples
@@ -37,7 +37,7 @@ def add(
         limit: The first so many alone.
         refit: Fit the Gaussian, the run's prior and the labels to all codes, or keep what there is.
     """
-    from glo.cli.changing import drive
+    from glo.cli.row_progress import drive
     from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
     from glo.workflows.edit_rows import add_rows

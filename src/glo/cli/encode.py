@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.open_run import OwnDecoder, open_named
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.open_run import OwnDecoder, open_named
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.opening import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, named_decoder
 
 __all__ = ["explore"]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.open_run import OwnDecoder, open_named
 
 if TYPE_CHECKING:
     from glo.runs.run import Run

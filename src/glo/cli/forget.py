@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.opening import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, named_decoder
 
 __all__ = ["forget"]
 
@@ -33,7 +33,7 @@ def forget(
         refit: Fit the Gaussian and the run's prior to the codes that are left, or leave the run
             without a prior until glo sample fits one.
     """
-    from glo.cli.changing import drive
+    from glo.cli.row_progress import drive
     from glo.runs.run import open_run
     from glo.utils.malloc import keep_freed_memory
     from glo.utils.row_ranges import parse_rows

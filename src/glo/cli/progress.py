@@ -4,7 +4,7 @@ import sys
 import time
 from typing import final
 
-from glo.cli.reporter import clock
+from glo.cli.training_progress import clock
 
 __all__ = ["PartReporter"]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.open_run import OwnDecoder, open_named
 
 __all__ = ["report"]
 

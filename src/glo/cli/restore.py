@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.filling import fill_table
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.impute import fill_table
+from glo.cli.open_run import OwnDecoder, open_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.opening import OwnDecoder, open_named
+from glo.cli.open_run import OwnDecoder, open_named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,7 @@ def _check_out(opened: "Run", out: Path) -> None:
 def _fit_if_missing(opened: "Run", name: str) -> None:
     if opened.has_prior(name):
         return
-    from glo.cli.reporter import make_reporter
+    from glo.cli.training_progress import make_reporter
     from glo.training.events import Fitting
 
     reporter = make_reporter()

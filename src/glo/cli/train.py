@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from glo.cli.options import NOTHING_GIVEN, Given, merge
 
 if TYPE_CHECKING:
-    from glo.cli.watching import Watch
+    from glo.cli.live_page import Watch
     from glo.data import Samples
     from glo.workflows.train import Session
 
@@ -51,9 +51,9 @@ def train(
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
-    from glo.cli.opening import named_decoder
-    from glo.cli.stopping import StopRequest
-    from glo.cli.watching import Watch
+    from glo.cli.live_page import Watch
+    from glo.cli.open_run import named_decoder
+    from glo.cli.signals import StopRequest
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_own
     from glo.utils.distributed import Ranks
@@ -90,7 +90,7 @@ def train(
 
 
 def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
-    from glo.cli.reporter import SilentReporter, make_reporter
+    from glo.cli.training_progress import SilentReporter, make_reporter
     from glo.training.events import Begin, Note
     from glo.utils.distributed import LOST
 
@@ -146,7 +146,7 @@ def _report(session: "Session") -> None:
 
 
 def _show_outcome(session: "Session") -> None:
-    from glo.cli.reporter import clock
+    from glo.cli.training_progress import clock
     from glo.decoders import is_own
 
     summary, folder = session.run.summary, session.run.folder

@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.builders import finish
 
 from glo.cli import reporter as module
-from glo.cli.reporter import LiveReporter, PlainReporter, Reporter, clock, make_reporter
+from glo.cli.training_progress import LiveReporter, PlainReporter, Reporter, clock, make_reporter
 from glo.training.events import Event
 
 

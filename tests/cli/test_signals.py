@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from glo.cli.stopping import StopRequest
+from glo.cli.signals import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

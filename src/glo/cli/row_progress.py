@@ -18,7 +18,7 @@ def drive(events: "Iterator[RowEvent]") -> int:
         events: a generator, which is closed when a signal comes.
     """
     from glo.cli.progress import PartReporter
-    from glo.cli.stopping import StopRequest
+    from glo.cli.signals import StopRequest
     from glo.training.events import Fitting, Note
 
     reporter = PartReporter()
