@@ -74,7 +74,7 @@ def train(name: str, arguments: list[str], *more: str) -> None:
 
 def interrupted(name: str, arguments: list[str]) -> None:
     """Run `glo train`, interrupt it after its first checkpoint, and run the same command again."""
-    more = ["--save-every", "0"]
+    more = ["--checkpoint-seconds", "0"]
     command = [sys.executable, "-m", "glo", "train", *arguments, "--out", name, *more]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not list(Path(name).glob("checkpoint/step-*")):

@@ -4,7 +4,7 @@
 
 Ten million synthetic vectors of 64 numbers (a linear map of 16 random ones and noise) are written
 to a .npy file, piece by piece. Then `glo train` runs twice over it, each in a process of its own:
-with `--row-memory` as the budget says, and without. Printed are the seconds of a step, the largest
+with `--code-memory-gib` as the budget says, and without. Printed are the seconds of a step, the largest
 memory of the process (what it asked for itself, and all that was resident, mapped files included),
 and the error. Where the machine lets us, the first run is also put under a hard limit of that size
 (a memory control group): what does not fit is then killed, not swapped. Both runs mix the rows of
@@ -48,7 +48,7 @@ def main() -> None:
     choice = parser.parse_args()
     choice.out.mkdir(parents=True, exist_ok=True)
     data = make_vectors(choice.out / "vectors.npy", choice.n, choice.features)
-    runs = {"on disk": ["--row-memory", str(0.25 * choice.budget)], "in memory": []}
+    runs = {"on disk": ["--code-memory-gib", str(0.25 * choice.budget)], "in memory": []}
     found = {}
     for name, more in runs.items():
         limit = choice.budget if name == "on disk" and choice.hard else None
@@ -78,15 +78,15 @@ def make_vectors(path: Path, n: int, features: int) -> Path:
 def _run(
     choice: argparse.Namespace, data: Path, out: Path, more: list[str], limit: float | None
 ) -> dict[str, Any]:
-    words = ["train", data, "--out", out, "--code-dim", choice.dim, "--epochs", 1, "--polish", 1]
+    words = ["train", data, "--out", out, "--code-dim", choice.dim, "--epochs", 1, "--refine-passes", 1]
     words += [
-        "--shuffle-within",
+        "--shuffle-buffer",
         choice.within,
         "--batch-size",
         choice.batch,
         "--prior",
         "gaussian",
-        "--save-every",
+        "--checkpoint-seconds",
         1e9,
         *more,
     ]

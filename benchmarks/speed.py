@@ -201,7 +201,7 @@ def compiling() -> dict[str, float]:
 def _begun(
     samples: Samples, precision: Literal["bf16", "float32"], *, compile: bool
 ) -> Iterator[StepRecord]:
-    settings = Settings(device="cpu", precision=precision, compile=compile, start="gaussian")
+    settings = Settings(device="cpu", precision=precision, compile=compile, init="gaussian")
     if not samples.is_images:
         settings = replace(settings, decoder="mlp")
     return _steps(start_training(samples, settings, UNUSED), samples)
@@ -211,7 +211,7 @@ def _large(n: int, path: Path) -> tuple[Training, Samples]:
     # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
     data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
     data[:1000] = open_source("mnist").rows[:1000]
-    settings = Settings(start="gaussian", gaussian_std=0.1, epochs=100, device="cpu")
+    settings = Settings(init="gaussian", gaussian_std=0.1, epochs=100, device="cpu")
     samples = Samples(rows=data, name=f"{n} rows")
     return start_training(samples, settings, UNUSED), samples
 

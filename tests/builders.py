@@ -40,7 +40,7 @@ def samples(n: int = N, **kwargs: Any) -> Samples:
 
 
 def settings(**changes: Any) -> Settings:
-    tiny = {"width": 4, "code_dim": 4, "batch_size": 8, "epochs": 4, "save_every": 1e6}
+    tiny = {"width": 4, "code_dim": 4, "batch_size": 8, "epochs": 4, "checkpoint_seconds": 1e6}
     return Settings(**{**tiny, **changes})
 
 

@@ -74,9 +74,9 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     per_pass = (watch.cpu - begun) / epochs
     decoder, table = training.finished_decoder, training.table
     settle(decoder, table.codes, settings)
-    passes = min(settings.polish, int((problem.seconds - watch.cpu) / per_pass))
+    passes = min(settings.refine_passes, int((problem.seconds - watch.cpu) / per_pass))
     if passes:
-        kind, rate = training_loss(settings), settings.polish_lr
+        kind, rate = training_loss(settings), settings.refine_lr
         for _ in polish(
             decoder, table, problem.train, kind, passes=passes, lr=rate, settings=settings
         ):

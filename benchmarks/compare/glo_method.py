@@ -45,14 +45,14 @@ RECIPES: dict[str, _Recipe] = {
     # for both, and no polish. Its Adam is dense: every code moves at every step.
     "glann": _Recipe(
         settings={
-            "start": "gaussian",
+            "init": "gaussian",
             "constraint": "sphere",
             "loss": "l1",
             "decoder_optimizer": "adam",
             "decoder_lr": 1e-3,
             "code_lr": 1e-2,
             "code_betas": (0.5, 0.999),
-            "polish": 0,
+            "refine_passes": 0,
         },
         priors=("imle",),
         dense=True,
@@ -171,7 +171,7 @@ def _train(problem: Problem, recipe: str) -> None:
             samples,
             parse_loss(settings.loss),
             passes=plan["passes"],
-            lr=settings.polish_lr,
+            lr=settings.refine_lr,
             settings=settings,
         ):
             pass
@@ -187,7 +187,7 @@ def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
     settle(trial.decoder, trial.table.codes, settings)
     settling = watch.cpu
     per_pass = _polish_seconds(problem, trial)
-    passes = min(settings.polish, int(_POLISH_SHARE * problem.seconds / per_pass))
+    passes = min(settings.refine_passes, int(_POLISH_SHARE * problem.seconds / per_pass))
     codes = pca_codes(problem.train, pca, problem.code_dim, seed=problem.seed)
     names = RECIPES[recipe].priors
     costs = {name: _prior_seconds(problem, settings, codes, name) for name in names}
@@ -209,7 +209,7 @@ def _polish_seconds(problem: Problem, trial: Training) -> float:
         problem.train,
         parse_loss(settings.loss),
         passes=1,
-        lr=settings.polish_lr,
+        lr=settings.refine_lr,
         settings=settings,
     )
     # The first batch warms up.

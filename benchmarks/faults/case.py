@@ -21,8 +21,8 @@ __all__ = ["Attempt", "Case", "difference", "make_cases", "newest"]
 
 # What differs from one sitting to the next.
 _TIMES = ("seconds", "elapsed", "images_per_second", "peak_memory_mb", "prior_seconds")
-_RECIPE = ["--code-dim", "3", "--width", "4", "--polish", "1", "--prior", "gaussian"]
-_RECIPE += ["--save-every", "0", "--device", "cpu", "--precision", "float32"]
+_RECIPE = ["--code-dim", "3", "--width", "4", "--refine-passes", "1", "--prior", "gaussian"]
+_RECIPE += ["--checkpoint-seconds", "0", "--device", "cpu", "--precision", "float32"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def make_cases(folder: Path) -> Iterator[Case]:
     many = [*_RECIPE, "--batch-size", "12", "--epochs", "3"]
     kinds: list[tuple[str, list[str], int]] = [
         ("vectors", [str(vectors), *few], 1),
-        ("images", [str(pictures), *few, "--average", "0.9", "--row-memory", "0"], 1),
+        ("images", [str(pictures), *few, "--ema-decay", "0.9", "--code-memory-gib", "0"], 1),
         ("two processes", [str(vectors), *many, "--shards", "2"], 2),
     ]
     for name, words, ranks in kinds:

@@ -33,7 +33,7 @@ def make_template(folder: Path) -> Path:
         rows=pixels, labels=np.arange(20) % 3, label_names=("a", "b", "c"), name="noise"
     )
     settings = Settings(
-        width=4, code_dim=4, batch_size=8, epochs=20, average=0.9, device="cpu", precision="float32"
+        width=4, code_dim=4, batch_size=8, epochs=20, ema_decay=0.9, device="cpu", precision="float32"
     )
     session = Session(folder, samples, settings, source="noise", preset="mnist")
     for _ in session.events():

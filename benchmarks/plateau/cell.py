@@ -64,8 +64,8 @@ def _theirs() -> dict[str, Any]:
 _REPLAY = _theirs()
 _BASES: dict[str, dict[str, Any]] = {
     "replay": _REPLAY,
-    "theirs": _REPLAY | {"reduction": "row", "code_lr": CODE_RATE},
+    "theirs": _REPLAY | {"code_grad_reduction": "row", "code_lr": CODE_RATE},
     # The package's defaults with their generator and their 25 epochs, without the polish at the
     # end, which would be a further difference.
-    "ours": {"decoder": "described", "epochs": 25, "polish": 0},
+    "ours": {"decoder": "described", "epochs": 25, "refine_passes": 0},
 }

@@ -38,7 +38,7 @@ def _grid_cell(start: str, decoder: int, code: int, **more: Any) -> Cell:
         name=f"{start}-d{decoder}-c{code}",
         group="grid",
         about=said,
-        changes={"start": start, **_rates(decoder, code)},
+        changes={"init": start, **_rates(decoder, code)},
         **more,
     )
 
@@ -83,7 +83,7 @@ def _from_theirs() -> list[Cell]:
         cell("batch-times-4", "batches four times larger", batch_size=N // 25,
              code_lr=CODE_RATE / 4),
         cell("shuffle", "shuffled", shuffle=True),
-        cell("project", "projection after each update", project="step"),
+        cell("project", "projection after each update", project_every="step"),
         cell("lap1", "Lap1", loss="lap1"),
         cell("dim-8", "codes of 8 numbers", code_dim=8, gaussian_std=8**-0.5),
         cell("dim-128", "codes of 128 numbers", code_dim=128, gaussian_std=128**-0.5),
@@ -98,7 +98,7 @@ def _from_ours() -> list[Cell]:
         return _varied("ours", name, about, dense=dense, **changes)
 
     frozen = {"code_optimizer": "sgd", "code_lr": CODE_RATE}
-    random = {"start": "gaussian", "gaussian_std": 32**-0.5}
+    random = {"init": "gaussian", "gaussian_std": 32**-0.5}
     slow = {"decoder_optimizer": "sgd", "decoder_lr": 1e-3}
     return [
         cell("as-it-is", "nothing changed"),
@@ -111,9 +111,9 @@ def _from_ours() -> list[Cell]:
         cell("dense-1", "dense Adam for the codes, 0.001", dense=True, code_betas=(0.9, 0.999),
              code_lr=1e-3),
         cell("row-classic", "Adam per row with (0.9, 0.999)", code_betas=(0.9, 0.999)),
-        cell("mean", "gradients of codes divided by the batch size", reduction="mean"),
+        cell("mean", "gradients of codes divided by the batch size", code_grad_reduction="mean"),
         cell("no-shuffle", "not shuffled", shuffle=False),
-        cell("project-epoch", "projection once an epoch", project="epoch"),
+        cell("project-epoch", "projection once an epoch", project_every="epoch"),
         cell("batch-times-4", "batches four times larger", batch_size=N // 25),
         cell("constant", "constant rates", schedule="constant"),
         cell("lap1", "Lap1", loss="lap1"),
@@ -167,7 +167,7 @@ def _full() -> list[Cell]:
         Cell(
             name="full-pca-d100-c1",
             about="PCA codes, generator x 100",
-            changes=fast | {"start": "pca"},
+            changes=fast | {"init": "pca"},
             **kept,
         ),
         Cell(

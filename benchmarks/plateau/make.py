@@ -109,7 +109,7 @@ def adopt_cell(cell: Cell, problem: Problem, run: Path) -> tuple[dict[str, Any],
 
 
 def _check_equal(run: Path, made: Settings, wanted: Settings, n: int, wanted_n: int) -> None:
-    aside = {"limit", "device", "save_every", "prior"}
+    aside = {"limit", "device", "checkpoint_seconds", "prior"}
     one, two = ({k: v for k, v in asdict(s).items() if k not in aside} for s in (made, wanted))
     other = [name for name in one if one[name] != two[name]]
     if n != wanted_n:

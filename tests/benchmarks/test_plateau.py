@@ -76,7 +76,7 @@ def test_a_cell_that_another_process_makes_is_left_alone(
 
 def test_a_run_with_other_settings_is_not_adopted(tmp_path: Path, problem: Problem) -> None:
     data = digits(24)
-    finish(tmp_path / "run", data, epochs=1, polish=0)
+    finish(tmp_path / "run", data, epochs=1, refine_passes=0)
     with pytest.raises(UserError, match="code_lr"):
         adopt_cell(tiny(), problem, tmp_path / "run")
 

@@ -28,13 +28,13 @@ def test_the_command_line_wins_over_file_over_preset_over_default(
     base = Settings(**PRESETS[preset].settings)
     assert merge(preset, None, NOTHING_GIVEN) == (base, preset)
     (tmp_path / "c.toml").write_text("seed = 5\ncode_lr = 7\nshuffle = true\n")
-    found, _ = merge(preset, tmp_path / "c.toml", Given(code_lr=8.0, polish=0))
-    want = dataclasses.replace(base, seed=5, code_lr=8.0, shuffle=True, polish=0)
+    found, _ = merge(preset, tmp_path / "c.toml", Given(code_lr=8.0, refine_passes=0))
+    want = dataclasses.replace(base, seed=5, code_lr=8.0, shuffle=True, refine_passes=0)
     assert found == want
 
 
 def test_false_and_zero_are_values() -> None:
-    found, _ = merge("mnist", None, Given(shuffle=False, polish=0, seed=0))
+    found, _ = merge("mnist", None, Given(shuffle=False, refine_passes=0, seed=0))
     assert (found.shuffle, found.polish) == (False, 0)
 
 

@@ -44,10 +44,10 @@ from glo.workflows import train as session_module
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],
-    "average": ["--average", "0.9", "--code-betas", "0.5", "0.9"],
+    "average": ["--ema-decay", "0.9", "--code-betas", "0.5", "0.9"],
     "sgd": [
-        *("--decoder-optimizer", "sgd", "--code-optimizer", "sgd", "--start", "gaussian"),
-        *("--project", "epoch", "--code-lr", "5", "--drop-last", "--polish", "1"),
+        *("--decoder-optimizer", "sgd", "--code-optimizer", "sgd", "--init", "gaussian"),
+        *("--project-every", "epoch", "--code-lr", "5", "--drop-last", "--refine-passes", "1"),
     ],
 }
 # By the number of steps in an epoch.
@@ -233,7 +233,7 @@ def saved(out: Path) -> list[Path]:
 def test_a_killed_process_goes_on(home: Path, data: str) -> None:
     words = [data, *TINY[:-1], "30"]
     out = home / "run"
-    process = started(out, [*words, "--save-every", "0"], lambda: len(saved(out)) == 2)
+    process = started(out, [*words, "--checkpoint-seconds", "0"], lambda: len(saved(out)) == 2)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -300,7 +300,7 @@ def test_a_file_that_may_not_grow(
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, largest - 1))
 
     process = start_glo(
-        ["train", data, *TINY, "--save-every", "0", "--out", str(out)], preexec_fn=limit
+        ["train", data, *TINY, "--checkpoint-seconds", "0", "--out", str(out)], preexec_fn=limit
     )
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2, errors
@@ -348,7 +348,7 @@ def test_a_run_with_other_settings(
 ) -> None:
     out = shutil.copytree(whole("default"), home / "run")
     before = contents(out)
-    assert train(data, out, "--seed", "3", "--polish", "1") == 2
+    assert train(data, out, "--seed", "3", "--refine-passes", "1") == 2
     sentence = said(capsys)
     assert "polish was 3 and is now 1; seed was 0 and is now 3" in sentence
     assert contents(out) == before

@@ -29,9 +29,9 @@ def test_a_preset_says_only_what_it_changes(name: str) -> None:
 def test_described_is_the_recipe_of_the_evidence() -> None:
     settings = Settings(**find_preset("described").settings)
     assert (settings.decoder, settings.limit, settings.batch_size) == ("described", 50_000, 512)
-    assert (settings.decoder_lr, settings.code_lr, settings.reduction) == (1e-3, 0.1, "mean")
+    assert (settings.decoder_lr, settings.code_lr, settings.code_grad_reduction) == (1e-3, 0.1, "mean")
     assert (settings.decoder_optimizer, settings.code_optimizer) == ("sgd", "sgd")
-    assert (settings.shuffle, settings.drop_last, settings.project) == (False, True, "epoch")
+    assert (settings.shuffle, settings.drop_last, settings.project_every) == (False, True, "epoch")
     assert settings.steps_per_epoch(50_000) * settings.epochs_for(50_000) == 97 * 25
     assert settings.gaussian_std == pytest.approx(32**-0.5)
 

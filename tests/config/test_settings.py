@@ -76,10 +76,10 @@ def test_a_value_of_the_wrong_kind(name: str, value: object, kind: str) -> None:
         ("code_betas", (0.5, 1.0), "from 0.0 to 0.999999"),
         ("decoder_betas", (-0.1, 0.9), "from 0.0 to 0.999999"),
         ("warmup", 1.1, "from 0.0 to 1.0"),
-        ("average", 1.0, "from 0.0 to 0.999999"),
+        ("ema_decay", 1.0, "from 0.0 to 0.999999"),
         ("polish", -1, "from 0 to 10000"),
         ("seed", -1, f"from 0 to {2**63 - 1}"),
-        ("save_every", math.nan, "at least 0.0"),
+        ("checkpoint_seconds", math.nan, "at least 0.0"),
     ],
 )
 def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
@@ -90,7 +90,7 @@ def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("start", "pac", "start is 'pac'; it must be one of pca, gaussian. Did you mean 'pca'?"),
+        ("init", "pac", "init is 'pac'; it must be one of pca, gaussian. Did you mean 'pca'?"),
         ("constraint", "bal", "it must be one of ball, sphere, free. Did you mean 'ball'?"),
         (
             "decoder",

@@ -55,7 +55,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def _make(folder: Path) -> None:
-    tiny = ["--limit", "300", "--epochs", "1", "--width", "4", "--polish", "1"]
+    tiny = ["--limit", "300", "--epochs", "1", "--width", "4", "--refine-passes", "1"]
     assert command(["train", "mnist", *tiny, "--out", str(folder / RUN)]) == 0
     table = str(folder / "results" / "test.npz")
     words = ["encode", str(folder / RUN), "mnist", "--split", "test", "--limit", "5"]

@@ -77,7 +77,7 @@ def test_scikit_learns_checks() -> None:
             "makes them larger: codes searched alone or together differ by about 1e-4."
         )
     }
-    model = GLO(2, epochs=2, width=4, polish=1, prior="gaussian", device="cpu", precision="float32")
+    model = GLO(2, epochs=2, width=4, refine_passes=1, prior="gaussian", device="cpu", precision="float32")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(model, expected_failed_checks=expected, on_fail=None)
@@ -259,7 +259,7 @@ def test_samples_do_not_depend_on_their_number(fitted: GLO) -> None:
 
 
 def test_random_state() -> None:
-    quick = {**TINY, "epochs": 1, "start": "gaussian"}
+    quick = {**TINY, "epochs": 1, "init": "gaussian"}
 
     def codes(**more: Any) -> NDArray[np.float32]:
         return GLO(**quick, **more).fit(table(20)).codes_
@@ -281,7 +281,7 @@ def test_pipelines_and_grids() -> None:
 
 def test_warnings_say_what_is_wrong() -> None:
     with pytest.warns(ConvergenceWarning, match="all the same|All examples are the same"):
-        GLO(**{**TINY, "epochs": 1, "start": "gaussian"}).fit(np.ones((10, 3)))
+        GLO(**{**TINY, "epochs": 1, "init": "gaussian"}).fit(np.ones((10, 3)))
 
 
 NAN = np.full((2, 6), np.nan)

@@ -65,7 +65,7 @@ class Readers:
         pixels = rng.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
         words = {"labels": np.arange(20) % 3, "label_names": ("a", "b", "c")}
         samples = Samples(rows=pixels, name="noise", **words)  # type: ignore[arg-type]
-        finish(self.run, samples, average=0.9, device="cpu", precision="float32")
+        finish(self.run, samples, ema_decay=0.9, device="cpu", precision="float32")
         samples.save(root / "store")
         codes = open_run(self.run).codes
         for name, config in _PRIORS.items():

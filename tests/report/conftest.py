@@ -14,7 +14,7 @@ from glo.training.statistics import StepRecord
 
 NAMES = ("<script>alert(1)</script>", "a & b", "café $x^2")
 _VOID = {"meta", "link", "img", "br", "hr", "input"}
-QUICK: dict[str, Any] = {"epochs": 2, "polish": 1, "prior": "mixture"}
+QUICK: dict[str, Any] = {"epochs": 2, "refine_passes": 1, "prior": "mixture"}
 
 
 @dataclass

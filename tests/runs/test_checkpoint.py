@@ -24,7 +24,7 @@ FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")
 MATRICES = {"code_dim": 32, "width": 32}
 VARIANTS = {
     "rows of Adam": {"code_betas": (0.5, 0.9)},
-    "an average": {"average": 0.9},
+    "an average": {"ema_decay": 0.9},
     "matrices": MATRICES,
     "plain descent": {"decoder_optimizer": "sgd", "code_optimizer": "sgd", "code_lr": 1.0},
 }
@@ -102,7 +102,7 @@ def test_restored_training_goes_on_bit_for_bit(tmp_path: Path, changes: dict[str
 
 
 def test_the_averaged_decoder_is_the_one_to_use(tmp_path: Path) -> None:
-    training = trained(average=0.9)
+    training = trained(ema_decay=0.9)
     save(tmp_path, training)
     found = newest_checkpoint(tmp_path)
     assert found is not None
@@ -149,7 +149,7 @@ def test_none_where_there_never_was_one(tmp_path: Path) -> None:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the checkpoints of steps 2 and 4."""
     root = tmp_path_factory.mktemp("two")
-    training = trained(2, average=0.9)
+    training = trained(2, ema_decay=0.9)
     save(root, training)
     advance(training, 2)
     save(root, training)
@@ -205,7 +205,7 @@ def test_damage_is_found_and_the_one_before_used(
     assert "step-000000000004 is damaged" in note
     assert file in note
     assert note.endswith("; the checkpoint before it is used.")
-    assert restore_training(found, settings(average=0.9)).step == 2
+    assert restore_training(found, settings(ema_decay=0.9)).step == 2
 
 
 @pytest.mark.parametrize("damage", [edit_step, empty_list, no_json])
@@ -313,7 +313,7 @@ def test_what_is_damaged_does_not_take_the_place_of_the_last_two(tmp_path: Path)
 
 
 def test_builders_see_every_tensor(tmp_path: Path) -> None:
-    training = trained(2, average=0.9)
+    training = trained(2, ema_decay=0.9)
     save(tmp_path / "checkpoint", training)
     names = {name.split("/")[0] for name in tensors(tmp_path)}
     assert names == set(FILES)

@@ -115,7 +115,7 @@ def test_a_decoder_rests_at_the_end_of_a_schedule() -> None:
 def test_frozen_codes() -> None:
     record = replace(HEALTHY, mse=0.2, code_update=8e-5, code_norm=0.8, code_gradient=1.5e-4)
     assert names(record) == ["frozen_codes"]
-    settings = replace(SETTINGS, reduction="mean", batch_size=512, code_lr=0.1)
+    settings = replace(SETTINGS, code_grad_reduction="mean", batch_size=512, code_lr=0.1)
     (finding,) = diagnose(record, BASELINES, settings, mse=0.2, n=N, last=False)
     parts = ["8.0e-05", "0.01 %", "1.5e-04", "code_lr is 0.1", "batch size (512)", "500 times"]
     for part in parts:
@@ -189,7 +189,7 @@ def test_what_is_set_already_is_not_advised() -> None:
     for start, advised in (("pca", False), ("gaussian", True)):
         settings = replace(SETTINGS, start=start)
         (finding,) = diagnose(record, BASELINES, settings, mse=0.06, n=N, last=True)
-        assert ("start = pca" in finding.sentence) == advised
+        assert ("init = pca" in finding.sentence) == advised
 
 
 def test_worse_than_pca_is_said_at_the_end() -> None:
@@ -237,5 +237,5 @@ def test_the_described_project_is_told_that_its_codes_are_frozen(
         names_found = [f.name for f in found]
         assert names_found == ["slow_decoder", "frozen_codes", "mean_image"]
         frozen = next(f for f in found if f.name == "frozen_codes").sentence
-        assert "reduction = mean divides each code's gradient by the batch size (512)" in frozen
-        assert "use code_optimizer = adam with reduction = row" in frozen
+        assert "code_grad_reduction = mean divides each code's gradient by the batch size (512)" in frozen
+        assert "use code_optimizer = adam with code_grad_reduction = row" in frozen

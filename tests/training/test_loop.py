@@ -26,7 +26,7 @@ Maker = Callable[..., Samples]
 Begin = Callable[..., Training]
 
 PLAIN: dict[str, Any] = {
-    "start": "gaussian",
+    "init": "gaussian",
     "schedule": "constant",
     "constraint": "free",
     "decoder_optimizer": "sgd",
@@ -130,7 +130,7 @@ def test_a_mean_reduction_divides_by_the_batch_size(vectors: Maker, begin: Begin
     choices = PLAIN | {"decoder_lr": 0.0, "epochs": 1, "batch_size": 16}
     moved = {}
     for reduction in ("row", "mean"):
-        training = begin(samples, reduction=reduction, **choices)
+        training = begin(samples, code_grad_reduction=reduction, **choices)
         before = training.table.codes.clone()
         finish(training, samples)
         moved[reduction] = training.table.codes - before
@@ -221,7 +221,7 @@ def test_constraints_hold_after_every_step(blobs: Maker, begin: Begin, constrain
 def test_projection_once_an_epoch(vectors: Maker, begin: Begin) -> None:
     samples = vectors(8)
     choices = PLAIN | {"constraint": "ball", "code_lr": 50.0, "decoder_lr": 0.0}
-    training = begin(samples, project="epoch", epochs=2, **choices)
+    training = begin(samples, project_every="epoch", epochs=2, **choices)
     lengths = [float(training.table.codes.norm(dim=1).max()) for _ in train(training, samples)]
     # Two steps and a record an epoch: loose after the first step, on the ball after the second.
     assert [length > 1.1 for length in lengths] == [True, False, False] * 2
@@ -294,12 +294,12 @@ def test_data_order_is_a_function_of_seed_and_epoch(vectors: Maker, begin: Begin
     assert first == expected
     assert first[:3] != first[3:]
     # Neither the length of the run nor any other choice changes it; the seed does.
-    assert asked(seed=1, epochs=3, decoder_lr=0.0, start="gaussian")[:6] == first
+    assert asked(seed=1, epochs=3, decoder_lr=0.0, init="gaussian")[:6] == first
     assert asked(seed=2, epochs=2) != first
     assert asked(shuffle=False, epochs=1) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
-    near = asked(shuffle_within=3, epochs=1)
+    near = asked(shuffle_buffer=3, epochs=1)
     assert sorted(row for batch in near for row in batch) == list(range(9))
-    assert near not in (first[:3], asked(shuffle_within=3, epochs=1, seed=1))
+    assert near not in (first[:3], asked(shuffle_buffer=3, epochs=1, seed=1))
 
 
 @pytest.mark.parametrize("project", ["step", "epoch"])
@@ -308,7 +308,7 @@ def test_stop_and_go_on_is_like_never_having_stopped(
     blobs: Maker, begin: Begin, stop: int, project: str
 ) -> None:
     samples = blobs(6)
-    choices = {"epochs": 3, "average": 0.5, "project": project, "code_lr": 0.5, "warmup": 0.3}
+    choices = {"epochs": 3, "ema_decay": 0.5, "project_every": project, "code_lr": 0.5, "warmup": 0.3}
     whole, parts = (begin(samples, **choices) for _ in range(2))
     told = finish(whole, samples)
     # A stop after any record: in an epoch, before its record, after it.
@@ -343,7 +343,7 @@ def test_starting_leaves_torchs_generator_alone(vectors: Maker, begin: Begin) ->
 
 def test_the_averaged_decoder_is_the_average(blobs: Maker, begin: Begin) -> None:
     samples = blobs(6)
-    training = begin(samples, average=0.75, epochs=3, decoder_lr=0.05)
+    training = begin(samples, ema_decay=0.75, epochs=3, decoder_lr=0.05)
     expected: dict[str, Tensor] = {}
     for record in train(training, samples):
         if isinstance(record, StepRecord):

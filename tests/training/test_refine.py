@@ -141,7 +141,7 @@ def test_moments_made_by_a_mean_are_polished_by_a_mean(
     row, mean = copy_of(trained[0].table), copy_of(trained[0].table)
     mean.state["second"] /= settings.batch_size**2
     run(trained, row)
-    run(trained, mean, settings=replace(settings, reduction="mean"))
+    run(trained, mean, settings=replace(settings, code_grad_reduction="mean"))
     torch.testing.assert_close(mean.codes, row.codes, atol=1e-4, rtol=1e-3)
 
 

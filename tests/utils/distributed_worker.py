@@ -19,7 +19,7 @@ from glo.workflows.train import Session
 __all__ = ["RECIPE", "drive"]
 
 RECIPE = Settings(
-    code_dim=3, epochs=4, batch_size=8, width=4, precision="float32", device="cpu", polish=2
+    code_dim=3, epochs=4, batch_size=8, width=4, precision="float32", device="cpu", refine_passes=2
 )
 
 

@@ -24,7 +24,7 @@ from glo.workflows.preflight import check_recipe
 # torch's own use of what it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
-CHOICES = {"decoder": "mlp", "epochs": 2, "batch_size": 10, "device": "cpu", "polish": 0}
+CHOICES = {"decoder": "mlp", "epochs": 2, "batch_size": 10, "device": "cpu", "refine_passes": 0}
 CHOICES |= {"precision": "float32", "prior": "gaussian"}
 
 

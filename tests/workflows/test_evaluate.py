@@ -248,6 +248,6 @@ def test_mistakes_are_found_before_the_work(
 
 
 def test_one_example_is_too_few(tmp_path: Path, blobs: Any) -> None:
-    finish(tmp_path / "run", blobs(1), **{**QUICK, "start": "gaussian"})
+    finish(tmp_path / "run", blobs(1), **{**QUICK, "init": "gaussian"})
     with pytest.raises(UserError, match="was trained on one example"):
         prepare(open_run(tmp_path / "run"), blobs(1))

@@ -91,11 +91,11 @@ def test_a_kill_at_any_time_repeats_no_record(tmp_path: Path, whole: Path) -> No
 def test_it_saves_by_itself(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     # The save follows the event: the last step told is not yet saved.
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, save_every=0.0)
+    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0)
     names = sorted(path.name for path in (out / "checkpoint").iterdir())
     assert names == ["step-000000000003", "step-000000000004"]
     # How often to save is no part of the recipe.
-    finish(out, save_every=1e5)
+    finish(out, checkpoint_seconds=1e5)
     assert_same(tensors(out), tensors(whole))
 
 
@@ -174,7 +174,7 @@ def test_pictures_of_few_of_many_epochs(tmp_path: Path) -> None:
 
 def test_what_killed_sittings_left_is_removed(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, save_every=0.0)
+    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0)
     for name in (".writing-9", ".removing-9-step-000000000002"):
         (out / "checkpoint" / name).mkdir()
     # Of two processes with their rows in files, of which one goes on with its rows in memory.

@@ -81,7 +81,7 @@ class Settings:
     )
 
     code_dim: int = _option("Codes", 32, "D, numbers in a code.")
-    start: Literal["pca", "gaussian"] = _option(
+    init: Literal["pca", "gaussian"] = _option(
         "Codes", "pca", "Initial codes: whitened principal components of each example, or random."
     )
     gaussian_std: float = _option(
@@ -90,7 +90,7 @@ class Settings:
     constraint: Literal["ball", "sphere", "free"] = _option(
         "Codes", "ball", "What holds for every code: |z| <= 1, |z| = 1, or nothing."
     )
-    project: Literal["step", "epoch"] = _option(
+    project_every: Literal["step", "epoch"] = _option(
         "Codes", "step", "When the constraint is enforced: after every update, or once an epoch."
     )
 
@@ -102,7 +102,7 @@ class Settings:
     )
     batch_size: int = _option("Training", 128, "B, examples in a step.")
     shuffle: bool = _option("Training", True, "Visit the examples in a new order every epoch.")
-    shuffle_within: int = _option(
+    shuffle_buffer: int = _option(
         "Training",
         0,
         "Mix only so many examples at a time, in runs of 1024 neighbours; 0: all. For data and "
@@ -119,7 +119,7 @@ class Settings:
         False,
         "Leave out the last partial batch of an epoch; its codes would never be trained.",
     )
-    reduction: Literal["row", "mean"] = _option(
+    code_grad_reduction: Literal["row", "mean"] = _option(
         "Training",
         "row",
         "Gradient of a code: that of its own loss (row), or divided by the batch size (mean).",
@@ -148,15 +148,15 @@ class Settings:
     warmup: float = _option(
         "Training", 0.0, "Share of the steps in which both learning rates rise from zero."
     )
-    average: float = _option(
+    ema_decay: float = _option(
         "Training",
         0.0,
         "Decay of an averaged copy of the decoder, used in place of the last one; 0: no average.",
     )
-    polish: int = _option(
+    refine_passes: int = _option(
         "Training", 3, "Passes over all codes under the finished decoder, at the end."
     )
-    polish_lr: float = _option(
+    refine_lr: float = _option(
         "Training", 0.015, "Peak learning rate of the codes while polishing."
     )
 
@@ -182,12 +182,12 @@ class Settings:
         "nothing on the processor that was measured; needs a C++ compiler, and one process.",
     )
     seed: int = _option("Machine", 0, "Seed of everything random.")
-    save_every: float = _option(
+    checkpoint_seconds: float = _option(
         "Machine",
         60.0,
         "Seconds between checkpoints; one more is written at the end and on an interrupt.",
     )
-    row_memory: float | None = _option(
+    code_memory_gib: float | None = _option(
         "Machine",
         None,
         "GiB of memory for the codes and moments of a process; more lie in files of the run folder "
@@ -261,14 +261,14 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("code_lr", 0.0, 1e6),
     ("code_betas", 0.0, 0.999999),
     ("warmup", 0.0, 1.0),
-    ("average", 0.0, 0.999999),
-    ("shuffle_within", 0, math.inf),
+    ("ema_decay", 0.0, 0.999999),
+    ("shuffle_buffer", 0, math.inf),
     ("shards", 1, 65536),
-    ("row_memory", 0.0, math.inf),
-    ("polish", 0, 10_000),
-    ("polish_lr", 0.0, 1e3),
+    ("code_memory_gib", 0.0, math.inf),
+    ("refine_passes", 0, 10_000),
+    ("refine_lr", 0.0, 1e3),
     ("seed", 0, 2**63 - 1),
-    ("save_every", 0.0, math.inf),
+    ("checkpoint_seconds", 0.0, math.inf),
 )
 
 

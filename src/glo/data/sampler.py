@@ -25,7 +25,7 @@ class Order:
     Args:
         n: N, rows of all processes.
         epoch: number of the pass.
-        settings: `seed`, `shuffle`, `shuffle_within`, `batch_size`.
+        settings: `seed`, `shuffle`, `shuffle_buffer`, `batch_size`.
         shards: S.
         ranks: the processes.
 
@@ -73,7 +73,7 @@ class Order:
 
 
 def _order(count: int, epoch: int, part: int, shards: int, settings: Settings) -> Tensor:
-    if not settings.shuffle_within:
+    if not settings.shuffle_buffer:
         return permutation(count, settings.seed, epoch, part)
-    within = max(1, settings.shuffle_within // shards)
+    within = max(1, settings.shuffle_buffer // shards)
     return permutation_within(count, settings.seed, epoch, part, within=within)

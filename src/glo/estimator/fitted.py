@@ -134,7 +134,7 @@ _KEYWORDS = (
     "decoder",
     "loss",
     "constraint",
-    "start",
+    "init",
     "decoder_lr",
     "code_lr",
     "polish",

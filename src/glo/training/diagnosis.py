@@ -148,16 +148,16 @@ def _codes(
     if at_peak > _FROZEN or mse < baselines.pca:
         return []
     cause = f"their gradient is {record.code_gradient:.1e} and code_lr is {settings.code_lr:g}"
-    if settings.reduction == "mean":
+    if settings.code_grad_reduction == "mean":
         cause += (
-            f", and reduction = mean divides each code's gradient by the batch size "
+            f", and code_grad_reduction = mean divides each code's gradient by the batch size "
             f"({settings.batch_size}) though every code has a loss of its own"
         )
     text = (
         f"The codes are frozen: in this epoch an update moved a code by {record.code_update:.1e}, "
         f"{100 * share:.2g} % of its length, because {cause}; use code_optimizer = adam with "
-        f"reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} times, and "
-        f"start = pca instead of random codes."
+        f"code_grad_reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} times, and "
+        f"init = pca instead of random codes."
     )
     return [Finding(name="frozen_codes", sentence=text)]
 
@@ -188,7 +188,7 @@ def _worse_than_pca(baselines: Baselines, settings: Settings, mse: float) -> Fin
         f"The error {mse:.4f} is above that of PCA with {settings.code_dim} components "
         f"({baselines.pca:.4f}); train longer (epochs)"
     )
-    text += "." if settings.start == "pca" else ", and start the codes there (start = pca)."
+    text += "." if settings.init == "pca" else ", and start the codes there (init = pca)."
     return Finding(name="worse_than_pca", sentence=text)
 
 

@@ -104,8 +104,8 @@ class Training:
         self.table = table
         self.optimizer = decoder_optimizer(settings, decoder)
         self.averaged: AveragedModel | None = None
-        if settings.average:
-            rule = get_ema_multi_avg_fn(settings.average)
+        if settings.ema_decay:
+            rule = get_ema_multi_avg_fn(settings.ema_decay)
             self.averaged = AveragedModel(decoder, multi_avg_fn=rule, use_buffers=True)
         self.step = 0
         self.skipped = 0
@@ -190,7 +190,7 @@ def start_training(
         decoder = build_decoder(decoder_config(samples, settings, own), own)
     keep_columns(decoder, samples)
     codes = store.zeros("codes", (len(samples), dim), torch.float32)
-    if settings.start == "pca":
+    if settings.init == "pca":
         pca_codes(samples, pca, dim, seed=settings.seed, ranks=ranks, into=codes)
     else:
         _gaussian_codes(codes, settings, ranks)
@@ -273,7 +273,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             training.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             assert codes.grad is not None, "codes are a leaf of the loss"
-            scale = 1 if settings.reduction == "mean" else whole
+            scale = 1 if settings.code_grad_reduction == "mean" else whole
             gradient = codes.grad * (scale / ranks.size)
             factor = rate_factor(training.step, training.total_steps, settings)
 
@@ -292,7 +292,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
                 if not idle:
                     gradient[astray] = 0.0
                     code_lr = settings.code_lr * factor
-                    moved = table.update(rows, gradient, code_lr, keep=settings.project == "step")
+                    moved = table.update(rows, gradient, code_lr, keep=settings.project_every == "step")
             else:
                 _count_skipped(training)
             if bool(astray.any()) and not idle:
@@ -316,7 +316,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
                 seconds=time.perf_counter() - began,
             )
             # All of the step before it is told: a caller may save at any record and stop there.
-            if settings.project == "epoch" and position + 1 == per_epoch:
+            if settings.project_every == "epoch" and position + 1 == per_epoch:
                 table.project_all()
             yield done
             began = time.perf_counter()

@@ -94,7 +94,7 @@ def polish(
                 assert codes.grad is not None, "codes are a leaf of the loss"
                 rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
                 # In the scale in which the moments were made.
-                mean = settings.reduction == "mean"
+                mean = settings.code_grad_reduction == "mean"
                 gradient = codes.grad / settings.batch_size if mean else codes.grad
                 table.update(rows, gradient, rate)
             table.codes[rows] = best

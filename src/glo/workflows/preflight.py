@@ -22,7 +22,7 @@ from glo.utils.lock import RunLock
 __all__ = ["check_folder", "check_recipe", "hold"]
 
 # What may differ from one sitting to the next.
-_OF_THE_SITTING = ("save_every", "row_memory")
+_OF_THE_SITTING = ("checkpoint_seconds", "code_memory_gib")
 # What a run consists of that was killed before it had a config.toml.
 _BEGUN = re.compile(r"lock|\.\d+\.config\.toml")
 

@@ -195,10 +195,10 @@ class Session:
         """Return where this process's codes and moments go: in memory, if the budget allows."""
         settings, n = self.run.settings, len(self._own)
         needed = n * row_rule(settings).row_bytes(settings.code_dim)
-        if settings.row_memory is None or needed <= settings.row_memory * 2**30:
+        if settings.code_memory_gib is None or needed <= settings.code_memory_gib * 2**30:
             return IN_MEMORY
         folder = self.run.folder / f".rows-{self.ranks.rank}-of-{self.ranks.size}"
-        return RowStore(folder, budget=settings.row_memory * 2**30)
+        return RowStore(folder, budget=settings.code_memory_gib * 2**30)
 
     def _train(self, training: Training, baselines: Baselines) -> Iterator[Event]:
         settings, said, saved = self.run.settings, set[str](), time.perf_counter()
@@ -237,7 +237,7 @@ class Session:
         # The first process's clock counts, which the others learn seldom.
         if self.ranks.size > 1 and step % _ASK_STEPS:
             return False
-        return bool(self.ranks.tell(seconds > self.run.settings.save_every))
+        return bool(self.ranks.tell(seconds > self.run.settings.checkpoint_seconds))
 
     def _log(
         self,
@@ -260,14 +260,14 @@ class Session:
         settings = self.run.settings
         decoder, codes = training.finished_decoder, training.table.codes
         settle(decoder, codes, settings, n=training.n, ranks=self.ranks)
-        if settings.polish:
+        if settings.refine_passes:
             for rows in polish(
                 decoder,
                 training.table,
                 self._own,
                 training_loss(settings),
-                passes=settings.polish,
-                lr=settings.polish_lr,
+                passes=settings.refine_passes,
+                lr=settings.refine_lr,
                 settings=settings,
             ):
                 yield Polishing(rows=rows * self.ranks.size, n=training.n)
