@@ -45,11 +45,11 @@ def open_page(browser: Any, address: str, **how: Any) -> Any:
     page.set_default_timeout(WAIT)
     page.goto(address)
     page.wait_for_selector("body.ready")
-    settle(page)
+    recompute_batchnorm_stats(page)
     return page
 
 
-def settle(page: Any) -> None:
+def recompute_batchnorm_stats(page: Any) -> None:
     """Wait until the neighbours of what is in hand are drawn."""
     page.wait_for_function("() => document.querySelector('#hand-neighbours').ariaBusy === 'false'")
 

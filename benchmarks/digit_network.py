@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.features.digits import DIGITS_FILE, DigitNetwork
 from glo.utils.safetensors_writer import write_tensors
 
@@ -64,7 +64,7 @@ def main() -> None:
     print(json.dumps(about, indent=1))
 
 
-def train(samples: Samples, *, epochs: int, seed: int) -> nn.ModuleDict:
+def train(samples: Dataset, *, epochs: int, seed: int) -> nn.ModuleDict:
     """Learn the labels, and return the digit network beside its batch norms."""
     assert samples.labels is not None, "the data have no labels"
     net = nn.ModuleDict(
@@ -122,7 +122,7 @@ def fold(net: nn.ModuleDict) -> DigitNetwork:
 
 
 @torch.no_grad()
-def accuracy_on(network: DigitNetwork, samples: Samples) -> float:
+def accuracy_on(network: DigitNetwork, samples: Dataset) -> float:
     """Return the share of examples whose label has the highest score."""
     labels = torch.from_numpy(samples.labels.copy())
     rows = torch.arange(len(samples)).split(1000)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from browsing import choose_method, chromium, open_page, served, settle
+from browsing import choose_method, chromium, open_page, recompute_batchnorm_stats, served
 from PIL import Image
 
 from explorer import unseen
@@ -52,7 +52,7 @@ def show_map(page: Any, file: dict[str, Any]) -> None:
     page.mouse.move(x - 0.17 * side, y - 0.08 * side, steps=6)
     page.mouse.up()
     page.wait_for_timeout(600)
-    settle(page)
+    recompute_batchnorm_stats(page)
     page.mouse.move(x - 0.13 * side, y + 0.36 * side)
     page.wait_for_selector("#tip", state="visible")
     # It is that of the machine which draws, and of whatever else that one does.
@@ -64,7 +64,7 @@ def show_directions(page: Any, file: dict[str, Any]) -> None:
     page.click("#tab-directions")
     page.wait_for_function("() => document.querySelector('.stops canvas').width !== 300")
     page.wait_for_timeout(800)
-    settle(page)
+    recompute_batchnorm_stats(page)
 
 
 def show_samples(page: Any, file: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def show_samples(page: Any, file: dict[str, Any]) -> None:
     page.wait_for_selector("#samples[aria-busy=false] canvas")
     page.click("#samples li:nth-child(11) button")
     page.wait_for_timeout(600)
-    settle(page)
+    recompute_batchnorm_stats(page)
 
 
 def show_between(page: Any, file: dict[str, Any]) -> None:
@@ -84,7 +84,7 @@ def show_between(page: Any, file: dict[str, Any]) -> None:
     page.keyboard.press("ArrowRight")
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(600)
-    settle(page)
+    recompute_batchnorm_stats(page)
 
 
 def show_drop(page: Any, file: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ def show_drop(page: Any, file: dict[str, Any]) -> None:
     page.wait_for_selector("#drop-result[data-state=done]")
     page.wait_for_selector("#drop-neighbours[aria-busy=false] canvas")
     page.wait_for_timeout(600)
-    settle(page)
+    recompute_batchnorm_stats(page)
 
 
 def show_paint(page: Any, file: dict[str, Any]) -> None:

@@ -15,13 +15,13 @@ from hostile_files.template import CHECKPOINT, resealed
 from glo.cli.forget import _words
 from glo.cli.info import _words as info_words
 from glo.cli.options import NOTHING_GIVEN, merge
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.data.readers.images import decode, decode_opaque, probe
 from glo.estimator.estimator import load
-from glo.explorer.latent_space import Space
-from glo.explorer.progress import Diary
+from glo.explorer.latent_space import LatentSpace
+from glo.explorer.progress import TrainingLog
 from glo.explorer.protocol import object_from
-from glo.explorer.scheduler import Turns
+from glo.explorer.scheduler import Scheduler
 from glo.explorer.streaming_search import Live
 from glo.features.digits import read_features
 from glo.priors import load_labels, load_prior
@@ -29,10 +29,10 @@ from glo.report.context import gather
 from glo.report.curves import curves
 from glo.report.overview import diagnosis, evaluation, headline, recipe
 from glo.runs.checkpoint import restore_training
-from glo.runs.metrics_log import Journal, read_journal
+from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.row_ranges import parse_rows
-from glo.workflows.inputs import open_observations
+from glo.workflows.inputs import open_inputs
 from glo.workflows.masks import mask_from_file
 
 __all__ = ["READERS", "Reader"]
@@ -65,13 +65,13 @@ def _folder(path: Path, root: Path) -> str:
 
 
 def _encode(path: Path, root: Path) -> str:
-    seen = open_observations(open_run(root / "run"), [str(path.parent)])
+    seen = open_inputs(open_run(root / "run"), [str(path.parent)])
     assert all(name.isprintable() for name in (*seen.names, *seen.skipped))
     return _told(seen.skipped or len(seen) < 2)
 
 
 def _encode_one(path: Path, root: Path) -> str:
-    return _told(open_observations(open_run(root / "run"), [str(path)]).skipped)
+    return _told(open_inputs(open_run(root / "run"), [str(path)]).skipped)
 
 
 def _mask(path: Path, root: Path) -> str:
@@ -83,7 +83,7 @@ def _upload(path: Path, root: Path) -> str:
     if path.stat().st_size > 20 * 2**20 or not path.is_file():
         return LEFT_OUT  # the page takes no more
     run = open_run(root / "run")
-    Live(Space(run, None, Turns()), Turns()).read(path.read_bytes(), path.name)  # type: ignore[arg-type]
+    Live(LatentSpace(run, None, Scheduler()), Scheduler()).read(path.read_bytes(), path.name)  # type: ignore[arg-type]
     return TAKEN
 
 
@@ -104,7 +104,7 @@ def _store(name: str) -> Reader:
         folder = root / "work" / "store"
         shutil.copytree(root / "store", folder)
         shutil.copy(path, folder / name)
-        Samples.open(folder).batch(torch.arange(2))
+        Dataset.open(folder).batch(torch.arange(2))
         return TAKEN
 
     return read
@@ -163,9 +163,9 @@ def _page(run: Run) -> Any:
 def _journal(path: Path, root: Path) -> str:
     work = root / "work" / "metrics.jsonl"
     shutil.copy(path, work)
-    lines, count = len(work.read_bytes().splitlines()), len(read_journal(work))
-    Diary(work).after(0)
-    Journal(work, 5)
+    lines, count = len(work.read_bytes().splitlines()), len(read_metrics_log(work))
+    TrainingLog(work).after(0)
+    MetricsLog(work, 5)
     return _told(count < lines)
 
 

@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import Decoder
 from glo.imaging.grids import pairs, save_picture
-from glo.inversion import Inversion, decode_starts, invert
-from glo.losses import SquaredError
+from glo.inversion import Inversion, decode_initial_codes, invert
+from glo.losses import MSELoss
 from glo.runs.run import Run, open_run
 from glo.training.refine import evaluate
 from glo.utils.device import autocast
-from glo.utils.malloc import keep_freed_memory
+from glo.utils.malloc import tune_malloc
 
 BATCH = 512
 BARE_BATCHES = 12
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=0.02)
     parser.add_argument("--out", type=Path, help="folder for pictures and figures")
     choice = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
 
     run = open_run(choice.run)
     kept = {name: getattr(run.settings, name) for name in ("size", "channels", "crop")}
@@ -50,7 +50,7 @@ def main() -> None:
     images = unseen.batch(torch.arange(len(unseen)))
 
     began = time.perf_counter()
-    starts = decode_starts(run.decoder, run.codes, most=choice.starts)
+    starts = decode_initial_codes(run.decoder, run.codes, most=choice.starts)
     ready = time.perf_counter()
     found = invert(
         run.decoder,
@@ -83,7 +83,7 @@ def main() -> None:
         (choice.out / "inversion.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def spread(run: Run, found: Inversion, unseen: Samples) -> dict[str, float]:
+def spread(run: Run, found: Inversion, unseen: Dataset) -> dict[str, float]:
     """Return the error and how it is spread over the examples."""
     residual = found.residual
     parts = torch.tensor([0.5, 0.9, 0.99])
@@ -103,7 +103,7 @@ def spread(run: Run, found: Inversion, unseen: Samples) -> dict[str, float]:
 def bare_rate(decoder: Decoder, codes: Tensor, images: Tensor) -> float:
     """Return examples a second of the decoder, forward and backward to the codes alone."""
     decoder.eval().requires_grad_(False)
-    loss, device = SquaredError(), next(decoder.parameters()).device
+    loss, device = MSELoss(), next(decoder.parameters()).device
     width = min(BATCH, len(images))
     target, times = images[:width].to(device), []
     for _ in range(BARE_BATCHES):

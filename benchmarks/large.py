@@ -78,7 +78,18 @@ def make_vectors(path: Path, n: int, features: int) -> Path:
 def _run(
     choice: argparse.Namespace, data: Path, out: Path, more: list[str], limit: float | None
 ) -> dict[str, Any]:
-    words = ["train", data, "--out", out, "--code-dim", choice.dim, "--epochs", 1, "--refine-passes", 1]
+    words = [
+        "train",
+        data,
+        "--out",
+        out,
+        "--code-dim",
+        choice.dim,
+        "--epochs",
+        1,
+        "--refine-passes",
+        1,
+    ]
     words += [
         "--shuffle-buffer",
         choice.within,

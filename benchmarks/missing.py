@@ -41,8 +41,8 @@ from torch import Tensor
 import glo
 from glo.imaging.grids import grid, save_picture
 from glo.inversion import finish
-from glo.utils.malloc import keep_freed_memory
-from glo.workflows.encode import batches, begin_search, search
+from glo.utils.malloc import tune_malloc
+from glo.workflows.encode import batches, prepare_search, search
 
 CHOOSING = 0.05
 SHOWN = 16
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     choice = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
 
     samples = glo.open_source("mnist", glo.SourceOptions(size=choice.size, limit=choice.n))
     whole = samples.batch(torch.arange(len(samples)))
@@ -194,7 +194,7 @@ def _by_glo(
 def _mean_of_answers(task: Task, folder: Path) -> dict[str, Any]:
     run, began = glo.open_run(folder), time.perf_counter()
     seen = torch.from_numpy(task.seen).float().view(-1, *run.data.shape)
-    starts, parts = begin_search(run), []
+    starts, parts = prepare_search(run), []
     for rows in batches(len(seen), answers=ANSWERS):
         part = seen[rows]
         known = (~part.isnan()).float()

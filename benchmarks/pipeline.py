@@ -42,11 +42,11 @@ from benchmarks.compare.networks import Mirror
 from rows import Rows, markdown
 
 import glo
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGANDecoder, build_decoder
 from glo.training.refine import evaluate
 from glo.utils.device import autocast, channels_last
-from glo.utils.malloc import keep_freed_memory
+from glo.utils.malloc import tune_malloc
 from glo.utils.random import permutation
 
 RATE = 1e-3
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of the autoencoder; unset: as the run had")
     parser.add_argument("--out", type=Path, required=True)
     choice = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
 
     study = Study(choice)
     made = [
@@ -113,8 +113,8 @@ class Study:
 
     def score(
         self,
-        encode: Callable[[Samples], NDArray[Any]],
-        learned: Samples,
+        encode: Callable[[Dataset], NDArray[Any]],
+        learned: Dataset,
         codes: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         """Fit the regression on codes of training digits and score it on the test digits.
@@ -155,7 +155,7 @@ class Study:
     def _glo(self) -> dict[str, Any]:
         model, errors = glo.load(self.choice.run), list[float]()
 
-        def encode(digits: Samples) -> NDArray[Any]:
+        def encode(digits: Dataset) -> NDArray[Any]:
             codes = model.transform(digits)
             found = torch.from_numpy(codes)
             errors.append(evaluate(self.run.decoder, found, digits, self.run.settings))
@@ -164,7 +164,7 @@ class Study:
         found = self.score(encode, self.train, self.run.codes[: len(self.train)].numpy())
         return found | {"mse": errors[-1], "learning_seconds": (self.run.summary or {})["seconds"]}
 
-    def _glo_by_search(self, first: Samples) -> dict[str, Any]:
+    def _glo_by_search(self, first: Dataset) -> dict[str, Any]:
         pipeline = make_pipeline(
             FrozenEstimator(glo.load(self.choice.run)),
             StandardScaler(),
@@ -185,7 +185,7 @@ class Study:
         encoder, decoder, steps = self._trained()
 
         @torch.no_grad()
-        def encode(digits: Samples) -> NDArray[Any]:
+        def encode(digits: Dataset) -> NDArray[Any]:
             with autocast(CPU, "auto"):
                 parts = torch.arange(len(digits)).split(BATCH)
                 return torch.cat([encoder(digits.batch(part)) for part in parts]).numpy()
@@ -222,7 +222,7 @@ class Study:
             epoch += 1
 
 
-def _flat(digits: Samples) -> NDArray[np.float32]:
+def _flat(digits: Dataset) -> NDArray[np.float32]:
     return digits.batch(torch.arange(len(digits))).flatten(1).numpy()
 
 

@@ -35,12 +35,12 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 
 from glo.config.settings import Settings
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.latents.init import fit_pca
-from glo.training.loop import start_training, train
+from glo.training.loop import init_train_state, train
 from glo.training.statistics import EpochRecord, StepRecord
-from glo.utils.distributed import Ranks
-from glo.utils.malloc import keep_freed_memory
+from glo.utils.distributed import ProcessGroup
+from glo.utils.malloc import tune_malloc
 
 WARM = 5
 SPEEDS = (
@@ -130,8 +130,8 @@ def _ask(processes: int, about: dict[str, Any]) -> dict[str, Any]:
 def work(about: dict[str, Any]) -> None:
     """Train a little as one of the processes; the first one prints what it saw as JSON."""
     torch.set_num_threads(1)
-    keep_freed_memory()
-    ranks = Ranks.join()
+    tune_malloc()
+    ranks = ProcessGroup.join()
     samples = _samples(about)
     settings = Settings(
         code_dim=about["dim"],
@@ -146,7 +146,7 @@ def work(about: dict[str, Any]) -> None:
     n = len(samples)
     own = samples.subset(ranks.rows(n))
     pca = fit_pca(own, settings.code_dim, ranks=ranks)
-    training = start_training(own, settings, pca, n=n, ranks=ranks)
+    training = init_train_state(own, settings, pca, n=n, ranks=ranks)
     counted = [0]
     if isinstance(training.network, DistributedDataParallel):
         training.network.register_comm_hook(counted, _count)
@@ -169,12 +169,12 @@ def work(about: dict[str, Any]) -> None:
     ranks.leave()
 
 
-def _samples(about: dict[str, Any]) -> Samples:
+def _samples(about: dict[str, Any]) -> Dataset:
     samples = open_source("mnist", SourceOptions(limit=about["n"]))
     if about["decoder"] == "dcgan":
         return samples
     flat = samples.batch(torch.arange(len(samples))).flatten(1).numpy()
-    return Samples(rows=flat, name="flat").standardised()
+    return Dataset(rows=flat, name="flat").standardised()
 
 
 def _count(counted: list[int], bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:

@@ -37,21 +37,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.imaging.grids import grid, save_picture
 from glo.inversion import (
     AveragePool,
+    InitialCodes,
     Operator,
-    Starts,
     add_noise,
-    decode_starts,
+    decode_initial_codes,
     half_mask,
     hole_mask,
     invert,
 )
 from glo.latents.init import fit_pca
 from glo.runs.run import Run, open_run
-from glo.utils.malloc import keep_freed_memory
+from glo.utils.malloc import tune_malloc
 
 NOISE = 0.5
 FEW = 100
@@ -93,14 +93,14 @@ def main() -> None:
     parser.add_argument("--imputers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--out", type=Path, help="folder for pictures and figures")
     choice = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
 
     run = open_run(choice.run)
     kept = {name: getattr(run.settings, name) for name in ("size", "channels", "crop")}
     trained = open_source(run.data.source, SourceOptions(**kept, limit=run.settings.limit))
     unseen = open_source(run.data.source, SourceOptions(**kept, split="test", limit=choice.n))
     digits = unseen.batch(torch.arange(len(unseen)))
-    starts = decode_starts(run.decoder, run.codes, most=choice.starts)
+    starts = decode_initial_codes(run.decoder, run.codes, most=choice.starts)
     found: dict[str, dict[str, float]] = {}
     for task in _tasks(digits):
         if task.name not in choice.tasks:
@@ -143,7 +143,7 @@ def _tasks(digits: Tensor) -> Iterator[Task]:
     yield Task(name="noisy", seen=add_noise(digits, NOISE), sd=NOISE)
 
 
-def _searched(task: Task, run: Run, starts: Starts, answers: int) -> dict[str, Tensor]:
+def _searched(task: Task, run: Run, starts: InitialCodes, answers: int) -> dict[str, Tensor]:
     shared: dict[str, Any] = {
         "starts": starts,
         "operator": task.operator,
@@ -169,7 +169,7 @@ def _searched(task: Task, run: Run, starts: Starts, answers: int) -> dict[str, T
     return restored
 
 
-def _simple(task: Task, trained: Samples, n: int) -> Iterator[tuple[str, Tensor]]:
+def _simple(task: Task, trained: Dataset, n: int) -> Iterator[tuple[str, Tensor]]:
     images = trained.batch(torch.arange(len(trained)))
     shape, flat = images.shape[1:], images.flatten(1)
     looks = torch.cat([task.look(part) for part in images.split(4096)])
@@ -187,7 +187,7 @@ def _simple(task: Task, trained: Samples, n: int) -> Iterator[tuple[str, Tensor]
     yield "neighbours", flat[rows].mean(1).view(n, *shape)
 
 
-def _pca(task: Task, trained: Samples) -> Tensor:
+def _pca(task: Task, trained: Dataset) -> Tensor:
     pca = fit_pca(trained, COMPONENTS)
     shape = (1, *trained.shape)
     mean = task.look(pca.mean.view(shape))
@@ -209,7 +209,7 @@ def _linear(task: Task, looks: Tensor, flat: Tensor, seen: Tensor) -> Tensor:
     return mean + (seen - centre) @ torch.linalg.solve(gram, apart.T @ (flat - mean))
 
 
-def _imputed(task: Task, trained: Samples) -> Iterator[tuple[str, Tensor]]:
+def _imputed(task: Task, trained: Dataset) -> Iterator[tuple[str, Tensor]]:
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer, KNNImputer
 

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from glo.utils.files import replacing, write_text
+from glo.utils.files import atomic_write, write_text
 
 __all__ = ["Rows", "begin_study", "markdown", "spread", "this_machine", "write_json"]
 
@@ -51,7 +51,7 @@ class Rows:
                 return None
             arrays = {k: found.pop(k) for k in list(found) if isinstance(found[k], np.ndarray)}
             if arrays:
-                with replacing(self._npz(name)) as writing, writing.open("wb") as file:
+                with atomic_write(self._npz(name)) as writing, writing.open("wb") as file:
                     np.savez(file, **arrays)
             spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
             write_json(path, {"name": name, **found, **spent})

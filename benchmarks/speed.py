@@ -31,15 +31,15 @@ import numpy as np
 import torch
 
 from glo.config.settings import Settings
-from glo.data import Samples, open_source
+from glo.data import Dataset, open_source
 from glo.decoders import Decoder
 from glo.latents.init import PCA, fit_pca
-from glo.losses import SquaredError
-from glo.training.loop import Training, start_training, train
+from glo.losses import MSELoss
+from glo.training.loop import TrainState, init_train_state, train
 from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16
-from glo.utils.malloc import keep_freed_memory
-from glo.workflows.train import Session
+from glo.utils.malloc import tune_malloc
+from glo.workflows.train import TrainingRun
 
 PARTS = ("peak", "step", "rows", "reach", "compile")
 BLOCK = 20
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--reach", nargs="+", default=["0.02:1", "0.006:6"], metavar="MSE:EPOCHS")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     choice = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
     machine = platform.processor() or platform.machine()
     print(f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     found: dict[str, float] = {}
@@ -96,7 +96,7 @@ def step(peaks: dict[str, float], optimizer: Literal["muon", "adam"]) -> dict[st
     """Compare training steps with bare passes of the decoder, for one optimiser of the decoder."""
     samples = open_source("mnist")
     settings = Settings(device="cpu", decoder_optimizer=optimizer)
-    training = start_training(samples, settings, fit_pca(samples, settings.code_dim))
+    training = init_train_state(samples, settings, fit_pca(samples, settings.code_dim))
     steps = _steps(training, samples)
     training_times, bare_times, ratios = [], [], []
     _block(steps)
@@ -159,7 +159,7 @@ def reach(target: str, epochs: str) -> dict[str, float]:
     samples = open_source("mnist")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(epochs=int(epochs))
-        session = Session(Path(folder), samples, settings, source="mnist", preset="mnist")
+        session = TrainingRun(Path(folder), samples, settings, source="mnist", preset="mnist")
         for _ in session.events():
             pass
         summary = session.run.summary
@@ -174,9 +174,9 @@ def reach(target: str, epochs: str) -> dict[str, float]:
 def compiling() -> dict[str, float]:
     """Compare a compiled decoder with the plain one: the median ratio of blocks in turn."""
     rng = np.random.default_rng(0)
-    vectors = Samples(rows=rng.normal(size=(10_000, 64)).astype("float32"), name="vectors")
+    vectors = Dataset(rows=rng.normal(size=(10_000, 64)).astype("float32"), name="vectors")
     mnist = open_source("mnist")
-    cases: list[tuple[str, Samples, Literal["bf16", "float32"], int]] = [
+    cases: list[tuple[str, Dataset, Literal["bf16", "float32"], int]] = [
         ("dcgan_bf16", mnist, "bf16", 5),
         ("dcgan_float32", mnist, "float32", 5),
         ("mlp_float32", vectors, "float32", 50),
@@ -199,24 +199,24 @@ def compiling() -> dict[str, float]:
 
 
 def _begun(
-    samples: Samples, precision: Literal["bf16", "float32"], *, compile: bool
+    samples: Dataset, precision: Literal["bf16", "float32"], *, compile: bool
 ) -> Iterator[StepRecord]:
     settings = Settings(device="cpu", precision=precision, compile=compile, init="gaussian")
     if not samples.is_images:
         settings = replace(settings, decoder="mlp")
-    return _steps(start_training(samples, settings, UNUSED), samples)
+    return _steps(init_train_state(samples, settings, UNUSED), samples)
 
 
-def _large(n: int, path: Path) -> tuple[Training, Samples]:
+def _large(n: int, path: Path) -> tuple[TrainState, Dataset]:
     # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
     data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
     data[:1000] = open_source("mnist").rows[:1000]
     settings = Settings(init="gaussian", gaussian_std=0.1, epochs=100, device="cpu")
-    samples = Samples(rows=data, name=f"{n} rows")
-    return start_training(samples, settings, UNUSED), samples
+    samples = Dataset(rows=data, name=f"{n} rows")
+    return init_train_state(samples, settings, UNUSED), samples
 
 
-def _steps(training: Training, samples: Samples) -> Iterator[StepRecord]:
+def _steps(training: TrainState, samples: Dataset) -> Iterator[StepRecord]:
     return (record for record in train(training, samples) if isinstance(record, StepRecord))
 
 
@@ -226,7 +226,7 @@ def _block(steps: Iterator[StepRecord], count: int = BLOCK) -> None:
 
 
 def _batches(
-    training: Training, samples: Samples, first: int
+    training: TrainState, samples: Dataset, first: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     size = training.settings.batch_size
     for low in range(first, first + BLOCK * size, size):
@@ -237,7 +237,7 @@ def _batches(
 def _bare(
     decoder: Decoder, batches: list[tuple[torch.Tensor, torch.Tensor]], settings: Settings
 ) -> None:
-    loss = SquaredError()
+    loss = MSELoss()
     for codes, target in batches:
         codes.requires_grad_()
         with autocast(CPU, settings.precision):

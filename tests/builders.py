@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from glo.cli import reporter
 from glo.cli.app import run
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.runs.checkpoint import newest_checkpoint
 from glo.training.events import Event
 from glo.training.statistics import EpochRecord, StepRecord
-from glo.workflows.train import Session
+from glo.workflows.train import TrainingRun
 
 ROOT = Path(__file__).parent.parent
 N, SIDE = 20, 8
@@ -35,8 +35,8 @@ def images(n: int = N, side: int = SIDE, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (n, side, side), dtype=np.uint8)
 
 
-def samples(n: int = N, **kwargs: Any) -> Samples:
-    return Samples(rows=images(n, **kwargs)[..., None], name="noise")
+def samples(n: int = N, **kwargs: Any) -> Dataset:
+    return Dataset(rows=images(n, **kwargs)[..., None], name="noise")
 
 
 def settings(**changes: Any) -> Settings:
@@ -44,12 +44,12 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{**tiny, **changes})
 
 
-def session(folder: Path, data: Samples | None = None, **changes: Any) -> Session:
+def session(folder: Path, data: Dataset | None = None, **changes: Any) -> TrainingRun:
     data = samples() if data is None else data
-    return Session(folder, data, settings(**changes), source="noise", preset="mnist")
+    return TrainingRun(folder, data, settings(**changes), source="noise", preset="mnist")
 
 
-def finish(folder: Path, data: Samples | None = None, **changes: Any) -> list[Event]:
+def finish(folder: Path, data: Dataset | None = None, **changes: Any) -> list[Event]:
     """Start or go on with a run until it is over, and return what happened."""
     sitting = session(folder, data, **changes)
     try:

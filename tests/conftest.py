@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.latents.init import fit_pca
-from glo.training.loop import Training, start_training
+from glo.training.loop import TrainState, init_train_state
 
 torch.set_num_threads(1)
 # A machine that does other things as well is slow now and then, which is no fault of a test.
@@ -23,13 +23,13 @@ hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
-def vectors() -> Callable[..., Samples]:
+def vectors() -> Callable[..., Dataset]:
     """Make `n` vectors that lie near a plane of three dimensions."""
 
-    def make(n: int, features: int = 6, seed: int = 0) -> Samples:
+    def make(n: int, features: int = 6, seed: int = 0) -> Dataset:
         rng = np.random.default_rng(seed)
         rows = rng.normal(size=(n, 3)) @ rng.normal(size=(3, features))
-        return Samples(
+        return Dataset(
             rows=(rows + 0.05 * rng.normal(size=rows.shape)).astype("float32"), name="vectors"
         )
 
@@ -37,28 +37,28 @@ def vectors() -> Callable[..., Samples]:
 
 
 @pytest.fixture(scope="session")
-def blobs() -> Callable[..., Samples]:
+def blobs() -> Callable[..., Dataset]:
     """Make `n` grey pictures of one soft spot each, somewhere."""
 
-    def make(n: int, side: int = 8, seed: int = 0) -> Samples:
+    def make(n: int, side: int = 8, seed: int = 0) -> Dataset:
         centre = np.random.default_rng(seed).uniform(0.2, 0.8, (n, 2, 1, 1))
         grid = np.stack(np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2, indexing="ij"))
         distance = ((grid - centre) ** 2).sum(1)
         pixels = 255 * np.exp(-distance / 0.05)
-        return Samples(rows=pixels.round().astype("uint8")[..., None], name="blobs")
+        return Dataset(rows=pixels.round().astype("uint8")[..., None], name="blobs")
 
     return make
 
 
 @pytest.fixture(scope="session")
-def begin() -> Callable[..., Training]:
+def begin() -> Callable[..., TrainState]:
     """Start a tiny run in float32 on the CPU; keywords are settings."""
 
-    def make(samples: Samples, **choices: Any) -> Training:
+    def make(samples: Dataset, **choices: Any) -> TrainState:
         small = {"code_dim": 3, "width": 4, "epochs": 2, "batch_size": 4}
         settings = Settings(**{**small, "precision": "float32", "device": "cpu", **choices})
         pca = fit_pca(samples, settings.code_dim, seed=settings.seed)
-        return start_training(samples, settings, pca)
+        return init_train_state(samples, settings, pca)
 
     return make
 

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
-from glo.inversion import decode_starts, invert
+from glo.inversion import decode_initial_codes, invert
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
-from glo.training.loop import start_training, train
+from glo.training.loop import init_train_state, train
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import decode, polish, settle
+from glo.training.refine import decode, polish, recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
 
@@ -63,7 +63,7 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     settings = replace(problem.settings, loss=loss or problem.settings.loss)
     watch, n = Stopwatch(), len(problem.train)
     pca = fit_pca(problem.train, settings.code_dim, seed=problem.seed)
-    started = start_training(problem.train, settings, pca)
+    started = init_train_state(problem.train, settings, pca)
     training = Timed(settings, started.decoder, started.table, n=n)
     training.start_clock(watch, (1 - _POLISH) * problem.seconds)
     begun = watch.cpu
@@ -73,7 +73,7 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     epochs = training.step / settings.steps_per_epoch(n)
     per_pass = (watch.cpu - begun) / epochs
     decoder, table = training.finished_decoder, training.table
-    settle(decoder, table.codes, settings)
+    recompute_batchnorm_stats(decoder, table.codes, settings)
     passes = min(settings.refine_passes, int((problem.seconds - watch.cpu) / per_pass))
     if passes:
         kind, rate = training_loss(settings), settings.refine_lr
@@ -181,7 +181,7 @@ def _decoded(
     watch = Stopwatch()
     drawn = _draw(problem, codes, settings.constraint)
     fit_cpu, watch = watch.cpu, Stopwatch()
-    starts = decode_starts(decoder, codes, precision=settings.precision)
+    starts = decode_initial_codes(decoder, codes, precision=settings.precision)
     rules = {"starts": starts, "constraint": settings.constraint}
     searched = invert(decoder, problem.heldout, **rules)
     facts |= {"search_cpu": watch.cpu, "search_steps": float(searched.steps.float().mean())}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glo.config.presets import find_preset
 from glo.config.settings import Settings
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 
 __all__ = ["Method", "Problem", "every"]
 
@@ -40,7 +40,7 @@ class Problem:
         return Settings(**find_preset(self.preset).settings, seed=self.seed, device="cpu")
 
     @cached_property
-    def train(self) -> Samples:
+    def train(self) -> Dataset:
         """The pictures that methods learn."""
         return self._open("train", self.limit)
 
@@ -49,7 +49,7 @@ class Problem:
         """The pictures that no method sees, (n, C, S, S) in [-1, 1]."""
         return every(self._open("heldout", None))
 
-    def _open(self, part: str, limit: int | None) -> Samples:
+    def _open(self, part: str, limit: int | None) -> Dataset:
         options = SourceOptions(
             size=self.settings.size, channels=self.settings.channels, limit=limit
         )
@@ -80,6 +80,6 @@ class Method:
     facts: dict[str, float] = field(default_factory=dict)
 
 
-def every(samples: Samples) -> Tensor:
+def every(samples: Dataset) -> Tensor:
     """Return all pictures of a set, (N, C, S, S) in [-1, 1]."""
     return samples.batch(torch.arange(len(samples)))

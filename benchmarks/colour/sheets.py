@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
 __all__ = ["sheet", "write_sheets"]
 
@@ -50,5 +50,5 @@ def sheet(lines: Mapping[str, np.ndarray], *, columns: int = 16) -> Image.Image:
 
 def save(picture: Image.Image, path: Path) -> None:
     """Write a JPEG, whole or not at all."""
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         picture.save(writing, format="JPEG", quality=_QUALITY)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from glo.decoders import DCGANDecoder
 from glo.utils.device import autocast, channels_last
-from glo.utils.malloc import keep_freed_memory
+from glo.utils.malloc import tune_malloc
 
 __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
 
@@ -24,7 +24,7 @@ def one_thread() -> AbstractContextManager[Any]:
     torch.set_num_threads(1)
     # A mixture's responsibilities are mostly denormal numbers, which make it twice as slow.
     torch.set_flush_denormal(True)
-    keep_freed_memory()
+    tune_malloc()
     return threadpool_limits(1)
 
 

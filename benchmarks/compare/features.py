@@ -13,7 +13,7 @@ from torch import Tensor
 
 from glo.features.base import Features, fit_images
 from glo.features.digits import DigitNetwork, digit_features
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
 __all__ = ["find_features"]
 
@@ -64,5 +64,5 @@ def _learn(problem: Problem, path: Path, epochs: int) -> None:
     accuracy = accuracy_on(network, problem.test)
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     about = json.dumps({"epochs": epochs, "accuracy": accuracy})
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         save_file(weights, writing, {"about": about})

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from glo.config.settings import Settings
-from glo.training.refine import decode, settle
+from glo.training.refine import decode, recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import normal
 
@@ -35,7 +35,7 @@ def make_dcgan(problem: Problem) -> Made:
     noise = normal(problem.seed, 0, _SETTLING * problem.batch, problem.code_dim, stream="codes")
     # Once in vain, to know what time to keep for it.
     watch = Stopwatch()
-    settle(channels_last(problem.decoder()), noise, settings)
+    recompute_batchnorm_stats(channels_last(problem.decoder()), noise, settings)
     seconds = problem.seconds - watch.cpu
 
     watch, steps, cpu = Stopwatch(), 0, torch.device("cpu")
@@ -63,7 +63,7 @@ def make_dcgan(problem: Problem) -> Made:
         makers.step()
         critic.requires_grad_(True)
         steps += 1
-    settle(generator, noise, settings)
+    recompute_batchnorm_stats(generator, noise, settings)
     trained = watch.read()
     drawn = normal(problem.seed, 0, problem.n_samples, problem.code_dim, stream="samples")
     samples = decode(generator, drawn, settings)

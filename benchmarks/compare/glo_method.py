@@ -23,8 +23,8 @@ from glo.latents.init import PCA, fit_pca, pca_codes
 from glo.losses import parse_loss
 from glo.priors import Prior, build_prior
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from glo.training.loop import Training, start_training, train
-from glo.training.refine import decode, polish, settle
+from glo.training.loop import TrainState, init_train_state, train
+from glo.training.refine import decode, polish, recompute_batchnorm_stats
 
 __all__ = ["RECIPES", "Timed", "make_glo"]
 
@@ -70,7 +70,7 @@ _LENGTHS = ("steps", "passes", "epochs")
 _MARGIN = 0.95
 
 
-class Timed(Training):  # type: ignore[misc]
+class Timed(TrainState):  # type: ignore[misc]
     """A training as long as the CPU seconds it is given."""
 
     def start_clock(self, watch: Stopwatch, seconds: float) -> None:
@@ -149,7 +149,7 @@ def _train(problem: Problem, recipe: str) -> None:
     settings, samples = _settings(problem, recipe), problem.train
     watch = Stopwatch()
     pca = fit_pca(samples, problem.code_dim, seed=problem.seed)
-    started = start_training(samples, settings, pca)
+    started = init_train_state(samples, settings, pca)
     spent = watch.cpu
     plan = _plan(problem, recipe, pca)
 
@@ -163,7 +163,7 @@ def _train(problem: Problem, recipe: str) -> None:
     for _ in train(training, samples):
         if training.done:
             break
-    settle(training.finished_decoder, training.table.codes, settings)
+    recompute_batchnorm_stats(training.finished_decoder, training.table.codes, settings)
     if plan["passes"]:
         for _ in polish(
             training.finished_decoder,
@@ -182,9 +182,9 @@ def _train(problem: Problem, recipe: str) -> None:
 def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
     """Return what to keep for what comes after training; measuring it is not counted."""
     settings = _settings(problem, recipe)
-    trial = start_training(problem.train, settings, pca)
+    trial = init_train_state(problem.train, settings, pca)
     watch = Stopwatch()
-    settle(trial.decoder, trial.table.codes, settings)
+    recompute_batchnorm_stats(trial.decoder, trial.table.codes, settings)
     settling = watch.cpu
     per_pass = _polish_seconds(problem, trial)
     passes = min(settings.refine_passes, int(_POLISH_SHARE * problem.seconds / per_pass))
@@ -200,7 +200,7 @@ def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
     }
 
 
-def _polish_seconds(problem: Problem, trial: Training) -> float:
+def _polish_seconds(problem: Problem, trial: TrainState) -> float:
     """Return the CPU seconds of one pass over all codes, from a few batches."""
     settings = trial.settings
     batches = polish(

@@ -15,7 +15,7 @@ from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest
 from glo.metrics.prdc import precision_recall_density_coverage
 from glo.training.statistics import evenly_spaced
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 from glo.utils.safetensors_writer import write_tensors
 
 __all__ = ["Judge"]
@@ -55,7 +55,7 @@ class Judge:
         if not path.is_file():
             rows = torch.arange(len(self.problem.train)).split(_BATCH)
             found = embed(self._found[0], (self.problem.train.batch(part) for part in rows))
-            with replacing(path) as writing:
+            with atomic_write(path) as writing:
                 write_tensors(writing, {"features": found}, {})
         return load_file(path)["features"]
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGANDecoder
 from glo.training.statistics import evenly_spaced
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 from glo.utils.random import permutation
 
 __all__ = ["Made", "Problem", "write_atomically"]
@@ -47,12 +47,12 @@ class Problem:
     limit: int | None = None
 
     @cached_property
-    def train(self) -> Samples:
+    def train(self) -> Dataset:
         """The training images, 32 x 32."""
         return open_source(self.data, SourceOptions(size=32, split="train", limit=self.limit))
 
     @cached_property
-    def test(self) -> Samples:
+    def test(self) -> Dataset:
         """The test images, which no method sees."""
         return open_source(self.data, SourceOptions(size=32, split="test"))
 
@@ -100,7 +100,7 @@ class Made:
 
 def write_atomically(path: Path, content: dict[str, Any] | str | np.ndarray) -> None:
     """Write JSON, text or an array, whole or not at all."""
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         if isinstance(content, np.ndarray):
             with writing.open("wb") as file:
                 np.save(file, content, allow_pickle=False)

@@ -49,7 +49,7 @@ from torch import Tensor
 
 from glo.decoders import DCGANDecoder
 from glo.utils.device import autocast, channels_last
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
 __all__ = ["MODELS", "make_pythae"]
 
@@ -165,7 +165,7 @@ def _trained(problem: Problem, name: str) -> tuple[BaseAE, dict[str, Any]]:
         return model.eval(), facts
     facts = _train(problem, model, decay=getattr(model.model_config, "reg_weight", 0.0), name=name)
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         save_file(state, writing, {"facts": json.dumps(facts)})
     return model.eval(), facts
 

@@ -12,7 +12,7 @@ from benchmarks.faults.together import sit_together
 __all__ = ["damage_all", "damage_each_file", "edit_manifest", "remove_shards"]
 
 _MANIFEST = "manifest.json"
-Damage = Callable[[Path, random.Random], None]
+Degradation = Callable[[Path, random.Random], None]
 
 
 def damage_each_file(cases: Sequence[Case], rng: random.Random, most: int) -> Iterator[Attempt]:
@@ -63,7 +63,7 @@ def damage_all(case: Case, rng: random.Random) -> Iterator[Attempt]:
 
 
 def _try(
-    case: Case, like: Path, fault: str, name: str, damage: Damage, rng: random.Random
+    case: Case, like: Path, fault: str, name: str, damage: Degradation, rng: random.Random
 ) -> Attempt:
     out = case.new(like)
     folder = _newest(out)
@@ -123,14 +123,14 @@ def _remove(path: Path, rng: random.Random) -> None:
     path.unlink()
 
 
-_DAMAGES: dict[str, Damage] = {
+_DAMAGES: dict[str, Degradation] = {
     "a flipped byte": _flip,
     "a torn file": _cut,
     "a removed file": _remove,
 }
 
 
-def _set(name: str, value: object) -> Damage:
+def _set(name: str, value: object) -> Degradation:
     def edit(path: Path, rng: random.Random) -> None:
         path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {name: value}), "utf-8")
 
@@ -143,7 +143,7 @@ def _leave_out_a_file(path: Path, rng: random.Random) -> None:
     path.write_text(json.dumps(manifest), "utf-8")
 
 
-_EDITS: list[Damage] = [
+_EDITS: list[Degradation] = [
     _leave_out_a_file,
     *(_set(name, 3) for name in ("step", "ranks", "shards", "files", "seal", "skipped")),
     _set("finished", True),

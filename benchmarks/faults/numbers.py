@@ -87,10 +87,10 @@ def _stopped(case: Case, first: int) -> str:
 def _plant(what: str, step: int, *, every: bool = False) -> None:
     """Let what a step of the run computes be NaN, in this process."""
     import glo.workflows.train
-    from glo.training.loop import Training
+    from glo.training.loop import TrainState
 
-    def planted(begin: Any, *values: Any, **named: Any) -> Training:
-        training: Training = begin(*values, **named)
+    def planted(begin: Any, *values: Any, **named: Any) -> TrainState:
+        training: TrainState = begin(*values, **named)
         weight = next(iter(training.decoder.parameters()))
         # The hook is called once a step; a run that goes on begins further on.
         numbers = numbers_from(training.step + 1)

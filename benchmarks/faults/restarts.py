@@ -44,14 +44,14 @@ def work(rank: int, words: list[str]) -> int:
     import glo.cli.train
     from glo.cli.app import run
     from glo.training.events import Event
-    from glo.workflows.train import Session
+    from glo.workflows.train import TrainingRun
 
     torch.set_num_threads(1)
     glo.cli.train._report = lambda session: None
     mark = Path(words[-1]).with_suffix(".killed")
-    stops = Session.stops
+    stops = TrainingRun.stops
 
-    def stopped(self: Session, wanted: bool, event: Event) -> bool:
+    def stopped(self: TrainingRun, wanted: bool, event: Event) -> bool:
         if (
             getattr(event, "step", 0) == 15
             and not mark.exists()
@@ -61,5 +61,5 @@ def work(rank: int, words: list[str]) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
         return stops(self, wanted, event)
 
-    Session.stops = stopped  # type: ignore[method-assign]
+    TrainingRun.stops = stopped  # type: ignore[method-assign]
     return run(words)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from glo.data import Samples
+from glo.data import Dataset
 
 from . import arrays, images, places, tables, tensors, texts
 from .template import CHECKPOINT
@@ -53,7 +53,7 @@ def make_families(run: Path) -> dict[str, dict[str, Any]]:
 
     store = run.parent / "store"
     pixels = np.zeros((5, 8, 8, 1), np.uint8)
-    Samples(rows=pixels, labels=np.arange(5), name="five", skipped=("a.png: empty",)).save(store)
+    Dataset(rows=pixels, labels=np.arange(5), name="five", skipped=("a.png: empty",)).save(store)
     jsons = {"manifest.json": f"{CHECKPOINT}/manifest.json", "summary.json": "summary.json"}
     jsons |= {name: name for name in ("evaluation.json", "estimator.json")}
     return {

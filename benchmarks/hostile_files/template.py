@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.priors import build_prior, save_prior
-from glo.workflows.train import Session
+from glo.workflows.train import TrainingRun
 
 __all__ = ["CHECKPOINT", "make_template", "resealed"]
 
@@ -29,13 +29,19 @@ _PRIORS: dict[str, dict[str, Any]] = {
 def make_template(folder: Path) -> Path:
     """Train 20 pictures of noise for two epochs, and return the run folder."""
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
-    samples = Samples(
+    samples = Dataset(
         rows=pixels, labels=np.arange(20) % 3, label_names=("a", "b", "c"), name="noise"
     )
     settings = Settings(
-        width=4, code_dim=4, batch_size=8, epochs=20, ema_decay=0.9, device="cpu", precision="float32"
+        width=4,
+        code_dim=4,
+        batch_size=8,
+        epochs=20,
+        ema_decay=0.9,
+        device="cpu",
+        precision="float32",
     )
-    session = Session(folder, samples, settings, source="noise", preset="mnist")
+    session = TrainingRun(folder, samples, settings, source="noise", preset="mnist")
     for _ in session.events():
         pass
     session.close()

@@ -180,7 +180,9 @@ def _configured(whole: bytes, random: Random) -> bytes:
     keys = [*place, "width", "blocks", "layers", "hidden", "integration", "name", "unknown"]
     for _ in range(int(random.integers(1, 3))):
         change = _pick(random, keys)
-        place[change] = _pick(random, (*_NUMBERS, "mlp", "dcgan", "described", "imle", "gaussian"))
+        place[change] = _pick(
+            random, (*_NUMBERS, "mlp", "dcgan", "tensorlayer", "imle", "gaussian")
+        )
     if random.random() < 0.1:
         values = _pick(random, _NUMBERS)
     about = {**about, text: json.dumps(values)}

@@ -55,7 +55,7 @@ class Cell:
 
 
 def _theirs() -> dict[str, Any]:
-    values = dict(find_preset("described").settings)
+    values = dict(find_preset("tensorlayer-baseline").settings)
     # A cell says by itself how many images it has.
     del values["limit"]
     return values
@@ -67,5 +67,5 @@ _BASES: dict[str, dict[str, Any]] = {
     "theirs": _REPLAY | {"code_grad_reduction": "row", "code_lr": CODE_RATE},
     # The package's defaults with their generator and their 25 epochs, without the polish at the
     # end, which would be a further difference.
-    "ours": {"decoder": "described", "epochs": 25, "refine_passes": 0},
+    "ours": {"decoder": "tensorlayer", "epochs": 25, "refine_passes": 0},
 }

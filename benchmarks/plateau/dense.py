@@ -6,14 +6,14 @@ The package has none on purpose: its Adam is per row. This one is here to be com
 import torch
 from torch import Tensor
 
-from glo.latents.table import CodeTable, RowSGD, project
+from glo.latents.table import LatentCodes, RowSGD, project
 
 __all__ = ["DenseAdamTable"]
 
 _EPS = 1e-8
 
 
-class DenseAdamTable(CodeTable):  # type: ignore[misc]
+class DenseAdamTable(LatentCodes):  # type: ignore[misc]
     """Codes whose optimiser sees one (N, D) tensor: every row moves at every step.
 
     A row that is not in the batch has gradient zero, but its momentum goes on moving it, its second
@@ -24,7 +24,7 @@ class DenseAdamTable(CodeTable):  # type: ignore[misc]
         betas: decay of the two moments.
 
     Example:
-        >>> like = CodeTable(torch.zeros(3, 1), rule=RowSGD(), constraint="free")
+        >>> like = LatentCodes(torch.zeros(3, 1), rule=RowSGD(), constraint="free")
         >>> table = DenseAdamTable(like, (0.9, 0.999))
         >>> for row in (0, 1):
         ...     _ = table.update(torch.tensor([row]), torch.ones(1, 1), 0.1)
@@ -32,7 +32,7 @@ class DenseAdamTable(CodeTable):  # type: ignore[misc]
         tensor([-0.1670, -0.0744,  0.0000])
     """
 
-    def __init__(self, like: CodeTable, betas: tuple[float, float]) -> None:
+    def __init__(self, like: LatentCodes, betas: tuple[float, float]) -> None:
         super().__init__(like.codes, rule=RowSGD(), constraint=like.constraint)
         self.betas = betas
         self.first = torch.zeros_like(self.codes)

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
 __all__ = ["write_figures"]
 
@@ -62,7 +62,7 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
 
 
 def _save(drawn: Figure | Image.Image, path: Path) -> Path:
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         if isinstance(drawn, Figure):
             FigureCanvasAgg(drawn)
             # No date and no version inside, so that the same results give the same file.

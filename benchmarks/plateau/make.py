@@ -16,18 +16,18 @@ from PIL import Image
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.imaging.grids import grid
-from glo.inversion import decode_starts, invert
+from glo.inversion import decode_initial_codes, invert
 from glo.latents.init import PCA, fit_pca
 from glo.priors import GaussianPrior
 from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.run import open_run
 from glo.training.diagnosis import Baselines, diagnose
-from glo.training.loop import Diverged, Training, start_training, train
-from glo.training.refine import decode, settle, squared_errors
+from glo.training.loop import TrainingDiverged, TrainState, init_train_state, train
+from glo.training.refine import decode, recompute_batchnorm_stats, squared_errors
 from glo.training.statistics import EpochRecord, evenly_spaced
 
 __all__ = ["SHOWN", "adopt_cell", "make_cell"]
@@ -77,7 +77,7 @@ def make_cell(cell: Cell, problem: Problem, folder: Path) -> tuple[dict[str, Any
     settings = cell.settings(len(samples), problem.epochs)
     pca = fit_pca(samples, settings.code_dim, seed=cell.seed)
     done = _train(cell, settings, samples, pca, folder / "models" / cell.name)
-    settle(done.decoder, done.codes, settings)
+    recompute_batchnorm_stats(done.decoder, done.codes, settings)
     return _result(cell, problem, settings, samples, pca, done)
 
 
@@ -119,7 +119,7 @@ def _check_equal(run: Path, made: Settings, wanted: Settings, n: int, wanted_n: 
 
 
 def _train(
-    cell: Cell, settings: Settings, samples: Samples, pca: PCA, checkpoints: Path
+    cell: Cell, settings: Settings, samples: Dataset, pca: PCA, checkpoints: Path
 ) -> _Trained:
     watch = Stopwatch()
     epochs: list[dict[str, float]] = []
@@ -136,7 +136,7 @@ def _train(
             if long and not training.done:
                 facts = {"epochs": epochs, "cpu": watch.cpu}
                 save_checkpoint(checkpoints, training, finished=False, facts=facts)
-    except Diverged as found:
+    except TrainingDiverged as found:
         stopped = str(found)
     return _Trained(
         decoder=training.finished_decoder,
@@ -148,14 +148,14 @@ def _train(
     )
 
 
-def _epochs(training: Training, samples: Samples) -> Iterator[EpochRecord]:
+def _epochs(training: TrainState, samples: Dataset) -> Iterator[EpochRecord]:
     for record in train(training, samples):
         if isinstance(record, EpochRecord):
             yield record
 
 
-def _begin(cell: Cell, settings: Settings, samples: Samples, pca: PCA) -> Training:
-    started = start_training(samples, settings, pca)
+def _begin(cell: Cell, settings: Settings, samples: Dataset, pca: PCA) -> TrainState:
+    started = init_train_state(samples, settings, pca)
     table, decoder = started.table, started.decoder
     if cell.dense:
         table = DenseAdamTable(table, settings.code_betas)
@@ -165,14 +165,14 @@ def _begin(cell: Cell, settings: Settings, samples: Samples, pca: PCA) -> Traini
             decoder = NarrowDecoder(
                 code_dim=settings.code_dim, shape=samples.shape, divide=cell.divide
             )
-    return Training(settings, decoder, table)
+    return TrainState(settings, decoder, table)
 
 
 def _result(
     cell: Cell,
     problem: Problem,
     settings: Settings,
-    samples: Samples,
+    samples: Dataset,
     pca: PCA,
     done: _Trained,
 ) -> tuple[dict[str, Any], Image.Image]:
@@ -220,7 +220,7 @@ def _result(
 def _search(done: _Trained, settings: Settings, problem: Problem) -> tuple[Any, dict[str, float]]:
     """Find the codes of the unseen images under the decoder as it is."""
     watch = Stopwatch()
-    starts = decode_starts(done.decoder, done.codes)
+    starts = decode_initial_codes(done.decoder, done.codes)
     found = invert(
         done.decoder,
         problem.unseen_images,

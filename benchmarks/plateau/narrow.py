@@ -28,7 +28,7 @@ class NarrowDecoder(Decoder):
         torch.Size([2, 1, 32, 32])
     """
 
-    name = "described-narrow"
+    name = "tensorlayer-narrow"
 
     def __init__(
         self, *, code_dim: int, shape: Sequence[int] = (1, 32, 32), divide: int = 4

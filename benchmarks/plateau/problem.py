@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.latents.init import PCA, fit_pca
 from glo.training.statistics import evenly_spaced
 
@@ -29,8 +29,8 @@ class Problem:
         epochs: passes instead of those of the cells, or None; for trials.
     """
 
-    train: Samples
-    test: Samples
+    train: Dataset
+    test: Dataset
     unseen: int = 500
     limit: int | None = None
     epochs: int | None = None
@@ -40,7 +40,7 @@ class Problem:
         """The unseen images, (n, C, H, W), evenly spaced in the test set."""
         return self.test.batch(evenly_spaced(len(self.test), min(self.unseen, len(self.test))))
 
-    def first(self, n: int) -> Samples:
+    def first(self, n: int) -> Dataset:
         """Return the first `n` training images, or as many as there may be."""
         most = min(n, len(self.train), self.limit or n)
         return self.train.subset(np.arange(most))
@@ -65,7 +65,7 @@ def baselines(problem: Problem, numbers: tuple[int, ...]) -> dict[str, Any]:
     return {str(n): _of(problem, problem.first(n)) for n in numbers}
 
 
-def _of(problem: Problem, samples: Samples) -> dict[str, Any]:
+def _of(problem: Problem, samples: Dataset) -> dict[str, Any]:
     dim = min(max(_SIZES), len(samples))
     pca = fit_pca(samples, dim)
     unseen = problem.unseen_images
@@ -96,13 +96,13 @@ def _unseen_error(pca: PCA, size: int, images: Tensor) -> float:
     return float((centred - centred @ basis.T @ basis).square().mean())
 
 
-def _mean_over(samples: Samples, measure: Any) -> float:
+def _mean_over(samples: Dataset, measure: Any) -> float:
     parts = torch.arange(len(samples)).split(2048)
     sums = [measure(samples.batch(rows).flatten(1)).double().sum() for rows in parts]
     return float(sum(sums)) / len(samples)
 
 
-def _class_mean(problem: Problem, samples: Samples) -> dict[str, float]:
+def _class_mean(problem: Problem, samples: Dataset) -> dict[str, float]:
     assert samples.labels is not None, "digits have labels"
     assert problem.test.labels is not None, "digits have labels"
     images = samples.batch(torch.arange(len(samples))).flatten(1)
@@ -117,7 +117,7 @@ def _class_mean(problem: Problem, samples: Samples) -> dict[str, float]:
     return {"train": inside / images.numel(), "unseen": float((unseen - guess).square().mean())}
 
 
-def _stretched(samples: Samples) -> float:
+def _stretched(samples: Dataset) -> float:
     images = samples.batch(torch.arange(len(samples))).flatten(1)
     low, high = images.amin(1, keepdim=True), images.amax(1, keepdim=True)
     # A blank picture has nothing to stretch.

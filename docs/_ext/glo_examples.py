@@ -31,7 +31,7 @@ _HEALTHY = EpochRecord(
 
 def examples() -> dict[str, Finding]:
     """Return what is said of one run for each thing that can go wrong, by the finding's name."""
-    described = Settings(**find_preset("described").settings)
+    described = Settings(**find_preset("tensorlayer-baseline").settings)
     paper = Settings(**find_preset("paper").settings)
     plain = Settings(decoder_optimizer="sgd", decoder_lr=1e-3)
     still = replace(

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glo.config.settings import Settings
-    from glo.data import Samples, SourceOptions, open_source
+    from glo.data import Dataset, SourceOptions, open_source
     from glo.estimator.estimator import GLO, load
-    from glo.latents.table import CodeTable
+    from glo.latents.table import LatentCodes
     from glo.runs.run import Run, open_run
-    from glo.workflows.train import Session
+    from glo.workflows.train import TrainingRun
 
 __all__ = [
     "GLO",
-    "CodeTable",
+    "Dataset",
+    "LatentCodes",
     "Run",
-    "Samples",
-    "Session",
     "Settings",
     "SourceOptions",
+    "TrainingRun",
     "__version__",
     "load",
     "open_run",
@@ -39,10 +39,10 @@ __version__ = version("glo-torch")
 
 _HOMES = {
     "GLO": "glo.estimator.estimator",
-    "CodeTable": "glo.latents.table",
+    "LatentCodes": "glo.latents.table",
     "Run": "glo.runs.run",
-    "Samples": "glo.data",
-    "Session": "glo.workflows.train",
+    "Dataset": "glo.data",
+    "TrainingRun": "glo.workflows.train",
     "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
     "load": "glo.estimator.estimator",

@@ -18,17 +18,17 @@ from tests.builders import finish
 
 from glo.config.presets import find_preset
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
-from glo.latents.table import CodeTable, RowSGD
+from glo.latents.table import LatentCodes, RowSGD
 
 TINY = "gaussian-d100-c5120"
 
 
-def digits(n: int, seed: int = 0) -> Samples:
+def digits(n: int, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (n, 32, 32, 1), dtype=np.uint8)
-    return Samples(rows=rows, labels=rng.integers(0, 3, n), name="noise")
+    return Dataset(rows=rows, labels=rng.integers(0, 3, n), name="noise")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_every_cell_has_settings_and_a_name_of_its_own() -> None:
 
 
 def test_the_replica_makes_their_updates_at_their_rates() -> None:
-    preset = find_preset("described").settings
+    preset = find_preset("tensorlayer-baseline").settings
     replica = {cell.name: cell for cell in CELLS}["gaussian-d1-c1"].settings(4000)
     assert replica.epochs == preset["epochs"]
     assert replica.steps_per_epoch(4000) == 100
@@ -116,7 +116,7 @@ def test_the_replica_makes_their_updates_at_their_rates() -> None:
 def test_dense_adam_is_torchs_adam_on_one_tensor() -> None:
     torch.manual_seed(0)
     start = torch.randn(5, 2) * 0.3
-    table = DenseAdamTable(CodeTable(start, rule=RowSGD(), constraint="free"), (0.9, 0.999))
+    table = DenseAdamTable(LatentCodes(start, rule=RowSGD(), constraint="free"), (0.9, 0.999))
     theirs = torch.nn.Parameter(start.clone())
     optimizer = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.999))
     for rows in torch.tensor([[0, 1], [2, 4], [1, 3]]):

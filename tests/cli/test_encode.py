@@ -12,11 +12,11 @@ from PIL import Image
 from tests.builders import SIDE, images, save_data, train
 
 from glo.cli.app import run
-from glo.data import Samples
-from glo.inversion import decode_starts, finish, invert
+from glo.data import Dataset
+from glo.inversion import decode_initial_codes, finish, invert
 from glo.runs.run import open_run
-from glo.workflows.encode import begin_search, search
-from glo.workflows.inputs import open_observations
+from glo.workflows.encode import prepare_search, search
+from glo.workflows.inputs import open_inputs
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_codes_are_those_of_invert(
     with np.load("new/codes.npz") as file:
         found = dict(file)
     opened = open_run(made)
-    starts = decode_starts(opened.decoder, opened.codes)
+    starts = decode_initial_codes(opened.decoder, opened.codes)
     wanted = torch.from_numpy(images(5, seed=2)[:4]).unsqueeze(1).float() / 127.5 - 1
     truth = invert(opened.decoder, wanted, starts=starts)
     assert sorted(found) == ["codes", "converged", "names", "residual", "steps"]
@@ -128,8 +128,8 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Pictures" not in capsys.readouterr().out
     opened = open_run("run")
     known = torch.from_numpy(~np.isnan(rows)).float()
-    wanted = opened.seen(Samples(rows=rows, name="holes")).batch(np.arange(20))
-    truth = finish(search(opened, wanted, starts=begin_search(opened), observed=known))
+    wanted = opened.seen(Dataset(rows=rows, name="holes")).batch(np.arange(20))
+    truth = finish(search(opened, wanted, starts=prepare_search(opened), observed=known))
     with np.load("codes.npz") as file:
         np.testing.assert_allclose(file["codes"], truth.codes, atol=1e-5)
         np.testing.assert_allclose(file["residual"], truth.residual, rtol=1e-4)
@@ -209,11 +209,11 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
 ) -> None:
     save_images(Path("many"), 6)
     opened = open_run(made)
-    whole = open_observations(opened, ["many"])
+    whole = open_inputs(opened, ["many"])
     for module in ("glo.workflows.inputs", "glo.data.limits"):
         monkeypatch.setattr(f"{module}.LARGEST_IN_MEMORY", 6 * SIDE * SIDE)
     monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    seen = open_observations(opened, ["many"])
+    seen = open_inputs(opened, ["many"])
     (room,) = (tmp_path / "cache").iterdir()
     rows = np.arange(6)
     assert torch.equal(seen.samples.batch(rows), whole.samples.batch(rows))

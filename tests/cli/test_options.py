@@ -43,9 +43,15 @@ def test_a_file_may_name_the_preset(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.toml").write_text(text + '[data]\nname = "x"\n')
     found, preset = merge(None, tmp_path / "c.toml", NOTHING_GIVEN)
     assert preset == "paper"
-    assert merge("described", tmp_path / "c.toml", NOTHING_GIVEN)[1] == "described"
+    assert (
+        merge("tensorlayer-baseline", tmp_path / "c.toml", NOTHING_GIVEN)[1]
+        == "tensorlayer-baseline"
+    )
     assert found.code_lr == 10.0
-    assert merge("described", tmp_path / "c.toml", NOTHING_GIVEN)[1] == "described"
+    assert (
+        merge("tensorlayer-baseline", tmp_path / "c.toml", NOTHING_GIVEN)[1]
+        == "tensorlayer-baseline"
+    )
 
 
 @pytest.mark.parametrize("text", ['preset = "papr"\n', '[run]\npreset = "papr"\n'])

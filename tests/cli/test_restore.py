@@ -14,10 +14,10 @@ from tests.builders import SIDE, images, save_data
 
 from glo.cli.app import run
 from glo.data import to_uint8
-from glo.inversion import AveragePool, decode_starts, invert
+from glo.inversion import AveragePool, decode_initial_codes, invert
 from glo.runs.run import open_run
-from glo.workflows.inputs import open_observations
-from glo.workflows.restore import Damage
+from glo.workflows.inputs import open_inputs
+from glo.workflows.restore import Degradation
 from glo.workflows.restore import restore as undo
 
 
@@ -54,7 +54,7 @@ def test_small_images_are_enlarged(made: Path, capsys: pytest.CaptureFixture[str
     truth = invert(
         opened.decoder,
         torch.from_numpy(small).unsqueeze(1).float() / 127.5 - 1,
-        starts=decode_starts(opened.decoder, opened.codes),
+        starts=decode_initial_codes(opened.decoder, opened.codes),
         operator=AveragePool(factor=2),
         prior="local",
         answers=3,
@@ -153,15 +153,15 @@ def test_damage_on_purpose_is_measured(
 
 def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None:
     opened, n = open_run(made), 110
-    seen = open_observations(opened, [save_data(tmp_path, images(n, seed=1))])
+    seen = open_inputs(opened, [save_data(tmp_path, images(n, seed=1))])
     clean = seen.samples.batch(torch.arange(n))
-    damage = Damage(noise=0.5)
+    damage = Degradation(noise=0.5)
     whole = damage.apply(clean, torch.arange(n))
     assert torch.equal(whole[64:], damage.apply(clean[64:], torch.arange(64, n)))
     assert abs(float((whole - clean).std()) - 0.5) < 0.02
-    starts = decode_starts(opened.decoder, opened.codes)
+    starts = decode_initial_codes(opened.decoder, opened.codes)
     masks = torch.rand(n, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).round()
-    parts = list(undo(opened, seen, Damage(observed=masks), starts=starts, answers=19))
+    parts = list(undo(opened, seen, Degradation(observed=masks), starts=starts, answers=19))
     # About 2,048 searches at a time.
     assert [part.rows.tolist() for part in parts] == [[*range(107)], [*range(107, n)]]
     for part in parts:

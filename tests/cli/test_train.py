@@ -37,7 +37,7 @@ from tests.builders import (
 )
 
 from glo.cli.app import run
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.training.events import Begin, Event, Polishing
 from glo.utils.lock import RunLock
 from glo.workflows import train as session_module
@@ -96,13 +96,13 @@ def whole(data: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
 
 
 def records(out: Path) -> list[tuple[str, int]]:
-    return [(record["kind"], record["step"]) for record in read_journal(out / "metrics.jsonl")]
+    return [(record["kind"], record["step"]) for record in read_metrics_log(out / "metrics.jsonl")]
 
 
 def numbers(out: Path) -> list[dict[str, Any]]:
     return [
         {k: v for k, v in record.items() if k not in ("seconds", "elapsed")}
-        for record in read_journal(out / "metrics.jsonl")
+        for record in read_metrics_log(out / "metrics.jsonl")
     ]
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from glo.config.presets import PRESETS, find_preset, made_for
+from glo.config.presets import PRESETS, find_preset, recommend_preset
 from glo.config.settings import Settings
 from glo.errors import UserError
 
@@ -27,9 +27,13 @@ def test_a_preset_says_only_what_it_changes(name: str) -> None:
 
 
 def test_described_is_the_recipe_of_the_evidence() -> None:
-    settings = Settings(**find_preset("described").settings)
+    settings = Settings(**find_preset("tensorlayer-baseline").settings)
     assert (settings.decoder, settings.limit, settings.batch_size) == ("described", 50_000, 512)
-    assert (settings.decoder_lr, settings.code_lr, settings.code_grad_reduction) == (1e-3, 0.1, "mean")
+    assert (settings.decoder_lr, settings.code_lr, settings.code_grad_reduction) == (
+        1e-3,
+        0.1,
+        "mean",
+    )
     assert (settings.decoder_optimizer, settings.code_optimizer) == ("sgd", "sgd")
     assert (settings.shuffle, settings.drop_last, settings.project_every) == (False, True, "epoch")
     assert settings.steps_per_epoch(50_000) * settings.epochs_for(50_000) == 97 * 25
@@ -45,7 +49,7 @@ def test_an_unknown_preset_suggests() -> None:
 @pytest.mark.parametrize("n", [1, 1000, 1001, 10**9])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 128, 128), (1, 64, 64), (5,)])
 def test_a_preset_is_named_for_colour_alone(shape: tuple[int, ...], n: int) -> None:
-    name = made_for(shape, n)
+    name = recommend_preset(shape, n)
     assert (name is None) == (shape[0] != 3)
     assert name is None or find_preset(name).settings["channels"] == 3
     assert (name == "few-shot") == (shape[0] == 3 and n <= 1000)

@@ -95,7 +95,7 @@ def test_a_value_out_of_range(name: str, value: Any, allowed: str) -> None:
         (
             "decoder",
             "zzz",
-            "decoder is 'zzz'; it must be one of dcgan, residual, described, mlp, or a class as "
+            "decoder is 'zzz'; it must be one of dcgan, residual, tensorlayer, mlp, or a class as "
             "module:Class.",
         ),
         ("decoder", "mpl", "or a class as module:Class. Did you mean 'mlp'?"),

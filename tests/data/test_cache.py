@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glo.data import Samples, SourceOptions
+from glo.data import Dataset, SourceOptions
 from glo.data.cache import cache_folder, fetch, key_of
 from glo.errors import UserError
 
@@ -17,7 +17,7 @@ class Builder:
 
     def __call__(self, room):
         self.rooms.append(room)
-        return Samples(rows=ROWS, name="x")
+        return Dataset(rows=ROWS, name="x")
 
 
 def test_second_opening_builds_nothing(cache):
@@ -51,7 +51,7 @@ def test_full_disk_falls_back_to_memory(tmp_path):
         rooms.append(room)
         if room is not None:
             raise OSError(28, "No space left on device")
-        return Samples(rows=ROWS, name="x")
+        return Dataset(rows=ROWS, name="x")
 
     assert len(fetch("key", build, tmp_path)) == 4
     assert rooms[1] is None
@@ -74,7 +74,7 @@ def test_two_processes_at_once_keep_the_first(tmp_path):
         os.makedirs(tmp_path / "samples", exist_ok=True)
         if not (tmp_path / "samples/key").exists():
             (tmp_path / "other/samples/key").rename(tmp_path / "samples/key")
-        return Samples(rows=ROWS + 1, name="late")
+        return Dataset(rows=ROWS + 1, name="late")
 
     assert fetch("key", build, tmp_path).name == "x"
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["key"]

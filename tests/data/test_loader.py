@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.data.loader import read
 
 ORDER = torch.tensor([3, 0, 4, 1, 2, 6, 5])
 
 
-def on_disk(tmp_path: Path, rows: np.ndarray) -> Samples:
-    Samples(rows=rows, name="rows").save(tmp_path / "set")
-    return Samples.open(tmp_path / "set")
+def on_disk(tmp_path: Path, rows: np.ndarray) -> Dataset:
+    Dataset(rows=rows, name="rows").save(tmp_path / "set")
+    return Dataset.open(tmp_path / "set")
 
 
 def test_a_file_gives_what_memory_gives(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(7, 3)).astype("float32")
     rows[2, 1] = np.nan
-    memory, disk = Samples(rows=rows, name="rows"), on_disk(tmp_path, rows)
+    memory, disk = Dataset(rows=rows, name="rows"), on_disk(tmp_path, rows)
     assert (memory.mapped, disk.mapped) == (False, True)
     one, two = (list(read(each, ORDER.split(2))) for each in (memory, disk))
     assert len(one) == len(two) == 4

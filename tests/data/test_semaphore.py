@@ -1,11 +1,11 @@
 import threading
 import time
 
-from glo.data.semaphore import Gate
+from glo.data.semaphore import WeightedSemaphore
 
 
 def test_no_more_goes_in_than_there_is_room_for():
-    gate, most, lock, inside = Gate(10), [0], threading.Lock(), [0]
+    gate, most, lock, inside = WeightedSemaphore(10), [0], threading.Lock(), [0]
 
     def work():
         with gate.inside(4):
@@ -26,7 +26,7 @@ def test_no_more_goes_in_than_there_is_room_for():
 
 
 def test_what_is_larger_than_the_room_goes_in_alone_and_failures_leave():
-    gate = Gate(10)
+    gate = WeightedSemaphore(10)
     try:
         with gate.inside(99):
             raise ZeroDivisionError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.errors import UserError, UserTypeError
 
 ROWS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
@@ -64,7 +64,7 @@ def test_train_is_never_given_out_as_test(tmp_path):
     Image.fromarray(ROWS[0, ..., 0]).save(tmp_path / "a.png")
     np.save(tmp_path / "a.npy", ROWS)
     np.savez(tmp_path / "a.npz", ROWS)
-    samples = Samples(rows=ROWS, name="x")
+    samples = Dataset(rows=ROWS, name="x")
     names = [tmp_path, tmp_path / "a.png", tmp_path / "a.npy", tmp_path / "a.npz"]
     for source in (*names, ROWS, samples):
         with pytest.raises(UserError, match="has no 'test' split"):
@@ -72,7 +72,7 @@ def test_train_is_never_given_out_as_test(tmp_path):
 
 
 def test_saved_set(tmp_path):
-    samples = Samples(rows=ROWS, labels=np.arange(4), name="mine", skipped=("a: b",))
+    samples = Dataset(rows=ROWS, labels=np.arange(4), name="mine", skipped=("a: b",))
     samples.save(tmp_path / "set")
     again = open_source(tmp_path / "set")
     assert again.fingerprint == samples.fingerprint
@@ -83,13 +83,13 @@ def test_saved_set(tmp_path):
 
 
 def test_set_in_memory():
-    samples = Samples(rows=ROWS, name="x")
+    samples = Dataset(rows=ROWS, name="x")
     assert open_source(samples) is samples
     assert open_source(samples, SourceOptions(limit=2)).rows.base is not None
-    masked = Samples(rows=ROWS, missing=ROWS > 9, name="x")
+    masked = Dataset(rows=ROWS, missing=ROWS > 9, name="x")
     with pytest.raises(UserError, match="mask"):
         open_source(masked, SourceOptions(size=8))
-    vectors = Samples(rows=np.zeros((2, 3), np.float32), name="x")
+    vectors = Dataset(rows=np.zeros((2, 3), np.float32), name="x")
     with pytest.raises(UserError, match="vectors"):
         open_source(vectors, SourceOptions(size=8))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glo.data import columns as module
-from glo.data.standardizer import Columns
+from glo.data.standardizer import Standardizer
 
 
 @pytest.fixture(params=[2**22, 64])
@@ -18,14 +18,14 @@ def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> np.
 
 
 def test_mean_and_deviation_of_what_is_known(rows: np.ndarray) -> None:
-    columns = Columns.fit(rows)
+    columns = Standardizer.fit(rows)
     exact = rows.astype(np.float64)
     np.testing.assert_allclose(columns.shift.numpy(), np.nanmean(exact, 0), rtol=1e-6)
     np.testing.assert_allclose(columns.scale.numpy(), np.nanstd(exact, 0), rtol=1e-4)
 
 
 def test_there_and_back(rows: np.ndarray) -> None:
-    columns, given = Columns.fit(rows), torch.from_numpy(rows)
+    columns, given = Standardizer.fit(rows), torch.from_numpy(rows)
     ready = columns.standardise(given)
     assert torch.equal(ready.isnan(), given.isnan())
     known = ~given.isnan()
@@ -34,6 +34,6 @@ def test_there_and_back(rows: np.ndarray) -> None:
 
 def test_flat_and_empty_columns_keep_their_scale() -> None:
     rows = np.array([[7.0, np.nan, 0.0], [7.0, np.nan, 0.0]], np.float32)
-    columns = Columns.fit(rows)
+    columns = Standardizer.fit(rows)
     assert columns.scale.tolist() == [1.0, 1.0, 1.0]
     assert columns.shift.tolist() == [7.0, 0.0, 0.0]

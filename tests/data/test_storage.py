@@ -3,14 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 
 
 @pytest.fixture
 def saved(tmp_path):
     rng = np.random.default_rng(0)
-    samples = Samples(
+    samples = Dataset(
         rows=rng.integers(0, 256, (7, 8, 8, 3), dtype=np.uint8),
         labels=np.arange(7) % 2,
         label_names=("cat", "dög"),
@@ -24,7 +24,7 @@ def saved(tmp_path):
 
 def test_all_comes_back_and_rows_stay_on_disk(saved):
     samples, folder = saved
-    again = Samples.open(folder)
+    again = Dataset.open(folder)
     assert np.array_equal(again.rows, samples.rows)
     assert np.array_equal(again.labels, samples.labels)
     assert np.array_equal(again.missing, samples.missing)
@@ -38,22 +38,22 @@ def test_all_comes_back_and_rows_stay_on_disk(saved):
 
 def test_vectors_and_views_can_be_saved(tmp_path):
     rows = np.array([[1, np.nan], [2, 3], [4, 5]], np.float32)
-    Samples(rows=rows, name="t").subset(np.array([0, 2])).save(tmp_path / "t")
-    again = Samples.open(tmp_path / "t")
+    Dataset(rows=rows, name="t").subset(np.array([0, 2])).save(tmp_path / "t")
+    again = Dataset.open(tmp_path / "t")
     assert np.array_equal(again.rows, rows[::2], equal_nan=True)
     assert again.labels is None
 
 
 def test_older_set_is_replaced_even_by_itself(saved):
     _, folder = saved
-    Samples.open(folder).subset(np.arange(3)).save(folder)
-    assert len(Samples.open(folder)) == 3
+    Dataset.open(folder).subset(np.arange(3)).save(folder)
+    assert len(Dataset.open(folder)) == 3
     assert len(list(folder.parent.iterdir())) == 1
 
 
 def test_something_else_is_not_replaced(tmp_path):
     (tmp_path / "keep.txt").write_text("mine")
-    samples = Samples(rows=np.zeros((1, 2), np.float32), name="t")
+    samples = Dataset(rows=np.zeros((1, 2), np.float32), name="t")
     with pytest.raises(UserError, match="something else"):
         samples.save(tmp_path)
     assert (tmp_path / "keep.txt").read_text() == "mine"
@@ -66,11 +66,11 @@ def test_failure_leaves_nothing(saved, monkeypatch):
         (room / "half").touch()
         raise OSError("disk full")
 
-    monkeypatch.setattr(Samples, "write", fail)
+    monkeypatch.setattr(Dataset, "write", fail)
     with pytest.raises(OSError, match="disk full"):
         samples.save(folder)
     monkeypatch.undo()
-    assert len(Samples.open(folder)) == 7
+    assert len(Dataset.open(folder)) == 7
     assert len(list(folder.parent.iterdir())) == 1
 
 
@@ -92,7 +92,7 @@ def test_damaged_facts(saved, text):
     _, folder = saved
     (folder / "samples.json").write_text(text)
     with pytest.raises(UserError, match=r"samples\.json"):
-        Samples.open(folder)
+        Dataset.open(folder)
 
 
 def test_damaged_files(saved):
@@ -101,17 +101,17 @@ def test_damaged_files(saved):
     for bad in (whole[:-1], whole + b"x", whole[:50], b""):
         (folder / "rows.npy").write_bytes(bad)
         with pytest.raises(UserError, match=r"rows\.npy"):
-            Samples.open(folder)
+            Dataset.open(folder)
     (folder / "rows.npy").unlink()
     with pytest.raises(UserError, match=r"rows\.npy"):
-        Samples.open(folder)
+        Dataset.open(folder)
 
 
 def test_parts_of_different_lengths(saved):
     _, folder = saved
     np.save(folder / "labels.npy", np.arange(3))
     with pytest.raises(UserError, match="labels"):
-        Samples.open(folder)
+        Dataset.open(folder)
 
 
 def test_facts_are_plain_json(saved):

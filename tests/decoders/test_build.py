@@ -10,7 +10,7 @@ from glo.errors import UserError
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, "The decoder's name is 'missing'; choose 'dcgan', 'described', 'mlp', 'residual'."),
+        ({}, "The decoder's name is 'missing'; choose 'dcgan', 'tensorlayer', 'mlp', 'residual'."),
         ({"name": "dcgam", "code_dim": 4}, "Did you mean 'dcgan'?"),
         ({"name": "dcgan", "code_dim": 4, "widht": 8}, "has no setting 'widht'.*'width'"),
         ({"name": "dcgan"}, "needs the setting 'code_dim'"),

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from glo.decoders import (
     DCGANDecoder,
     Decoder,
-    DescribedDecoder,
     MLPDecoder,
     ResidualDecoder,
+    TensorLayerDecoder,
     build_decoder,
 )
 
@@ -23,8 +23,8 @@ DECODERS: dict[str, Callable[[], Decoder]] = {
     "dcgan-16-colour": lambda: DCGANDecoder(code_dim=5, shape=(3, 16, 16), width=4),
     "dcgan-32": lambda: DCGANDecoder(code_dim=8, shape=(1, 32, 32), width=8),
     "dcgan-128": lambda: DCGANDecoder(code_dim=4, shape=(3, 128, 128), width=2),
-    "described-16": lambda: DescribedDecoder(code_dim=4, shape=(1, 16, 16)),
-    "described-32-colour": lambda: DescribedDecoder(code_dim=4, shape=(3, 32, 32)),
+    "described-16": lambda: TensorLayerDecoder(code_dim=4, shape=(1, 16, 16)),
+    "described-32-colour": lambda: TensorLayerDecoder(code_dim=4, shape=(3, 32, 32)),
     "residual-8": lambda: ResidualDecoder(code_dim=3, shape=(1, 8, 8), width=4),
     "residual-16-batch": lambda: ResidualDecoder(
         code_dim=5, shape=(3, 16, 16), width=5, norm="batch"

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 
 import glo
 from glo.cli.app import run as command
-from glo.decoders import DCGANDecoder, Decoder, build_decoder, check_own, class_name, own_config
+from glo.decoders import (
+    DCGANDecoder,
+    Decoder,
+    build_decoder,
+    check_custom,
+    class_name,
+    custom_config,
+)
 from glo.errors import UserError
 from glo.training.statistics import StepRecord
 from glo.workflows.edit_rows import add_rows, forget_rows
@@ -75,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drive(out: Path, *, stop: int = 0) -> None:
-    sitting = glo.Session(
+    sitting = glo.TrainingRun(
         out, samples(), settings(**SHORT), source="noise", preset="mnist", decoder=Plain
     )
     try:
@@ -202,7 +209,7 @@ def test_what_is_wrong_with_a_class_is_said_before_anything_is_written(
     tmp_path: Path, own: Any, said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        glo.Session(
+        glo.TrainingRun(
             tmp_path / "run",
             samples(),
             settings(),
@@ -225,9 +232,9 @@ class Columned(Plain):
 
 def test_names_of_the_columns_are_taken() -> None:
     base = {"code_dim": 2, "shape": [3], "standardised": True}
-    check_own(Plain, own_config(Plain, base, width=4))
+    check_custom(Plain, custom_config(Plain, base, width=4))
     with pytest.raises(UserError, match="has a 'shift' of its own"):
-        build_decoder(own_config(Columned, base, width=4), Columned)
+        build_decoder(custom_config(Columned, base, width=4), Columned)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from glo.decoders.gemm_upsample import _Product, upsample_by_product
+from glo.decoders.gemm_upsample import _Product, gemm_conv_transpose2d
 from glo.decoders.upsample import Upsample
 
 SIZES = [(1, 1, 1, 1, 1), (2, 3, 4, 4, 5), (3, 5, 2, 2, 1), (1, 4, 1, 4, 3), (2, 2, 5, 3, 4)]
@@ -63,7 +63,7 @@ def test_the_layer_takes_it_under_bf16_and_agrees(
     weight = layer.weight.view(layer.size).permute(0, 3, 1, 2)
     maps = torch.randn(4, 16, 4, 4, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
-        direct = upsample_by_product(maps, weight, padding=(kernel - 1) // 2)
+        direct = gemm_conv_transpose2d(maps, weight, padding=(kernel - 1) // 2)
         ours = layer(maps)
     assert direct is not None
     assert torch.equal(direct, ours)
@@ -88,7 +88,7 @@ def close(half: torch.Tensor, full: torch.Tensor) -> None:
 def test_it_is_taken_for_small_maps(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: True)
     with torch.autocast("cpu", torch.bfloat16):
-        result = upsample_by_product(
+        result = gemm_conv_transpose2d(
             torch.ones(1, 2, side, side), torch.ones(2, 3, 4, 4), padding=1
         )
     assert result is not None
@@ -104,4 +104,4 @@ def test_it_is_left_where_it_is_not_faster(
     monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: tiles)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         maps, weight = torch.ones(1, 2, side, side), torch.ones(2, 3, 4, 4)
-        assert upsample_by_product(maps, weight, padding=1) is None
+        assert gemm_conv_transpose2d(maps, weight, padding=1) is None

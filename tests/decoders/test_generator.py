@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glo.decoders import DCGANDecoder, Decoder, DescribedDecoder
+from glo.decoders import DCGANDecoder, Decoder, TensorLayerDecoder
 from glo.decoders.upsample import CodeToMap, Upsample
 from glo.errors import UserError
 
@@ -31,7 +31,7 @@ def test_dcgan_channels(side: int, width: int, expected: list[int]) -> None:
 
 @pytest.mark.parametrize(("side", "expected"), [(16, [256, 128, 64]), (32, [512, 256, 128, 64])])
 def test_described_channels(side: int, expected: list[int]) -> None:
-    decoder = DescribedDecoder(code_dim=32, shape=(1, side, side))
+    decoder = TensorLayerDecoder(code_dim=32, shape=(1, side, side))
     assert maps(decoder) == expected
     assert not [name for name, _ in decoder.named_parameters() if "linear.bias" in name]
 
@@ -39,7 +39,7 @@ def test_described_channels(side: int, expected: list[int]) -> None:
 def test_described_parameter_count() -> None:
     layers = 32 * 2048 + 25 * (512 * 256 + 256 * 128 + 128 * 64 + 64)
     norms = 2 * (512 + 256 + 128 + 64)
-    decoder = DescribedDecoder(code_dim=32)
+    decoder = TensorLayerDecoder(code_dim=32)
     assert sum(parameter.numel() for parameter in decoder.parameters()) == layers + norms
 
 
@@ -66,9 +66,9 @@ def test_images_must_be_square_and_images() -> None:
     with pytest.raises(UserError, match="not 32x16; resize the data with --size 32"):
         DCGANDecoder(code_dim=2, shape=(1, 32, 16))
     with pytest.raises(UserError, match="use the decoder 'mlp' for vectors"):
-        DescribedDecoder(code_dim=2, shape=(5,))
+        TensorLayerDecoder(code_dim=2, shape=(5,))
     with pytest.raises(UserError, match=r"from 16 to 256, not 8x8; .* --size 16"):
-        DescribedDecoder(code_dim=2, shape=(1, 8, 8))
+        TensorLayerDecoder(code_dim=2, shape=(1, 8, 8))
 
 
 def test_first_map_is_dcgans_transposed_convolution() -> None:

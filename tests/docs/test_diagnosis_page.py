@@ -10,9 +10,9 @@ import pytest
 import torch
 from tests.docs.pages import ROOT
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.training import diagnosis
-from glo.training.loop import Diverged, Training, train
+from glo.training.loop import TrainingDiverged, TrainState, train
 
 PAGE = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
 
@@ -44,7 +44,7 @@ def test_an_example_provokes_each(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sentence_of_a_run_that_diverges(
-    begin: Callable[..., Training], blobs: Callable[..., Samples]
+    begin: Callable[..., TrainState], blobs: Callable[..., Dataset]
 ) -> None:
     (quoted,) = re.findall(r"^> The loss or a gradient .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
     words = " ".join(line.removeprefix("> ") for line in quoted.split("\n")).strip()
@@ -53,6 +53,6 @@ def test_the_sentence_of_a_run_that_diverges(
     training = begin(samples, epochs=20)
     with torch.no_grad():
         next(training.decoder.parameters()).fill_(float("nan"))
-    with pytest.raises(Diverged, match=f"^{pattern}$"):
+    with pytest.raises(TrainingDiverged, match=f"^{pattern}$"):
         for _ in train(training, samples):
             pass

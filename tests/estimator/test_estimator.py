@@ -23,9 +23,9 @@ from tests.builders import finish
 
 import glo
 from glo import GLO
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
-from glo.estimator.example_format import Form
+from glo.estimator.example_format import ExampleFormat
 from glo.priors import load_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -77,7 +77,9 @@ def test_scikit_learns_checks() -> None:
             "makes them larger: codes searched alone or together differ by about 1e-4."
         )
     }
-    model = GLO(2, epochs=2, width=4, refine_passes=1, prior="gaussian", device="cpu", precision="float32")
+    model = GLO(
+        2, epochs=2, width=4, refine_passes=1, prior="gaussian", device="cpu", precision="float32"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(model, expected_failed_checks=expected, on_fail=None)
@@ -157,7 +159,7 @@ def test_a_flat_and_an_empty_column() -> None:
 )
 def test_images_go_back_in_their_form(change: Any) -> None:
     data = change(spots())
-    form = Form.of(data)
+    form = ExampleFormat.of(data)
     samples = form.samples(data)
     assert samples.shape[1:] == (8, 8)
     back = form.restore(samples.batch(np.arange(len(data))))
@@ -165,7 +167,7 @@ def test_images_go_back_in_their_form(change: Any) -> None:
     assert back.shape == data.shape
     if data.shape[1:] != (7, 5):
         np.testing.assert_allclose(back, data, atol=1e-6)
-    assert Form.from_dict(form.to_dict()) == form
+    assert ExampleFormat.from_dict(form.to_dict()) == form
 
 
 def test_images(pictures: GLO) -> None:
@@ -192,7 +194,7 @@ def test_missing_pixels(tmp_path: Path) -> None:
 
 
 def test_sets_are_taken_as_they_are(pictures: GLO) -> None:
-    data = Samples(rows=spots()[..., None], name="spots")
+    data = Dataset(rows=spots()[..., None], name="spots")
     model = GLO(**{**TINY, "width": 4, "epochs": 30}).fit(data)
     assert np.array_equal(model.codes_, pictures.codes_)
     assert model.inverse_transform(model.transform(data)).shape == (30, 8, 8, 1)
@@ -200,7 +202,7 @@ def test_sets_are_taken_as_they_are(pictures: GLO) -> None:
 
 def test_it_is_the_run_of_the_command_line(tmp_path: Path) -> None:
     finish(
-        tmp_path / "run", Samples(rows=spots()[..., None], name="spots"), epochs=2, prior="gaussian"
+        tmp_path / "run", Dataset(rows=spots()[..., None], name="spots"), epochs=2, prior="gaussian"
     )
     loaded = glo.load(tmp_path / "run")
     same = {name: getattr(loaded, name) for name in ("code_dim", "width", "epochs", "batch_size")}

@@ -18,7 +18,7 @@ from glo.errors import UserError
 from glo.explorer import make_app, shelf
 from glo.runs.run import open_run
 from glo.training.statistics import EpochRecord
-from glo.workflows.train import Session
+from glo.workflows.train import TrainingRun
 
 
 def test_without_labels_and_data(visit: Visit, bare: Path) -> None:
@@ -132,7 +132,7 @@ def test_newest_checkpoint_is_shown(
     monkeypatch.setattr(shelf, "_PAUSE", 0.0)
     samples = open_source(str(labelled.parent / "labelled.npz"))
     folder = tmp_path / "run"
-    sitting = Session(folder, samples, settings(), source="gone", preset="mnist")
+    sitting = TrainingRun(folder, samples, settings(), source="gone", preset="mnist")
     # Stopped after its first epoch, as by a signal.
     for event in sitting.events():
         if isinstance(event, EpochRecord):

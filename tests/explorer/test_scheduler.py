@@ -7,19 +7,19 @@ import pytest
 import torch
 
 from glo.decoders import MLPDecoder
-from glo.explorer.once_cache import Kept
-from glo.explorer.scheduler import Closed, PatientDecoder, Turns
+from glo.explorer.once_cache import OnceCache
+from glo.explorer.scheduler import Closed, Scheduler, YieldingDecoder
 
 
 def test_short_work_does_not_wait_for_long_work() -> None:
-    turns = Turns()
+    turns = Scheduler()
     with turns.later(), turns.soon():
         pass
 
 
 @pytest.mark.parametrize("lane", ["soon", "later"])
 def test_turns_come_in_order_and_one_at_a_time(lane: str) -> None:
-    turns, order = Turns(), []
+    turns, order = Scheduler(), []
     inside: list[int] = []
 
     def work(number: int) -> None:
@@ -42,7 +42,7 @@ def test_turns_come_in_order_and_one_at_a_time(lane: str) -> None:
 
 
 def test_greedy_work_leaves_a_turn_to_others() -> None:
-    turns, done = Turns(), threading.Event()
+    turns, done = Scheduler(), threading.Event()
 
     def greedy() -> None:
         while not done.is_set():
@@ -59,7 +59,7 @@ def test_greedy_work_leaves_a_turn_to_others() -> None:
 
 
 def test_turn_is_given_back_after_a_fault() -> None:
-    turns = Turns()
+    turns = Scheduler()
     for take in (turns.soon, turns.later):
         with pytest.raises(ZeroDivisionError), take():
             _ = 1 / 0
@@ -68,17 +68,17 @@ def test_turn_is_given_back_after_a_fault() -> None:
 
 
 def test_closing_ends_long_work_alone() -> None:
-    turns = Turns()
+    turns = Scheduler()
     decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
     turns.close()
     with pytest.raises(Closed):
-        PatientDecoder(decoder, turns)(torch.zeros(1, 2))
+        YieldingDecoder(decoder, turns)(torch.zeros(1, 2))
     with turns.soon():
         pass
 
 
 def test_closing_wakes_who_waits() -> None:
-    turns, seen = Turns(), []
+    turns, seen = Scheduler(), []
 
     def wait() -> None:
         try:
@@ -98,7 +98,7 @@ def test_closing_wakes_who_waits() -> None:
 
 def test_patient_decoder_has_gradients_and_weights_of_its_decoder() -> None:
     decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
-    patient = PatientDecoder(decoder, Turns())
+    patient = YieldingDecoder(decoder, Scheduler())
     codes = torch.randn(70, 2, requires_grad=True)
     patient(codes).sum().backward()
     assert codes.grad is not None
@@ -107,7 +107,7 @@ def test_patient_decoder_has_gradients_and_weights_of_its_decoder() -> None:
 
 
 def test_value_is_made_once_for_all() -> None:
-    kept, made = Kept(), []
+    kept, made = OnceCache(), []
 
     def make() -> int:
         made.append(1)
@@ -124,7 +124,7 @@ def test_value_is_made_once_for_all() -> None:
 
 
 def test_failure_is_not_kept() -> None:
-    kept = Kept()
+    kept = OnceCache()
     with pytest.raises(ZeroDivisionError):
         kept.get("x", lambda: 1 // 0)
     assert kept.get("x", lambda: 3) == 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.builders import finish
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.priors import Prior, build_prior, save_prior
 from glo.runs.run import Run, open_run
 
@@ -32,22 +32,22 @@ def add_priors(folder: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory, blobs: Callable[..., Samples]) -> Run:
+def pictures(tmp_path_factory: pytest.TempPathFactory, blobs: Callable[..., Dataset]) -> Run:
     """A finished run of 40 pictures of 8 x 8 pixels with two labels."""
     folder = tmp_path_factory.mktemp("pictures") / "run"
     rows = blobs(40).rows
     labels = np.arange(40) % 2
-    data = Samples(rows=rows, labels=labels, label_names=("even", "odd"), name="blobs")
+    data = Dataset(rows=rows, labels=labels, label_names=("even", "odd"), name="blobs")
     finish(folder, data, prior="gaussian", precision="float32", device="cpu")
     return add_priors(folder)
 
 
 @pytest.fixture(scope="session")
-def numbers(tmp_path_factory: pytest.TempPathFactory, vectors: Callable[..., Samples]) -> Run:
+def numbers(tmp_path_factory: pytest.TempPathFactory, vectors: Callable[..., Dataset]) -> Run:
     """A finished run of 40 vectors whose columns are far from mean 0 and deviation 1."""
     folder = tmp_path_factory.mktemp("numbers") / "run"
     rows = (vectors(40).rows * 100 + 1000).astype("float32")
-    data = Samples(rows=rows, name="vectors")
+    data = Dataset(rows=rows, name="vectors")
     more = {"decoder": "mlp", "constraint": "sphere", "prior": "mixture"}
     finish(folder, data, precision="float32", device="cpu", **more)
     return add_priors(folder)

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 import glo
 from glo.cli.app import run as command
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.export import codes_of, codes_table, read_codes, save_codes
 from glo.runs.run import Run
@@ -46,7 +46,7 @@ def test_files_hold_the_codes_bit_for_bit(pictures: Run, tmp_path: Path, ending:
 
 
 def test_what_encode_writes_is_read(pictures: Run, tmp_path: Path) -> None:
-    np.save(tmp_path / "data.npy", Samples.open(save_blobs(tmp_path)).rows[:3, :, :, 0])
+    np.save(tmp_path / "data.npy", Dataset.open(save_blobs(tmp_path)).rows[:3, :, :, 0])
     out = tmp_path / "codes.parquet"
     data = str(tmp_path / "data.npy")
     assert command(["encode", str(pictures.folder), data, "--out", str(out)]) == 0
@@ -57,7 +57,7 @@ def test_what_encode_writes_is_read(pictures: Run, tmp_path: Path) -> None:
 
 def save_blobs(folder: Path) -> Path:
     rows = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    Samples(rows=rows, name="blobs").save(folder / "set")
+    Dataset(rows=rows, name="blobs").save(folder / "set")
     return folder / "set"
 
 

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import export_tensorboard
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
 
 
@@ -22,7 +22,7 @@ def read(folder: Path) -> Any:
 
 def test_every_number_of_the_journal_is_in_the_events(pictures: Run, tmp_path: Path) -> None:
     events = read(export_tensorboard(pictures, tmp_path))
-    records = read_journal(pictures.folder / "metrics.jsonl")
+    records = read_metrics_log(pictures.folder / "metrics.jsonl")
     epochs = [record for record in records if record["kind"] == "epoch"]
     found = events.Scalars("epoch/mse")
     assert [event.step for event in found] == [record["step"] for record in epochs]

@@ -9,12 +9,12 @@ from torch import nn
 from glo.errors import UserError
 from glo.features.base import Features, Thumbnails, embed, fit_images
 from glo.features.digits import digit_features
-from glo.features.torchscript import ScriptFeatures
+from glo.features.torchscript import TorchScriptFeatures
 
 MAKERS: dict[str, Callable[[], Features]] = {
     "digits": digit_features,
     "thumbnails": Thumbnails,
-    "script": lambda: ScriptFeatures(
+    "script": lambda: TorchScriptFeatures(
         nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.AdaptiveAvgPool2d(1)), name="mine"
     ),
 }

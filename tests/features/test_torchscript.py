@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.features.torchscript import ScriptFeatures, read_script
+from glo.features.torchscript import TorchScriptFeatures, load_torchscript
 
 
 class Means(nn.Module):
@@ -27,7 +27,7 @@ def _save(network: nn.Module, path: Path, *shape: int) -> Path:
 
 def test_a_file_gives_its_network_and_its_name(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.AdaptiveAvgPool2d(1))
-    features = read_script(_save(network, tmp_path / "mine.pt", 3, 16, 16))
+    features = load_torchscript(_save(network, tmp_path / "mine.pt", 3, 16, 16))
     images = torch.rand(4, 3, 20, 20) * 2 - 1
     assert (features.name, features.dim) == ("mine", 5)
     torch.testing.assert_close(features(images), network.eval()(images).flatten(1).detach())
@@ -35,17 +35,17 @@ def test_a_file_gives_its_network_and_its_name(tmp_path: Path) -> None:
 
 def test_range_size_and_channels_are_what_the_network_takes(tmp_path: Path) -> None:
     path = _save(Means(), tmp_path / "means.pt", 3, 16, 16)
-    bytes_ = read_script(path, low=0.0, high=255.0)
+    bytes_ = load_torchscript(path, low=0.0, high=255.0)
     ends = torch.tensor([-1.0, 0.0, 1.0]).reshape(3, 1, 1, 1).expand(3, 1, 8, 8)
     torch.testing.assert_close(bytes_(ends)[:, 0], torch.tensor([0.0, 127.5, 255.0]))
-    flat = ScriptFeatures(nn.Flatten(), name="flat", channels=1, side=4)
+    flat = TorchScriptFeatures(nn.Flatten(), name="flat", channels=1, side=4)
     assert flat.dim == 16
     assert flat(torch.zeros(2, 3, 32, 32)).shape == (2, 16)
 
 
 def test_a_network_is_in_evaluation_mode() -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Dropout(0.9))
-    features = ScriptFeatures(network, name="dropout")
+    features = TorchScriptFeatures(network, name="dropout")
     images = torch.rand(8, 3, 8, 8)
     assert torch.equal(features(images), features(images))
 
@@ -60,7 +60,7 @@ def test_a_network_is_in_evaluation_mode() -> None:
 )
 def test_networks_that_give_no_vector_are_refused(network: nn.Module, word: str) -> None:
     with pytest.raises(UserError, match=word):
-        ScriptFeatures(network, name="mine")
+        TorchScriptFeatures(network, name="mine")
 
 
 def test_several_outputs_are_refused() -> None:
@@ -69,7 +69,7 @@ def test_several_outputs_are_refused() -> None:
             return images.mean((2, 3)), images
 
     with pytest.raises(UserError, match="into tuple"):
-        ScriptFeatures(Two(), name="two")
+        TorchScriptFeatures(Two(), name="two")
 
 
 def test_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
@@ -77,10 +77,10 @@ def test_pickles_and_other_files_are_refused(tmp_path: Path) -> None:
     for name, keywords in (("new.pt", {}), ("old.pth", {"_use_new_zipfile_serialization": False})):
         torch.save(network, tmp_path / name, **keywords)
         with pytest.raises(UserError, match="not a TorchScript file"):
-            read_script(tmp_path / name)
+            load_torchscript(tmp_path / name)
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(UserError, match="not a TorchScript file"):
-        read_script(tmp_path / "text.pt")
+        load_torchscript(tmp_path / "text.pt")
 
 
 def test_an_exported_program_is_refused(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_exported_program_is_refused(tmp_path: Path) -> None:
         archive.writestr("program/models/model.json", "{}")
         archive.writestr("program/data/sample_inputs/model.pt", b"")
     with pytest.raises(UserError, match="exported programs"):
-        read_script(path)
+        load_torchscript(path)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -102,4 +102,4 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         for name in old.namelist():
             new.writestr(name, b"junk" if name.endswith("data.pkl") else old.read(name))
     with pytest.raises(UserError, match="is damaged"):
-        read_script(tmp_path / "bad.pt")
+        load_torchscript(tmp_path / "bad.pt")

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from tests.builders import finish
 
 from glo.cli.options import NOTHING_GIVEN, merge
-from glo.data import Samples, open_source, read_idx
+from glo.data import Dataset, open_source, read_idx
 from glo.data.readers.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator.estimator import load
@@ -28,7 +28,7 @@ from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import gather
 from glo.report.overview import headline
 from glo.runs.checkpoint import Checkpoint, restore_training
-from glo.runs.metrics_log import Journal, read_journal
+from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
 from glo.utils.row_ranges import parse_rows
@@ -64,7 +64,7 @@ class Readers:
         rng = np.random.default_rng(0)
         pixels = rng.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
         words = {"labels": np.arange(20) % 3, "label_names": ("a", "b", "c")}
-        samples = Samples(rows=pixels, name="noise", **words)  # type: ignore[arg-type]
+        samples = Dataset(rows=pixels, name="noise", **words)  # type: ignore[arg-type]
         finish(self.run, samples, ema_decay=0.9, device="cpu", precision="float32")
         samples.save(root / "store")
         codes = open_run(self.run).codes
@@ -124,7 +124,7 @@ class Readers:
             return restore_training(kept, settings)
 
         def store(path: Path) -> Any:
-            return Samples.open(path.parent).batch(torch.arange(2))
+            return Dataset.open(path.parent).batch(torch.arange(2))
 
         def prior(path: Path) -> Any:
             return load_prior(path.parent, path.stem).sample(2)
@@ -141,7 +141,7 @@ class Readers:
             **{f"{name} prior": prior for name in _PRIORS},
             "config": lambda path: (merge(None, path, NOTHING_GIVEN), _used(open_run(run))),
             "summary": lambda _: headline(gather(open_run(run), None)),
-            "journal": lambda path: (read_journal(path), Journal(path, 3)),
+            "journal": lambda path: (read_metrics_log(path), MetricsLog(path, 3)),
             "estimator": lambda path: load(path.parent),
             "facts of a set": store,
             "rows of a set": store,

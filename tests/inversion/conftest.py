@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders import DCGANDecoder, Decoder
-from glo.inversion import Starts, decode_starts
+from glo.inversion import InitialCodes, decode_initial_codes
 
 
 @final
@@ -29,7 +29,7 @@ class Linear(Decoder):
         return 2 * self.code_dim * torch.Size(self.shape).numel()
 
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +42,13 @@ def linear() -> Make:
             decoder = Linear(code_dim=code_dim, shape=shape)
             torch.nn.init.normal_(decoder.map.weight, std=0.6)
             codes = torch.randn(n, code_dim) * torch.linspace(0.4, 1.0, code_dim)
-        return decoder, decode_starts(decoder, codes, precision="float32")
+        return decoder, decode_initial_codes(decoder, codes, precision="float32")
 
     return make
 
 
 @pytest.fixture(scope="session")
-def images() -> tuple[Decoder, Starts]:
+def images() -> tuple[Decoder, InitialCodes]:
     """Return a small convolutional decoder with random weights, and starts in the ball for it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -59,4 +59,4 @@ def images() -> tuple[Decoder, Starts]:
         codes = torch.randn(400, 4)
         codes = 0.9 * codes / codes.norm(dim=1, keepdim=True).clamp(min=1.0)
     decoder.eval()
-    return decoder, decode_starts(decoder, codes, precision="float32")
+    return decoder, decode_initial_codes(decoder, codes, precision="float32")

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from glo.decoders import Decoder
 from glo.errors import UserError, UserTypeError
-from glo.inversion import AveragePool, Starts, decode_starts, invert
+from glo.inversion import AveragePool, InitialCodes, decode_initial_codes, invert
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 NAN = float("nan")
 
 
@@ -69,7 +69,7 @@ def mask(n: int = 3, empty: int | None = None) -> Tensor:
     ],
 )
 def test_a_mistake_is_one_sentence(
-    images: tuple[Decoder, Starts], target: Tensor, choices: dict[str, Any], says: str
+    images: tuple[Decoder, InitialCodes], target: Tensor, choices: dict[str, Any], says: str
 ) -> None:
     decoder, starts = images
     with pytest.raises(UserError, match=says) as caught:
@@ -78,18 +78,18 @@ def test_a_mistake_is_one_sentence(
     assert str(caught.value).endswith((".", "?"))
 
 
-def test_observations_are_floating_point(images: tuple[Decoder, Starts]) -> None:
+def test_observations_are_floating_point(images: tuple[Decoder, InitialCodes]) -> None:
     with pytest.raises(UserTypeError, match="uint8"):
         invert(images[0], images_like().to(torch.uint8), starts=images[1])
 
 
-def test_starts_are_of_the_same_decoder(images: tuple[Decoder, Starts], linear: Make) -> None:
+def test_starts_are_of_the_same_decoder(images: tuple[Decoder, InitialCodes], linear: Make) -> None:
     with pytest.raises(UserError, match="make them with decode_starts and this decoder"):
         invert(images[0], torch.zeros(2, 8), starts=linear()[1])
 
 
-def test_starts_differ(images: tuple[Decoder, Starts]) -> None:
-    starts = decode_starts(images[0], torch.zeros(9, 4))
+def test_starts_differ(images: tuple[Decoder, InitialCodes]) -> None:
+    starts = decode_initial_codes(images[0], torch.zeros(9, 4))
     with pytest.raises(UserError, match="starts that differ"):
         invert(images[0], images_like(), starts=starts)
 
@@ -104,6 +104,6 @@ def test_hidden_nan_and_vectors_of_any_size_are_welcome(linear: Make) -> None:
 
 def test_two_starts_are_enough(linear: Make) -> None:
     decoder, _ = linear()
-    starts = decode_starts(decoder, torch.tensor([[0.1, 0.2, 0.3], [0.0, -0.4, 0.1]]))
+    starts = decode_initial_codes(decoder, torch.tensor([[0.1, 0.2, 0.3], [0.0, -0.4, 0.1]]))
     found = invert(decoder, torch.zeros(3, 8), starts=starts, answers=2)
     assert bool(torch.isfinite(found.codes).all())

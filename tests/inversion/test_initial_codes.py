@@ -8,10 +8,10 @@ import torch
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.inversion import AveragePool, Starts, decode_starts
+from glo.inversion import AveragePool, InitialCodes, decode_initial_codes
 from glo.inversion.initial_codes import Views
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -36,7 +36,7 @@ def test_the_nearest_are_those_of_a_plain_comparison(
 def test_starts_are_evenly_spaced_codes_and_what_they_decode_to(linear: Make) -> None:
     decoder, _ = linear()
     codes = draw(100, 3)
-    starts = decode_starts(decoder, codes, most=34, precision="float32")
+    starts = decode_initial_codes(decoder, codes, most=34, precision="float32")
     assert torch.equal(starts.codes, codes[::3])
     with torch.no_grad():
         torch.testing.assert_close(starts.examples, decoder(codes[::3]))
@@ -51,11 +51,11 @@ def test_starts_fit_the_memory_that_they_may_take(
     linear: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glo.inversion.initial_codes._MOST_NUMBERS", 80)
-    assert len(decode_starts(linear()[0], draw(100, 3))) == 10
+    assert len(decode_initial_codes(linear()[0], draw(100, 3))) == 10
 
 
 def test_images_are_kept_in_half_precision_and_seen_through_the_operator(
-    images: tuple[Decoder, Starts],
+    images: tuple[Decoder, InitialCodes],
 ) -> None:
     _, starts = images
     assert starts.examples.dtype == torch.float16
@@ -67,18 +67,18 @@ def test_images_are_kept_in_half_precision_and_seen_through_the_operator(
 @pytest.mark.parametrize("shape", [(1, 3), (5, 4), (5,), (5, 3, 1)])
 def test_codes_must_be_the_decoders(linear: Make, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="at least two codes of this decoder"):
-        decode_starts(linear()[0], torch.zeros(shape))
+        decode_initial_codes(linear()[0], torch.zeros(shape))
 
 
 def test_a_search_needs_two_starts(linear: Make) -> None:
     with pytest.raises(UserError, match="most is 1"):
-        decode_starts(linear()[0], torch.zeros(5, 3), most=1)
+        decode_initial_codes(linear()[0], torch.zeros(5, 3), most=1)
 
 
 def test_the_decoder_comes_back_as_it_was(linear: Make) -> None:
     decoder: Any = linear()[0].train()
     first = next(decoder.parameters()).requires_grad_(False)
-    decode_starts(decoder, draw(5, 3))
+    decode_initial_codes(decoder, draw(5, 3))
     assert decoder.training
     assert [p.requires_grad for p in decoder.parameters()] == [False, True]
     first.requires_grad_(True)

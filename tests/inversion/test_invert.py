@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from glo.decoders import Decoder
-from glo.inversion import AveragePool, Blur, Chain, Grey, Inversion, Starts, invert
-from glo.losses import AbsoluteError, SquaredError
+from glo.inversion import AveragePool, Blur, Chain, Grey, InitialCodes, Inversion, invert
+from glo.losses import L1Loss, MSELoss
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 EXACT: dict[str, Any] = {"constraint": "free", "precision": "float32", "tolerance": 1e-6}
 
 
@@ -117,7 +117,7 @@ def test_the_local_prior_is_the_gaussian_of_the_nearest_starts(linear: Make) -> 
     ],
 )
 def test_codes_are_found_through_an_operator(
-    images: tuple[Decoder, Starts], operator: Callable[[Tensor], Tensor]
+    images: tuple[Decoder, InitialCodes], operator: Callable[[Tensor], Tensor]
 ) -> None:
     decoder, starts = images
     codes = 0.8 * starts.codes[:200].roll(1, 1)
@@ -132,7 +132,7 @@ def test_codes_are_found_through_an_operator(
     assert float(errors.median()) < 1e-3 * float(whole.var())
 
 
-def test_hidden_pixels_are_filled(images: tuple[Decoder, Starts]) -> None:
+def test_hidden_pixels_are_filled(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, starts = images
     with torch.no_grad():
         whole = decoder(0.8 * starts.codes[:50].roll(1, 1))
@@ -147,7 +147,7 @@ def test_hidden_pixels_are_filled(images: tuple[Decoder, Starts]) -> None:
 
 
 @pytest.fixture(scope="module")
-def several(images: tuple[Decoder, Starts]) -> tuple[Inversion, Tensor, Tensor]:
+def several(images: tuple[Decoder, InitialCodes]) -> tuple[Inversion, Tensor, Tensor]:
     decoder, starts = images
     with torch.no_grad():
         whole = decoder(0.8 * starts.codes[:40].roll(1, 1))
@@ -167,7 +167,7 @@ def several(images: tuple[Decoder, Starts]) -> tuple[Inversion, Tensor, Tensor]:
 
 
 def test_alternatives_are_sorted_and_explain_what_was_seen(
-    several: tuple[Inversion, Tensor, Tensor], images: tuple[Decoder, Starts]
+    several: tuple[Inversion, Tensor, Tensor], images: tuple[Decoder, InitialCodes]
 ) -> None:
     found, whole, mask = several
     assert found.alternatives.shape == (40, 6, 4)
@@ -175,7 +175,7 @@ def test_alternatives_are_sorted_and_explain_what_was_seen(
     assert torch.equal(residuals, residuals.sort(dim=1).values)
     with torch.no_grad():
         decoded = images[0](found.alternatives.flatten(0, 1))
-    loss = SquaredError()(decoded, whole.repeat_interleave(6, 0), mask)
+    loss = MSELoss()(decoded, whole.repeat_interleave(6, 0), mask)
     torch.testing.assert_close(loss.view(40, 6), residuals, atol=1e-4, rtol=1e-3)
     decoded = decoded.view(40, 6, 3, 8, 8)
     torch.testing.assert_close(found.average, decoded.mean(1), atol=1e-4, rtol=1e-3)
@@ -192,7 +192,7 @@ def test_answers_agree_where_something_was_seen_and_differ_elsewhere(
     assert float(found.deviation[~seen].mean()) > 3 * float(found.deviation[seen].mean())
 
 
-def test_more_answers_never_give_a_worse_best(images: tuple[Decoder, Starts]) -> None:
+def test_more_answers_never_give_a_worse_best(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, starts = images
     target = 0.5 * draw(30, 3, 8, 8).clamp(-1, 1)
     one, five = (
@@ -203,7 +203,7 @@ def test_more_answers_never_give_a_worse_best(images: tuple[Decoder, Starts]) ->
     assert bool((five.steps >= one.steps).all())
 
 
-def test_the_same_call_gives_the_same_codes(images: tuple[Decoder, Starts]) -> None:
+def test_the_same_call_gives_the_same_codes(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, starts = images
     target = draw(20, 3, 8, 8).clamp(-1, 1)
     one, two = (invert(decoder, target, starts=starts, answers=2) for _ in range(2))
@@ -212,7 +212,9 @@ def test_the_same_call_gives_the_same_codes(images: tuple[Decoder, Starts]) -> N
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_examples_do_not_influence_each_other(images: tuple[Decoder, Starts], size: int) -> None:
+def test_examples_do_not_influence_each_other(
+    images: tuple[Decoder, InitialCodes], size: int
+) -> None:
     decoder, starts = images
     with torch.no_grad():
         target = decoder(0.8 * starts.codes[:28].roll(1, 1)) + 0.05 * draw(28, 3, 8, 8)
@@ -226,7 +228,7 @@ def test_examples_do_not_influence_each_other(images: tuple[Decoder, Starts], si
 
 
 @pytest.mark.parametrize("constraint", ["ball", "sphere"])
-def test_codes_keep_the_constraint(images: tuple[Decoder, Starts], constraint: Any) -> None:
+def test_codes_keep_the_constraint(images: tuple[Decoder, InitialCodes], constraint: Any) -> None:
     decoder, starts = images
     found = invert(decoder, draw(20, 3, 8, 8), starts=starts, constraint=constraint, answers=2)
     norms = found.alternatives.norm(dim=2)
@@ -238,23 +240,21 @@ def test_the_loss_is_the_callers(linear: Make) -> None:
     decoder, starts = linear()
     target = draw(20, 8, seed=7)
     square = invert(decoder, target, starts=starts, **EXACT)
-    absolute = invert(decoder, target, starts=starts, loss=AbsoluteError(), **EXACT)
-    loss = AbsoluteError()(square.reconstructions, target)
+    absolute = invert(decoder, target, starts=starts, loss=L1Loss(), **EXACT)
+    loss = L1Loss()(square.reconstructions, target)
     assert float(absolute.residual.sum()) < 0.99 * float(loss.sum())
 
 
 def test_residuals_are_told_in_the_callers_measure(linear: Make) -> None:
     decoder, starts = linear()
     target = draw(20, 8, seed=7)
-    plain = invert(decoder, target, starts=starts, loss=AbsoluteError(), **EXACT)
-    told = invert(
-        decoder, target, starts=starts, loss=AbsoluteError(), measure=SquaredError(), **EXACT
-    )
+    plain = invert(decoder, target, starts=starts, loss=L1Loss(), **EXACT)
+    told = invert(decoder, target, starts=starts, loss=L1Loss(), measure=MSELoss(), **EXACT)
     assert torch.equal(told.codes, plain.codes)
-    torch.testing.assert_close(told.residual, SquaredError()(told.reconstructions, target))
+    torch.testing.assert_close(told.residual, MSELoss()(told.reconstructions, target))
 
 
-def test_the_decoder_comes_back_as_it_was(images: tuple[Decoder, Starts]) -> None:
+def test_the_decoder_comes_back_as_it_was(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, starts = deepcopy(images[0]).train(), images[1]
     decoder.zero_grad(set_to_none=True)
     before = {name: tensor.clone() for name, tensor in decoder.state_dict().items()}

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from glo.inversion.initial_codes import Views
-from glo.inversion.local_linear import Neighbourhood, neighbourhoods
+from glo.inversion.local_linear import LocalLinearModel, fit_local_linear
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,10 +15,10 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def fit(
     views: Views, seen: torch.Tensor, observed: torch.Tensor | None, answers: int
-) -> Neighbourhood:
-    parts = list(neighbourhoods(views, seen, observed, answers))
+) -> LocalLinearModel:
+    parts = list(fit_local_linear(views, seen, observed, answers))
     names = ("starts", "centres", "inverse", "precision")
-    return Neighbourhood(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
+    return LocalLinearModel(**{n: torch.cat([getattr(p, n) for p in parts]) for n in names})
 
 
 @pytest.mark.parametrize("masked", [False, True])

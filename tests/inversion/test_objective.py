@@ -5,19 +5,19 @@ from collections.abc import Callable
 import torch
 
 from glo.decoders import Decoder
-from glo.inversion import AveragePool, Starts
+from glo.inversion import AveragePool, InitialCodes
 from glo.inversion.frozen import frozen
 from glo.inversion.objective import Objective
-from glo.losses import AbsoluteError, SquaredError
+from glo.losses import L1Loss, MSELoss
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_value_and_gradient_are_those_of_the_formula(images: tuple[Decoder, Starts]) -> None:
+def test_value_and_gradient_are_those_of_the_formula(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, _ = images
     codes, rows = 0.3 * draw(4, 4), torch.tensor([2, 0, 0, 1])
     target, centres, root = draw(3, 3, 2, 2, seed=1), draw(4, 4, seed=2), draw(4, 4, 4, seed=3)
@@ -27,7 +27,7 @@ def test_value_and_gradient_are_those_of_the_formula(images: tuple[Decoder, Star
         objective = Objective(
             decode=fixed,
             operator=AveragePool(factor=4),
-            loss=AbsoluteError(),
+            loss=L1Loss(),
             target=target,
             observed=observed,
             weights=weights,
@@ -55,7 +55,7 @@ def test_a_search_works_where_gradients_are_switched_off(linear: Make) -> None:
         objective = Objective(
             decode=fixed,
             operator=None,
-            loss=SquaredError(),
+            loss=MSELoss(),
             target=draw(2, 8),
             observed=None,
             weights=torch.ones(2),

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from glo.decoders import Decoder
-from glo.inversion import Starts
+from glo.inversion import InitialCodes
 from glo.inversion.bfgs import Rows
 from glo.inversion.frozen import frozen
-from glo.inversion.local_linear import Neighbourhood
+from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
 from glo.inversion.search import Pace, batch_rows, new_rows, search
-from glo.losses import SquaredError
+from glo.losses import MSELoss
 
-Make = Callable[..., tuple[Decoder, Starts]]
+Make = Callable[..., tuple[Decoder, InitialCodes]]
 PACE = Pace(most=40, tolerance=1e-4, reach=2.0, constraint="free")
 
 
@@ -28,7 +28,7 @@ def waiting(
     for first in range(0, n, block):
         b = min(block, n - first)
         starts = draw(n, answers, dim)[first : first + b]
-        near = Neighbourhood(
+        near = LocalLinearModel(
             starts=starts,
             centres=starts,
             inverse=scale * torch.eye(dim).expand(b, dim, dim),
@@ -46,7 +46,7 @@ def run(
         objective = Objective(
             decode=fixed,
             operator=None,
-            loss=SquaredError(),
+            loss=MSELoss(),
             target=draw(n, 8, seed=9),
             observed=None,
             weights=torch.zeros(n),

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as Reference
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.latents.init import fit_pca, pca_codes
 
-Maker = Callable[..., Samples]
+Maker = Callable[..., Dataset]
 
 
 def spread(n: int, features: int, seed: int = 0) -> np.ndarray:
@@ -24,7 +24,7 @@ def spread(n: int, features: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize(("n", "features", "dim"), [(300, 9, 4), (7, 40, 3), (60, 5000, 4)])
 def test_components_and_errors_are_sklearns(n: int, features: int, dim: int) -> None:
     rows = spread(n, features)
-    ours, theirs = fit_pca(Samples(rows=rows, name="x"), dim), Reference(dim).fit(rows)
+    ours, theirs = fit_pca(Dataset(rows=rows, name="x"), dim), Reference(dim).fit(rows)
     torch.testing.assert_close(ours.mean, torch.from_numpy(rows.mean(0)), atol=1e-5, rtol=0.0)
     cosines = (ours.components.numpy() * theirs.components_).sum(1)
     np.testing.assert_allclose(np.abs(cosines), 1.0, atol=1e-3)
@@ -49,7 +49,7 @@ def test_pictures_are_measured_in_their_own_range(blobs: Maker) -> None:
 
 
 def test_more_rows_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = Samples(rows=spread(103, 8), name="x")
+    samples = Dataset(rows=spread(103, 8), name="x")
     whole = fit_pca(samples, 3)
     codes = pca_codes(samples, whole, 3)
     monkeypatch.setattr("glo.latents.init._BATCH", 10)
@@ -60,7 +60,7 @@ def test_more_rows_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_codes_are_whitened_and_lie_mostly_in_the_ball() -> None:
     rows = spread(2000, 10)
-    samples = Samples(rows=rows, name="x")
+    samples = Dataset(rows=rows, name="x")
     codes = pca_codes(samples, fit_pca(samples, 4), 4)
     white = torch.from_numpy(Reference(4, whiten=True).fit_transform(rows).copy()).float()
     ratio = codes.norm(dim=1) / white.norm(dim=1)
@@ -74,7 +74,7 @@ def test_codes_are_whitened_and_lie_mostly_in_the_ball() -> None:
 def test_codes_go_with_their_rows() -> None:
     rows = spread(80, 8)
     order = np.random.default_rng(1).permutation(80)
-    plain, shuffled = Samples(rows=rows, name="x"), Samples(rows=rows[order], name="x")
+    plain, shuffled = Dataset(rows=rows, name="x"), Dataset(rows=rows[order], name="x")
     codes = pca_codes(plain, fit_pca(plain, 3), 3)
     moved = pca_codes(shuffled, fit_pca(shuffled, 3), 3)
     # The sign of a component is free, so it is taken from the first row.
@@ -84,7 +84,7 @@ def test_codes_go_with_their_rows() -> None:
 
 
 def test_a_row_can_be_rebuilt_from_its_own_code() -> None:
-    samples = Samples(rows=spread(50, 6), name="x")
+    samples = Dataset(rows=spread(50, 6), name="x")
     pca = fit_pca(samples, 6)
     codes = pca_codes(samples, pca, 6)
     white = codes / codes.std(0, correction=0)
@@ -94,7 +94,7 @@ def test_a_row_can_be_rebuilt_from_its_own_code() -> None:
 
 @pytest.mark.parametrize(("n", "features"), [(3, 40), (40, 3), (1, 5), (3, 5000)])
 def test_missing_components_are_filled_up(n: int, features: int) -> None:
-    samples = Samples(rows=spread(n, features), name="x")
+    samples = Dataset(rows=spread(n, features), name="x")
     pca = fit_pca(samples, 8)
     assert pca.components.shape == (min(n, features), features)
     codes = pca_codes(samples, pca, 8, seed=1)
@@ -109,7 +109,7 @@ def test_missing_components_are_filled_up(n: int, features: int) -> None:
 
 @pytest.mark.parametrize("value", [0, 77, 255])
 def test_constant_data_give_finite_codes_that_differ(value: int) -> None:
-    samples = Samples(rows=np.full((12, 8, 8, 1), value, np.uint8), name="flat")
+    samples = Dataset(rows=np.full((12, 8, 8, 1), value, np.uint8), name="flat")
     pca = fit_pca(samples, 4)
     assert pca.mean_image_mse < 1e-8
     codes = pca_codes(samples, pca, 4)
@@ -119,7 +119,7 @@ def test_constant_data_give_finite_codes_that_differ(value: int) -> None:
 
 def test_repeated_rows_do_not_blow_codes_up() -> None:
     rows = np.repeat(spread(3, 30), 20, axis=0)
-    samples = Samples(rows=rows, name="x")
+    samples = Dataset(rows=rows, name="x")
     codes = pca_codes(samples, fit_pca(samples, 8), 8)
     assert bool(torch.isfinite(codes).all())
     assert codes.norm(dim=1).max() < 3
@@ -133,7 +133,7 @@ def with_holes(rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
 def test_masked_means_and_errors_count_what_is_known() -> None:
     full = spread(300, 6)
     rows, known = with_holes(full, 0.4)
-    pca = fit_pca(Samples(rows=rows, name="x"), 2)
+    pca = fit_pca(Dataset(rows=rows, name="x"), 2)
     mean = np.nanmean(rows, 0)
     np.testing.assert_allclose(pca.mean.numpy(), mean, atol=1e-5)
     centred = np.where(known, rows - mean, 0.0)
@@ -150,8 +150,8 @@ def test_hidden_pixels_do_not_count(blobs: Maker) -> None:
     missing = np.random.default_rng(0).random((30, 8, 8, 1)) < 0.3
     noise = np.random.default_rng(1).integers(0, 255, plain.rows.shape, dtype=np.uint8)
     other = np.where(missing, noise, plain.rows)
-    first = Samples(rows=plain.rows, missing=missing, name="a")
-    second = Samples(rows=other, missing=missing, name="b")
+    first = Dataset(rows=plain.rows, missing=missing, name="a")
+    second = Dataset(rows=other, missing=missing, name="b")
     one, two = fit_pca(first, 3), fit_pca(second, 3)
     assert torch.equal(one.mean, two.mean)
     assert torch.equal(one.components, two.components)
@@ -162,12 +162,12 @@ def test_hidden_pixels_do_not_count(blobs: Maker) -> None:
 def test_a_number_that_is_never_known_has_mean_zero() -> None:
     rows = spread(20, 4)
     rows[:, 1] = np.nan
-    pca = fit_pca(Samples(rows=rows, name="x"), 2)
+    pca = fit_pca(Dataset(rows=rows, name="x"), 2)
     assert pca.mean[1] == 0
     assert bool(torch.isfinite(pca.components).all())
 
 
 def test_wide_examples_are_decomposed_by_seed() -> None:
-    samples = Samples(rows=spread(20, 4200), name="x")
+    samples = Dataset(rows=spread(20, 4200), name="x")
     one, two = fit_pca(samples, 2, seed=3), fit_pca(samples, 2, seed=3)
     assert torch.equal(one.components, two.components)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import CodeTable, RowAdam, RowRule, RowSGD, project
+from glo.latents.table import LatentCodes, RowAdam, RowRule, RowSGD, project
 
 CONSTRAINTS = ["ball", "sphere", "free"]
 BETAS = [(0.0, 0.0), (0.0, 0.9), (0.9, 0.0), (0.5, 0.9), (0.9, 0.999)]
@@ -27,7 +27,7 @@ def follow_torch(optimizer: torch.optim.Optimizer, codes: Tensor, steps: int) ->
 def test_adam_is_torchs_when_every_row_is_there(betas: tuple[float, float]) -> None:
     start = draw(7, 3)
     theirs = start.clone().requires_grad_()
-    table = CodeTable(start.clone(), rule=RowAdam(betas), constraint="free")
+    table = LatentCodes(start.clone(), rule=RowAdam(betas), constraint="free")
     follow_torch(torch.optim.Adam([theirs], lr=0.1, betas=betas), theirs, 20)
     for step in range(20):
         order = torch.randperm(7, generator=torch.Generator().manual_seed(step))
@@ -39,7 +39,7 @@ def test_adam_is_torchs_when_every_row_is_there(betas: tuple[float, float]) -> N
 @pytest.mark.parametrize("betas", BETAS)
 def test_each_row_is_an_adam_of_its_own(betas: tuple[float, float]) -> None:
     start = draw(5, 2)
-    table = CodeTable(start.clone(), rule=RowAdam(betas), constraint="free")
+    table = LatentCodes(start.clone(), rule=RowAdam(betas), constraint="free")
     alone = [row.clone().requires_grad_() for row in start]
     optimizers = [torch.optim.Adam([row], lr=0.05, betas=betas) for row in alone]
     for step in range(30):
@@ -58,7 +58,7 @@ def test_sgd_is_torchs() -> None:
     start = draw(6, 4)
     theirs = start.clone().requires_grad_()
     follow_torch(torch.optim.SGD([theirs], lr=0.3), theirs, 10)
-    table = CodeTable(start.clone(), rule=RowSGD(), constraint="free")
+    table = LatentCodes(start.clone(), rule=RowSGD(), constraint="free")
     for step in range(10):
         table.update(torch.arange(6), draw(6, 4, seed=step + 1), 0.3)
     torch.testing.assert_close(table.codes, theirs.detach())
@@ -68,7 +68,7 @@ def test_sgd_is_torchs() -> None:
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 @pytest.mark.parametrize("rule", [RowSGD(), RowAdam((0.9, 0.9)), RowAdam((0.0, 0.9))])
 def test_absent_rows_stay_bit_for_bit(rule: RowRule, constraint: str) -> None:
-    table = CodeTable(draw(9, 3), rule=rule, constraint=constraint)
+    table = LatentCodes(draw(9, 3), rule=rule, constraint=constraint)
     table.update(torch.arange(9), draw(9, 3, seed=1), 0.1)
     before = {"codes": table.codes.clone(), **{k: v.clone() for k, v in table.state.items()}}
     rows = torch.tensor([7, 0, 3])
@@ -87,7 +87,7 @@ def test_without_a_first_moment_none_is_kept() -> None:
 
 @pytest.mark.parametrize("betas", [(0.0, 0.9), (0.5, 0.9)])
 def test_a_row_without_gradient_stays(betas: tuple[float, float]) -> None:
-    table = CodeTable(torch.full((2, 2), 0.5), rule=RowAdam(betas), constraint="ball")
+    table = LatentCodes(torch.full((2, 2), 0.5), rule=RowAdam(betas), constraint="ball")
     table.update(torch.tensor([1]), torch.zeros(1, 2), 0.1)
     assert torch.equal(table.codes, torch.full((2, 2), 0.5))
 
@@ -133,7 +133,7 @@ def test_ball_brings_long_codes_to_its_surface(norm: float) -> None:
 def test_the_constraint_holds_after_every_update(
     constraint: str, rule: RowRule, lr: float, seed: int
 ) -> None:
-    table = CodeTable(5 * draw(6, 3, seed=seed), rule=rule, constraint=constraint)
+    table = LatentCodes(5 * draw(6, 3, seed=seed), rule=rule, constraint=constraint)
     for step in range(4):
         norms = table.codes.norm(dim=1)
         assert bool((norms <= 1 + 1e-6).all())
@@ -143,7 +143,7 @@ def test_the_constraint_holds_after_every_update(
 
 
 def test_kept_loose_rows_are_brought_back_together() -> None:
-    table = CodeTable(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
+    table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
     change = table.update(torch.tensor([1]), torch.tensor([[-3.0, 0.0]]), 1.0, keep=False)
     assert change.tolist() == [[3.0, 0.0]]
     assert table.codes.tolist() == [[0, 0], [3, 0], [0, 0]]
@@ -152,7 +152,7 @@ def test_kept_loose_rows_are_brought_back_together() -> None:
 
 
 def test_gathered_rows_collect_a_gradient_and_share_no_memory() -> None:
-    table = CodeTable(draw(4, 2), rule=RowSGD(), constraint="free")
+    table = LatentCodes(draw(4, 2), rule=RowSGD(), constraint="free")
     before = table.codes.clone()
     codes = table.gather(torch.tensor([2, 0]))
     codes.square().sum().backward()
@@ -165,11 +165,11 @@ def test_gathered_rows_collect_a_gradient_and_share_no_memory() -> None:
 
 def test_a_table_goes_on_with_the_state_it_is_given() -> None:
     rows = torch.arange(4)
-    whole = CodeTable(draw(4, 2), rule=RowAdam(), constraint="sphere")
+    whole = LatentCodes(draw(4, 2), rule=RowAdam(), constraint="sphere")
     for step in range(3):
         whole.update(rows, draw(4, 2, seed=step), 0.1)
     state = {name: tensor.clone() for name, tensor in whole.state.items()}
-    again = CodeTable(whole.codes.clone(), rule=RowAdam(), constraint="sphere", state=state)
+    again = LatentCodes(whole.codes.clone(), rule=RowAdam(), constraint="sphere", state=state)
     assert torch.equal(again.codes, whole.codes)
     for table in (whole, again):
         table.update(rows, draw(4, 2, seed=9), 0.1)
@@ -180,10 +180,10 @@ def test_a_table_goes_on_with_the_state_it_is_given() -> None:
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (2, 0), (2, 2, 2)])
 def test_a_table_has_rows_and_columns(shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=r"they must be \(N, D\)"):
-        CodeTable(torch.zeros(shape), rule=RowSGD(), constraint="ball")
+        LatentCodes(torch.zeros(shape), rule=RowSGD(), constraint="ball")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_initial_codes_are_finite(value: float) -> None:
     with pytest.raises(UserError, match="must be finite"):
-        CodeTable(torch.tensor([[0.0, value]]), rule=RowSGD(), constraint="ball")
+        LatentCodes(torch.tensor([[0.0, value]]), rule=RowSGD(), constraint="ball")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.latents.directions import principal_directions, walk_along
-from glo.latents.interpolation import Path, arithmetic, interpolate, lattice
+from glo.latents.interpolation import Path, arithmetic, grid_interpolate, interpolate
 from glo.latents.neighbours import neighbours
 from glo.latents.table import Constraint, project
 
@@ -101,7 +101,7 @@ def test_opposite_codes_are_joined_by_half_a_circle() -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_a_square_is_walked_from_edge_to_edge(path: Path) -> None:
     a, b, c, d = corners = project(draw(4, 3) * 0.4, "ball")
-    lines = lattice(corners, 4, path=path, constraint="ball")
+    lines = grid_interpolate(corners, 4, path=path, constraint="ball")
     assert [line.shape for line in lines] == [(4, 3)] * 4
     assert torch.equal(lines[0], interpolate(a, b, 4, path=path, constraint="ball"))
     assert torch.equal(lines[-1], interpolate(c, d, 4, path=path, constraint="ball"))
@@ -114,11 +114,11 @@ def test_a_square_is_walked_from_edge_to_edge(path: Path) -> None:
 
 def test_a_triangle_is_barycentric() -> None:
     corners = draw(3, 5)
-    lines = lattice(corners, 4)
+    lines = grid_interpolate(corners, 4)
     assert [len(line) for line in lines] == [1, 2, 3, 4]
     torch.testing.assert_close(lines[2][1], (corners * torch.tensor([[1], [1], [1]])).sum(0) / 3)
     torch.testing.assert_close(lines[3][1], (2 * corners[1] + corners[2]) / 3)
-    around = lattice(project(corners, "sphere"), 3, path="sphere", constraint="sphere")
+    around = grid_interpolate(project(corners, "sphere"), 3, path="sphere", constraint="sphere")
     torch.testing.assert_close(torch.cat(around).norm(dim=1), torch.ones(6))
 
 
@@ -211,7 +211,7 @@ def test_mistakes_are_said() -> None:
     for act, part in (
         (lambda: interpolate(two[0], two[1, :2], 3), r"shapes \(3,\) and \(2,\)"),
         (lambda: interpolate(two[0], two[1], 1), "n is 1; a walk has two ends"),
-        (lambda: lattice(two, 3), r"shape \(2, 3\); give three or four codes"),
+        (lambda: grid_interpolate(two, 3), r"shape \(2, 3\); give three or four codes"),
         (lambda: principal_directions(two[:1]), r"shape \(1, 3\); directions need two"),
         (lambda: principal_directions(two, 3), "2 codes of 3 numbers have 2; give 1 to 2"),
         (lambda: walk_along(found, 3, 5), "no direction 3; give 0 to 2"),

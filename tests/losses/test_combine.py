@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from glo.errors import UserError
-from glo.losses import AbsoluteError, Lap1, Loss, SquaredError, WeightedSum, parse_loss
+from glo.losses import L1Loss, Lap1, Loss, MSELoss, WeightedSum, parse_loss
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("mse", SquaredError()),
-        (" l1 ", AbsoluteError()),
+        ("mse", MSELoss()),
+        (" l1 ", L1Loss()),
         ("1*lap1", Lap1()),
-        ("2*mse", WeightedSum(terms=((2.0, SquaredError()),))),
-        ("0.5*mse+lap1", WeightedSum(terms=((0.5, SquaredError()), (1.0, Lap1())))),
-        ("mse+1e+3 * l1", WeightedSum(terms=((1.0, SquaredError()), (1e3, AbsoluteError())))),
-        ("1.e-2*mse + .5*l1", WeightedSum(terms=((0.01, SquaredError()), (0.5, AbsoluteError())))),
+        ("2*mse", WeightedSum(terms=((2.0, MSELoss()),))),
+        ("0.5*mse+lap1", WeightedSum(terms=((0.5, MSELoss()), (1.0, Lap1())))),
+        ("mse+1e+3 * l1", WeightedSum(terms=((1.0, MSELoss()), (1e3, L1Loss())))),
+        ("1.e-2*mse + .5*l1", WeightedSum(terms=((0.01, MSELoss()), (0.5, L1Loss())))),
     ],
 )
 def test_spelling(text: str, expected: Loss) -> None:
@@ -48,19 +48,19 @@ def test_mistakes_are_named(text: str, message: str) -> None:
 def test_a_sum_is_the_sum() -> None:
     x, y = torch.rand(2, 3, 1, 16, 16)
     value = parse_loss("0.5*mse+2*l1")(x, y)
-    torch.testing.assert_close(value, 0.5 * SquaredError()(x, y) + 2 * AbsoluteError()(x, y))
+    torch.testing.assert_close(value, 0.5 * MSELoss()(x, y) + 2 * L1Loss()(x, y))
 
 
 def test_an_empty_sum_is_refused() -> None:
     with pytest.raises(UserError, match="at least one term"):
         WeightedSum(terms=())
     with pytest.raises(UserError, match="above 0"):
-        WeightedSum(terms=((math.nan, SquaredError()),))
+        WeightedSum(terms=((math.nan, MSELoss()),))
 
 
 def test_known_values() -> None:
     x, y = torch.tensor([[1.0, 2.0], [0.0, 4.0]]), torch.zeros(2, 2)
-    assert SquaredError()(x, y).tolist() == [2.5, 8.0]
-    assert AbsoluteError()(x, y).tolist() == [1.5, 2.0]
+    assert MSELoss()(x, y).tolist() == [2.5, 8.0]
+    assert L1Loss()(x, y).tolist() == [1.5, 2.0]
     mask = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    assert SquaredError()(x, y, mask).tolist() == [4.0, 0.0]
+    assert MSELoss()(x, y, mask).tolist() == [4.0, 0.0]

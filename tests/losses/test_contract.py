@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from glo.errors import UserError
 from glo.losses import (
-    AbsoluteError,
     FeatureLoss,
+    L1Loss,
     Lap1,
     Loss,
-    SquaredError,
+    MSELoss,
     WeightedSum,
     parse_loss,
 )
@@ -40,12 +40,12 @@ def feature_loss(channels: int) -> Loss:
 
 
 LOSSES: dict[str, Callable[[int], Loss]] = {
-    "mse": lambda _: SquaredError(),
-    "l1": lambda _: AbsoluteError(),
+    "mse": lambda _: MSELoss(),
+    "l1": lambda _: L1Loss(),
     "lap1": lambda _: Lap1(),
     "lap1-fine": lambda _: Lap1(levels=2, weighting="fine"),
     "lap1-residual": lambda _: Lap1(levels=0),
-    "sum": lambda _: WeightedSum(terms=((0.5, SquaredError()), (2.0, Lap1()))),
+    "sum": lambda _: WeightedSum(terms=((0.5, MSELoss()), (2.0, Lap1()))),
     "features": feature_loss,
 }
 EXACT = [name for name in LOSSES if name not in ("lap1-fine", "features")]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from glo.losses import FeatureLoss, SquaredError
+from glo.losses import FeatureLoss, MSELoss
 
 
 def network() -> nn.Sequential:
@@ -33,7 +33,7 @@ def test_the_copy_is_frozen() -> None:
 
 def test_the_identity_gives_the_squared_error() -> None:
     x, y = torch.rand(2, 3, 1, 8, 8)
-    torch.testing.assert_close(FeatureLoss(network=nn.Identity())(x, y), SquaredError()(x, y))
+    torch.testing.assert_close(FeatureLoss(network=nn.Identity())(x, y), MSELoss()(x, y))
 
 
 def test_layers_count_alike() -> None:

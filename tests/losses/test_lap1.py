@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from glo.errors import UserError
-from glo.losses import AbsoluteError, Lap1
+from glo.losses import L1Loss, Lap1
 from glo.losses.pyramid import laplacian_pyramid
 
 TAPS = np.array([1, 4, 6, 4, 1]) / 16
@@ -110,7 +110,7 @@ def test_a_blurred_difference_costs_more_than_noise_of_the_same_size() -> None:
     smooth = torch.ones(1, 1, 64, 64)
     smooth[..., 32:] = -1
     zero = torch.zeros_like(noise)
-    assert AbsoluteError()(noise, zero) == AbsoluteError()(smooth, zero)
+    assert L1Loss()(noise, zero) == L1Loss()(smooth, zero)
     fine = Lap1(weighting="fine")
     assert Lap1()(smooth, zero) / Lap1()(noise, zero) > 3 * fine(smooth, zero) / fine(noise, zero)
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.metrics import Distance, Yardstick, frechet_distance, kernel_distance
+from glo.metrics import Distance, Reference, frechet_distance, kernel_distance
 from glo.metrics import precision_recall_density_coverage as counts
 from glo.training.statistics import evenly_spaced
 
@@ -15,11 +15,11 @@ def _normal(n: int, seed: int) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def yardstick() -> Yardstick:
-    return Yardstick("four", heldout=_normal(300, 1), training=_normal(900, 2))
+def yardstick() -> Reference:
+    return Reference("four", heldout=_normal(300, 1), training=_normal(900, 2))
 
 
-def test_frechet_has_the_floor_of_as_many_training_examples(yardstick: Yardstick) -> None:
+def test_frechet_has_the_floor_of_as_many_training_examples(yardstick: Reference) -> None:
     samples = _normal(200, 3) + 0.5
     found = yardstick.frechet(samples)
     stand_in = yardstick.training[evenly_spaced(900, 200)]
@@ -30,7 +30,7 @@ def test_frechet_has_the_floor_of_as_many_training_examples(yardstick: Yardstick
     assert yardstick.frechet(samples[:150]).floor != found.floor
 
 
-def test_kernel_has_its_floor_and_its_spread(yardstick: Yardstick) -> None:
+def test_kernel_has_its_floor_and_its_spread(yardstick: Reference) -> None:
     samples = _normal(300, 3) + 0.5
     found = yardstick.kernel(samples)
     stand_in = yardstick.training[evenly_spaced(900, 300)]
@@ -39,20 +39,20 @@ def test_kernel_has_its_floor_and_its_spread(yardstick: Yardstick) -> None:
     assert found.measure == "KD"
 
 
-def test_neighbours_and_their_floor(yardstick: Yardstick) -> None:
+def test_neighbours_and_their_floor(yardstick: Reference) -> None:
     samples = _normal(250, 3)
     assert yardstick.neighbours(samples, k=3) == counts(yardstick.heldout, samples, k=3)
     stand_in = yardstick.training[evenly_spaced(900, 250)]
     assert yardstick.floor_neighbours(250) == counts(yardstick.heldout, stand_in, k=5)
 
 
-def test_memorisation_uses_all_training_examples(yardstick: Yardstick) -> None:
+def test_memorisation_uses_all_training_examples(yardstick: Reference) -> None:
     found = yardstick.memorisation(yardstick.training[100:400])
     assert found.samples_distance < 1e-6
     assert (found.features, found.n_training) == ("four", 900)
 
 
-def test_more_samples_than_training_examples_have_no_floor(yardstick: Yardstick) -> None:
+def test_more_samples_than_training_examples_have_no_floor(yardstick: Reference) -> None:
     with pytest.raises(UserError, match="901 samples are more than the 900"):
         yardstick.frechet(_normal(901, 3))
 
@@ -69,4 +69,4 @@ def test_few_examples_are_warned_about() -> None:
 
 def test_sets_of_other_features_are_refused() -> None:
     with pytest.raises(UserError, match="cannot be compared"):
-        Yardstick("four", heldout=_normal(30, 1), training=_normal(30, 1)[:, :3])
+        Reference("four", heldout=_normal(30, 1), training=_normal(30, 1)[:, :3])

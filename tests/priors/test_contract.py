@@ -26,7 +26,7 @@ from glo.priors import (
     load_prior,
     save_prior,
 )
-from glo.priors.serialization import write_sealed
+from glo.priors.serialization import write_tensors_with_checksum
 from glo.utils.random import normal
 
 
@@ -312,7 +312,7 @@ def test_a_name_that_is_none() -> None:
 def test_a_file_of_the_first_version_is_read(tmp_path: Path, codes: torch.Tensor) -> None:
     prior = GaussianPrior(constraint="ball").fit(codes)
     about = {"name": "gaussian", "constraint": "ball"}
-    write_sealed(tmp_path / "gaussian.safetensors", about, prior.state())
+    write_tensors_with_checksum(tmp_path / "gaussian.safetensors", about, prior.state())
     again = load_prior(tmp_path, "gaussian")
     assert again.constraint == "ball"
     assert torch.equal(again.sample(5), prior.sample(5))

@@ -8,8 +8,8 @@ from tests.builders import flip
 
 from glo.errors import UserError
 from glo.priors import (
-    CodeLabels,
     GaussianPrior,
+    LabelClassifier,
     MixturePrior,
     load_labels,
     sample_label,
@@ -25,13 +25,13 @@ def clusters(n: int = 600) -> tuple[torch.Tensor, torch.Tensor]:
     return CENTRES[which] + 0.4 * normal(3, 0, n, 2, stream="codes"), which * 4
 
 
-def depth(labels: CodeLabels) -> int:
+def depth(labels: LabelClassifier) -> int:
     return sum(name.startswith("weight.") for name in labels.state())
 
 
 def test_it_predicts_what_it_has_not_seen() -> None:
     codes, truth = clusters()
-    labels = CodeLabels().fit(codes[:500], truth[:500])
+    labels = LabelClassifier().fit(codes[:500], truth[:500])
     assert labels.classes == [0, 4, 8]
     assert float((labels.predict(codes[500:]) == truth[500:]).double().mean()) > 0.97
     assert labels.accuracy > 0.97
@@ -39,14 +39,14 @@ def test_it_predicts_what_it_has_not_seen() -> None:
 
 def test_a_linear_border_needs_no_network() -> None:
     codes = normal(3, 0, 1000, 4, stream="codes")
-    labels = CodeLabels().fit(codes, (codes.sum(1) > 0).long())
+    labels = LabelClassifier().fit(codes, (codes.sum(1) > 0).long())
     assert depth(labels) == 1
 
 
 def test_a_bent_border_does() -> None:
     codes = normal(3, 0, 3000, 2, stream="codes")
     truth = (codes[:, 0] * codes[:, 1] > 0).long()
-    labels = CodeLabels().fit(codes, truth)
+    labels = LabelClassifier().fit(codes, truth)
     assert depth(labels) == 2
     assert float((labels.predict(codes) == truth).double().mean()) > 0.9
     assert labels.accuracy > 0.9
@@ -54,7 +54,7 @@ def test_a_bent_border_does() -> None:
 
 @pytest.mark.parametrize("truth", [[0, 0, 0, 0], [5, 5, 5, 9], [3, 1, 2, 0]])
 def test_few_codes(truth: list[int]) -> None:
-    labels = CodeLabels().fit(torch.eye(4), torch.tensor(truth))
+    labels = LabelClassifier().fit(torch.eye(4), torch.tensor(truth))
     predicted = labels.predict(torch.eye(4))
     assert predicted.dtype == torch.int64
     assert set(predicted.tolist()) <= set(truth)
@@ -62,7 +62,7 @@ def test_few_codes(truth: list[int]) -> None:
 
 
 def test_codes_that_are_all_the_same() -> None:
-    labels = CodeLabels().fit(torch.ones(20, 3), torch.arange(20) % 2)
+    labels = LabelClassifier().fit(torch.ones(20, 3), torch.arange(20) % 2)
     assert labels.predict(torch.ones(5, 3)).unique().numel() == 1
 
 
@@ -70,14 +70,14 @@ def test_it_leaves_random_numbers_alone_and_repeats() -> None:
     codes, truth = clusters()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one, two = (CodeLabels().fit(codes, truth, seed=2).state() for _ in range(2))
+    one, two = (LabelClassifier().fit(codes, truth, seed=2).state() for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_it_comes_back_from_disk(tmp_path: Path) -> None:
     codes, truth = clusters()
-    labels = CodeLabels().fit(codes, truth, names=("ant", "bee"))
+    labels = LabelClassifier().fit(codes, truth, names=("ant", "bee"))
     assert save_labels(labels, tmp_path / "prior") == tmp_path / "prior" / "labels.safetensors"
     again = load_labels(tmp_path / "prior")
     assert again.names == ("ant", "bee")
@@ -88,7 +88,7 @@ def test_it_comes_back_from_disk(tmp_path: Path) -> None:
 def test_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no labels"):
         load_labels(tmp_path)
-    path = save_labels(CodeLabels().fit(*clusters()), tmp_path)
+    path = save_labels(LabelClassifier().fit(*clusters()), tmp_path)
     flip(path, 0.9)
     with pytest.raises(UserError, match="cannot be read as labels"):
         load_labels(tmp_path)
@@ -96,7 +96,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 def test_samples_of_a_label_are_those_of_the_seed() -> None:
     codes, truth = clusters()
-    prior, labels = MixturePrior(components=3).fit(codes), CodeLabels().fit(codes, truth)
+    prior, labels = MixturePrior(components=3).fit(codes), LabelClassifier().fit(codes, truth)
     drawn = prior.sample(4096, seed=9)
     expected = drawn[labels.predict(drawn) == 4]
     assert len(expected) > 1000
@@ -110,14 +110,14 @@ def test_samples_of_a_label_are_those_of_the_seed() -> None:
 
 def test_temperature_reaches_the_prior() -> None:
     codes, truth = clusters()
-    prior, labels = MixturePrior(components=3).fit(codes), CodeLabels().fit(codes, truth)
+    prior, labels = MixturePrior(components=3).fit(codes), LabelClassifier().fit(codes, truth)
     wide, narrow = (sample_label(prior, labels, 0, 200, seed=1, temperature=t) for t in (1.0, 0.1))
     assert narrow.var(0).sum() < 0.1 * wide.var(0).sum()
 
 
 def test_a_label_that_samples_never_have() -> None:
     codes = torch.cat([normal(3, 0, 600, 2, stream="codes"), torch.full((3, 2), 400.0)])
-    labels = CodeLabels().fit(codes, torch.tensor([0] * 600 + [1] * 3))
+    labels = LabelClassifier().fit(codes, torch.tensor([0] * 600 + [1] * 3))
     prior = GaussianPrior().fit(codes[:600])
     with pytest.raises(UserError, match="Only 0 of 12,000 samples have label 1, and 2 were asked"):
         sample_label(prior, labels, 1, 2, seed=0)
@@ -125,7 +125,7 @@ def test_a_label_that_samples_never_have() -> None:
 
 def test_a_label_that_no_example_has() -> None:
     codes, truth = clusters()
-    prior, labels = GaussianPrior().fit(codes), CodeLabels().fit(codes, truth)
+    prior, labels = GaussianPrior().fit(codes), LabelClassifier().fit(codes, truth)
     with pytest.raises(UserError, match=r"label is 7, .* choose one of 0, 4, 8"):
         sample_label(prior, labels, 7, 1, seed=0)
     with pytest.raises(UserError, match="n is 0"):
@@ -135,8 +135,8 @@ def test_a_label_that_no_example_has() -> None:
 def test_what_cannot_be_fitted() -> None:
     codes, truth = clusters()
     with pytest.raises(UserError, match="one label for each code"):
-        CodeLabels().fit(codes, truth[:-1])
+        LabelClassifier().fit(codes, truth[:-1])
     with pytest.raises(UserError, match="NaN or infinity"):
-        CodeLabels().fit(codes * float("nan"), truth)
+        LabelClassifier().fit(codes * float("nan"), truth)
     with pytest.raises(UserError, match=r"call fit\(codes, labels\) first"):
-        CodeLabels().predict(codes)
+        LabelClassifier().predict(codes)

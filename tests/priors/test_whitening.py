@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from glo.priors.whitening import Standardiser
+from glo.priors.whitening import Whitening
 from glo.utils.random import normal
 
 MIX = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.2, 0.1]])
@@ -16,20 +16,20 @@ def codes() -> torch.Tensor:
 
 
 def test_lengths_are_those_of_whitened_principal_components() -> None:
-    ready = Standardiser.fit(codes()).forward(codes())
+    ready = Whitening.fit(codes()).forward(codes())
     whitened = PCA(whiten=True).fit_transform(codes().numpy()) * np.sqrt(400 / 399)
     np.testing.assert_allclose(ready.norm(dim=1), np.linalg.norm(whitened, axis=1), rtol=1e-3)
 
 
 def test_there_and_back() -> None:
-    whiten = Standardiser.fit(codes())
+    whiten = Whitening.fit(codes())
     torch.testing.assert_close(whiten.inverse(whiten.forward(codes())), codes())
-    again = Standardiser.from_state(whiten.state() | {"other": torch.zeros(1)})
+    again = Whitening.from_state(whiten.state() | {"other": torch.zeros(1)})
     assert torch.equal(again.forward(codes()), whiten.forward(codes()))
 
 
 def test_the_change_of_volume() -> None:
-    whiten = Standardiser.fit(codes())
+    whiten = Whitening.fit(codes())
     jacobian = torch.autograd.functional.jacobian(
         lambda row: whiten.forward(row[None])[0], codes()[0]
     )
@@ -39,7 +39,7 @@ def test_the_change_of_volume() -> None:
 def test_a_column_that_never_changes_is_zero() -> None:
     rows = codes()
     rows[:, 1] = 0.3
-    whiten = Standardiser.fit(rows)
+    whiten = Whitening.fit(rows)
     assert whiten.forward(rows)[:, 1].abs().max() < 1e-6
     drawn = whiten.inverse(normal(2, 0, 50, 3, stream="samples"))
     assert (drawn[:, 1] - 0.3).abs().max() < 1e-5
@@ -48,7 +48,7 @@ def test_a_column_that_never_changes_is_zero() -> None:
 def test_columns_that_repeat_one_another() -> None:
     column = codes()[:, :1]
     rows = torch.cat([column, -2 * column, column + 1], dim=1)
-    whiten = Standardiser.fit(rows)
+    whiten = Whitening.fit(rows)
     ready = whiten.forward(rows)
     assert ready.abs().max() < 10
     torch.testing.assert_close(whiten.inverse(ready), rows)

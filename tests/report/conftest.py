@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.builders import finish, images, session
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.runs.run import Run, open_run
 from glo.training.statistics import StepRecord
 
@@ -71,8 +71,8 @@ def read(text: str) -> Page:
     return reader.page
 
 
-def labelled(n: int = 20) -> Samples:
-    return Samples(
+def labelled(n: int = 20) -> Dataset:
+    return Dataset(
         rows=images(n)[..., None],
         labels=np.arange(n, dtype=np.int64) % 3,
         label_names=NAMES,
@@ -89,21 +89,21 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Samples]:
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
     """A finished run of vectors, some values of which are missing."""
     folder = tmp_path_factory.mktemp("report") / "table"
     rows = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32) * [1, 10, 1, 1, 100]
     rows[::7, 1] = np.nan
-    data = Samples(rows=rows.astype(np.float32), name="table")
+    data = Dataset(rows=rows.astype(np.float32), name="table")
     finish(folder, data, **QUICK)
     return open_run(folder), data
 
 
 @pytest.fixture(scope="session")
-def single(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Samples]:
+def single(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
     """A finished run of one image."""
     folder = tmp_path_factory.mktemp("report") / "single"
-    data = Samples(rows=images(1)[..., None], name="one")
+    data = Dataset(rows=images(1)[..., None], name="one")
     finish(folder, data, **QUICK)
     return open_run(folder), data
 

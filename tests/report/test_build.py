@@ -11,7 +11,7 @@ import pytest
 from tests.builders import cut, images
 from tests.report.conftest import NAMES, labelled, read
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.report import make_report, write_report
 from glo.runs.run import Run, open_run
@@ -26,7 +26,7 @@ def text(pictures: Run) -> str:
 
 @pytest.fixture(scope="module")
 def texts(
-    text: str, pictures: Run, table: tuple[Run, Samples], single: tuple[Run, Samples], begun: Run
+    text: str, pictures: Run, table: tuple[Run, Dataset], single: tuple[Run, Dataset], begun: Run
 ) -> dict[str, str]:
     return {
         "images": text,
@@ -116,7 +116,7 @@ def test_plots_take_the_colours_of_the_page(text: str) -> None:
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_run_without_labels(texts: dict[str, str], single: tuple[Run, Samples]) -> None:
+def test_a_run_without_labels(texts: dict[str, str], single: tuple[Run, Dataset]) -> None:
     page = read(texts["vectors"])
     assert "There are no labels to colour them by." in page.text
     assert "Linear discriminants" not in page.text

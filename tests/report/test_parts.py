@@ -17,14 +17,14 @@ from glo.cli.app import run as glo
 from glo.config.fields import toml_lines
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.report.blocks import Picture
 from glo.report.context import gather
 from glo.report.overview import command
 from glo.report.reconstructions import pairs
 from glo.report.sheets import sheet
 from glo.report.svg import SERIES, axes_style, new_axes, plain_log, to_svg
-from glo.runs.data_record import DataFacts
+from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
 from glo.training.refine import squared_errors
@@ -90,7 +90,7 @@ def test_rows_are_sorted_by_the_errors_that_the_run_keeps(pictures: Run) -> None
     assert material.labels.predicted
 
 
-def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Samples], tmp_path: Path) -> None:
+def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Dataset], tmp_path: Path) -> None:
     run, data = table[0], table[0].seen(table[1])
     kept = gather(run, data)
     write_errors(run.folder, torch.zeros(3))
@@ -118,7 +118,7 @@ def test_pairs_go_from_the_best_to_the_worst(pictures: Run) -> None:
     [
         ("mnist", {}),
         ("mnist", {"shuffle": False, "drop_last": True, "code_betas": (0.1, 0.8), "epochs": 3}),
-        ("described", {"limit": 50_000}),
+        ("tensorlayer-baseline", {"limit": 50_000}),
         ("paper", {"prior": "imle", "loss": "mse+0.1*lap1"}),
     ],
 )
@@ -126,7 +126,7 @@ def test_the_command_makes_such_a_run(
     preset: str, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(**{**PRESETS[preset].settings, **changes})
-    facts = DataFacts(source="my data", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
+    facts = DataRecord(source="my data", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
     made = command(Run(Path("runs/x y"), settings=settings, data=facts, preset=preset))
     words = shlex.split(made)
     assert words[:5] == ["glo", "train", "my data", "--out", "x y"]
@@ -135,5 +135,5 @@ def test_the_command_makes_such_a_run(
 
 
 def test_a_run_from_python_has_no_command() -> None:
-    facts = DataFacts(source="array", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
+    facts = DataRecord(source="array", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
     assert command(Run(Path("x"), settings=Settings(), data=facts, preset="python")) == ""

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 from tests.builders import assert_same, cut, flip, samples, settings, tensors
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
-from glo.training.loop import Training, start_training, train
+from glo.training.loop import TrainState, init_train_state, train
 
 FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")
 # Wide enough that Muon takes the matrices.
@@ -30,14 +30,14 @@ VARIANTS = {
 }
 
 
-def trained(steps: int = 4, side: int = 8, **changes: object) -> Training:
+def trained(steps: int = 4, side: int = 8, **changes: object) -> TrainState:
     data, recipe = samples(side=side), settings(**changes)
-    training = start_training(data, recipe, fit_pca(data, recipe.code_dim))
+    training = init_train_state(data, recipe, fit_pca(data, recipe.code_dim))
     advance(training, steps, data)
     return training
 
 
-def advance(training: Training, steps: int, data: Samples | None = None) -> None:
+def advance(training: TrainState, steps: int, data: Dataset | None = None) -> None:
     goal = training.step + steps
     for _ in train(training, data or samples()):
         if training.step == goal:
@@ -49,7 +49,7 @@ def stored(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{p.stem}/{name}": value for p in files for name, value in load_file(p).items()}
 
 
-def save(root: Path, training: Training, *, finished: bool = False) -> Path:
+def save(root: Path, training: TrainState, *, finished: bool = False) -> Path:
     return save_checkpoint(root, training, finished=finished, facts={"seconds": 1.5})
 
 

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from glo.runs.metrics_log import Journal, read_journal
+from glo.runs.metrics_log import MetricsLog, read_metrics_log
 
 
 def write(path: Path, steps: range, at: int = 0) -> None:
-    journal = Journal(path, at)
+    journal = MetricsLog(path, at)
     for step in steps:
         journal.write("step", {"step": step})
 
 
 def steps(path: Path) -> list[int]:
-    return [record["step"] for record in read_journal(path)]
+    return [record["step"] for record in read_metrics_log(path)]
 
 
 def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     write(path, range(1, 8))
     write(path, range(5, 7), at=4)
     assert steps(path) == [1, 2, 3, 4, 5, 6]
-    assert {record["kind"] for record in read_journal(path)} == {"step"}
+    assert {record["kind"] for record in read_metrics_log(path)} == {"step"}
 
 
 @pytest.mark.parametrize("tail", [b'{"kind": "st', b"\0\0\0", b'{"step": \xff'])
@@ -45,4 +45,4 @@ def test_a_damaged_line_does_not_cost_those_after_it(tmp_path: Path) -> None:
 
 
 def test_no_file_is_no_records(tmp_path: Path) -> None:
-    assert read_journal(tmp_path / "metrics.jsonl") == []
+    assert read_metrics_log(tmp_path / "metrics.jsonl") == []

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from tests.fixtures.make_runs import images, recipe
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.estimator.estimator import load
 from glo.runs.run import open_run
 from glo.workflows.edit_rows import forget_rows
-from glo.workflows.train import Session
+from glo.workflows.train import TrainingRun
 
 FOLDERS = sorted((Path(__file__).parent / "fixtures").glob("run-format-*"))
 # Products are summed in another order elsewhere; float32 keeps seven digits of each.
@@ -27,8 +27,8 @@ def copied(folder: Path, name: str, to: Path) -> Path:
     return Path(shutil.copytree(folder / name, to / name))
 
 
-def go_on(folder: Path, samples: Samples) -> None:
-    sitting = Session(folder, samples, recipe(), source="made", preset="mnist")
+def go_on(folder: Path, samples: Dataset) -> None:
+    sitting = TrainingRun(folder, samples, recipe(), source="made", preset="mnist")
     try:
         for _ in sitting.events():
             pass

@@ -11,7 +11,7 @@ import torch
 from tests.builders import contents, finish, samples, session, settings
 
 from glo.errors import UserError
-from glo.runs.run import DataFacts, Run, open_run, read_toml, write_json
+from glo.runs.run import DataRecord, Run, open_run, read_toml, write_json
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_opens_and_samples_without_the_data(tmp_path: Path, made: Path) -> None:
     data, moved = tmp_path / "data", tmp_path / "moved"
     samples().save(data)
-    from glo.data import Samples
+    from glo.data import Dataset
 
-    finish(tmp_path / "run", Samples.open(data))
+    finish(tmp_path / "run", Dataset.open(data))
     shutil.rmtree(data)
     (tmp_path / "run").rename(moved)
     opened = open_run(moved)
@@ -40,7 +40,7 @@ def test_it_knows_its_settings_and_data(made: Path) -> None:
     opened = open_run(made)
     assert opened.settings == settings()
     assert opened.preset == "mnist"
-    assert opened.data == DataFacts(
+    assert opened.data == DataRecord(
         source="noise", name="noise", n=20, shape=(1, 8, 8), fingerprint=samples().fingerprint
     )
     assert opened.checkpoint.finished
@@ -68,14 +68,14 @@ def test_images_lie_in_range_and_codes_on_the_constraint(made: Path) -> None:
     "name", ["runs/x", "emoji 😀", "delete \x7f", 'quote " and \\', "new\nline", "\x00\x1f"]
 )
 def test_config_keeps_any_name(tmp_path: Path, name: str) -> None:
-    facts = DataFacts(source=name, name=name, n=3, shape=(5,), fingerprint="0" * 16)
+    facts = DataRecord(source=name, name=name, n=3, shape=(5,), fingerprint="0" * 16)
     Run(tmp_path, settings=settings(loss="mse"), data=facts, preset="paper").write_config()
     opened = open_run(tmp_path)
     assert (opened.data, opened.preset, opened.settings) == (facts, "paper", settings())
 
 
 def test_config_replaces_what_is_no_text(tmp_path: Path) -> None:
-    facts = DataFacts(source="caf\udce9", name="x", n=3, shape=(5,), fingerprint="0" * 16)
+    facts = DataRecord(source="caf\udce9", name="x", n=3, shape=(5,), fingerprint="0" * 16)
     Run(tmp_path, settings=settings(), data=facts, preset="paper").write_config()
     assert open_run(tmp_path).data.source == "caf?"
 

@@ -12,7 +12,7 @@ from glo.data.options import SourceOptions
 from glo.data.sources import open_source
 from glo.latents.init import fit_pca
 from glo.training.diagnosis import Baselines, diagnose, explained_variance
-from glo.training.loop import start_training, train
+from glo.training.loop import init_train_state, train
 from glo.training.statistics import EpochRecord
 
 BASELINES = Baselines(mean_image=0.25, pca=0.05)
@@ -223,11 +223,15 @@ def test_the_described_project_is_told_that_its_codes_are_frozen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLO_CACHE", str(tmp_path))
-    chosen = find_preset("described").settings | {"limit": 300, "epochs": 1, "device": "cpu"}
+    chosen = find_preset("tensorlayer-baseline").settings | {
+        "limit": 300,
+        "epochs": 1,
+        "device": "cpu",
+    }
     settings = Settings(**chosen)
     samples = open_source("mnist", SourceOptions(limit=settings.limit))
     pca = fit_pca(samples, settings.code_dim)
-    training = start_training(samples, settings, pca)
+    training = init_train_state(samples, settings, pca)
     *_, record = train(training, samples)
     assert isinstance(record, EpochRecord)
     baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
@@ -237,5 +241,8 @@ def test_the_described_project_is_told_that_its_codes_are_frozen(
         names_found = [f.name for f in found]
         assert names_found == ["slow_decoder", "frozen_codes", "mean_image"]
         frozen = next(f for f in found if f.name == "frozen_codes").sentence
-        assert "code_grad_reduction = mean divides each code's gradient by the batch size (512)" in frozen
+        assert (
+            "code_grad_reduction = mean divides each code's gradient by the batch size (512)"
+            in frozen
+        )
         assert "use code_optimizer = adam with code_grad_reduction = row" in frozen

@@ -12,18 +12,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.latents.table import CodeTable, RowSGD
-from glo.training.factory import rate_factor
-from glo.training.loop import Diverged, Training, train
+from glo.latents.table import LatentCodes, RowSGD
+from glo.training.factory import lr_factor
+from glo.training.loop import TrainingDiverged, TrainState, train
 from glo.training.refine import evaluate
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.random import permutation
 
-Maker = Callable[..., Samples]
-Begin = Callable[..., Training]
+Maker = Callable[..., Dataset]
+Begin = Callable[..., TrainState]
 
 PLAIN: dict[str, Any] = {
     "init": "gaussian",
@@ -36,11 +36,11 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def finish(training: Training, samples: Any) -> list[StepRecord | EpochRecord]:
+def finish(training: TrainState, samples: Any) -> list[StepRecord | EpochRecord]:
     return list(train(training, samples))
 
 
-def everything(training: Training) -> dict[str, Tensor]:
+def everything(training: TrainState) -> dict[str, Tensor]:
     tensors = {f"decoder.{k}": v for k, v in training.decoder.state_dict().items()}
     for index, state in enumerate(training.optimizer.state.values()):
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
@@ -64,7 +64,7 @@ def quiet(record: StepRecord | EpochRecord) -> dict[str, Any]:
 class Spy:
     """A data set that writes down which rows were asked for."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Dataset) -> None:
         self.samples, self.asked = samples, []
 
     mapped = False
@@ -160,14 +160,14 @@ def test_both_rates_are_free_of_the_resolution(blobs: Maker, loss: str) -> None:
     learned = []
     for factor in (1, 2, 8):
         rows = small.repeat(factor, axis=1).repeat(factor, axis=2)
-        samples = Samples(rows=rows, name="enlarged")
+        samples = Dataset(rows=rows, name="enlarged")
         settings = Settings(
             **PLAIN, code_dim=2, epochs=3, batch_size=3, loss=loss, precision="float32"
         )
         torch.manual_seed(0)
         decoder = Coarse(code_dim=2, shape=samples.shape)
-        table = CodeTable(torch.ones(8, 2), rule=RowSGD(), constraint="free")
-        training = Training(settings, decoder, table)
+        table = LatentCodes(torch.ones(8, 2), rule=RowSGD(), constraint="free")
+        training = TrainState(settings, decoder, table)
         finish(training, samples)
         learned.append((table.codes, decoder.linear.weight.detach()))
     assert not torch.allclose(learned[0][0], torch.ones(8, 2), atol=0.01)
@@ -182,7 +182,7 @@ def test_a_poisoned_example_reaches_its_own_code_alone(vectors: Maker, begin: Be
     rows[5] += 3.0
     choices = PLAIN | {"decoder_lr": 0.0, "epochs": 2}
     codes = []
-    for samples in (clean, Samples(rows=rows, name="poisoned")):
+    for samples in (clean, Dataset(rows=rows, name="poisoned")):
         training = begin(samples, **choices)
         finish(training, samples)
         codes.append(training.table.codes)
@@ -193,7 +193,7 @@ def test_a_poisoned_example_reaches_its_own_code_alone(vectors: Maker, begin: Be
 def test_codes_go_with_their_images(blobs: Maker, begin: Begin) -> None:
     samples = blobs(12)
     order = np.random.default_rng(2).permutation(12)
-    mixed = Samples(rows=samples.rows[order], name="mixed")
+    mixed = Dataset(rows=samples.rows[order], name="mixed")
     plain, moved = (
         begin(each, batch_size=12, epochs=3, decoder_lr=1e-3) for each in (samples,) * 2
     )
@@ -262,7 +262,7 @@ def test_a_single_example_trains(blobs: Maker, begin: Begin) -> None:
     assert errors[-1] < 0.1 * errors[0]
 
 
-@pytest.mark.parametrize(("decoder", "side"), [("dcgan", 8), ("described", 16)])
+@pytest.mark.parametrize(("decoder", "side"), [("dcgan", 8), ("tensorlayer", 16)])
 def test_gradients_reach_every_parameter(
     blobs: Maker, begin: Begin, decoder: str, side: int
 ) -> None:
@@ -308,7 +308,13 @@ def test_stop_and_go_on_is_like_never_having_stopped(
     blobs: Maker, begin: Begin, stop: int, project: str
 ) -> None:
     samples = blobs(6)
-    choices = {"epochs": 3, "ema_decay": 0.5, "project_every": project, "code_lr": 0.5, "warmup": 0.3}
+    choices = {
+        "epochs": 3,
+        "ema_decay": 0.5,
+        "project_every": project,
+        "code_lr": 0.5,
+        "warmup": 0.3,
+    }
     whole, parts = (begin(samples, **choices) for _ in range(2))
     told = finish(whole, samples)
     # A stop after any record: in an epoch, before its record, after it.
@@ -367,13 +373,13 @@ def test_without_an_average_the_last_decoder_is_used(vectors: Maker, begin: Begi
 @pytest.mark.parametrize("step", [0, 1, 37, 99])
 def test_the_schedule(step: int) -> None:
     cosine = 0.5 * (1 + math.cos(math.pi * step / 100))
-    assert rate_factor(step, 100, Settings(schedule="cosine")) == pytest.approx(cosine)
-    assert rate_factor(step, 100, Settings(schedule="constant")) == 1.0
+    assert lr_factor(step, 100, Settings(schedule="cosine")) == pytest.approx(cosine)
+    assert lr_factor(step, 100, Settings(schedule="constant")) == 1.0
     rise = min(1.0, (step + 1) / 20)
     warm = Settings(schedule="constant", warmup=0.2)
-    assert rate_factor(step, 100, warm) == pytest.approx(rise)
+    assert lr_factor(step, 100, warm) == pytest.approx(rise)
     both = Settings(schedule="cosine", warmup=0.2)
-    assert rate_factor(step, 100, both) == pytest.approx(rise * cosine)
+    assert lr_factor(step, 100, both) == pytest.approx(rise * cosine)
 
 
 def test_the_schedule_is_used_for_both_rates(vectors: Maker, begin: Begin) -> None:
@@ -383,7 +389,7 @@ def test_the_schedule_is_used_for_both_rates(vectors: Maker, begin: Begin) -> No
     steps = [r for r in train(training, samples) if isinstance(r, StepRecord)]
     assert len(steps) == training.total_steps == 10
     for number, record in enumerate(steps):
-        share = rate_factor(number, 10, training.settings)
+        share = lr_factor(number, 10, training.settings)
         assert record.decoder_lr == pytest.approx(0.02 * share)
         assert record.code_lr == pytest.approx(0.4 * share)
     assert training.optimizer.param_groups[0]["lr"] == steps[-1].decoder_lr
@@ -397,7 +403,7 @@ def test_a_run_that_blows_up_says_so(vectors: Maker, begin: Begin) -> None:
         r"being step \d+\): the learning rates are too large for this decoder, or the data hold "
         r"numbers that are; lower decoder_lr \(900\) or code_lr \(0.5\), or look at the data\.$"
     )
-    with pytest.raises(Diverged, match=message):
+    with pytest.raises(TrainingDiverged, match=message):
         finish(training, samples)
     assert 0 < training.step < training.total_steps
 
@@ -409,7 +415,7 @@ def test_hidden_pixels_do_not_change_training(blobs: Maker, begin: Begin) -> Non
     noise = rng.integers(0, 255, plain.rows.shape, dtype=np.uint8)
     runs, records = [], []
     for rows in (plain.rows, np.where(missing, noise, plain.rows)):
-        samples = Samples(rows=rows, missing=missing, name="holes")
+        samples = Dataset(rows=rows, missing=missing, name="holes")
         training = begin(samples, loss="mse+l1")
         records.append([quiet(record) for record in train(training, samples)])
         runs.append(everything(training))
@@ -420,7 +426,7 @@ def test_hidden_pixels_do_not_change_training(blobs: Maker, begin: Begin) -> Non
 def test_an_example_of_which_nothing_is_known_stays(vectors: Maker, begin: Begin) -> None:
     rows = vectors(6).rows.copy()
     rows[2] = np.nan
-    samples = Samples(rows=rows, name="holes")
+    samples = Dataset(rows=rows, name="holes")
     training = begin(samples)
     before = training.table.codes.clone()
     finish(training, samples)

@@ -8,39 +8,41 @@ import numpy as np
 import pytest
 import torch
 
-from glo.data import Samples
-from glo.latents.table import CodeTable
-from glo.losses import SquaredError
-from glo.training.loop import Training, train
-from glo.training.refine import decode, evaluate, polish, settle, squared_errors
+from glo.data import Dataset
+from glo.latents.table import LatentCodes
+from glo.losses import MSELoss
+from glo.training.loop import TrainState, train
+from glo.training.refine import decode, evaluate, polish, recompute_batchnorm_stats, squared_errors
 
-Maker = Callable[..., Samples]
-Begin = Callable[..., Training]
+Maker = Callable[..., Dataset]
+Begin = Callable[..., TrainState]
 
 
 @pytest.fixture(scope="module")
-def trained(blobs: Maker, begin: Begin) -> tuple[Training, Samples]:
+def trained(blobs: Maker, begin: Begin) -> tuple[TrainState, Dataset]:
     samples = blobs(32)
     training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
     for _ in train(training, samples):
         pass
-    settle(training.decoder, training.table.codes, training.settings)
+    recompute_batchnorm_stats(training.decoder, training.table.codes, training.settings)
     return training, samples
 
 
-def copy_of(table: CodeTable) -> CodeTable:
+def copy_of(table: LatentCodes) -> LatentCodes:
     state = {name: tensor.clone() for name, tensor in table.state.items()}
-    return CodeTable(table.codes.clone(), rule=table.rule, constraint=table.constraint, state=state)
+    return LatentCodes(
+        table.codes.clone(), rule=table.rule, constraint=table.constraint, state=state
+    )
 
 
-def run(trained: tuple[Training, Samples], table: CodeTable, **changes: Any) -> list[int]:
+def run(trained: tuple[TrainState, Dataset], table: LatentCodes, **changes: Any) -> list[int]:
     training, samples = trained
     choices = {"passes": 4, "lr": 0.03, "settings": training.settings} | changes
-    return list(polish(training.decoder, table, samples, SquaredError(), **choices))
+    return list(polish(training.decoder, table, samples, MSELoss(), **choices))
 
 
 def test_polish_lowers_the_error_of_every_setting_of_passes(
-    trained: tuple[Training, Samples],
+    trained: tuple[TrainState, Dataset],
 ) -> None:
     training, samples = trained
     errors = []
@@ -56,7 +58,7 @@ def test_polish_lowers_the_error_of_every_setting_of_passes(
 
 @pytest.mark.parametrize("lr", [0.03, 3.0, 100.0])
 def test_polish_makes_no_row_worse_whatever_the_rate(
-    trained: tuple[Training, Samples], lr: float
+    trained: tuple[TrainState, Dataset], lr: float
 ) -> None:
     training, samples = trained
     table = copy_of(training.table)
@@ -70,7 +72,7 @@ def test_polish_makes_no_row_worse_whatever_the_rate(
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_polish_never_moves_the_decoder(trained: tuple[Training, Samples], mode: bool) -> None:
+def test_polish_never_moves_the_decoder(trained: tuple[TrainState, Dataset], mode: bool) -> None:
     training, _ = trained
     decoder = training.decoder.train(mode)
     frozen = next(decoder.parameters())
@@ -88,7 +90,7 @@ def test_polish_never_moves_the_decoder(trained: tuple[Training, Samples], mode:
 
 
 def test_a_stopped_polish_gives_the_decoder_back(
-    trained: tuple[Training, Samples], monkeypatch: pytest.MonkeyPatch
+    trained: tuple[TrainState, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glo.training.refine._BATCH", 8)
     training, samples = trained
@@ -97,7 +99,7 @@ def test_a_stopped_polish_gives_the_decoder_back(
         training.decoder,
         table,
         samples,
-        SquaredError(),
+        MSELoss(),
         passes=1,
         lr=0.1,
         settings=training.settings,
@@ -110,7 +112,7 @@ def test_a_stopped_polish_gives_the_decoder_back(
 
 @pytest.mark.parametrize("size", [1, 5, 32])
 def test_rows_do_not_influence_each_other(
-    trained: tuple[Training, Samples], size: int, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[TrainState, Dataset], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, _ = trained
     whole, parts = copy_of(training.table), copy_of(training.table)
@@ -122,7 +124,7 @@ def test_rows_do_not_influence_each_other(
 
 
 def test_polish_goes_on_with_what_the_optimiser_remembers(
-    trained: tuple[Training, Samples],
+    trained: tuple[TrainState, Dataset],
 ) -> None:
     remembered, forgotten = copy_of(trained[0].table), copy_of(trained[0].table)
     for tensor in forgotten.state.values():
@@ -135,7 +137,7 @@ def test_polish_goes_on_with_what_the_optimiser_remembers(
 
 
 def test_moments_made_by_a_mean_are_polished_by_a_mean(
-    trained: tuple[Training, Samples],
+    trained: tuple[TrainState, Dataset],
 ) -> None:
     settings = trained[0].settings
     row, mean = copy_of(trained[0].table), copy_of(trained[0].table)
@@ -147,24 +149,24 @@ def test_moments_made_by_a_mean_are_polished_by_a_mean(
 
 @pytest.mark.parametrize("constraint", ["ball", "sphere"])
 def test_polished_codes_keep_the_constraint(
-    trained: tuple[Training, Samples], constraint: str
+    trained: tuple[TrainState, Dataset], constraint: str
 ) -> None:
     codes = trained[0].table.codes
-    table = CodeTable(codes, rule=trained[0].table.rule, constraint=constraint)
+    table = LatentCodes(codes, rule=trained[0].table.rule, constraint=constraint)
     run(trained, table, lr=0.5)
     norms = table.codes.norm(dim=1)
     assert norms.max() <= 1 + 1e-6
     assert constraint == "ball" or norms.min() >= 1 - 1e-6
 
 
-def test_hidden_pixels_do_not_pull(trained: tuple[Training, Samples]) -> None:
+def test_hidden_pixels_do_not_pull(trained: tuple[TrainState, Dataset]) -> None:
     training, samples = trained
     rng = np.random.default_rng(0)
     missing = rng.random((32, 8, 8, 1)) < 0.4
     noise = rng.integers(0, 255, samples.rows.shape, dtype=np.uint8)
     codes, errors = [], []
     for rows in (samples.rows, np.where(missing, noise, samples.rows)):
-        holes = Samples(rows=rows, missing=missing, name="holes")
+        holes = Dataset(rows=rows, missing=missing, name="holes")
         table = copy_of(training.table)
         run((training, holes), table)
         codes.append(table.codes)
@@ -173,17 +175,17 @@ def test_hidden_pixels_do_not_pull(trained: tuple[Training, Samples]) -> None:
     assert torch.equal(errors[0], errors[1])
 
 
-def training_mode_error(training: Training, samples: Samples) -> float:
+def training_mode_error(training: TrainState, samples: Dataset) -> float:
     """The error with batch norm's statistics taken from all rows at once."""
     saved = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
     with torch.no_grad():
         output = training.decoder.train()(training.table.codes)
     training.decoder.load_state_dict(saved)
     target = samples.batch(torch.arange(len(samples)))
-    return float(SquaredError()(output, target).mean())
+    return float(MSELoss()(output, target).mean())
 
 
-def spoil(training: Training) -> None:
+def spoil(training: TrainState) -> None:
     for name, buffer in training.decoder.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.fill_(3.0)
@@ -200,7 +202,7 @@ def test_settled_evaluation_is_like_training(blobs: Maker, begin: Begin, n: int)
     weights = [parameter.detach().clone() for parameter in training.decoder.parameters()]
     wanted = training_mode_error(training, samples)
     assert evaluate(training.decoder, codes, samples, settings) > 1.5 * wanted
-    settle(training.decoder, codes, settings)
+    recompute_batchnorm_stats(training.decoder, codes, settings)
     assert not training.decoder.training
     assert evaluate(training.decoder, codes, samples, settings) == pytest.approx(wanted, rel=0.1)
     assert all(map(torch.equal, weights, training.decoder.parameters()))
@@ -210,7 +212,7 @@ def test_a_tail_of_one_row_does_not_sway_the_statistics(blobs: Maker, begin: Beg
     training = begin(blobs(17), batch_size=16)
     codes = torch.zeros(17, 3)
     codes[-1, 0] = 1.0
-    settle(training.decoder, codes, training.settings)
+    recompute_batchnorm_stats(training.decoder, codes, training.settings)
     # The first layer is linear, so its mean tells the weight that the last row was given.
     first, norm = training.decoder.net[0], training.decoder.net[1]
     alone = first(codes[-1:]).mean((0, 2, 3))
@@ -221,13 +223,13 @@ def test_a_tail_of_one_row_does_not_sway_the_statistics(blobs: Maker, begin: Beg
 def test_settle_leaves_a_decoder_without_batch_norm_alone(vectors: Maker, begin: Begin) -> None:
     training = begin(vectors(6))
     before = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
-    settle(training.decoder, training.table.codes, training.settings)
+    recompute_batchnorm_stats(training.decoder, training.table.codes, training.settings)
     for name, tensor in training.decoder.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_errors_are_those_of_each_row(
-    trained: tuple[Training, Samples], monkeypatch: pytest.MonkeyPatch
+    trained: tuple[TrainState, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, samples = trained
     codes, settings = training.table.codes, training.settings
@@ -243,7 +245,7 @@ def test_errors_are_those_of_each_row(
 
 
 def test_decoding_is_in_evaluation_mode_and_without_gradient(
-    trained: tuple[Training, Samples],
+    trained: tuple[TrainState, Dataset],
 ) -> None:
     training, _ = trained
     codes = training.table.codes

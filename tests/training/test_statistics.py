@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from glo.training.statistics import Tally, evenly_spaced, gradient_length
-from glo.utils.distributed import Ranks
+from glo.training.statistics import EpochStatistics, evenly_spaced, gradient_norm
+from glo.utils.distributed import ProcessGroup
 
 
 def network() -> nn.Linear:
@@ -19,7 +19,7 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
     first = torch.from_numpy(rng.normal(size=(5, 2))).float()
     before, after = first + 1.0, first + torch.tensor([4.0, 5.0])
     decoder = network()
-    tally = Tally(first)
+    tally = EpochStatistics(first)
     tally.start_epoch(before, decoder)
     outputs = torch.from_numpy(rng.normal(size=(5, 3))).float()
     targets = torch.from_numpy(rng.normal(size=(5, 3))).float()
@@ -53,7 +53,7 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
 
 
 def test_hidden_numbers_do_not_count() -> None:
-    tally, decoder = Tally(torch.zeros(2, 1)), network()
+    tally, decoder = EpochStatistics(torch.zeros(2, 1)), network()
     tally.start_epoch(torch.zeros(2, 1), decoder)
     output, target = torch.tensor([[1.0, 9.0], [3.0, 5.0]]), torch.zeros(2, 2)
     observed = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
@@ -62,7 +62,7 @@ def test_hidden_numbers_do_not_count() -> None:
 
 
 def test_an_epoch_starts_from_nothing() -> None:
-    tally, decoder = Tally(torch.zeros(4, 2)), network()
+    tally, decoder = EpochStatistics(torch.zeros(4, 2)), network()
     for value in (3.0, 1.0):
         tally.start_epoch(torch.zeros(4, 2), decoder)
         one = torch.full((2, 2), value)
@@ -72,7 +72,7 @@ def test_an_epoch_starts_from_nothing() -> None:
 
 
 def test_a_record_is_due_until_it_is_made() -> None:
-    tally, decoder, one = Tally(torch.zeros(2, 2)), network(), torch.ones(2, 2)
+    tally, decoder, one = EpochStatistics(torch.zeros(2, 2)), network(), torch.ones(2, 2)
     tally.start_epoch(torch.zeros(2, 2), decoder)
     assert not tally.due
     tally.add(one, one, None, 1.0, one, one)
@@ -85,10 +85,10 @@ def test_a_restored_tally_goes_on_counting() -> None:
     decoder, codes = network(), torch.ones(6, 2)
     rng = torch.Generator().manual_seed(0)
     steps = [[torch.randn(3, 2, generator=rng) for _ in range(4)] for _ in range(2)]
-    whole = Tally(torch.zeros(6, 2))
+    whole = EpochStatistics(torch.zeros(6, 2))
     whole.start_epoch(codes, decoder)
     whole.add(*steps[0][:2], None, 0.5, *steps[0][2:])
-    other = Tally(torch.full((6, 2), 7.0))
+    other = EpochStatistics(torch.full((6, 2), 7.0))
     other.restore([{name: tensor.clone() for name, tensor in whole.tensors().items()}])
     assert other.due
     for tally in (whole, other):
@@ -100,32 +100,32 @@ def test_a_restored_tally_goes_on_counting() -> None:
 def test_as_many_processes_take_up_their_own_sums() -> None:
     parts = []
     for rank in range(3):
-        tally = Tally(torch.zeros(3, 2), Ranks(rank, 3))
+        tally = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
         # Added up in another order these differ in the last bit.
         tally.start_epoch(torch.zeros(3, 2), network())
         tally.add(torch.zeros(3, 3), torch.ones(3, 3), None, 0.1 * 3**rank, *torch.zeros(2, 3, 2))
         parts.append(tally.tensors())
     for rank, part in enumerate(parts):
-        again = Tally(torch.zeros(3, 2), Ranks(rank, 3))
+        again = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
         again.restore(parts)
         for name, value in again.tensors().items():
             assert name == "weights" or torch.equal(value, part[name]), name
     # Another number: counted once in all.
-    one = Tally(torch.zeros(9, 2))
+    one = EpochStatistics(torch.zeros(9, 2))
     one.restore(parts)
     assert float(one.tensors()["sums"][1]) == pytest.approx(0.1 * 3 * (1 + 3 + 9))
 
 
 def test_codes_are_followed_in_copies() -> None:
     codes = torch.zeros(3, 2)
-    tally = Tally(codes)
+    tally = EpochStatistics(codes)
     codes += 1.0
     assert tally.travel(codes) == pytest.approx(2**0.5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 4095, 4096, 4097, 60_000])
 def test_followed_rows_are_even_and_at_most_4096(n: int) -> None:
-    rows = Tally(torch.zeros(n, 1)).tensors()["rows"]
+    rows = EpochStatistics(torch.zeros(n, 1)).tensors()["rows"]
     assert len(rows) == min(n, 4096)
     assert rows[0] == 0
     assert rows[-1] == n - 1
@@ -142,7 +142,7 @@ def test_rows_of_huge_sets_exist(n: int) -> None:
 
 def test_length_of_the_gradient() -> None:
     decoder = network()
-    assert gradient_length(decoder) == 0.0
+    assert gradient_norm(decoder) == 0.0
     decoder.weight.grad = torch.full((3, 2), 2.0)
     decoder.bias.grad = torch.full((3,), 1.0)
-    assert gradient_length(decoder) == pytest.approx(27**0.5)
+    assert gradient_norm(decoder) == pytest.approx(27**0.5)

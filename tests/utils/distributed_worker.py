@@ -1,6 +1,6 @@
 """What each of several processes does in the tests of `glo.utils.distributed`; started by torchrun once.
 
-python -m torch.distributed.run --nproc-per-node 2 -m tests.ranks_worker DATA FOLDER
+python -m torch.distributed.run --nproc-per-node 2 -m tests.utils.distributed_worker DATA FOLDER
 """
 
 import shutil
@@ -13,8 +13,8 @@ import glo.utils.distributed
 import glo.utils.safetensors_writer
 from glo.config.settings import Settings
 from glo.data import SourceOptions, open_source
-from glo.utils.distributed import Ranks
-from glo.workflows.train import Session
+from glo.utils.distributed import ProcessGroup
+from glo.workflows.train import TrainingRun
 
 __all__ = ["RECIPE", "drive"]
 
@@ -23,10 +23,10 @@ RECIPE = Settings(
 )
 
 
-def drive(data: str, out: Path, settings: Settings, ranks: Ranks, *, stop: int = 0) -> None:
+def drive(data: str, out: Path, settings: Settings, ranks: ProcessGroup, *, stop: int = 0) -> None:
     """Train a run to its end, or stop and save it at a step."""
     samples = open_source(data, SourceOptions())
-    session = Session(out, samples, settings, source=data, preset="mnist", ranks=ranks)
+    session = TrainingRun(out, samples, settings, source=data, preset="mnist", ranks=ranks)
     try:
         for event in session.events():
             if stop and session.stops(getattr(event, "step", 0) >= stop, event):
@@ -40,7 +40,7 @@ def main() -> None:
     """Make every run that the tests look at."""
     torch.set_num_threads(1)
     data, folder = sys.argv[1], Path(sys.argv[2])
-    ranks = Ranks.join()
+    ranks = ProcessGroup.join()
     drive(data, folder / "two", RECIPE, ranks)
     # Stopped, and gone on with by as many.
     for stop in (7, 0):

@@ -13,12 +13,12 @@ from tests.builders import session
 
 from glo.cli.app import run
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.runs.run import open_run
-from glo.training.loop import Training
+from glo.training.loop import TrainState
 from glo.training.statistics import StepRecord
-from glo.utils.distributed import Ranks
+from glo.utils.distributed import ProcessGroup
 from glo.workflows.preflight import check_recipe
 
 # torch's own use of what it calls deprecated.
@@ -41,11 +41,11 @@ def plain() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def data(vectors) -> Samples:
+def data(vectors) -> Dataset:
     return vectors(20)
 
 
-def drive(folder: Path, data: Samples, *, stop: int = 0, compile: bool = True) -> list[float]:
+def drive(folder: Path, data: Dataset, *, stop: int = 0, compile: bool = True) -> list[float]:
     sitting = session(folder, data, **CHOICES, compile=compile)
     losses = []
     try:
@@ -61,13 +61,13 @@ def drive(folder: Path, data: Samples, *, stop: int = 0, compile: bool = True) -
 
 
 @pytest.fixture(scope="module")
-def made(data: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+def made(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
     folder = tmp_path_factory.mktemp("compiled") / "run"
     return folder, drive(folder, data)
 
 
 def test_it_learns_what_the_plain_decoder_does(
-    made: tuple[Path, list[float]], data: Samples, tmp_path: Path
+    made: tuple[Path, list[float]], data: Dataset, tmp_path: Path
 ) -> None:
     plain = drive(tmp_path / "plain", data, compile=False)
     assert len(plain) == 4
@@ -82,17 +82,17 @@ def test_a_run_keeps_the_plain_decoder(made: tuple[Path, list[float]]) -> None:
 
 
 def test_it_goes_on_to_the_bit(
-    made: tuple[Path, list[float]], data: Samples, tmp_path: Path
+    made: tuple[Path, list[float]], data: Dataset, tmp_path: Path
 ) -> None:
     first = drive(tmp_path / "run", data, stop=2)
     assert first + drive(tmp_path / "run", data) == made[1]
     assert torch.equal(open_run(tmp_path / "run").codes, open_run(made[0]).codes)
 
 
-def test_the_network_is_compiled_only_if_asked_for(begin, data: Samples) -> None:
-    plain: Training = begin(data)
+def test_the_network_is_compiled_only_if_asked_for(begin, data: Dataset) -> None:
+    plain: TrainState = begin(data)
     assert plain.network is plain.decoder
-    other: Training = begin(data, compile=True)
+    other: TrainState = begin(data, compile=True)
     assert isinstance(other.network, torch._dynamo.OptimizedModule)
 
 
@@ -111,6 +111,6 @@ def test_without_a_compiler_it_is_said_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_several_processes_are_refused(data: Samples) -> None:
+def test_several_processes_are_refused(data: Dataset) -> None:
     with pytest.raises(UserError, match="compile is for one process, and here are 2"):
-        check_recipe(data, Settings(compile=True), Ranks(0, 2))
+        check_recipe(data, Settings(compile=True), ProcessGroup(0, 2))

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from tests.ranks_worker import RECIPE, drive
+from tests.utils.distributed_worker import RECIPE, drive
 
 from glo.runs.checkpoint import newest_checkpoint, restore_training
 from glo.runs.row_shards import read_rows
 from glo.runs.run import open_run
-from glo.training.factory import row_rule
-from glo.utils.distributed import ALONE, Ranks, _restarted
+from glo.training.factory import code_optimizer_rule
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup, _restarted
 
 _ROOT = Path(__file__).resolve().parents[1]
 _N = 41
@@ -53,7 +53,7 @@ def _torchrun(*words: object, home: Path) -> subprocess.CompletedProcess[str]:
 def made(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of two processes."""
     folder = tmp_path_factory.mktemp("made")
-    done = _torchrun("-m", "tests.ranks_worker", vectors, folder, home=folder)
+    done = _torchrun("-m", "tests.utils.distributed_worker", vectors, folder, home=folder)
     assert done.returncode == 0, done.stderr
     # Warnings of torch: what it calls deprecated goes some day.
     assert "deprecated" not in done.stderr
@@ -68,7 +68,7 @@ def two(made: Path) -> Path:
 @pytest.fixture(scope="module")
 def one(vectors: Path, made: Path) -> Path:
     """The same run by one process: the batches of two are those of two shards."""
-    drive(str(vectors), made / "one", replace(RECIPE, shards=2), ALONE)
+    drive(str(vectors), made / "one", replace(RECIPE, shards=2), SINGLE_PROCESS)
     return made / "one"
 
 
@@ -104,11 +104,11 @@ def test_each_process_writes_its_rows(two: Path) -> None:
 def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
     checkpoint = newest_checkpoint(two / "checkpoint")
     assert checkpoint is not None
-    wanted = {"codes": torch.empty(1, 3), **row_rule(RECIPE).new_state(1, 3)}
+    wanted = {"codes": torch.empty(1, 3), **code_optimizer_rule(RECIPE).new_state(1, 3)}
     whole = read_rows(checkpoint.folder, 2, wanted)
     assert torch.equal(whole["codes"], open_run(two).codes)
     for rank in range(size):
-        ranks = Ranks(rank, size)
+        ranks = ProcessGroup(rank, size)
         own = read_rows(checkpoint.folder, 2, wanted, ranks=ranks)
         assert own.keys() == whole.keys()
         for name, value in own.items():
@@ -117,7 +117,7 @@ def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
 
 def test_a_run_of_two_goes_on_alone(vectors: Path, made: Path, two: Path, tmp_path: Path) -> None:
     out = shutil.copytree(made / "stopped", tmp_path / "run")
-    drive(str(vectors), out, RECIPE, ALONE)
+    drive(str(vectors), out, RECIPE, SINGLE_PROCESS)
     torch.testing.assert_close(open_run(out).codes, open_run(two).codes, rtol=1e-3, atol=1e-4)
     assert [e["epoch"] for e in _epochs(out)] == [1, 2, 3, 4]
 
@@ -164,13 +164,13 @@ def test_a_mistake_is_said_once_and_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_alone_asks_nobody() -> None:
-    assert ALONE.exchange({"a": 1}) == [{"a": 1}]
-    assert ALONE.any(True)
-    assert not ALONE.any(False)
+    assert SINGLE_PROCESS.exchange({"a": 1}) == [{"a": 1}]
+    assert SINGLE_PROCESS.any(True)
+    assert not SINGLE_PROCESS.any(False)
     values = torch.arange(6.0).reshape(3, 2)
-    assert torch.equal(ALONE.collect(values, torch.tensor([2, 0])), values[[2, 0]])
+    assert torch.equal(SINGLE_PROCESS.collect(values, torch.tensor([2, 0])), values[[2, 0]])
     with pytest.raises(OSError, match="full"):
-        ALONE.agree(OSError("full"))
+        SINGLE_PROCESS.agree(OSError("full"))
 
 
 def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:

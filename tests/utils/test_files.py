@@ -7,12 +7,12 @@ import pytest
 
 from glo.errors import UserError
 from glo.utils.files import (
+    atomic_write,
     clear_unfinished,
     flush,
     open_plain,
     read_bytes,
     read_text,
-    replacing,
     write_text,
 )
 
@@ -33,7 +33,7 @@ def test_a_writer_that_fails_changes_nothing_and_leaves_nothing(tmp_path: Path) 
         place.write_text("half")
         raise RuntimeError("full")
 
-    with pytest.raises(RuntimeError, match="full"), replacing(path) as writing:
+    with pytest.raises(RuntimeError, match="full"), atomic_write(path) as writing:
         fail(writing)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -61,7 +61,7 @@ def test_bytes_that_are_no_text_do_not_stop_it(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_not_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
         pass
 
 

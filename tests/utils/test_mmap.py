@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glo.utils.mmap import _GAP, _stretches, fetch, give_back, is_mapped, scattered
+from glo.utils.mmap import _GAP, _stretches, fetch, is_mapped, release_pages, scattered
 
 PAGE = mmap.PAGESIZE
 
@@ -26,7 +26,7 @@ def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
     with scattered((array, None)):
         fetch(array, rows)
         assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
-    give_back(array)
+    release_pages(array)
     assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
 
 

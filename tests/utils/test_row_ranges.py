@@ -3,7 +3,7 @@
 import pytest
 
 from glo.errors import UserError
-from glo.runs.data_record import DataFacts
+from glo.runs.data_record import DataRecord
 from glo.utils.row_ranges import parse_rows, rows_text
 
 
@@ -40,12 +40,12 @@ def test_mistakes(text: str, sentence: str) -> None:
 
 
 def test_histories_have_fingerprints_of_their_own() -> None:
-    facts = DataFacts(source="a", name="a", n=9, shape=(3,), fingerprint="0" * 16)
+    facts = DataRecord(source="a", name="a", n=9, shape=(3,), fingerprint="0" * 16)
     more = {"source": "b", "name": "b", "fingerprint": "1" * 16}
     after = [facts.forgotten(1, "3"), facts.forgotten(1, "4"), facts.added(2, **more)]
     after.append(after[0].added(2, **more))
     assert len({each.fingerprint for each in [facts, *after]}) == 5
     assert [each.n for each in after] == [8, 8, 11, 10]
     assert [each.n_trained for each in after] == [9, 9, 9, 9]
-    assert all(DataFacts.from_dict(each.to_dict()) == each for each in [facts, *after])
+    assert all(DataRecord.from_dict(each.to_dict()) == each for each in [facts, *after])
     assert "changes" not in facts.to_dict()

@@ -12,13 +12,13 @@ import torch
 from tests.builders import contents, finish, session, tensors
 
 import glo
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.priors import load_labels
 from glo.runs import transaction as staging
 from glo.runs.checkpoint import newest_checkpoint
 from glo.runs.run import open_run
-from glo.runs.training_data import open_training
+from glo.runs.training_data import open_training_data
 from glo.training.events import Fitting, Note, Searched
 from glo.utils.lock import RunLock
 from glo.workflows.edit_rows import add_rows, forget_rows
@@ -26,14 +26,14 @@ from glo.workflows.edit_rows import add_rows, forget_rows
 N = 60
 
 
-def spots(n: int, seed: int = 0, **more: Any) -> Samples:
+def spots(n: int, seed: int = 0, **more: Any) -> Dataset:
     centre = np.random.default_rng(seed).uniform(0.2, 0.8, (n, 2, 1, 1))
     grid = np.stack(np.meshgrid(*[(np.arange(8) + 0.5) / 8] * 2, indexing="ij"))
     pixels = 255 * np.exp(-((grid - centre) ** 2).sum(1) / 0.05)
-    return Samples(rows=pixels.round().astype("uint8")[..., None], name="spots", **more)
+    return Dataset(rows=pixels.round().astype("uint8")[..., None], name="spots", **more)
 
 
-def add(folder: Path, samples: Samples, **more: Any) -> list[str]:
+def add(folder: Path, samples: Dataset, **more: Any) -> list[str]:
     events = list(add_rows(folder, samples, source="more.npy", device="cpu", **more))
     return [event.sentence for event in events if isinstance(event, Note)]
 
@@ -174,7 +174,7 @@ def test_what_is_strange_is_named(run: Path) -> None:
 
 def test_examples_that_the_decoder_does_not_know(run: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    said = add(run, Samples(rows=noise, name="noise"))
+    said = add(run, Dataset(rows=noise, name="noise"))
     assert "does not know such examples" in said[0]
 
 
@@ -183,7 +183,7 @@ def test_vectors_with_holes(constraint: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(60, 2)) @ rng.normal(size=(2, 6))).astype("float32") * 9 + 4
     rows[rng.random(rows.shape) < 0.1] = np.nan
-    data, more = (Samples(rows=each, name="v") for each in (rows[:50], rows[50:]))
+    data, more = (Dataset(rows=each, name="v") for each in (rows[:50], rows[50:]))
     folder = tmp_path / "run"
     finish(folder, data, epochs=8, constraint=constraint, code_optimizer="sgd", prior="gaussian")
     before = open_run(folder).codes
@@ -274,7 +274,7 @@ def test_mistakes(run: Path, tmp_path: Path) -> None:
         (forget_rows(run, torch.tensor([N])), "Row 60 is not there: the rows are 0 to 59"),
         (forget_rows(run, torch.tensor([-1])), "Row -1 is not there"),
         (forget_rows(run, torch.zeros(0)), "No row was named"),
-        (add_rows(run, Samples(rows=np.zeros((2, 4), "float32"), name="v"), source="v"), "of 4,"),
+        (add_rows(run, Dataset(rows=np.zeros((2, 4), "float32"), name="v"), source="v"), "of 4,"),
         (forget_rows(tmp_path / "none", torch.tensor([0])), "is not a run folder"),
     ]
     for events, sentence in wrong:
@@ -311,15 +311,15 @@ def test_the_data_of_a_changed_run(run: Path, tmp_path: Path) -> None:
     forget(run, 3, 9)
     list(add_rows(run, more, source=str(tmp_path / "more.npy"), device="cpu"))
     forget(run, 60)
-    data = open_training(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
+    data = open_training_data(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
     left = np.concatenate([np.delete(first.rows, [3, 9], axis=0), more.rows])
     assert np.array_equal(data.rows, np.delete(left, 60, axis=0))
     np.save(tmp_path / "more.npy", spots(4, seed=2).rows)
     assert open_run(run).data.fingerprints >= {first.fingerprint, more.fingerprint}
     with pytest.raises(UserError, match="is no longer what 4 rows"):
-        open_training(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
+        open_training_data(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
     with pytest.raises(UserError, match=r"not the data that .* was trained on: 60 examples"):
-        open_training(open_run(run), str(tmp_path / "more.npy"), command="glo evaluate x")
+        open_training_data(open_run(run), str(tmp_path / "more.npy"), command="glo evaluate x")
 
 
 def test_history_is_kept(run: Path) -> None:

@@ -8,12 +8,12 @@ import torch
 from tests.builders import finish as train
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
-from glo.inversion import AveragePool, Inversion, Searching, Starts, finish, invert
-from glo.losses import AbsoluteError, SquaredError
+from glo.inversion import AveragePool, InitialCodes, Inversion, SearchState, finish, invert
+from glo.losses import L1Loss, MSELoss
 from glo.runs.run import Run, open_run
-from glo.workflows.encode import Found, batches, begin_search, search, search_samples
+from glo.workflows.encode import Found, batches, prepare_search, search, search_samples
 
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian", "precision": "float32"}
 
@@ -26,17 +26,17 @@ def run(tmp_path_factory: pytest.TempPathFactory, blobs: Any) -> Run:
 
 
 @pytest.fixture(scope="module")
-def starts(run: Run) -> Starts:
-    return begin_search(run, device="cpu")
+def starts(run: Run) -> InitialCodes:
+    return prepare_search(run, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def unseen(blobs: Any) -> Samples:
-    found: Samples = blobs(10, seed=1)
+def unseen(blobs: Any) -> Dataset:
+    found: Dataset = blobs(10, seed=1)
     return found
 
 
-def whole(samples: Samples) -> Tensor:
+def whole(samples: Dataset) -> Tensor:
     return samples.batch(torch.arange(len(samples)))
 
 
@@ -46,7 +46,7 @@ def assert_same(one: Inversion, two: Inversion) -> None:
 
 
 def test_whole_examples_are_held_by_nothing_but_the_constraint(
-    run: Run, starts: Starts, unseen: Samples
+    run: Run, starts: InitialCodes, unseen: Dataset
 ) -> None:
     found = finish(search(run, whole(unseen), starts=starts))
     plain = invert(
@@ -57,20 +57,20 @@ def test_whole_examples_are_held_by_nothing_but_the_constraint(
 
 
 def test_whole_examples_are_searched_by_the_loss_of_the_run(
-    tmp_path: Path, blobs: Any, unseen: Samples
+    tmp_path: Path, blobs: Any, unseen: Dataset
 ) -> None:
     train(tmp_path / "run", blobs(60), loss="l1", **QUICK)
     run, target = open_run(tmp_path / "run"), whole(unseen)
-    starts = begin_search(run, device="cpu")
+    starts = prepare_search(run, device="cpu")
     found = finish(search(run, target, starts=starts))
-    by_loss = invert(run.decoder, target, starts=starts, loss=AbsoluteError(), precision="float32")
+    by_loss = invert(run.decoder, target, starts=starts, loss=L1Loss(), precision="float32")
     torch.testing.assert_close(found.codes, by_loss.codes)
-    torch.testing.assert_close(found.residual, SquaredError()(found.reconstructions, target))
+    torch.testing.assert_close(found.residual, MSELoss()(found.reconstructions, target))
 
 
 @pytest.mark.parametrize("damage", ["mask", "operator", "noise"])
 def test_what_may_not_decide_is_held_by_the_nearest_codes(
-    run: Run, starts: Starts, unseen: Samples, damage: str
+    run: Run, starts: InitialCodes, unseen: Dataset, damage: str
 ) -> None:
     images = whole(unseen)
     mask, pool = torch.ones(1, 1, 8, 8), AveragePool(factor=2)
@@ -101,7 +101,7 @@ def test_what_may_not_decide_is_held_by_the_nearest_codes(
 
 
 def test_an_overfitted_run_expects_to_miss_new_examples(
-    starts: Starts, unseen: Samples, tmp_path: Path, blobs: Any
+    starts: InitialCodes, unseen: Dataset, tmp_path: Path, blobs: Any
 ) -> None:
     train(tmp_path / "run", blobs(60), **QUICK)
     perfect, mask = open_run(tmp_path / "run"), torch.ones(1, 1, 8, 8)
@@ -112,12 +112,12 @@ def test_an_overfitted_run_expects_to_miss_new_examples(
     assert_same(found, finish(search(perfect, whole(unseen), starts=starts, observed=mask)))
 
 
-def test_one_example_can_be_followed(run: Run, starts: Starts, unseen: Samples) -> None:
+def test_one_example_can_be_followed(run: Run, starts: InitialCodes, unseen: Dataset) -> None:
     image = whole(unseen)[:1]
     *seen, found = search(run, image, starts=starts)
     assert isinstance(found, Inversion)
     assert len(seen) == int(found.steps)
-    steps = [step for step in seen if isinstance(step, Searching)]
+    steps = [step for step in seen if isinstance(step, SearchState)]
     assert [int(step.steps) for step in steps] == list(range(1, len(seen) + 1))
     shares = [step.share for step in steps]
     assert shares == sorted(shares)
@@ -132,7 +132,7 @@ def test_one_example_can_be_followed(run: Run, starts: Starts, unseen: Samples) 
 
 
 def test_a_search_that_is_left_gives_the_decoder_back(
-    run: Run, starts: Starts, unseen: Samples
+    run: Run, starts: InitialCodes, unseen: Dataset
 ) -> None:
     wanted = [weight.requires_grad for weight in run.decoder.parameters()]
     steps = search(run, whole(unseen), starts=starts)
@@ -143,7 +143,7 @@ def test_a_search_that_is_left_gives_the_decoder_back(
 
 
 def test_a_set_is_searched_in_order_and_the_share_rises(
-    run: Run, starts: Starts, unseen: Samples, monkeypatch: pytest.MonkeyPatch
+    run: Run, starts: InitialCodes, unseen: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glo.workflows.encode._CHUNK", 64)
     many = unseen.subset(torch.arange(150) % 10)
@@ -167,8 +167,8 @@ def test_missing_values_of_vectors_are_hidden_in_standard_deviations(
     run = open_run(tmp_path / "run")
     rows = vectors(20).rows.copy()
     rows[::2, 1] = float("nan")
-    samples = Samples(rows=rows, name="vectors")
-    starts = begin_search(run, device="cpu")
+    samples = Dataset(rows=rows, name="vectors")
+    starts = prepare_search(run, device="cpu")
     *_, found, _ = search_samples(run, samples, starts=starts)
     assert isinstance(found, Found)
     assert found.observed is not None
@@ -182,7 +182,7 @@ def test_missing_values_of_vectors_are_hidden_in_standard_deviations(
 def test_a_run_that_still_trains_has_no_search(tmp_path: Path, blobs: Any) -> None:
     train(tmp_path / "one", blobs(1), **QUICK)
     with pytest.raises(UserError, match="a search needs two codes to begin at"):
-        begin_search(open_run(tmp_path / "one"))
+        prepare_search(open_run(tmp_path / "one"))
 
 
 def test_batches_hold_as_many_answers_each() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests.builders import finish
 
-from glo.data import Samples, to_uint8
+from glo.data import Dataset, to_uint8
 from glo.errors import UserError
 from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
@@ -27,30 +27,30 @@ QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian"}
 
 
 @pytest.fixture(scope="module")
-def images(blobs: Any) -> tuple[Samples, Samples]:
+def images(blobs: Any) -> tuple[Dataset, Dataset]:
     return blobs(N, seed=0), blobs(N_HELDOUT, seed=1)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, images: tuple[Samples, Samples]) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, images: tuple[Dataset, Dataset]) -> Run:
     folder = tmp_path_factory.mktemp("evaluated") / "run"
     finish(folder, images[0], **QUICK)
     return open_run(folder)
 
 
-def found(run: Run, training: Samples, **choices: Any) -> dict[str, Any]:
+def found(run: Run, training: Dataset, **choices: Any) -> dict[str, Any]:
     *_, last = evaluate(prepare(run, training, **choices))
     assert isinstance(last, Evaluation)
     return last.values
 
 
 @pytest.fixture(scope="module")
-def values(run: Run, images: tuple[Samples, Samples]) -> dict[str, Any]:
+def values(run: Run, images: tuple[Dataset, Dataset]) -> dict[str, Any]:
     return found(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
 
 
 def test_training_is_measured_on_the_rows_of_a_permutation(
-    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+    run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
     rows = permutation(N, 0, 0)[:30]
     made, target = run.reconstruct(rows), images[0].batch(rows)
@@ -64,11 +64,11 @@ def test_training_is_measured_on_the_rows_of_a_permutation(
 
 
 def test_the_search_finds_what_the_decoder_can_make(
-    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+    run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
     codes = run.prior("gaussian").sample(20, seed=5)
     rows = to_uint8(decode(run.decoder, codes, run.settings))
-    made = Samples(rows=rows, name="made")
+    made = Dataset(rows=rows, name="made")
     kept = found(run, images[0], heldout=made)["heldout"]
     assert (kept["n"], kept["name"]) == (20, "made")
     assert 0 < kept["mse"] < 0.1 * float(made.batch(torch.arange(20)).var(0).mean())
@@ -77,7 +77,7 @@ def test_the_search_finds_what_the_decoder_can_make(
 
 
 def test_distances_and_their_floor_are_of_the_same_numbers(
-    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+    run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
     look = Thumbnails()
     unseen = look(images[1].batch(permutation(N_HELDOUT, 0, 1)[:30]))
@@ -109,7 +109,7 @@ def test_few_rows_are_warned_of_and_the_figures_are_json(values: dict[str, Any])
 
 
 def test_the_seed_decides_everything_but_the_clock(
-    run: Run, images: tuple[Samples, Samples], values: dict[str, Any]
+    run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
     def figures(seed: int) -> Any:
         kept = found(run, images[0], heldout=images[1], n=30, seed=seed)
@@ -119,7 +119,7 @@ def test_the_seed_decides_everything_but_the_clock(
     assert figures(1) != figures(0)
 
 
-def test_progress_is_told_for_every_part(run: Run, images: tuple[Samples, Samples]) -> None:
+def test_progress_is_told_for_every_part(run: Run, images: tuple[Dataset, Dataset]) -> None:
     plan = prepare(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
     *parts, last = evaluate(plan)
     assert isinstance(last, Evaluation)
@@ -135,7 +135,7 @@ def test_progress_is_told_for_every_part(run: Run, images: tuple[Samples, Sample
 
 
 def test_a_slow_network_leaves_copies_to_thumbnails(
-    run: Run, images: tuple[Samples, Samples]
+    run: Run, images: tuple[Dataset, Dataset]
 ) -> None:
     plan = prepare(run, images[0], heldout=images[1], n=30)
     assert plan.description is not None
@@ -150,7 +150,7 @@ def test_a_slow_network_leaves_copies_to_thumbnails(
 
 
 def test_without_held_out_examples_no_distance_is_given(
-    run: Run, images: tuple[Samples, Samples]
+    run: Run, images: tuple[Dataset, Dataset]
 ) -> None:
     kept = found(run, images[0])
     assert kept["heldout"] is None
@@ -161,7 +161,7 @@ def test_without_held_out_examples_no_distance_is_given(
 
 
 def test_fewer_held_out_examples_are_used_and_told(
-    run: Run, images: tuple[Samples, Samples]
+    run: Run, images: tuple[Dataset, Dataset]
 ) -> None:
     plan = prepare(run, images[0], heldout=images[1], n=1000)
     assert plan.n == len(plan.heldout_rows) == N_HELDOUT
@@ -182,7 +182,7 @@ def test_vectors_are_compared_in_columns(tmp_path: Path, vectors: Any) -> None:
 def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> None:
     rows = vectors(60).rows.copy()
     rows[::3, 0] = np.nan
-    training = Samples(rows=rows, name="holes")
+    training = Dataset(rows=rows, name="holes")
     finish(tmp_path / "run", training, **QUICK)
     kept = found(open_run(tmp_path / "run"), training, heldout=vectors(40, seed=1), n=30)
     assert kept["training"]["mse"] > 0
@@ -193,7 +193,7 @@ def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> N
 
 def test_columns_have_mean_0_and_deviation_1() -> None:
     rows = np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]], np.float32)
-    samples = Samples(rows=rows, name="table").standardised()
+    samples = Dataset(rows=rows, name="table").standardised()
     numbers = describe(samples).features
     made = numbers(samples.batch(torch.arange(3)))
     assert (numbers.name, numbers.dim) == ("columns", 2)
@@ -207,7 +207,7 @@ def test_columns_have_mean_0_and_deviation_1() -> None:
     [("mnist", 1, "digits"), ("mnist-like", 1, "digits"), ("fashion-mnist", 1, "thumbnails")],
 )
 def test_features_are_chosen_by_the_data(name: str, channels: int, chosen: str) -> None:
-    samples = Samples(rows=np.zeros((3, 8, 8, channels), np.uint8), name=name)
+    samples = Dataset(rows=np.zeros((3, 8, 8, channels), np.uint8), name=name)
     assert describe(samples).features.name.startswith(chosen)
 
 
@@ -216,14 +216,14 @@ def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         raise UserError("it is not installed.")
 
     monkeypatch.setattr("glo.workflows.evaluation_features.efficientnet_features", missing)
-    samples = Samples(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
+    samples = Dataset(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
     chosen = describe(samples)
     assert chosen.features.name.startswith("thumbnails")
     assert "it is not installed" in chosen.why
 
 
 def test_mistakes_are_found_before_the_work(
-    run: Run, images: tuple[Samples, Samples], blobs: Any, vectors: Any
+    run: Run, images: tuple[Dataset, Dataset], blobs: Any, vectors: Any
 ) -> None:
     training, unseen = images
     cases: list[tuple[str, Any, dict[str, Any]]] = [

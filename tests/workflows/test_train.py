@@ -20,7 +20,7 @@ from tests.builders import (
 
 from glo.errors import UserError
 from glo.runs.manifest import write_manifest
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.training.events import Begin, Event, Note, Polishing
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.workflows import train as module
@@ -80,10 +80,10 @@ def test_a_kill_at_any_time_repeats_no_record(tmp_path: Path, whole: Path) -> No
     # Saved at step 4 and killed later: what was logged in between is logged again, once.
     stop(out, lambda e: isinstance(e, StepRecord) and e.step == 4, save=True)
     stop(out, lambda e: isinstance(e, EpochRecord) and e.epoch == 3, save=False)
-    assert read_journal(out / "metrics.jsonl")[-1]["step"] == 9
+    assert read_metrics_log(out / "metrics.jsonl")[-1]["step"] == 9
     finish(out)
-    pairs = [(r["kind"], r["step"]) for r in read_journal(out / "metrics.jsonl")]
-    assert pairs == [(r["kind"], r["step"]) for r in read_journal(whole / "metrics.jsonl")]
+    pairs = [(r["kind"], r["step"]) for r in read_metrics_log(out / "metrics.jsonl")]
+    assert pairs == [(r["kind"], r["step"]) for r in read_metrics_log(whole / "metrics.jsonl")]
     assert len(pairs) == STEPS + STEPS // PER_EPOCH
     assert_same(tensors(out), tensors(whole))
 
@@ -91,7 +91,9 @@ def test_a_kill_at_any_time_repeats_no_record(tmp_path: Path, whole: Path) -> No
 def test_it_saves_by_itself(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     # The save follows the event: the last step told is not yet saved.
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0)
+    stop(
+        out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0
+    )
     names = sorted(path.name for path in (out / "checkpoint").iterdir())
     assert names == ["step-000000000003", "step-000000000004"]
     # How often to save is no part of the recipe.
@@ -148,15 +150,15 @@ def test_other_data_and_settings_are_refused(whole: Path) -> None:
 
 
 def test_the_same_data_may_lie_elsewhere(tmp_path: Path, whole: Path) -> None:
-    from glo.data import Samples
+    from glo.data import Dataset
 
-    moved = Samples(rows=images()[..., None], name="other name")
+    moved = Dataset(rows=images()[..., None], name="other name")
     assert len(finish(whole, moved)) == 1
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"decoder": "mlp"}, {"loss": "lap2"}, {"device": "nonsense"}, {"decoder": "described"}],
+    [{"decoder": "mlp"}, {"loss": "lap2"}, {"device": "nonsense"}, {"decoder": "tensorlayer"}],
 )
 def test_a_recipe_that_cannot_work_leaves_no_folder(
     tmp_path: Path, changes: dict[str, object]
@@ -174,7 +176,9 @@ def test_pictures_of_few_of_many_epochs(tmp_path: Path) -> None:
 
 def test_what_killed_sittings_left_is_removed(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0)
+    stop(
+        out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0
+    )
     for name in (".writing-9", ".removing-9-step-000000000002"):
         (out / "checkpoint" / name).mkdir()
     # Of two processes with their rows in files, of which one goes on with its rows in memory.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, import_named_decoder
 
 if TYPE_CHECKING:
-    from glo.data import Samples
+    from glo.data import Dataset
     from glo.runs.run import Run
 
 __all__ = ["add"]
@@ -39,14 +39,14 @@ def add(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.malloc import tune_malloc
     from glo.workflows.edit_rows import add_rows
-    from glo.workflows.inputs import open_observations
+    from glo.workflows.inputs import open_inputs
 
-    keep_freed_memory()
-    own = named_decoder(decoder)
+    tune_malloc()
+    own = import_named_decoder(decoder)
     opened = open_run(run, decoder=own)
-    seen = open_observations(opened, files, split=split, limit=limit)
+    seen = open_inputs(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
     if _is_there(opened, seen.samples):
@@ -66,7 +66,7 @@ def add(
     )
 
 
-def _is_there(run: "Run", samples: "Samples") -> bool:
+def _is_there(run: "Run", samples: "Dataset") -> bool:
     # The same command again, after a doubt whether it was carried out, adds nothing twice.
     last = run.data.changes[-1:]
     return any(change.fingerprint == samples.fingerprint for change in last)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.runs.run import Run
-    from glo.workflows.inputs import Observations
+    from glo.workflows.inputs import Inputs
 
 __all__ = ["encode"]
 
@@ -44,13 +44,13 @@ def encode(
         out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
             examples, each above its reconstruction, go beside it.
     """
-    from glo.utils.malloc import keep_freed_memory
-    from glo.workflows.inputs import open_observations
+    from glo.utils.malloc import tune_malloc
+    from glo.workflows.inputs import open_inputs
 
-    keep_freed_memory()
+    tune_malloc()
     _check_out(out)
     opened = open_named(run, decoder)
-    seen = open_observations(opened, files, split=split, limit=limit)
+    seen = open_inputs(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
     found = _search(opened, seen)
@@ -71,21 +71,21 @@ def encode(
 
 def _check_out(out: Path) -> None:
     from glo.errors import UserError
-    from glo.utils.extras import need
+    from glo.utils.extras import require_extra
 
     if out.suffix not in _TABLES or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
     if out.suffix == ".parquet":
-        need(f"{out}", "tables", "pyarrow")
+        require_extra(f"{out}", "tables", "pyarrow")
 
 
-def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
+def _search(run: "Run", seen: "Inputs") -> dict[str, "Tensor"]:
     import torch
 
     from glo.cli.progress import PartReporter
-    from glo.workflows.encode import Found, begin_search, search_samples
+    from glo.workflows.encode import Found, prepare_search, search_samples
 
-    starts = begin_search(run)
+    starts = prepare_search(run)
     names = ("codes", "residual", "converged", "steps")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     reporter = PartReporter()
@@ -103,10 +103,10 @@ def _search(run: "Run", seen: "Observations") -> dict[str, "Tensor"]:
 
 
 def _write(out: Path, names: tuple[str, ...], found: dict[str, "Tensor"]) -> None:
-    from glo.utils.files import replacing
+    from glo.utils.files import atomic_write
 
     write = {".npz": _write_npz, ".csv": _write_csv, ".parquet": _write_parquet}[out.suffix]
-    with replacing(out) as writing:
+    with atomic_write(out) as writing:
         write(writing, names, found)
 
 
@@ -156,7 +156,7 @@ def _outlying(names: tuple[str, ...], residual: "Tensor") -> str:
     )
 
 
-def _draw(run: "Run", seen: "Observations", found: dict[str, "Tensor"], out: Path) -> list[Path]:
+def _draw(run: "Run", seen: "Inputs", found: dict[str, "Tensor"], out: Path) -> list[Path]:
     import torch
 
     from glo.imaging.grids import pairs, save_picture

@@ -49,11 +49,11 @@ def evaluate(
 
     from glo.errors import UserError
     from glo.runs.run import write_json
-    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.malloc import tune_malloc
     from glo.workflows.evaluation_plan import prepare
     from glo.workflows.evaluation_table import sentences
 
-    keep_freed_memory()
+    tune_malloc()
     out = out or run / "evaluation.json"
     if out.suffix != ".json" or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .json.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, import_named_decoder
 
 __all__ = ["explore"]
 
@@ -32,10 +32,10 @@ def explore(
         parent: End with this process, which started this one.
     """
     from glo.explorer import serve
-    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.malloc import tune_malloc
 
-    keep_freed_memory()
-    own = named_decoder(decoder)
+    tune_malloc()
+    own = import_named_decoder(decoder)
     if parent is not None:
         # Whoever trains comes first.
         os.nice(5)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, named_decoder
+from glo.cli.open_run import OwnDecoder, import_named_decoder
 
 __all__ = ["forget"]
 
@@ -35,12 +35,12 @@ def forget(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.malloc import tune_malloc
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows
 
-    keep_freed_memory()
-    own = named_decoder(decoder)
+    tune_malloc()
+    own = import_named_decoder(decoder)
     opened = open_run(run, decoder=own)
     chosen = parse_rows(_words(rows), len(opened.codes))
     return drive(forget_rows(run, chosen, refit=refit, decoder=own))

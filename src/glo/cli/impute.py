@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from glo.data.options import Split
     from glo.runs.run import Run
     from glo.workflows.impute import Filled
-    from glo.workflows.incomplete_table import Sheet
+    from glo.workflows.incomplete_table import IncompleteTable
 
 __all__ = ["fill_table"]
 
@@ -39,19 +39,19 @@ def fill_table(
         UserError: a mistake of the user's.
     """
     from glo.data import SourceOptions
-    from glo.data.column_spec import split_choice
-    from glo.workflows.encode import begin_search
-    from glo.workflows.impute import check_sheet, fill
-    from glo.workflows.incomplete_table import open_sheet
+    from glo.data.column_spec import split_column_spec
+    from glo.workflows.encode import prepare_search
+    from glo.workflows.impute import check_incomplete_table, fill
+    from glo.workflows.incomplete_table import open_incomplete_table
 
     source = _source(run, files, for_images)
-    place = Path(split_choice(source)[0]).expanduser()
+    place = Path(split_column_spec(source)[0]).expanduser()
     out = out or Path("restored").with_suffix(_ending(place))
     _check_out(run, place, out)
-    sheet = open_sheet(source, SourceOptions(split=split, limit=limit))
-    check_sheet(run, sheet)
+    sheet = open_incomplete_table(source, SourceOptions(split=split, limit=limit))
+    check_incomplete_table(run, sheet)
     count = 1 if answers is None else answers
-    found = _follow(fill(run, sheet, starts=begin_search(run), answers=count), sheet)
+    found = _follow(fill(run, sheet, starts=prepare_search(run), answers=count), sheet)
     sheet.save(out, found.made)
     _conclude(sheet, found, out, count)
     return 0
@@ -87,7 +87,7 @@ def _check_out(run: "Run", place: Path, out: Path) -> None:
         raise UserError(f"--out is {out}, the table with the gaps itself; give another name.")
 
 
-def _follow(steps: "Iterator[float | Filled]", sheet: "Sheet") -> "Filled":
+def _follow(steps: "Iterator[float | Filled]", sheet: "IncompleteTable") -> "Filled":
     from glo.cli.progress import PartReporter
     from glo.workflows.impute import Filled
 
@@ -105,7 +105,7 @@ def _follow(steps: "Iterator[float | Filled]", sheet: "Sheet") -> "Filled":
     return found
 
 
-def _conclude(sheet: "Sheet", found: "Filled", out: Path, answers: int) -> None:
+def _conclude(sheet: "IncompleteTable", found: "Filled", out: Path, answers: int) -> None:
     gaps, rows = int(sheet.gaps.sum()), len(found.residual)
     apart = f", {answers} answers {float(found.spread.mean()):.3f} apart" if answers > 1 else ""
     print(

@@ -12,13 +12,13 @@ from typing import final
 
 from glo.training.events import Begin, Event
 
-__all__ = ["Watch"]
+__all__ = ["LivePage"]
 
 _PATIENCE = 5.0
 
 
 @final
-class Watch:
+class LivePage:
     """The page of a run, from the first event of its training to `stop`.
 
     Args:

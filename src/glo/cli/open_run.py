@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from glo.decoders import Decoder
     from glo.runs.run import Run
 
-__all__ = ["OwnDecoder", "named_decoder", "open_named"]
+__all__ = ["OwnDecoder", "import_named_decoder", "open_named"]
 
 OwnDecoder = Annotated[
     str | None,
@@ -21,7 +21,7 @@ OwnDecoder = Annotated[
 ]
 
 
-def named_decoder(name: str | None) -> "type[Decoder] | None":
+def import_named_decoder(name: str | None) -> "type[Decoder] | None":
     """Import the class that the user named, if one was.
 
     Raises:
@@ -42,4 +42,4 @@ def open_named(run: Path, decoder: str | None) -> "Run":
     """
     from glo.runs.run import open_run
 
-    return open_run(run, decoder=named_decoder(decoder))
+    return open_run(run, decoder=import_named_decoder(decoder))

@@ -59,7 +59,7 @@ def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings
         UserError: an unknown name or a value out of range.
 
     Example:
-        >>> settings, _ = merge("described", None, Given(epochs=1))
+        >>> settings, _ = merge("tensorlayer-baseline", None, Given(epochs=1))
         >>> settings.batch_size, settings.epochs
         (512, 1)
     """

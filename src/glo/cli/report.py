@@ -27,9 +27,9 @@ def report(
     """
     from glo.errors import UserError
     from glo.report import write_report
-    from glo.utils.malloc import keep_freed_memory
+    from glo.utils.malloc import tune_malloc
 
-    keep_freed_memory()
+    tune_malloc()
     opened = open_named(run, decoder)
     if out is not None and (out.suffix not in (".html", ".htm") or out.is_dir()):
         raise UserError(f"--out is {out}; it must be a file that ends in .html.")

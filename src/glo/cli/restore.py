@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.runs.run import Run
-    from glo.workflows.inputs import Observations
-    from glo.workflows.restore import Damage, Restored
+    from glo.workflows.inputs import Inputs
+    from glo.workflows.restore import Degradation, Restoration
 
 __all__ = ["restore"]
 
@@ -89,15 +89,15 @@ def restore(
 
     from glo.imaging.grids import grid, save_picture
     from glo.runs.run import write_json
-    from glo.utils.malloc import keep_freed_memory
-    from glo.workflows.encode import begin_search
-    from glo.workflows.inputs import open_observations
+    from glo.utils.malloc import tune_malloc
+    from glo.workflows.encode import prepare_search
+    from glo.workflows.inputs import open_inputs
     from glo.workflows.json_values import plain
     from glo.workflows.masks import mask_from_alpha
-    from glo.workflows.restore import Damage
+    from glo.workflows.restore import Degradation
     from glo.workflows.restore import restore as undo
 
-    keep_freed_memory()
+    tune_malloc()
     words = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
     given = {name: value for name, value in words.items() if value is not None}
     opened = open_named(run, decoder)
@@ -111,12 +111,12 @@ def restore(
     _check_out(out)
     damage = _damage(opened, task, own)
     shape = None if simulate else damage.shape(opened.data.shape)
-    seen = open_observations(opened, files, split=split, limit=limit, shape=shape)
+    seen = open_inputs(opened, files, split=split, limit=limit, shape=shape)
     if task == "inpaint" and not own:
-        damage = Damage(observed=mask_from_alpha(seen))
+        damage = Degradation(observed=mask_from_alpha(seen))
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
-    starts = begin_search(opened)
+    starts = prepare_search(opened)
     about = {"run": str(run), "task": task, "answers": answers, "simulated": simulate}
     about |= {name: str(value) if name == "mask" else value for name, value in own.items()}
     parts = undo(opened, seen, damage, starts=starts, answers=answers, simulate=simulate)
@@ -152,25 +152,27 @@ def _check_out(out: Path) -> None:
         raise UserError(f"--out is {out}, which holds something else; give a new or empty folder.")
 
 
-def _damage(run: "Run", task: str, own: dict[str, Any]) -> "Damage":
+def _damage(run: "Run", task: str, own: dict[str, Any]) -> "Degradation":
     from glo.inversion import AveragePool, Blur
     from glo.workflows.masks import mask_from_file, mask_from_word
-    from glo.workflows.restore import Damage
+    from glo.workflows.restore import Degradation
 
     shape = run.data.shape
     if task == "superres":
-        return Damage(operator=AveragePool(factor=own["factor"]))
+        return Degradation(operator=AveragePool(factor=own["factor"]))
     if task == "deblur":
-        return Damage(operator=Blur(sigma=own["sigma"]))
+        return Degradation(operator=Blur(sigma=own["sigma"]))
     if task == "denoise":
-        return Damage(noise=own["noise"])
+        return Degradation(noise=own["noise"])
     if "mask" in own:
-        return Damage(observed=mask_from_file(own["mask"], shape))
-    return Damage(observed=mask_from_word(own["hole"], shape)) if "hole" in own else Damage()
+        return Degradation(observed=mask_from_file(own["mask"], shape))
+    return (
+        Degradation(observed=mask_from_word(own["hole"], shape)) if "hole" in own else Degradation()
+    )
 
 
 def _follow(
-    parts: "Iterator[Restored]", seen: "Observations", out: Path, about: dict[str, Any]
+    parts: "Iterator[Restoration]", seen: "Inputs", out: Path, about: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list["Tensor"]]:
     """Write each part as it comes, and return what is told of every image and the first of them.
 
@@ -203,7 +205,7 @@ def _follow(
     return records, lines
 
 
-def _write(part: "Restored", place: int, seen: "Observations", out: Path) -> dict[str, Any]:
+def _write(part: "Restoration", place: int, seen: "Inputs", out: Path) -> dict[str, Any]:
     from glo.imaging.grids import grid, save_picture
 
     row = int(part.rows[place])

@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from glo.cli.options import NOTHING_GIVEN, Given, merge
 
 if TYPE_CHECKING:
-    from glo.cli.live_page import Watch
-    from glo.data import Samples
-    from glo.workflows.train import Session
+    from glo.cli.live_page import LivePage
+    from glo.data import Dataset
+    from glo.workflows.train import TrainingRun
 
 __all__ = ["train"]
 
@@ -37,7 +37,7 @@ def train(
             folder of IDX files, or a data set of Hugging Face as hf:NAME.
         out: The run folder; unset: runs/ and the name of the data.
         preset: A named recipe: mnist (the default), colour-64, colour-128, few-shot (100 to 1,000
-            pictures), paper (the paper's rates) or described (the project that stalls).
+            pictures), paper (the paper's rates) or tensorlayer-baseline (the project that stalls).
         config: A TOML file of settings, such as the config.toml of another run.
         dry_run: Print the merged settings and stop.
         watch: Serve a page on this machine that shows the run while it trains, and print its
@@ -51,23 +51,23 @@ def train(
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
-    from glo.cli.live_page import Watch
-    from glo.cli.open_run import named_decoder
+    from glo.cli.live_page import LivePage
+    from glo.cli.open_run import import_named_decoder
     from glo.cli.signals import StopRequest
     from glo.data import SourceOptions, open_source
-    from glo.decoders import is_own
-    from glo.utils.distributed import Ranks
-    from glo.utils.malloc import keep_freed_memory
-    from glo.workflows.train import Session
+    from glo.decoders import is_custom
+    from glo.utils.distributed import ProcessGroup
+    from glo.utils.malloc import tune_malloc
+    from glo.workflows.train import TrainingRun
 
-    keep_freed_memory()
-    ranks = Ranks.join()
+    tune_malloc()
+    ranks = ProcessGroup.join()
     options = SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
     )
     # Of the command line alone: a file may come from a stranger.
     word: str | None = vars(given)["decoder"]
-    own = named_decoder(word) if is_own(word) else None
+    own = import_named_decoder(word) if is_custom(word) else None
     samples = open_source(data, options)
     if ranks.main:
         _name_skipped(samples.skipped)
@@ -76,10 +76,10 @@ def train(
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
     with StopRequest() as stop:
-        session = Session(
+        session = TrainingRun(
             folder, samples, settings, source=data, preset=preset, ranks=ranks, decoder=own
         )
-        page = Watch(word if own else None) if watch and ranks.main else None
+        page = LivePage(word if own else None) if watch and ranks.main else None
         try:
             return _drive(session, stop, page, _again(data, folder, preset, config))
         finally:
@@ -89,7 +89,7 @@ def train(
             ranks.leave()
 
 
-def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> int:
+def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: str) -> int:
     from glo.cli.training_progress import SilentReporter, make_reporter
     from glo.training.events import Begin, Note
     from glo.utils.distributed import LOST
@@ -132,7 +132,7 @@ def _drive(session: "Session", stop: Any, page: "Watch | None", again: str) -> i
     return 0
 
 
-def _report(session: "Session") -> None:
+def _report(session: "TrainingRun") -> None:
     from glo.report import write_report
 
     try:
@@ -145,9 +145,9 @@ def _report(session: "Session") -> None:
         )
 
 
-def _show_outcome(session: "Session") -> None:
+def _show_outcome(session: "TrainingRun") -> None:
     from glo.cli.training_progress import clock
-    from glo.decoders import is_own
+    from glo.decoders import is_custom
 
     summary, folder = session.run.summary, session.run.folder
     assert summary is not None, "a finished run has a summary"
@@ -163,7 +163,7 @@ def _show_outcome(session: "Session") -> None:
     if shown:
         print(f"Pictures in {folder / 'samples'}: {', '.join(shown)}")
     own = session.run.settings.decoder
-    more = f" --decoder {own}" if is_own(own) else ""
+    more = f" --decoder {own}" if is_custom(own) else ""
     print(f"Summary: {folder / 'summary.json'}")
     if session.run.data.n > 1:
         print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
@@ -177,10 +177,10 @@ def _name_skipped(skipped: tuple[str, ...]) -> None:
         print(f"Warning: {len(skipped)} {were} left out: {some}{more}.")
 
 
-def _name_preset(samples: "Samples") -> None:
-    from glo.config.presets import made_for
+def _name_preset(samples: "Dataset") -> None:
+    from glo.config.presets import recommend_preset
 
-    name = made_for(samples.shape, len(samples))
+    name = recommend_preset(samples.shape, len(samples))
     if name is not None:
         print(
             f"Note: this is the recipe for small grey images; for {len(samples):,} colour images "

@@ -11,10 +11,10 @@ from glo.cli.open_run import OwnDecoder, open_named
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from glo.data import Samples
+    from glo.data import Dataset
     from glo.latents.interpolation import Path as WalkPath
     from glo.runs.run import Run
-    from glo.workflows.code_points import Point
+    from glo.workflows.code_points import CodePoint
     from glo.workflows.traverse import Walk
 
 __all__ = ["walk"]
@@ -79,7 +79,7 @@ def walk(
         out: A .png, .gif or .mp4 (which needs ffmpeg), or a .csv of codes; unset: in the run's
             walks folder.
     """
-    from glo.workflows.code_points import Points
+    from glo.workflows.code_points import CodePoints
 
     terms = (begin, minus, plus)
     task = _task(points, grid=grid, terms=terms, principal=principal, neighbours=neighbours)
@@ -89,7 +89,7 @@ def walk(
     _check_out(opened, task, out)
     if steps is None:
         steps = _FILM_STEPS if out.suffix in _FILM else _STEPS[task]
-    found = Points(opened, seed=seed).find_all(words)
+    found = CodePoints(opened, seed=seed).find_all(words)
     for point in found:
         if point.residual is not None:
             print(f"The code of {point.word} was found with a residual of {point.residual:.5f}.")
@@ -168,17 +168,17 @@ def _between(
 
     import torch
 
-    from glo.latents.interpolation import interpolate, lattice
+    from glo.latents.interpolation import grid_interpolate, interpolate
     from glo.workflows.traverse import Walk
 
     held = run.settings.constraint
     if grid:
-        return Walk(lines=lattice(torch.stack(codes), steps, path=path, constraint=held))
+        return Walk(lines=grid_interpolate(torch.stack(codes), steps, path=path, constraint=held))
     legs = (interpolate(a, b, steps, path=path, constraint=held) for a, b in pairwise(codes))
     return Walk(lines=tuple(legs))
 
 
-def _sum(run: "Run", found: "list[Point]", weights: list[float]) -> "list[Tensor]":
+def _sum(run: "Run", found: "list[CodePoint]", weights: list[float]) -> "list[Tensor]":
     import torch
 
     from glo.latents.interpolation import arithmetic
@@ -187,7 +187,7 @@ def _sum(run: "Run", found: "list[Point]", weights: list[float]) -> "list[Tensor
     return [codes[0], arithmetic(codes, weights, constraint=run.settings.constraint)]
 
 
-def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: float) -> "Walk":
+def _principal(run: "Run", found: "list[CodePoint]", k: int, steps: int, reach: float) -> "Walk":
     from glo.latents.directions import principal_directions, walk_along
     from glo.latents.neighbours import neighbours
     from glo.workflows.traverse import Walk
@@ -208,7 +208,7 @@ def _principal(run: "Run", found: "list[Point]", k: int, steps: int, reach: floa
     return Walk(lines=tuple(lines), film="at once")
 
 
-def _neighbours(run: "Run", point: "Point", k: int, data: str | None, out: Path) -> int:
+def _neighbours(run: "Run", point: "CodePoint", k: int, data: str | None, out: Path) -> int:
     from glo.errors import UserError
     from glo.latents.neighbours import neighbours
     from glo.workflows.traverse import draw_neighbours, save_neighbours
@@ -230,12 +230,12 @@ def _neighbours(run: "Run", point: "Point", k: int, data: str | None, out: Path)
     return 0
 
 
-def _real(run: "Run", data: str | None) -> "Samples | None":
+def _real(run: "Run", data: str | None) -> "Dataset | None":
     from glo.errors import UserError
-    from glo.runs.training_data import open_training
+    from glo.runs.training_data import open_training_data
 
     try:
-        return open_training(run, data, command=f"glo walk {run.folder} ... --data")
+        return open_training_data(run, data, command=f"glo walk {run.folder} ... --data")
     except UserError as error:
         if data is not None:
             raise

@@ -6,7 +6,7 @@ from typing import Any
 
 from glo.errors import UserError, suggest
 
-__all__ = ["PRESETS", "Preset", "find_preset", "made_for"]
+__all__ = ["PRESETS", "Preset", "find_preset", "recommend_preset"]
 
 _FEW = 1000
 
@@ -76,11 +76,11 @@ PRESETS: dict[str, Preset] = {
             "refine_passes": 0,
         },
     ),
-    "described": Preset(
+    "tensorlayer-baseline": Preset(
         about="The TensorLayer project that stalls: codes freeze, MSE stays above the mean image.",
         settings={
             "limit": 50_000,
-            "decoder": "described",
+            "decoder": "tensorlayer",
             "batch_size": 512,
             "epochs": 25,
             "shuffle": False,
@@ -116,7 +116,7 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def made_for(shape: Sequence[int], n: int) -> str | None:
+def recommend_preset(shape: Sequence[int], n: int) -> str | None:
     """Return the name of the preset that is made for such data, or None: the default.
 
     Args:
@@ -124,7 +124,11 @@ def made_for(shape: Sequence[int], n: int) -> str | None:
         n: N, how many there are.
 
     Example:
-        >>> made_for((3, 64, 64), 200), made_for((3, 128, 128), 9000), made_for((1, 32, 32), 200)
+        >>> (
+        ...     recommend_preset((3, 64, 64), 200),
+        ...     recommend_preset((3, 128, 128), 9000),
+        ...     recommend_preset((1, 32, 32), 200),
+        ... )
         ('few-shot', 'colour-128', None)
     """
     if len(shape) != 3 or shape[0] != 3:

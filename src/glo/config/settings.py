@@ -23,7 +23,7 @@ __all__ = ["Settings"]
 _LEAST_EPOCHS = 25
 _LEAST_STEPS = 3000
 _LEAST_STEPS_OF_VECTORS = 800
-_DECODERS = ("dcgan", "residual", "described", "mlp")
+_DECODERS = ("dcgan", "residual", "tensorlayer", "mlp")
 # Classes within functions have such names, too.
 _CLASS = re.compile(r"[\w.]+:[\w.<>]+")
 
@@ -62,7 +62,7 @@ class Settings:
     decoder: str | None = _option(
         "Decoder",
         None,
-        "Network from codes to examples: dcgan, residual (colour images), described, mlp, or "
+        "Network from codes to examples: dcgan, residual (colour images), tensorlayer, mlp, or "
         "module:Class of your own; unset: dcgan for images, mlp for vectors.",
     )
     width: int = _option(

@@ -1,17 +1,17 @@
 """From any source of examples to rows: images as bytes, vectors as floats."""
 
-from glo.data.dataset import Samples, to_uint8
+from glo.data.dataset import Dataset, to_uint8
 from glo.data.options import SourceOptions
 from glo.data.readers.arrays import open_array
 from glo.data.readers.idx import read_idx
 from glo.data.readers.mnist import mnist
 from glo.data.sources import open_images, open_source
-from glo.data.standardizer import Columns
+from glo.data.standardizer import Standardizer
 
 __all__ = [
-    "Columns",
-    "Samples",
+    "Dataset",
     "SourceOptions",
+    "Standardizer",
     "mnist",
     "open_array",
     "open_images",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.storage import new_folder
 from glo.errors import UserError
@@ -63,7 +63,7 @@ def _stamp(file: Path) -> bytes:
     return f"\0{about.st_size}\0{about.st_mtime_ns}\0".encode()
 
 
-def fetch(key: str, build: Callable[[Path | None], Samples], cache: Path | None) -> Samples:
+def fetch(key: str, build: Callable[[Path | None], Dataset], cache: Path | None) -> Dataset:
     """Open a kept set, or build it and keep it.
 
     An entry appears whole or not at all; a damaged one is built again. Without a writable cache
@@ -85,17 +85,17 @@ def fetch(key: str, build: Callable[[Path | None], Samples], cache: Path | None)
         return build(None)
 
 
-def _kept(entry: Path) -> Samples | None:
+def _kept(entry: Path) -> Dataset | None:
     if not entry.exists():
         return None
     try:
-        return Samples.open(entry)
+        return Dataset.open(entry)
     except UserError:
         shutil.rmtree(entry)
         return None
 
 
-def _build_kept(entry: Path, build: Callable[[Path | None], Samples]) -> Samples:
+def _build_kept(entry: Path, build: Callable[[Path | None], Dataset]) -> Dataset:
     with new_folder(entry, replace=False) as room:
         build(room).write(room)
-    return Samples.open(entry)
+    return Dataset.open(entry)

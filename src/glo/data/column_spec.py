@@ -6,12 +6,12 @@ from typing import Self, final
 
 from glo.errors import UserError, suggest
 
-__all__ = ["NO_CHOICE", "Choice", "split_choice"]
+__all__ = ["NO_COLUMN_SPEC", "ColumnSpec", "split_column_spec"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ColumnSpec:
     """What was named of a source that has columns.
 
     Attributes:
@@ -36,9 +36,9 @@ class Choice:
             UserError: a part is no NAME=VALUE, there is no such name, or two exclude each other.
 
         Example:
-            >>> Choice.parse("label=kind").label
+            >>> ColumnSpec.parse("label=kind").label
             'kind'
-            >>> Choice.parse("lable=kind")
+            >>> ColumnSpec.parse("lable=kind")
             Traceback (most recent call last):
             glo.errors.UserError: 'lable=kind' says nothing of a source; write NAME=VALUE with \
 image, label, columns, without or config. Did you mean 'label'?
@@ -61,19 +61,19 @@ image, label, columns, without or config. Did you mean 'label'?
         return cls(**found)
 
 
-NO_CHOICE = Choice()
+NO_COLUMN_SPEC = ColumnSpec()
 
 
-def split_choice(source: str) -> tuple[str, Choice]:
+def split_column_spec(source: str) -> tuple[str, ColumnSpec]:
     """Split "PLACE?NAME=VALUE&..." into the place and what is chosen in it.
 
     A file whose own name has a question mark is taken as it is.
 
     Example:
-        >>> split_choice("penguins.csv?label=species")[0]
+        >>> split_column_spec("penguins.csv?label=species")[0]
         'penguins.csv'
     """
     place, mark, words = source.partition("?")
     if not mark or Path(source).exists():
-        return source, NO_CHOICE
-    return place, Choice.parse(words)
+        return source, NO_COLUMN_SPEC
+    return place, ColumnSpec.parse(words)

@@ -14,18 +14,18 @@ from torch import Tensor
 
 from glo.data.checks import check_labels, check_missing, check_rows
 from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
-from glo.data.standardizer import Columns
+from glo.data.standardizer import Standardizer
 from glo.data.storage import new_folder, read_store, write_store
-from glo.utils.mmap import fetch, give_back, is_mapped, scattered
+from glo.utils.mmap import fetch, is_mapped, release_pages, scattered
 
-__all__ = ["Samples", "to_uint8"]
+__all__ = ["Dataset", "to_uint8"]
 
 # Bytes of a mapped file that may be in memory before they are given back.
 _TOUCHED = 2**28
 
 
 @final
-class Samples:
+class Dataset:
     """Hold N examples with random access by row.
 
     Pixels are uint8 at rest, so that a set fits memory or the disk's cache four times as often,
@@ -47,9 +47,9 @@ class Samples:
         UserTypeError: if a dtype is not one of those above.
 
     Example:
-        >>> samples = Samples(rows=np.full((5, 8, 8, 1), 255, np.uint8), name="white")
+        >>> samples = Dataset(rows=np.full((5, 8, 8, 1), 255, np.uint8), name="white")
         >>> samples
-        Samples('white', n=5, shape=(1, 8, 8))
+        Dataset('white', n=5, shape=(1, 8, 8))
         >>> samples.batch(np.array([0, 3])).amin().item()
         1.0
     """
@@ -63,7 +63,7 @@ class Samples:
         missing: NDArray[np.bool_] | None = None,
         label_names: tuple[str, ...] = (),
         skipped: tuple[str, ...] = (),
-        columns: Columns | None = None,
+        columns: Standardizer | None = None,
     ) -> None:
         check_rows(rows)
         check_labels(labels, label_names, len(rows))
@@ -133,7 +133,7 @@ class Samples:
 
         Example:
             >>> rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
-            >>> Samples(rows=rows, name="table").batch(np.array([1, 0]))
+            >>> Dataset(rows=rows, name="table").batch(np.array([1, 0]))
             tensor([[2., 3.],
                     [1., 0.]])
         """
@@ -158,7 +158,7 @@ class Samples:
 
         Example:
             >>> rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
-            >>> Samples(rows=rows, name="table").observed(np.array([1, 0]))
+            >>> Dataset(rows=rows, name="table").observed(np.array([1, 0]))
             tensor([[1., 1.],
                     [1., 0.]])
         """
@@ -169,7 +169,7 @@ class Samples:
             return None
         return torch.from_numpy(~np.isnan(self.rows[where])).float()
 
-    def subset(self, index: NDArray[np.int64] | Tensor) -> "Samples":
+    def subset(self, index: NDArray[np.int64] | Tensor) -> "Dataset":
         """Choose rows, in the order given.
 
         Evenly spaced, rising row numbers (a shard, the first n) give a view of the same memory or
@@ -179,12 +179,12 @@ class Samples:
             index: int64 (n,), row numbers.
 
         Example:
-            >>> samples = Samples(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black")
+            >>> samples = Dataset(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black")
             >>> len(samples.subset(np.arange(1, 6, 2)))
             3
         """
         chosen = as_slice(as_numpy(index), len(self))
-        return Samples(
+        return Dataset(
             rows=self.rows[chosen],
             labels=None if self.labels is None else self.labels[chosen],
             name=self.name,
@@ -194,7 +194,7 @@ class Samples:
             columns=self.columns,
         )
 
-    def standardised(self, columns: Columns | None = None) -> "Samples":
+    def standardised(self, columns: Standardizer | None = None) -> "Dataset":
         """Return the same vectors with standardised batches; images are left as they are.
 
         A set that has columns keeps them unless others are given.
@@ -204,19 +204,19 @@ class Samples:
 
         Example:
             >>> rows = np.array([[1.0], [3.0]], np.float32)
-            >>> Samples(rows=rows, name="table").standardised().batch(np.arange(2))
+            >>> Dataset(rows=rows, name="table").standardised().batch(np.arange(2))
             tensor([[-1.],
                     [ 1.]])
         """
         if self.is_images or (columns is None and self.columns is not None):
             return self
-        return Samples(
+        return Dataset(
             rows=self.rows,
             labels=self.labels,
             name=self.name,
             label_names=self.label_names,
             skipped=self.skipped,
-            columns=columns or Columns.fit(self.rows),
+            columns=columns or Standardizer.fit(self.rows),
         )
 
     def save(self, folder: Path) -> None:
@@ -243,7 +243,7 @@ class Samples:
         )
 
     @staticmethod
-    def open(folder: Path) -> "Samples":
+    def open(folder: Path) -> "Dataset":
         """Open what `save` wrote; the rows stay on disk, memory-mapped.
 
         Raises:
@@ -252,11 +252,11 @@ class Samples:
         Example:
             >>> import tempfile
             >>> folder = Path(tempfile.mkdtemp()) / "black"
-            >>> Samples(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black").save(folder)
-            >>> Samples.open(folder)
-            Samples('black', n=6, shape=(1, 8, 8))
+            >>> Dataset(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black").save(folder)
+            >>> Dataset.open(folder)
+            Dataset('black', n=6, shape=(1, 8, 8))
         """
-        return Samples(**read_store(Path(folder)))
+        return Dataset(**read_store(Path(folder)))
 
     @cached_property
     def _has_nan(self) -> bool:
@@ -273,12 +273,12 @@ class Samples:
         self._touched += rows * (self.rows[:1].nbytes + mmap.PAGESIZE)
         if self._touched > _TOUCHED:
             self._touched = 0
-            give_back(self.rows)
-            give_back(self.missing)
+            release_pages(self.rows)
+            release_pages(self.missing)
 
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """Turn decoder pixels into bytes, rounded and clipped; the way back of `Samples.batch`.
+    """Turn decoder pixels into bytes, rounded and clipped; the way back of `Dataset.batch`.
 
     Args:
         images: float (B, C, H, W), -1 black to 1 white; NaN becomes middle grey.

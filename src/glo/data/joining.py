@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.errors import UserError
 
 __all__ = ["join"]
 
 
-def join(first: Samples, second: Samples) -> Samples:
+def join(first: Dataset, second: Dataset) -> Dataset:
     """Return the rows of one set and then those of another, copied into memory.
 
     Labels stay where both have some under the same names.
@@ -17,7 +17,7 @@ def join(first: Samples, second: Samples) -> Samples:
         UserError: their examples are of different shapes.
 
     Example:
-        >>> ones, twos = (Samples(rows=np.full((n, 3), n, "float32"), name="n") for n in (1, 2))
+        >>> ones, twos = (Dataset(rows=np.full((n, 3), n, "float32"), name="n") for n in (1, 2))
         >>> join(ones, twos).rows[:, 0]
         array([1., 2., 2.], dtype=float32)
     """
@@ -33,7 +33,7 @@ def join(first: Samples, second: Samples) -> Samples:
     same = first.label_names == second.label_names
     if same and first.labels is not None and second.labels is not None:
         labels = np.concatenate([first.labels, second.labels])
-    return Samples(
+    return Dataset(
         rows=np.concatenate([first.rows, second.rows]),
         labels=labels,
         name=first.name,
@@ -43,7 +43,7 @@ def join(first: Samples, second: Samples) -> Samples:
     )
 
 
-def _missing(samples: Samples) -> np.ndarray:
+def _missing(samples: Dataset) -> np.ndarray:
     if samples.missing is not None:
         return samples.missing
     return np.zeros((*samples.rows.shape[:-1], 1), dtype=bool)

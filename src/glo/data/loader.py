@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = ["read"]
@@ -18,7 +18,7 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
 def read(
-    samples: Samples, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
+    samples: Dataset, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
 ) -> Iterator[Batch]:
     """Yield batches of rows: their numbers, the examples, and what of them is known.
 
@@ -35,7 +35,7 @@ def read(
 
     Example:
         >>> import numpy as np, torch
-        >>> samples = Samples(rows=np.ones((4, 2), "float32"), name="ones")
+        >>> samples = Dataset(rows=np.ones((4, 2), "float32"), name="ones")
         >>> [len(rows) for rows, _, _ in read(samples, torch.arange(4).split(3))]
         [3, 1]
     """
@@ -61,11 +61,11 @@ def read(
                 future.cancel()
 
 
-def _fetched(samples: Samples, rows: Tensor, store: RowStore) -> Batch:
+def _fetched(samples: Dataset, rows: Tensor, store: RowStore) -> Batch:
     store.fetch(rows)
     samples.fetch(rows)
     return _gather(samples, rows)
 
 
-def _gather(samples: Samples, rows: Tensor) -> Batch:
+def _gather(samples: Dataset, rows: Tensor) -> Batch:
     return rows, samples.batch(rows), samples.observed(rows)

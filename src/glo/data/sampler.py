@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.utils.distributed import Ranks
+from glo.utils.distributed import ProcessGroup
 from glo.utils.random import permutation, permutation_within
 
-__all__ = ["Order"]
+__all__ = ["EpochSampler"]
 
 
 @final
-class Order:
+class EpochSampler:
     """The batches of one epoch, as far as they are this process's.
 
     Args:
@@ -30,16 +30,18 @@ class Order:
         ranks: the processes.
 
     Example:
-        >>> from glo.utils.distributed import ALONE
+        >>> from glo.utils.distributed import SINGLE_PROCESS
         >>> settings = Settings(batch_size=4)
-        >>> alone = Order(10, 0, settings, 2, ALONE)
-        >>> first = Order(10, 0, settings, 2, Ranks(0, 2))
+        >>> alone = EpochSampler(10, 0, settings, 2, SINGLE_PROCESS)
+        >>> first = EpochSampler(10, 0, settings, 2, ProcessGroup(0, 2))
         >>> both = alone.batch(0)
         >>> torch.equal(both[both % 2 == 0] // 2, first.batch(0))
         True
     """
 
-    def __init__(self, n: int, epoch: int, settings: Settings, shards: int, ranks: Ranks) -> None:
+    def __init__(
+        self, n: int, epoch: int, settings: Settings, shards: int, ranks: ProcessGroup
+    ) -> None:
         self._n, self._size, self._ranks = n, settings.batch_size, ranks
         # Without an order of their own the rows come as they are numbered.
         self._shards = shards if settings.shuffle else 1

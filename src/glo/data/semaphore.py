@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
 
-__all__ = ["Gate"]
+__all__ = ["WeightedSemaphore"]
 
 
 @final
-class Gate:
+class WeightedSemaphore:
     """Let in what fits, and let the rest wait; what is larger than all the room goes in alone.
 
     Args:
         room: how much may be inside.
 
     Example:
-        >>> gate = Gate(10)
+        >>> gate = WeightedSemaphore(10)
         >>> with gate.inside(8):
         ...     gate.taken
         8

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.cache import fetch, key_of
-from glo.data.column_spec import NO_CHOICE, Choice, split_choice
-from glo.data.dataset import Samples
+from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
+from glo.data.dataset import Dataset
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.readers.array_files import (
     check_no_split,
@@ -40,15 +40,15 @@ _HUGGING_FACE = "hf:"
 
 
 def open_source(
-    source: str | Path | NDArray[Any] | Tensor | Samples,
+    source: str | Path | NDArray[Any] | Tensor | Dataset,
     options: SourceOptions = DEFAULTS,
     *,
     cache: Path | None = None,
-) -> Samples:
+) -> Dataset:
     """Open any source of examples.
 
     Args:
-        source: "mnist" (bundled); a folder of images, of IDX files, or made by `Samples.save`; a
+        source: "mnist" (bundled); a folder of images, of IDX files, or made by `Dataset.save`; a
             .npy or .npz file; one image file; a .csv or .parquet file; a data set of Hugging Face,
             loaded or as "hf:NAME"; a data frame or Arrow table; an array or tensor as for
             `open_array`; a set.
@@ -65,12 +65,12 @@ def open_source(
 
     Example:
         >>> open_source(np.zeros((7, 3, 16, 16), np.uint8), SourceOptions(channels=1))
-        Samples('array', n=7, shape=(1, 16, 16))
+        Dataset('array', n=7, shape=(1, 16, 16))
         >>> open_source("mnits")
         Traceback (most recent call last):
         glo.errors.UserError: There is no file or folder 'mnits'. Did you mean 'mnist'?
     """
-    if isinstance(source, Samples):
+    if isinstance(source, Dataset):
         return _refit(source, options)
     if isinstance(source, np.ndarray | Tensor):
         check_no_split("An array", options)
@@ -86,7 +86,7 @@ def open_source(
         )
     if source == "mnist":
         return mnist(options, cache=cache)
-    place, choice = split_choice(str(source))
+    place, choice = split_column_spec(str(source))
     if place.startswith(_HUGGING_FACE):
         return open_dataset(place.removeprefix(_HUGGING_FACE), options, choice, cache)
     path = _existing(place)
@@ -100,7 +100,7 @@ def open_source(
     return (_open_folder if path.is_dir() else _open_file)(path, options, cache)
 
 
-def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) -> Samples:
+def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) -> Dataset:
     """Decode the named image files, in the order given; row i is file i.
 
     Raises:
@@ -122,11 +122,11 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
             raise
     if listing.skipped:
         raise UserError(f"{listing.skipped[0]}; name image files that pillow can read.")
-    return Samples(rows=rows, name="images")
+    return Dataset(rows=rows, name="images")
 
 
-def _check_no_choice(path: Path, choice: Choice) -> None:
-    if choice != NO_CHOICE:
+def _check_no_choice(path: Path, choice: ColumnSpec) -> None:
+    if choice != NO_COLUMN_SPEC:
         raise UserError(
             f"{shown(path)} has no columns to choose from; leave away what follows the question "
             f"mark."
@@ -150,9 +150,9 @@ def _check_rights(folder: Path) -> None:
         raise UserError(f"{shown(folder)} cannot be read (Permission denied); check its rights.")
 
 
-def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Samples:
+def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     if is_store(folder):
-        return _refit(Samples.open(folder), options)
+        return _refit(Dataset.open(folder), options)
     try:
         names = os.listdir(folder)
     except OSError as error:
@@ -167,7 +167,7 @@ def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Sa
     return fetch(key, lambda room: read_images(listing, options, room), cache)
 
 
-def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Samples:
+def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     if not path.is_file():
         raise UserError(f"{shown(path)} is neither a file nor a folder; give {_KINDS}.")
     suffix = path.suffix.lower()
@@ -182,7 +182,7 @@ def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Sample
     raise UserError(f"{shown(path)} is not a file that can be used by itself; give {allowed}.")
 
 
-def _refit(samples: Samples, options: SourceOptions) -> Samples:
+def _refit(samples: Dataset, options: SourceOptions) -> Dataset:
     what = f"The set {samples.name!r}"
     check_no_split(what, options)
     samples = head(samples, options.limit)
@@ -191,7 +191,7 @@ def _refit(samples: Samples, options: SourceOptions) -> Samples:
         return samples
     if samples.missing is not None:
         raise UserError(f"{what} has a mask of missing pixels; leave size and channels at None.")
-    return Samples(
+    return Dataset(
         rows=convert(layout, None),
         labels=samples.labels,
         name=samples.name,

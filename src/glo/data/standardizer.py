@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.utils.mmap import give_back
+from glo.utils.mmap import release_pages
 
-__all__ = ["Columns"]
+__all__ = ["Standardizer"]
 
 _CHUNK_NUMBERS = 2**22
 # A spread below this share of a column's size is rounding in float32: the column is flat.
@@ -20,7 +20,7 @@ _ROUNDING = 1e-6
 
 @final
 @dataclass(frozen=True, eq=False)
-class Columns:
+class Standardizer:
     """Mean and standard deviation of each column: x -> (x - shift) / scale and back.
 
     Attributes:
@@ -40,7 +40,7 @@ class Columns:
 
         Example:
             >>> rows = np.array([[1.0, 7.0], [3.0, np.nan]], np.float32)
-            >>> Columns.fit(rows)
+            >>> Standardizer.fit(rows)
             Columns(shift=tensor([2., 7.]), scale=tensor([1., 1.]))
         """
         step = max(1, _CHUNK_NUMBERS // rows.shape[1])
@@ -67,4 +67,4 @@ class Columns:
 def _one_by_one(parts: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     for part in parts:
         yield part
-        give_back(part)
+        release_pages(part)

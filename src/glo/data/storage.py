@@ -26,7 +26,7 @@ _LARGEST_FACTS = 16 * 2**20
 
 
 def is_store(folder: Path) -> bool:
-    """Say whether a folder was written by `Samples.save`."""
+    """Say whether a folder was written by `Dataset.save`."""
     return (folder / FACTS).is_file()
 
 
@@ -80,7 +80,7 @@ def write_store(
 
 
 def read_store(folder: Path) -> dict[str, Any]:
-    """Read what `write_store` wrote, as the keywords of `Samples`; rows stay on disk.
+    """Read what `write_store` wrote, as the keywords of `Dataset`; rows stay on disk.
 
     Raises:
         UserError: if a file is missing, damaged or not of the expected kind.

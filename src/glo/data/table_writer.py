@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.utils.extras import need
-from glo.utils.files import replacing
+from glo.utils.extras import require_extra
+from glo.utils.files import atomic_write
 
 __all__ = ["check_table", "save_vectors", "write_rows"]
 
@@ -43,7 +43,7 @@ def write_rows(
     columns: dict[str, Sequence[Any]] = dict(about)
     for letter, values in (("z", codes), ("x", examples)):
         columns |= _numbered(letter, values.numpy())
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         _write_csv(writing, columns)
     return path
 
@@ -69,7 +69,7 @@ def check_table(path: Path, why: str) -> None:
             f"--out is {path}; it must be a file that ends in .csv, .parquet or .npy, as {why}."
         )
     if path.suffix == ".parquet":
-        need(f"{path}", "tables", "pyarrow")
+        require_extra(f"{path}", "tables", "pyarrow")
 
 
 def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
@@ -91,7 +91,7 @@ def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
         0.1,2.0
         <BLANKLINE>
     """
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         if path.suffix == ".npy":
             np.save(writing, vectors, allow_pickle=False)
         elif path.suffix == ".csv":

@@ -3,31 +3,31 @@
 from glo.decoders.base import Decoder
 from glo.decoders.build import build_decoder
 from glo.decoders.custom import (
-    check_own,
+    check_custom,
     class_name,
+    custom_config,
+    custom_decoder,
     import_decoder,
-    is_own,
-    own_config,
-    own_decoder,
+    is_custom,
 )
 from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.load import read_decoder
 from glo.decoders.mlp import MLPDecoder
 from glo.decoders.residual import ResidualDecoder
-from glo.decoders.tensorlayer import DescribedDecoder
+from glo.decoders.tensorlayer import TensorLayerDecoder
 
 __all__ = [
     "DCGANDecoder",
     "Decoder",
-    "DescribedDecoder",
     "MLPDecoder",
     "ResidualDecoder",
+    "TensorLayerDecoder",
     "build_decoder",
-    "check_own",
+    "check_custom",
     "class_name",
+    "custom_config",
+    "custom_decoder",
     "import_decoder",
-    "is_own",
-    "own_config",
-    "own_decoder",
+    "is_custom",
     "read_decoder",
 ]

@@ -8,14 +8,14 @@ from glo.decoders.base import Decoder
 from glo.decoders.dcgan import DCGANDecoder
 from glo.decoders.mlp import MLPDecoder
 from glo.decoders.residual import ResidualDecoder
-from glo.decoders.tensorlayer import DescribedDecoder
+from glo.decoders.tensorlayer import TensorLayerDecoder
 from glo.errors import UserError, suggest
 
 __all__ = ["build_decoder"]
 
 DECODERS: dict[str, type[Decoder]] = {
     "dcgan": DCGANDecoder,
-    "described": DescribedDecoder,
+    "tensorlayer": TensorLayerDecoder,
     "mlp": MLPDecoder,
     "residual": ResidualDecoder,
 }
@@ -25,7 +25,7 @@ def build_decoder(config: Mapping[str, Any], own: type[Decoder] | None = None) -
     """Make the decoder that `config` describes, with fresh weights.
 
     Args:
-        config: `name` ('dcgan', 'described', 'mlp' or 'residual') and the keywords of that class;
+        config: `name` ('dcgan', 'tensorlayer', 'mlp' or 'residual') and the keywords of that class;
             the `config` attribute of any decoder, also after a trip through JSON.
         own: the class of a decoder that is none of these.
 

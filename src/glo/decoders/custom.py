@@ -17,14 +17,21 @@ from glo.decoders.base import Decoder
 from glo.decoders.build import DECODERS, build_decoder
 from glo.errors import UserError
 
-__all__ = ["check_own", "class_name", "import_decoder", "is_own", "own_config", "own_decoder"]
+__all__ = [
+    "check_custom",
+    "class_name",
+    "custom_config",
+    "custom_decoder",
+    "import_decoder",
+    "is_custom",
+]
 
 
-def is_own(name: str | None) -> bool:
+def is_custom(name: str | None) -> bool:
     """Tell whether the name of a decoder is that of a class, not one of this package.
 
     Example:
-        >>> is_own("shapes:Coordinates"), is_own("dcgan"), is_own(None)
+        >>> is_custom("shapes:Coordinates"), is_custom("dcgan"), is_custom(None)
         (True, False, False)
     """
     return name is not None and ":" in name
@@ -75,7 +82,7 @@ it, or put its folder on PYTHONPATH.
     return found  # type: ignore[no-any-return]
 
 
-def own_decoder(
+def custom_decoder(
     name: str | None, given: type[Decoder] | None, *, where: object
 ) -> type[Decoder] | None:
     """Return the class that the decoder of a run is made of, or None: one of this package.
@@ -89,14 +96,14 @@ def own_decoder(
         UserError: the run needs a class and none was given, or the other way round.
 
     Example:
-        >>> own_decoder("shapes:Coordinates", None, where="runs/a")
+        >>> custom_decoder("shapes:Coordinates", None, where="runs/a")
         Traceback (most recent call last):
         glo.errors.UserError: runs/a has a decoder of somebody's own, shapes:Coordinates, and no \
 code is run because a file names it; if you trust it, name it: --decoder shapes:Coordinates, or \
 decoder= with the class in Python.
     """
     if given is None:
-        if is_own(name):
+        if is_custom(name):
             raise UserError(
                 f"{where} has a decoder of somebody's own, {name}, and no code is run because a "
                 f"file names it; if you trust it, name it: --decoder {name}, or decoder= with the "
@@ -104,7 +111,7 @@ decoder= with the class in Python.
             )
         return None
     _check_class(given, str(given))
-    if not is_own(name):
+    if not is_custom(name):
         has = "a decoder of glo" if name is None else f"the decoder '{name}'"
         raise UserError(
             f"{where} has {has}, and {class_name(given)} was given; leave one of the two out."
@@ -125,7 +132,7 @@ def _check_class(given: object, name: str) -> None:
         )
 
 
-def own_config(own: type[Decoder], base: Mapping[str, Any], *, width: int) -> dict[str, Any]:
+def custom_config(own: type[Decoder], base: Mapping[str, Any], *, width: int) -> dict[str, Any]:
     """Return the configuration of a class: its defaults, and the width if it takes one.
 
     Args:
@@ -137,12 +144,12 @@ def own_config(own: type[Decoder], base: Mapping[str, Any], *, width: int) -> di
     return {"name": own.name, **base, **more}
 
 
-def check_own(own: type[Decoder], config: Mapping[str, Any]) -> None:
+def check_custom(own: type[Decoder], config: Mapping[str, Any]) -> None:
     """Check that a class makes a decoder, and that it can be made again from what is saved of it.
 
     Args:
         own: the class.
-        config: as `own_config` gives it.
+        config: as `custom_config` gives it.
 
     Raises:
         UserError: it makes something else, or says too little of itself.

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["upsample_by_product"]
+__all__ = ["gemm_conv_transpose2d"]
 
 # Maps with more pixels fill the tiles, and the convolution wins again.
 _MOST_PIXELS = 16
 
 
-def upsample_by_product(maps: Tensor, weight: Tensor, *, padding: int) -> Tensor | None:
+def gemm_conv_transpose2d(maps: Tensor, weight: Tensor, *, padding: int) -> Tensor | None:
     """Return the stride-2 transposed convolution of `maps`, or None where it is not faster so.
 
     Args:
@@ -31,7 +31,7 @@ def upsample_by_product(maps: Tensor, weight: Tensor, *, padding: int) -> Tensor
         bfloat16 (B, C', 2H, 2W), laid out channels-last, or None.
 
     Example:
-        >>> upsample_by_product(torch.zeros(1, 2, 64, 64), torch.zeros(2, 2, 4, 4), padding=1)
+        >>> gemm_conv_transpose2d(torch.zeros(1, 2, 64, 64), torch.zeros(2, 2, 4, 4), padding=1)
     """
     small = maps.shape[2] * maps.shape[3] <= _MOST_PIXELS
     half = maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")

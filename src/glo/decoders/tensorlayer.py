@@ -9,7 +9,7 @@ from torch import Tensor
 from glo.decoders.base import Decoder, full_precision
 from glo.decoders.generator import Generator, doubled_widths, image_side
 
-__all__ = ["DescribedDecoder"]
+__all__ = ["TensorLayerDecoder"]
 
 BASE = 2  # side of the first map
 WIDTH = 64  # channels of the last map before the image
@@ -17,7 +17,7 @@ CAP = 512  # channels of the widest map
 
 
 @final
-class DescribedDecoder(Decoder):
+class TensorLayerDecoder(Decoder):
     """Decode images by the described project's generator.
 
     D -> 2x2 map of 512, then 5x5 transposed convolutions of stride 2 to 256, 128, 64 and C
@@ -36,16 +36,16 @@ class DescribedDecoder(Decoder):
         UserError: if the shape is not square with such a side, or a number is below 1.
 
     Example:
-        >>> decoder = DescribedDecoder(code_dim=32)
+        >>> decoder = TensorLayerDecoder(code_dim=32)
         >>> decoder(torch.zeros(2, 32)).shape
         torch.Size([2, 1, 32, 32])
     """
 
-    name = "described"
+    name = "tensorlayer"
 
     def __init__(self, *, code_dim: int, shape: Sequence[int] = (1, 32, 32)) -> None:
         super().__init__(code_dim=code_dim, shape=shape)
-        side = image_side(self.shape, decoder="described", least=16)
+        side = image_side(self.shape, decoder="tensorlayer", least=16)
         widths = doubled_widths(side, WIDTH, base=BASE, most=CAP)
         self.plan = Generator(
             code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=5

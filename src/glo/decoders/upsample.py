@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glo.decoders.gemm_upsample import upsample_by_product
+from glo.decoders.gemm_upsample import gemm_conv_transpose2d
 
 __all__ = ["CodeToMap", "Upsample"]
 
@@ -80,7 +80,7 @@ class Upsample(nn.Module):
         padding = (kernel - 1) // 2
         # Laid out channels-last in memory, as the maps are.
         weight = self.weight.view(self.size).permute(0, 3, 1, 2)
-        doubled = upsample_by_product(maps, weight, padding=padding)
+        doubled = gemm_conv_transpose2d(maps, weight, padding=padding)
         if doubled is not None:
             return doubled
         # Output side 2(s - 1) + kernel - 2 padding + output_padding = 2s.

@@ -16,18 +16,18 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.estimator.fitted import chosen_settings, read_about, write_about
 from glo.estimator.growing import Growing
-from glo.estimator.run_store import Home
+from glo.estimator.run_store import RunStore
 from glo.estimator.sharing import Sharing
 from glo.estimator.validation import learned, taken
-from glo.losses import SquaredError
+from glo.losses import MSELoss
 from glo.runs.run import open_run
 from glo.training.refine import decode
-from glo.workflows.train import Session
+from glo.workflows.train import TrainingRun
 
 __all__ = ["GLO", "load"]
 
@@ -43,7 +43,7 @@ class GLO(
     """Learn a decoder and one code per example; find codes of new examples by search.
 
     X is images, (N, H, W[, C]) or (N, C, H, W), as uint8, bool, or floats in [0, 1] or [-1, 1]; or
-    vectors (N, F); or a `Samples`. NaN is missing: it is left out of the loss, and
+    vectors (N, F); or a `Dataset`. NaN is missing: it is left out of the loss, and
     `inverse_transform(transform(X))` fills it. Columns of vectors are standardised inside, so
     errors are in standard deviations; those of images are on pixels in [-1, 1]. Images whose sides
     are not a power of two are resized inside and pictures resized back.
@@ -54,7 +54,7 @@ class GLO(
             3000 steps for images, 800 for vectors).
         batch_size: examples in a step.
         width: of the decoder.
-        decoder: dcgan, residual, described or mlp, or a class of your own; None: dcgan for images,
+        decoder: dcgan, residual, tensorlayer or mlp, or a class of your own; None: dcgan for images,
             mlp for vectors.
         loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
         constraint: what holds for every code: ball, sphere or free.
@@ -144,7 +144,7 @@ class GLO(
         Args:
             X: examples, see above.
             y: classes, (N,), for `sample(label=...)`; anything else is ignored, as are y where X is
-                a `Samples` with labels of its own.
+                a `Dataset` with labels of its own.
 
         Raises:
             UserError: data or settings cannot be used, or `run` is a run of other ones.
@@ -156,8 +156,8 @@ class GLO(
         samples, form = learned(self, X, y, size=self.size)
         own = self.decoder if isinstance(self.decoder, type) else None
         place = None if self.run is None else Path(self.run)
-        home = Home(place, device=self.device, decoder=own)
-        session = Session(
+        home = RunStore(place, device=self.device, decoder=own)
+        session = TrainingRun(
             home.folder, samples, settings, source="array", preset="python", decoder=own
         )
         try:
@@ -258,7 +258,7 @@ class GLO(
         Returns:
             (n,), at most 0.
         """
-        error = SquaredError()
+        error = MSELoss()
         parts = [
             error(found.reconstructions.cpu(), target, observed)
             for _, target, observed, found in self._search(X)
@@ -286,7 +286,7 @@ class GLO(
     def _search(self, X: Any) -> Iterator[Any]:
         home = self._fitted()
         array = taken(self, X, reset=False)
-        samples = array if isinstance(array, Samples) else self._form.samples(array)
+        samples = array if isinstance(array, Dataset) else self._form.samples(array)
         return home.search(samples)
 
 
@@ -318,7 +318,7 @@ that glo train named.
     model.set_params(device="auto")
     if own is not None:
         model.set_params(decoder=own)
-    model._form, model._home = form, Home(Path(folder), device="auto", decoder=own)
+    model._form, model._home = form, RunStore(Path(folder), device="auto", decoder=own)
     model._n_features_out = run.settings.code_dim
     model.n_features_in_ = int(np.prod(form.shape))
     return model

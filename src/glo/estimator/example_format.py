@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_array, to_uint8
+from glo.data import Dataset, SourceOptions, open_array, to_uint8
 from glo.data.pixels import fit
 from glo.data.readers.arrays import lay_out
 from glo.errors import UserError
 
-__all__ = ["Form"]
+__all__ = ["ExampleFormat"]
 
 Layout = Literal["f", "hw", "hwc", "chw"]
 
@@ -26,7 +26,7 @@ _RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class ExampleFormat:
     """Shape, layout and range of examples outside, and the sides of images inside.
 
     Attributes:
@@ -55,7 +55,7 @@ class Form:
             UserError: the shape is none that is known.
 
         Example:
-            >>> Form.of(np.zeros((5, 28, 28), np.uint8)).side
+            >>> ExampleFormat.of(np.zeros((5, 28, 28), np.uint8)).side
             32
         """
         layout = lay_out(array, SourceOptions(), "X")
@@ -116,26 +116,26 @@ class Form:
                 f"examples of that shape."
             )
 
-    def samples(self, array: NDArray[Any], **more: Any) -> Samples:
+    def samples(self, array: NDArray[Any], **more: Any) -> Dataset:
         """Turn an array of this form into a set.
 
         Args:
             array: (n, *shape).
-            more: labels and their names, for `Samples`.
+            more: labels and their names, for `Dataset`.
 
         Raises:
             UserError: another shape, or values out of range.
         """
         self.check(array)
         if not self.is_images:
-            return Samples(rows=open_array(array).rows, name="array", **more)
+            return Dataset(rows=open_array(array).rows, name="array", **more)
         pixels, missing = self._bytes(lay_out(array, SourceOptions(), "X").values)
         target = (self.side, self.side)
         if missing is not None:
             # Whatever a missing pixel had a part in is missing.
             missing = fit(missing.astype(np.uint8) * np.uint8(255), target, "stretch") > 0
         rows = fit(np.ascontiguousarray(pixels), target, "stretch")
-        return Samples(rows=rows, name="array", missing=missing, **more)
+        return Dataset(rows=rows, name="array", missing=missing, **more)
 
     def restore(self, examples: Tensor) -> NDArray[Any]:
         """Turn what a decoder made into an array of this form.
@@ -148,7 +148,9 @@ class Form:
 
         Example:
             >>> import torch
-            >>> Form.of(np.zeros((1, 8, 8), np.uint8)).restore(torch.ones(1, 1, 8, 8)).max()
+            >>> ExampleFormat.of(np.zeros((1, 8, 8), np.uint8)).restore(
+            ...     torch.ones(1, 1, 8, 8)
+            ... ).max()
             np.uint8(255)
         """
         if not self.is_images:

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from glo.config.settings import Settings
 from glo.decoders import Decoder, class_name
 from glo.errors import UserError
-from glo.estimator.example_format import Form
-from glo.estimator.run_store import Home
+from glo.estimator.example_format import ExampleFormat
+from glo.estimator.run_store import RunStore
 from glo.priors import Prior
 from glo.runs.run import Run, write_json
 from glo.utils.json_toml import read_json
@@ -34,8 +34,8 @@ class Fitted(ABC):
         NotFittedError: there is none yet.
     """
 
-    _home: Home
-    _form: Form
+    _home: RunStore
+    _form: ExampleFormat
 
     @property
     def codes_(self) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ class Fitted(ABC):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_home")
 
-    def _fitted(self) -> Home:
+    def _fitted(self) -> RunStore:
         if not hasattr(self, "_home"):
             raise NotFittedError("This GLO is not fitted yet; call fit(X), or glo.load(folder).")
         return self._home
@@ -93,14 +93,14 @@ def chosen_settings(params: Mapping[str, Any]) -> Settings:
     return Settings.from_mapping(_plain(chosen), where="GLO")
 
 
-def write_about(folder: Path, params: Mapping[str, Any], seed: int, form: Form) -> None:
+def write_about(folder: Path, params: Mapping[str, Any], seed: int, form: ExampleFormat) -> None:
     """Write an estimator's keywords and the form of its data into its run folder."""
     kept = {name: value for name, value in params.items() if name not in _NOT_WRITTEN}
     about = {"params": _plain(kept | {"seed": seed}), "form": form.to_dict()}
     write_json(folder / _FILE, about)
 
 
-def read_about(run: Run) -> tuple[dict[str, Any], Form]:
+def read_about(run: Run) -> tuple[dict[str, Any], ExampleFormat]:
     """Return the keywords and the form that were written, or those of a run of the command line.
 
     Raises:
@@ -108,7 +108,7 @@ def read_about(run: Run) -> tuple[dict[str, Any], Form]:
     """
     path = run.folder / _FILE
     if not path.is_file():
-        return _command_line(run), Form.of_shape(run.data.shape)
+        return _command_line(run), ExampleFormat.of_shape(run.data.shape)
     try:
         about = read_json(path)
         params = dict(about["params"])
@@ -116,7 +116,7 @@ def read_about(run: Run) -> tuple[dict[str, Any], Form]:
             raise ValueError(f"it names {', '.join(sorted(more))}")
         # Built in vain, so that what cannot be used is said of this file.
         chosen_settings(params)
-        return params, Form.from_dict(about["form"])
+        return params, ExampleFormat.from_dict(about["form"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to load the run.") from None
 

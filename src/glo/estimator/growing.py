@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.estimator.fitted import Fitted
 from glo.estimator.validation import named_labels, taken
@@ -50,7 +50,7 @@ class Growing(Fitted):
         if not self.__sklearn_is_fitted__():
             return self.fit(X, y)
         array = taken(self, X, reset=False)
-        if not isinstance(array, Samples):
+        if not isinstance(array, Dataset):
             array = self._form.samples(array, **named_labels(y, len(array)))
         home = self._fitted()
         self._follow(

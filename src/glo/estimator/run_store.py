@@ -10,21 +10,21 @@ from typing import Any, Self, final
 
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.inversion import Inversion, Starts
+from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
-from glo.workflows.encode import Found, begin_search, search_samples
+from glo.workflows.encode import Found, prepare_search, search_samples
 
-__all__ = ["Home"]
+__all__ = ["RunStore"]
 
 _LOCK = "lock"
 
 
 @final
-class Home:
+class RunStore:
     """A run folder, its decoder on a device, and searches with it.
 
     A temporary folder goes when its home does; pickled, it travels as the bytes of its files.
@@ -51,11 +51,11 @@ class Home:
         return run
 
     @cached_property
-    def starts(self) -> Starts:
+    def starts(self) -> InitialCodes:
         """Training codes and their examples, where searches begin."""
-        return begin_search(self.run, device=self.device)
+        return prepare_search(self.run, device=self.device)
 
-    def search(self, samples: Samples) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
+    def search(self, samples: Dataset) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
         """Find codes of examples, some hundreds at a time.
 
         Yields:
@@ -86,7 +86,7 @@ class Home:
         return {"folder": place, "files": files, "about": about}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Home.__init__(self, state["folder"], **state["about"])
+        RunStore.__init__(self, state["folder"], **state["about"])
         for name, content in state["files"].items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

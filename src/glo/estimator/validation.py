@@ -9,9 +9,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
-from glo.estimator.example_format import Form
+from glo.estimator.example_format import ExampleFormat
 
 __all__ = ["labels_of", "learned", "named_labels", "taken"]
 
@@ -19,7 +19,7 @@ __all__ = ["labels_of", "learned", "named_labels", "taken"]
 _GAPS = ("NoneType", "NAType", "NaTType")
 
 
-def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Samples, Form]:
+def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Dataset, ExampleFormat]:
     """Return the set to train on, and the form that its examples came in.
 
     Args:
@@ -33,13 +33,13 @@ def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Sample
     """
     array = taken(estimator, X, reset=True)
     labels = labels_of(y, len(array))
-    if isinstance(array, Samples):
-        return array, Form.of(array.rows)
-    form = Form.of(array, size)
+    if isinstance(array, Dataset):
+        return array, ExampleFormat.of(array.rows)
+    form = ExampleFormat.of(array, size)
     return form.samples(array, **labels), form
 
 
-def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Samples:
+def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dataset:
     """Return X as an array, (n, F) or images, or as the set that it is.
 
     Args:
@@ -51,7 +51,7 @@ def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Samples:
         ValueError: it cannot be used.
     """
     values = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
-    is_set = isinstance(values, Samples)
+    is_set = isinstance(values, Dataset)
     if not is_set and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
         vectors: NDArray[Any] = validate_data(
             estimator,
@@ -67,12 +67,12 @@ def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Samples:
             raise UserError("X holds 1 sample; give at least two examples.")
         shape = values.shape if is_set else values.shape[1:]
         estimator.n_features_in_ = int(np.prod(shape))
-    found: NDArray[Any] | Samples = values
+    found: NDArray[Any] | Dataset = values
     return found
 
 
 def labels_of(y: Any, n: int) -> dict[str, Any]:
-    """Return y as the labels of `Samples` if it holds classes, else nothing.
+    """Return y as the labels of `Dataset` if it holds classes, else nothing.
 
     Raises:
         ValueError: y is not of length n, or lacks a label.
@@ -95,7 +95,7 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
 
 
 def named_labels(y: Any, n: int) -> dict[str, Any]:
-    """Return classes as the labels of `Samples`, however few there are; nothing if y is None.
+    """Return classes as the labels of `Dataset`, however few there are; nothing if y is None.
 
     Raises:
         ValueError: y is not of length n, or lacks a label.

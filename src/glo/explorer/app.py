@@ -18,13 +18,13 @@ from starlette.types import ASGIApp
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.explorer.auth import Guard, refusal
-from glo.explorer.handlers import Answers
+from glo.explorer.auth import AuthMiddleware, refusal
+from glo.explorer.handlers import Handlers
 from glo.explorer.protocol import line, object_from
-from glo.explorer.run_info import facts_of
-from glo.explorer.run_watcher import Shelf
-from glo.explorer.scheduler import Closed, Turns
-from glo.explorer.streaming_search import Live
+from glo.explorer.run_info import run_info
+from glo.explorer.run_watcher import RunWatcher
+from glo.explorer.scheduler import Closed, Scheduler
+from glo.explorer.streaming_search import StreamingSearch
 from glo.explorer.training_examples import NotThere
 
 __all__ = ["make_app"]
@@ -60,10 +60,10 @@ def make_app(
     Raises:
         UserError: it is not a run folder.
     """
-    turns = Turns()
-    shelf = Shelf(folder, turns, decoder)
+    turns = Scheduler()
+    shelf = RunWatcher(folder, turns, decoder)
     app = Starlette(
-        routes=[*_page_routes(), *_routes(shelf, Answers(shelf), turns)],
+        routes=[*_page_routes(), *_routes(shelf, Handlers(shelf), turns)],
         exception_handlers={
             UserError: _mistake,
             HTTPException: _http_mistake,
@@ -73,7 +73,7 @@ def make_app(
         },
         lifespan=_lifespan(shelf, turns, warm),
     )
-    return Guard(app, token=token, port=port)
+    return AuthMiddleware(app, token=token, port=port)
 
 
 def _page_routes() -> list[Route]:
@@ -92,17 +92,17 @@ def _page_routes() -> list[Route]:
     return [Route("/", page), Route("/static/{name}", static)]
 
 
-def _routes(shelf: Shelf, answers: Answers, turns: Turns) -> list[Route]:
+def _routes(shelf: RunWatcher, answers: Handlers, turns: Scheduler) -> list[Route]:
     def run(request: Request) -> Response:
-        return JSONResponse(facts_of(shelf))
+        return JSONResponse(run_info(shelf))
 
     def encode(request: Request, body: bytes) -> Response:
-        live = Live(shelf.space, turns)
+        live = StreamingSearch(shelf.space, turns)
         name = unquote(request.headers.get("x-name", ""), errors="replace")[:200] or "The file"
         return _stream(live.encode(live.read(body, name), name))
 
     def restore(request: Request, body: bytes) -> Response:
-        return _stream(Live(shelf.space, turns).restore(object_from(body)))
+        return _stream(StreamingSearch(shelf.space, turns).restore(object_from(body)))
 
     return [
         Route("/api/run", run),
@@ -170,7 +170,7 @@ def _fault(request: Request, error: Exception) -> Response:
     return refusal(500, _OURS)
 
 
-def _lifespan(shelf: Shelf, turns: Turns, warm: bool) -> Callable[[Starlette], Any]:
+def _lifespan(shelf: RunWatcher, turns: Scheduler, warm: bool) -> Callable[[Starlette], Any]:
     def prepare() -> None:
         # What fails here fails again, and is told, when somebody asks for it.
         with suppress(Exception):

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MOST_BYTES", "Guard", "refusal"]
+__all__ = ["MOST_BYTES", "AuthMiddleware", "refusal"]
 
 MOST_BYTES = 20 * 2**20
 # A body that is too large is read on so far and thrown away: a browser shows an answer only after
@@ -42,7 +42,7 @@ def refusal(status: int, sentence: str) -> JSONResponse:
 
 
 @final
-class Guard:
+class AuthMiddleware:
     """Let through what the person's own page asks, and refuse the rest.
 
     Args:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from glo.errors import UserError
-from glo.explorer.progress import Diary, picture_path, pictures_of
+from glo.explorer.progress import TrainingLog, picture_path, pictures_of
 from glo.explorer.protocol import (
     bytes_of,
     codes_from,
@@ -19,13 +19,13 @@ from glo.explorer.protocol import (
     whole,
     word_from,
 )
-from glo.explorer.run_watcher import Shelf
+from glo.explorer.run_watcher import RunWatcher
 from glo.explorer.training_examples import NotThere
 from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
 
-__all__ = ["Answers"]
+__all__ = ["Handlers"]
 
 _MOST_DECODED, _MOST_SAMPLES, _MOST_STEPS, _MOST_WORST = 256, 100, 60, 500
 _MOST_SEED = 2**31 - 1
@@ -33,16 +33,16 @@ _PATHS: tuple[WalkPath, ...] = ("straight", "sphere")
 
 
 @final
-class Answers:
+class Handlers:
     """Answers to single questions; each method serves one address.
 
     Args:
         shelf: the run.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: RunWatcher) -> None:
         self._shelf = shelf
-        self._diary = Diary(shelf.run.folder / "metrics.jsonl")
+        self._diary = TrainingLog(shelf.run.folder / "metrics.jsonl")
 
     def chart(self, request: Request) -> Response:
         """Return the codes laid out in the plane."""

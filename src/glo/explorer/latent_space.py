@@ -9,22 +9,22 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from glo.explorer.once_cache import Kept
+from glo.explorer.once_cache import OnceCache
 from glo.explorer.projections import chart, chart_methods
 from glo.explorer.protocol import packed, packed_codes
-from glo.explorer.scheduler import PatientDecoder, Turns
-from glo.explorer.training_examples import Labels, NotThere, Originals, read_labels
-from glo.inversion import Starts, decode_starts
+from glo.explorer.scheduler import Scheduler, YieldingDecoder
+from glo.explorer.training_examples import Labels, NotThere, TrainingExamples, read_labels
+from glo.inversion import InitialCodes, decode_initial_codes
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
 from glo.latents.table import project
-from glo.priors import CodeLabels, Prior, load_labels
+from glo.priors import LabelClassifier, Prior, load_labels
 from glo.runs.run import Run
 from glo.training.refine import decode, squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
 
-__all__ = ["Space"]
+__all__ = ["LatentSpace"]
 
 # Points on the map: more are neither seen apart nor drawn fast.
 _POINTS = 4000
@@ -37,7 +37,7 @@ _BLOCK = 32
 
 
 @final
-class Space:
+class LatentSpace:
     """A run as its newest checkpoint has it.
 
     Args:
@@ -46,9 +46,9 @@ class Space:
         turns: whose turn it is to compute.
     """
 
-    def __init__(self, run: Run, originals: Originals, turns: Turns) -> None:
+    def __init__(self, run: Run, originals: TrainingExamples, turns: Scheduler) -> None:
         self.run, self.originals, self._turns = run, originals, turns
-        self._kept = Kept()
+        self._kept = OnceCache()
         self.finished = run.checkpoint.finished and run.summary is not None
         self.priors = list(run.fitted_priors) if run.checkpoint.finished else []
         # Those of an earlier end are no longer true of a run that goes on.
@@ -80,7 +80,7 @@ class Space:
         return run.in_units(torch.cat(parts))
 
     @property
-    def known_labels(self) -> CodeLabels:
+    def known_labels(self) -> LabelClassifier:
         """What predicts the label of a code.
 
         Raises:
@@ -144,7 +144,7 @@ class Space:
         return found[:_NEIGHBOURS]
 
     @property
-    def starts(self) -> Starts:
+    def starts(self) -> InitialCodes:
         """Where searches begin; some seconds of work, done in the background if there is time.
 
         Raises:
@@ -154,10 +154,10 @@ class Space:
             unfinished="its codes and decoder still change",
             single="a search needs two codes to begin at",
         )
-        decoder = PatientDecoder(self.run.decoder, self._turns)
+        decoder = YieldingDecoder(self.run.decoder, self._turns)
         precision = self.run.settings.precision
         return self._kept.get(
-            "starts", lambda: decode_starts(decoder, self.codes, precision=precision)
+            "starts", lambda: decode_initial_codes(decoder, self.codes, precision=precision)
         )
 
     @property
@@ -174,7 +174,7 @@ class Space:
             return torch.arange(len(self._saved)), self._saved, "saved"
         samples, rows = self.originals.require(), self.shown
         errors = squared_errors(
-            PatientDecoder(self.run.decoder, self._turns),
+            YieldingDecoder(self.run.decoder, self._turns),
             self.codes[rows],
             samples.subset(rows),
             self.run.settings,

@@ -4,17 +4,17 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, final
 
-__all__ = ["Kept"]
+__all__ = ["OnceCache"]
 
 T = TypeVar("T")
 
 
 @final
-class Kept:
+class OnceCache:
     """Values by name. Who asks for one while it is computed waits for it, and for no other.
 
     Example:
-        >>> kept = Kept()
+        >>> kept = OnceCache()
         >>> kept.get("six", lambda: 2 * 3), kept.get("six", lambda: 0)
         (6, 6)
         >>> "six" in kept, "seven" in kept

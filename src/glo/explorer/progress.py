@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, final
 
 from glo.explorer.training_examples import NotThere
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
 
-__all__ = ["Diary", "picture_path", "pictures_of"]
+__all__ = ["TrainingLog", "picture_path", "pictures_of"]
 
 # Steps beyond this number are thinned: a curve on a screen has no more points.
 _MOST_STEPS = 2000
@@ -26,7 +26,7 @@ _EPOCH = re.compile(r"epoch-(\d+)\.png", re.ASCII)
 
 
 @final
-class Diary:
+class TrainingLog:
     """The records of a run, read again when the file has changed.
 
     Args:
@@ -45,7 +45,7 @@ class Diary:
         with self._lock:
             stamp = _stamp(self._path)
             if stamp != self._stamp:
-                records = read_journal(self._path)
+                records = read_metrics_log(self._path)
                 self._records = [_finite(each) for each in records if _is_record(each)]
                 self._stamp = stamp
             return self._records

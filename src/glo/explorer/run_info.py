@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from glo import __version__
-from glo.explorer.latent_space import Space
+from glo.explorer.latent_space import LatentSpace
 from glo.explorer.projections import chart_methods
-from glo.explorer.run_watcher import Shelf
+from glo.explorer.run_watcher import RunWatcher
 
-__all__ = ["facts_of"]
+__all__ = ["run_info"]
 
 
-def facts_of(shelf: Shelf) -> dict[str, Any]:
+def run_info(shelf: RunWatcher) -> dict[str, Any]:
     """Return what is known of a run, ready for JSON; all names are there in every state."""
     state = shelf.state
     run = shelf.run
@@ -37,7 +37,7 @@ def facts_of(shelf: Shelf) -> dict[str, Any]:
     return facts | _of_space(None if state == "empty" else shelf.space)
 
 
-def _of_space(space: Space | None) -> dict[str, Any]:
+def _of_space(space: LatentSpace | None) -> dict[str, Any]:
     if space is None:
         return {
             "labels": [],

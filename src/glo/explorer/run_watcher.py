@@ -9,12 +9,12 @@ from safetensors import SafetensorError
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.explorer.latent_space import Space
-from glo.explorer.scheduler import Turns
-from glo.explorer.training_examples import NotThere, Originals
+from glo.explorer.latent_space import LatentSpace
+from glo.explorer.scheduler import Scheduler
+from glo.explorer.training_examples import NotThere, TrainingExamples
 from glo.runs.run import Run, open_run
 
-__all__ = ["Shelf", "State"]
+__all__ = ["RunWatcher", "State"]
 
 State = Literal["training", "finished", "empty"]
 
@@ -23,7 +23,7 @@ _PAUSE = 1.0
 
 
 @final
-class Shelf:
+class RunWatcher:
     """The newest state of a run.
 
     Args:
@@ -35,16 +35,18 @@ class Shelf:
         UserError: it is not a run folder, or the class of its decoder is missing.
     """
 
-    def __init__(self, folder: Path, turns: Turns, decoder: type[Decoder] | None = None) -> None:
+    def __init__(
+        self, folder: Path, turns: Scheduler, decoder: type[Decoder] | None = None
+    ) -> None:
         self.run = open_run(folder, decoder=decoder)
         # A class that was not named is said before the page is opened.
         self._decoder = self.run.decoder_class
-        self.originals = Originals(self.run)
+        self.originals = TrainingExamples(self.run)
         self._turns = turns
         self._lock = threading.Lock()
         self._looked = -_PAUSE
         self._stamp: tuple[object, ...] = ()
-        self._space: Space | None = None
+        self._space: LatentSpace | None = None
 
     @property
     def state(self) -> State:
@@ -55,7 +57,7 @@ class Shelf:
         return "finished" if space.finished else "training"
 
     @property
-    def space(self) -> Space:
+    def space(self) -> LatentSpace:
         """The codes of the newest checkpoint.
 
         Raises:
@@ -66,7 +68,7 @@ class Shelf:
             raise NotThere("Training has begun, and there are no codes yet; wait for the first.")
         return space
 
-    def _newest(self) -> Space | None:
+    def _newest(self) -> LatentSpace | None:
         with self._lock:
             if time.monotonic() - self._looked >= _PAUSE:
                 stamp = _stamp(self.run.folder)
@@ -79,16 +81,16 @@ class Shelf:
         try:
             run = open_run(self.run.folder, decoder=self._decoder)
             if any((run.folder / "checkpoint").glob("[!.]*")):
-                self._space = Space(run, self._originals(run), self._turns)
+                self._space = LatentSpace(run, self._originals(run), self._turns)
             self.run, self._stamp = run, stamp
         except (UserError, OSError, SafetensorError):
             # Somebody is writing to it; what was opened before serves until they are done.
             if self._space is None:
                 raise
 
-    def _originals(self, run: Run) -> Originals:
+    def _originals(self, run: Run) -> TrainingExamples:
         if run.data != self.run.data:
-            self.originals = Originals(run)
+            self.originals = TrainingExamples(run)
         return self.originals
 
 

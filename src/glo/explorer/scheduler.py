@@ -16,7 +16,7 @@ from torch import Tensor
 
 from glo.decoders import Decoder
 
-__all__ = ["Closed", "PatientDecoder", "Turns"]
+__all__ = ["Closed", "Scheduler", "YieldingDecoder"]
 
 # Decoded in one turn: so long others on the lane may have to wait.
 _BLOCK = 16
@@ -58,11 +58,11 @@ class _Lane:
 
 
 @final
-class Turns:
+class Scheduler:
     """Two lanes of work; long work gives its lane back often, so that several get on together.
 
     Example:
-        >>> turns = Turns()
+        >>> turns = Scheduler()
         >>> with turns.later(), turns.soon():
         ...     print("both")
         both
@@ -85,7 +85,7 @@ class Turns:
 
 
 @final
-class PatientDecoder(Decoder):
+class YieldingDecoder(Decoder):
     """A decoder that waits for its turn, some rows at a time: for long work in the background.
 
     Args:
@@ -95,14 +95,14 @@ class PatientDecoder(Decoder):
     Example:
         >>> from glo.decoders import MLPDecoder
         >>> decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
-        >>> patient, codes = PatientDecoder(decoder, Turns()), torch.zeros(40, 2)
+        >>> patient, codes = YieldingDecoder(decoder, Scheduler()), torch.zeros(40, 2)
         >>> torch.allclose(patient(codes), decoder(codes))
         True
     """
 
     name = "patient"
 
-    def __init__(self, decoder: Decoder, turns: Turns) -> None:
+    def __init__(self, decoder: Decoder, turns: Scheduler) -> None:
         super().__init__(code_dim=decoder.code_dim, shape=decoder.shape)
         self.decoder, self._turns = decoder, turns
         self.train(decoder.training)

@@ -15,21 +15,21 @@ from glo.data import to_uint8
 from glo.data.pixels import fit, recolour
 from glo.data.readers.images import decode, shown
 from glo.errors import UserError
-from glo.explorer.latent_space import Space
+from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import packed, packed_codes, pixels_from, whole
-from glo.explorer.scheduler import Turns
-from glo.inversion import Inversion, Searching, Starts
+from glo.explorer.scheduler import Scheduler
+from glo.inversion import InitialCodes, Inversion, SearchState
 from glo.utils.random import permutation
 from glo.workflows.encode import search
 
-__all__ = ["Live"]
+__all__ = ["StreamingSearch"]
 
 _MOST_ANSWERS = 8
 _MOST_SEED = 2**31 - 1
 
 
 @final
-class Live:
+class StreamingSearch:
     """Searches in the space of a run. Each gives back its turn after every decoding.
 
     Args:
@@ -40,7 +40,7 @@ class Live:
         UserError: nothing can be searched for in this run; the sentence says why.
     """
 
-    def __init__(self, space: Space, turns: Turns) -> None:
+    def __init__(self, space: LatentSpace, turns: Scheduler) -> None:
         run = space.run
         if len(run.data.shape) != 3:
             raise UserError("This run is of vectors; pictures are for runs of images.")
@@ -90,7 +90,7 @@ class Live:
         yield {"kind": "seen", "pixels": packed(pixels, "u1"), "name": shown(name)}
         space, began = self._space, time.perf_counter()
         for step in self._search(_target(pixels), None, space.starts, 1):
-            if isinstance(step, Searching):
+            if isinstance(step, SearchState):
                 yield {
                     "kind": "step",
                     "share": step.share,
@@ -138,7 +138,7 @@ class Live:
         observed = torch.from_numpy(mask)[None, None].float()
         found = self._search(_target(pixels), observed, starts, min(answers, len(starts)))
         for step in found:
-            if isinstance(step, Searching):
+            if isinstance(step, SearchState):
                 yield {"kind": "step", "share": step.share}
                 continue
             codes = step.alternatives[0]
@@ -152,8 +152,8 @@ class Live:
             }
 
     def _search(
-        self, target: Tensor, observed: Tensor | None, starts: Starts, answers: int
-    ) -> Iterator[Searching | Inversion]:
+        self, target: Tensor, observed: Tensor | None, starts: InitialCodes, answers: int
+    ) -> Iterator[SearchState | Inversion]:
         steps = search(self._space.run, target, starts=starts, observed=observed, answers=answers)
         while True:
             with self._turns.later():
@@ -164,17 +164,17 @@ class Live:
 
 
 def _target(pixels: NDArray[np.uint8]) -> Tensor:
-    # As `Samples.batch` does: 0 and 255 become exactly -1 and 1.
+    # As `Dataset.batch` does: 0 and 255 become exactly -1 and 1.
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
 
 
-def _chosen(starts: Starts, seed: int) -> Starts:
+def _chosen(starts: InitialCodes, seed: int) -> InitialCodes:
     """Return all starts for seed 0, and for any other a random half, from which answers differ."""
     half = len(starts) // 2
     if seed == 0 or half < 2 * _MOST_ANSWERS:
         return starts
     rows = permutation(len(starts), seed, 0)[:half].to(starts.codes.device)
-    return Starts(
+    return InitialCodes(
         codes=starts.codes[rows],
         examples=starts.examples[rows],
         examples_spread=starts.examples_spread,

@@ -7,13 +7,13 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
-from glo.priors import CodeLabels, load_labels
+from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
-from glo.runs.training_data import open_training
+from glo.runs.training_data import open_training_data
 
-__all__ = ["Labels", "NotThere", "Originals", "read_labels"]
+__all__ = ["Labels", "NotThere", "TrainingExamples", "read_labels"]
 
 
 class NotThere(UserError):
@@ -21,7 +21,7 @@ class NotThere(UserError):
 
 
 @final
-class Originals:
+class TrainingExamples:
     """The training data of a run, opened once, when they are first asked for.
 
     Args:
@@ -32,18 +32,18 @@ class Originals:
         self._run = run
         self._lock = threading.Lock()
         self._opened = False
-        self._samples: Samples | None = None
+        self._samples: Dataset | None = None
         self._reason = ""
 
     @property
-    def samples(self) -> Samples | None:
+    def samples(self) -> Dataset | None:
         """All N examples as the decoder sees them, or None where they cannot be opened."""
         with self._lock:
             if not self._opened:
                 self._open()
         return self._samples
 
-    def require(self) -> Samples:
+    def require(self) -> Dataset:
         """Return the examples.
 
         Raises:
@@ -56,7 +56,7 @@ class Originals:
 
     def _open(self) -> None:
         try:
-            self._samples = open_training(self._run, None, command="glo evaluate RUN")
+            self._samples = open_training_data(self._run, None, command="glo evaluate RUN")
         except (UserError, OSError) as error:
             # The command line's advice, to name other data, is of no use on a page.
             reason = str(error).split(";")[0].rstrip(".")
@@ -85,7 +85,7 @@ class Labels:
         return label if label >= 0 else None
 
 
-def read_labels(run: Run, originals: Originals) -> Labels:
+def read_labels(run: Run, originals: TrainingExamples) -> Labels:
     """Read the labels from the run, or from its data where an older run does not keep them."""
     known = _kept(run)
     given = None if known is None or len(known.given) != run.data.n else known.given.numpy()
@@ -103,7 +103,7 @@ def read_labels(run: Run, originals: Originals) -> Labels:
     )
 
 
-def _kept(run: Run) -> CodeLabels | None:
+def _kept(run: Run) -> LabelClassifier | None:
     try:
         return load_labels(run.folder / "prior")
     except UserError:

@@ -8,7 +8,7 @@ from glo.errors import UserError
 from glo.latents.table import project
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.training.factory import kept_columns
+from glo.training.factory import load_standardizer
 
 __all__ = ["DecoderGraph", "SamplerGraph"]
 
@@ -28,7 +28,7 @@ class DecoderGraph(nn.Module):
         super().__init__()
         # A network of its own: that of the run may be on another device.
         self.decoder = run.checkpoint.decoder()
-        self.columns = kept_columns(self.decoder)
+        self.columns = load_standardizer(self.decoder)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return float32 (B, *shape), images in [-1, 1]."""

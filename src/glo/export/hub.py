@@ -12,9 +12,9 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.export.card import read_evaluation, write_card
 from glo.imaging.grids import grid, save_picture
-from glo.runs.data_record import DataFacts
+from glo.runs.data_record import DataRecord
 from glo.runs.run import Run, open_run, write_json
-from glo.utils.extras import need
+from glo.utils.extras import require_extra
 from glo.utils.files import write_text
 
 __all__ = ["fetch_pretrained", "from_pretrained", "push_to_hub", "save_pretrained"]
@@ -59,7 +59,7 @@ def save_pretrained(
     Example:
         >>> save_pretrained(open_run("runs/mnist"), "mnist-glo", license="mit")  # doctest: +SKIP
     """
-    need("The Hub's layout", "hub", "huggingface_hub")
+    require_extra("The Hub's layout", "hub", "huggingface_hub")
     run.check_finished(unfinished="there is nothing to share yet", single="it has no prior")
     # Whoever loads it expects samples.
     run.prior()
@@ -122,7 +122,7 @@ def fetch_pretrained(
             f"There is no folder '{name}', and that is no name of a repository; give the folder of "
             f"a run, or USER/NAME on the Hub."
         )
-    need("Loading from the Hub", "hub", "huggingface_hub")
+    require_extra("Loading from the Hub", "hub", "huggingface_hub")
     from huggingface_hub import snapshot_download
 
     try:
@@ -187,7 +187,7 @@ def push_to_hub(
     Raises:
         UserError: it is not finished, or the Hub refuses it or cannot be reached.
     """
-    need("The Hub", "hub", "huggingface_hub")
+    require_extra("The Hub", "hub", "huggingface_hub")
     from huggingface_hub import HfApi
 
     hub = HfApi(token=token, library_name="glo-torch", library_version=__version__)
@@ -221,7 +221,7 @@ def _make_room(run: Run, folder: Path) -> None:
         (folder / file).unlink(missing_ok=True)
 
 
-def _unplaced(data: DataFacts) -> DataFacts:
+def _unplaced(data: DataRecord) -> DataRecord:
     """Return facts that name sources without the folders that they lie in."""
     changes = tuple(replace(change, source=_bare(change.source)) for change in data.changes)
     return replace(data, source=_bare(data.source), changes=changes)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from glo import __version__
 from glo.export.graphs import DecoderGraph, SamplerGraph
 from glo.runs.run import Run, write_json
-from glo.utils.extras import need
-from glo.utils.files import replacing
+from glo.utils.extras import require_extra
+from glo.utils.files import atomic_write
 from glo.utils.random import normal
 
 __all__ = ["Graphs", "export_onnx", "write_graph"]
@@ -69,7 +69,7 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
         >>> made.difference < 1e-3  # doctest: +SKIP
         True
     """
-    need("ONNX export", "onnx", "onnx", "onnxscript", "onnxruntime")
+    require_extra("ONNX export", "onnx", "onnx", "onnxscript", "onnxruntime")
     source = run.prior(prior)
     decoder, sampler = DecoderGraph(run), SamplerGraph(source)
     about = _about(run, source.name, source.noise_dim)
@@ -137,7 +137,7 @@ def write_graph(
     # The exporter turns a weight once for each use, and a field is used at every step of its way.
     DeduplicateHashedInitializersPass()(model)
     model.metadata_props.update({"glo": json.dumps(about)})
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         onnx_ir.save(model, writing)
 
 

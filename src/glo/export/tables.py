@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.priors import CodeLabels, load_labels
+from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
-from glo.utils.extras import need
-from glo.utils.files import replacing
+from glo.utils.extras import require_extra
+from glo.utils.files import atomic_write
 
 __all__ = ["codes_of", "codes_table", "read_codes", "save_codes"]
 
@@ -36,7 +36,7 @@ def codes_table(run: Run) -> Any:
         >>> frame = codes_table(open_run("runs/mnist")).to_pandas()  # doctest: +SKIP
         >>> frame.groupby("label").error.mean()  # doctest: +SKIP
     """
-    need("A table of codes", "tables", "pyarrow")
+    require_extra("A table of codes", "tables", "pyarrow")
     import pyarrow
 
     codes = run.codes
@@ -64,7 +64,7 @@ def save_codes(run: Run, path: Path) -> int:
     table = codes_table(run)
     from pyarrow import csv, parquet
 
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         if path.suffix == ".csv":
             csv.write_csv(table, writing)
         else:
@@ -89,7 +89,7 @@ def codes_of(table: Any) -> Tensor:
         >>> codes_of(pandas.DataFrame({"z1": [2.0], "name": ["a"], "z0": [1.0]}))
         tensor([[1., 2.]])
     """
-    need("A table of codes", "tables", "pyarrow")
+    require_extra("A table of codes", "tables", "pyarrow")
     import pyarrow
 
     found = pyarrow.table(table)
@@ -119,7 +119,7 @@ def read_codes(path: str | Path) -> Tensor:
         >>> decode(run.decoder, read_codes("mine.csv"), run.settings).shape  # doctest: +SKIP
         torch.Size([12, 1, 32, 32])
     """
-    need("A table of codes", "tables", "pyarrow")
+    require_extra("A table of codes", "tables", "pyarrow")
     from pyarrow import ArrowException, csv, parquet
 
     path = Path(path)
@@ -137,7 +137,7 @@ def _labels(run: Run, n: int) -> Any:
     """Return the labels that training examples had, as an Arrow array, or None: there are none."""
     import pyarrow
 
-    if not (run.folder / "prior" / CodeLabels.file).is_file():
+    if not (run.folder / "prior" / LabelClassifier.file).is_file():
         return None
     labels = load_labels(run.folder / "prior")
     if len(labels.given) != n:

@@ -6,9 +6,9 @@ from typing import Any
 
 from glo.data.readers.images import decode
 from glo.errors import UserError
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
-from glo.utils.extras import need
+from glo.utils.extras import require_extra
 
 __all__ = ["export_tensorboard"]
 
@@ -38,8 +38,8 @@ def export_tensorboard(run: Run, folder: Path) -> Path:
         >>> run = open_run("runs/mnist")  # doctest: +SKIP
         >>> export_tensorboard(run, Path("events/mnist"))  # doctest: +SKIP
     """
-    need("TensorBoard", "tensorboard", "tensorboard")
-    records = [each for each in read_journal(run.folder / "metrics.jsonl") if _is_whole(each)]
+    require_extra("TensorBoard", "tensorboard", "tensorboard")
+    records = [each for each in read_metrics_log(run.folder / "metrics.jsonl") if _is_whole(each)]
     if not records:
         raise UserError(f"{run.folder} has no record in metrics.jsonl yet; train for longer.")
     for old in folder.glob(f"events.out.tfevents.*{_OURS}"):

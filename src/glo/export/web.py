@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from glo.errors import UserError
 from glo.export.onnx import Graphs, export_onnx
 from glo.runs.run import Run
-from glo.utils.files import replacing, write_text
+from glo.utils.files import atomic_write, write_text
 
 __all__ = ["RUNTIME_VERSION", "export_web"]
 
@@ -97,5 +97,5 @@ def _lacking(place: Path) -> str:
 
 
 def _copy(content: bytes, path: Path) -> None:
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         writing.write_bytes(content)

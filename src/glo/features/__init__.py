@@ -4,19 +4,19 @@ from glo.features.base import Features, Thumbnails, embed
 from glo.features.digits import DigitFeatures, DigitNetwork, digit_features
 from glo.features.imagenet import EfficientNetFeatures, efficientnet_features
 from glo.features.loader import FEATURES, load_features
-from glo.features.torchscript import ScriptFeatures, read_script
+from glo.features.torchscript import TorchScriptFeatures, load_torchscript
 
 __all__ = [
+    "FEATURES",
     "DigitFeatures",
     "DigitNetwork",
     "EfficientNetFeatures",
-    "FEATURES",
     "Features",
-    "ScriptFeatures",
     "Thumbnails",
+    "TorchScriptFeatures",
     "digit_features",
     "efficientnet_features",
     "embed",
     "load_features",
-    "read_script",
+    "load_torchscript",
 ]

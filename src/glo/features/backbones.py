@@ -14,7 +14,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from glo.errors import UserError
 
-__all__ = ["efficientnet", "for_efficientnet", "last_line", "load_script"]
+__all__ = ["efficientnet", "for_efficientnet", "last_line", "load_torchscript_network"]
 
 # A convolution of the network, and the batch norm that follows it.
 _PAIRS = (
@@ -72,7 +72,7 @@ def for_efficientnet(pixels: Tensor) -> Tensor:
     return pixels.contiguous(memory_format=torch.channels_last).mul(127.5 / 128).add(0.5 / 128)
 
 
-def load_script(path: Path) -> nn.Module:
+def load_torchscript_network(path: Path) -> nn.Module:
     """Read a TorchScript file.
 
     A TorchScript file holds a program in a language of its own, read by torch without Python's

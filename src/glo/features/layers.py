@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from glo.errors import UserError, suggest
-from glo.features.backbones import efficientnet, for_efficientnet, load_script
+from glo.features.backbones import efficientnet, for_efficientnet, load_torchscript_network
 
 __all__ = ["EfficientNetLayers", "feature_network"]
 
@@ -95,7 +95,7 @@ choose efficientnet or the path of a TorchScript file. Did you mean 'efficientne
             f"{', '.join(_NAMES)} or the path of a TorchScript file.{suggest(name_or_path, _NAMES)}"
         )
     # Weights that want a gradient would be copied as if they were computed.
-    return _Script(load_script(path)).requires_grad_(False)
+    return _Script(load_torchscript_network(path)).requires_grad_(False)
 
 
 def in_colour(images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from glo.errors import UserError, suggest
 from glo.features.base import Features, Thumbnails
 from glo.features.digits import digit_features, read_features
 from glo.features.imagenet import efficientnet_features
-from glo.features.torchscript import read_script
+from glo.features.torchscript import load_torchscript
 
 __all__ = ["FEATURES", "load_features"]
 
@@ -26,7 +26,7 @@ def load_features(name_or_path: str | Path) -> Features:
     - "thumbnails": the pixels of 8 x 8 grey pictures, no network.
     - a `.safetensors` file that `benchmarks/digit_network.py` wrote.
     - any other file: TorchScript that takes float32 (B, 3, H, W) in [-1, 1] in the size of the
-      images and gives (B, d). `read_script` can be told of another range and size.
+      images and gives (B, d). `load_torchscript` can be told of another range and size.
 
     Raises:
         UserError: there is neither such a name nor such a file, or the file is no network.
@@ -45,4 +45,4 @@ def load_features(name_or_path: str | Path) -> Features:
             f"There are no features {name!r}, and no such file; choose {known} or the path of a "
             f"TorchScript or safetensors file.{suggest(name, FEATURES)}"
         )
-    return read_features(path) if path.suffix == ".safetensors" else read_script(path)
+    return read_features(path) if path.suffix == ".safetensors" else load_torchscript(path)

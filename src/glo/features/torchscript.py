@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.features.backbones import last_line, load_script
+from glo.features.backbones import last_line, load_torchscript_network
 from glo.features.base import Features, fit_images
 
-__all__ = ["ScriptFeatures", "read_script"]
+__all__ = ["TorchScriptFeatures", "load_torchscript"]
 
 
 @final
-class ScriptFeatures(Features):
+class TorchScriptFeatures(Features):
     """The output of a network, whatever it is: (B, d), or (B, d, 1, 1).
 
     Args:
@@ -29,7 +29,9 @@ class ScriptFeatures(Features):
         UserError: the network does not take such images, or does not give one vector for each.
 
     Example:
-        >>> ScriptFeatures(nn.Sequential(nn.AvgPool2d(8), nn.Flatten()), name="mine", side=8).dim
+        >>> TorchScriptFeatures(
+        ...     nn.Sequential(nn.AvgPool2d(8), nn.Flatten()), name="mine", side=8
+        ... ).dim
         3
     """
 
@@ -78,14 +80,14 @@ class ScriptFeatures(Features):
         return vectors
 
 
-def read_script(
+def load_torchscript(
     path: Path,
     *,
     channels: int = 3,
     side: int | None = None,
     low: float = -1.0,
     high: float = 1.0,
-) -> ScriptFeatures:
+) -> TorchScriptFeatures:
     """Read a TorchScript file; its name is that of the file.
 
     Args:
@@ -98,8 +100,10 @@ def read_script(
     Raises:
         UserError: the file is not TorchScript, or the network does not fit.
     """
-    network = load_script(path)
-    return ScriptFeatures(network, name=path.stem, channels=channels, side=side, low=low, high=high)
+    network = load_torchscript_network(path)
+    return TorchScriptFeatures(
+        network, name=path.stem, channels=channels, side=side, low=low, high=high
+    )
 
 
 def _is_vectors(output: object) -> bool:

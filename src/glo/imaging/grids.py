@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from glo.data import to_uint8
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
 __all__ = ["grid", "pairs", "save_picture"]
 
@@ -74,6 +74,6 @@ def pairs(originals: Tensor, copies: Tensor, *, columns: int = 16) -> Image.Imag
 
 def save_picture(picture: Image.Image, path: Path) -> Path:
     """Write a PNG, whole or not at all, and return its path."""
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         picture.save(writing, format="PNG")
     return path

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.imaging.grids import grid, pairs, save_picture
 from glo.priors import Prior
@@ -23,7 +23,7 @@ _WALK_STEPS = 12
 
 
 def draw_progress(
-    folder: Path, name: str, decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings
+    folder: Path, name: str, decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings
 ) -> Path:
     """Draw some training examples with their reconstructions below each, while training.
 
@@ -49,7 +49,7 @@ def draw_outcome(
     folder: Path,
     decoder: Decoder,
     codes: Tensor,
-    samples: Samples,
+    samples: Dataset,
     errors: Tensor,
     priors: Sequence[Prior],
     settings: Settings,

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from glo.errors import UserError
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 
-__all__ = ["enlarged", "save_gif", "save_mp4", "there_and_back"]
+__all__ = ["ping_pong", "save_gif", "save_mp4", "upscale"]
 
 # GIFs count hundredths of a second, so 25 pictures a second are exact.
 _RATE = 25
@@ -20,11 +20,11 @@ _HELD = 10
 _SIDE = 256
 
 
-def enlarged(picture: Image.Image, side: int = _SIDE) -> Image.Image:
+def upscale(picture: Image.Image, side: int = _SIDE) -> Image.Image:
     """Enlarge a small picture, whole pixels at a time, until its longer side has about `side`.
 
     Example:
-        >>> enlarged(Image.new("L", (28, 14))).size
+        >>> upscale(Image.new("L", (28, 14))).size
         (252, 126)
     """
     zoom = max(1, round(side / max(picture.size)))
@@ -32,12 +32,12 @@ def enlarged(picture: Image.Image, side: int = _SIDE) -> Image.Image:
     return picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
 
 
-def there_and_back(frames: Sequence[Image.Image]) -> list[Image.Image]:
+def ping_pong(frames: Sequence[Image.Image]) -> list[Image.Image]:
     """Return frames that go to the end and back, with a rest at both ends, to be repeated.
 
     Example:
         >>> there = [Image.new("L", (1, 1), grey) for grey in range(3)]
-        >>> [frame.getpixel((0, 0)) for frame in there_and_back(there)][_HELD - 1 : _HELD + 2]
+        >>> [frame.getpixel((0, 0)) for frame in ping_pong(there)][_HELD - 1 : _HELD + 2]
         [0, 1, 2]
     """
     first, last = [frames[0]] * (_HELD - 1), [frames[-1]] * (_HELD - 1)
@@ -50,7 +50,7 @@ def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
     Args:
         frames: of one size, 25 a second; those that repeat the one before become one longer frame.
     """
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         frames[0].save(
             writing,
             format="GIF",
@@ -86,7 +86,7 @@ def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
         *("-movflags", "+faststart"),
     ]
     content = b"".join(np.asarray(frame.convert("RGB")).tobytes() for frame in frames)
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         words.append(os.path.abspath(writing))
         done = subprocess.run(words, input=content, capture_output=True, check=False)
         if done.returncode != 0 or not writing.is_file():

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, UserTypeError, suggest
-from glo.inversion.initial_codes import Starts
+from glo.inversion.initial_codes import InitialCodes
 from glo.inversion.operators import Operator
 
 __all__ = [
+    "check_initial_codes",
     "check_observation",
     "check_observed",
     "check_prior",
     "check_search",
-    "check_starts",
     "seen_shape",
 ]
 
@@ -23,7 +23,7 @@ __all__ = [
 _FARTHEST_PIXEL = 16.0
 
 
-def seen_shape(operator: Operator | None, starts: Starts) -> tuple[int, ...]:
+def seen_shape(operator: Operator | None, starts: InitialCodes) -> tuple[int, ...]:
     """Return the shape of one observation, after trying the operator on two examples.
 
     Raises:
@@ -104,7 +104,7 @@ def check_observed(target: Tensor, observed: Tensor | None, *, images: bool) -> 
         )
 
 
-def check_starts(starts: Starts, code_dim: int, shape: Sequence[int]) -> None:
+def check_initial_codes(starts: InitialCodes, code_dim: int, shape: Sequence[int]) -> None:
     """Check that starts are those of a decoder.
 
     Raises:
@@ -136,7 +136,7 @@ def check_search(most: int, *, answers: int, steps: int, noise: float, tolerance
         raise UserError(f"tolerance is {tolerance:g}; give a share from 0 to below 1.")
 
 
-def check_prior(prior: object, starts: Starts) -> None:
+def check_prior(prior: object, starts: InitialCodes) -> None:
     """Check that a prior is known by name, or gives a number for each code and a gradient.
 
     Raises:

@@ -13,7 +13,7 @@ from glo.inversion.operators import Operator
 from glo.training.statistics import evenly_spaced
 from glo.utils.device import Precision
 
-__all__ = ["Starts", "Views", "decode_starts"]
+__all__ = ["InitialCodes", "Views", "decode_initial_codes"]
 
 # Numbers kept of all starts together: 512 MB in half precision.
 _MOST_NUMBERS = 2**28
@@ -23,8 +23,8 @@ _CHUNK = 4096
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Starts:
-    """Codes and what the decoder makes of them; made once by `decode_starts`, used by any search.
+class InitialCodes:
+    """Codes and what the decoder makes of them; made once by `decode_initial_codes`, used by any search.
 
     Attributes:
         codes: float32 (S, D).
@@ -53,9 +53,9 @@ class Starts:
         return Views(codes=self.codes, views=views)
 
 
-def decode_starts(
+def decode_initial_codes(
     decoder: Decoder, codes: Tensor, *, most: int = 10_000, precision: Precision = "auto"
-) -> Starts:
+) -> InitialCodes:
     """Decode codes once, so that searches can begin at those that fit.
 
     Training codes are the best starts. Samples of a prior serve where they are gone.
@@ -73,7 +73,7 @@ def decode_starts(
     Example:
         >>> from glo.decoders import MLPDecoder
         >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
-        >>> starts = decode_starts(decoder, torch.randn(50, 2), most=20)
+        >>> starts = decode_initial_codes(decoder, torch.randn(50, 2), most=20)
         >>> starts.examples.shape
         torch.Size([20, 4])
     """
@@ -92,7 +92,7 @@ def decode_starts(
         examples = torch.cat([part.to(kept) for part in fixed.batches(chosen)])
         chosen = chosen.float().to(fixed.device)
     apart = chosen - chosen.mean(0)
-    return Starts(
+    return InitialCodes(
         codes=chosen,
         examples=examples.contiguous(),
         examples_spread=_spread(examples),

@@ -9,22 +9,22 @@ from torch import Tensor
 from glo.decoders import Decoder
 from glo.inversion.bfgs import Rows
 from glo.inversion.checks import (
+    check_initial_codes,
     check_observation,
     check_observed,
     check_prior,
     check_search,
-    check_starts,
     seen_shape,
 )
 from glo.inversion.frozen import frozen
-from glo.inversion.initial_codes import Starts
-from glo.inversion.local_linear import neighbourhoods
+from glo.inversion.initial_codes import InitialCodes
+from glo.inversion.local_linear import fit_local_linear
 from glo.inversion.objective import LogDensity, Objective, highest
 from glo.inversion.operators import Operator
-from glo.inversion.result import Inversion, Searching, finish, gather
+from glo.inversion.result import Inversion, SearchState, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
 from glo.latents.table import Constraint
-from glo.losses import Loss, SquaredError
+from glo.losses import Loss, MSELoss
 from glo.utils.device import Precision
 
 __all__ = ["follow", "invert"]
@@ -39,7 +39,7 @@ def invert(
     decoder: Decoder,
     target: Tensor,
     *,
-    starts: Starts,
+    starts: InitialCodes,
     operator: Operator | None = None,
     observed: Tensor | None = None,
     loss: Loss | None = None,
@@ -65,7 +65,7 @@ def invert(
         decoder: the network; it comes back as it was.
         target: float (n, *shape'), the observations; images in [-1, 1] but for noise. What stands
             in hidden places plays no part and may be NaN.
-        starts: of `decode_starts`, made with this decoder.
+        starts: of `decode_initial_codes`, made with this decoder.
         operator: A, a differentiable function of a batch of examples; None: y is the example.
         observed: over the observations, 1 where known and 0 where hidden, (n, 1, H, W) or (n, F),
             or one mask for all with n = 1; None if all is known.
@@ -93,11 +93,11 @@ def invert(
 
     Example:
         >>> from glo.decoders import MLPDecoder
-        >>> from glo.inversion import decode_starts
+        >>> from glo.inversion import decode_initial_codes
         >>> _ = torch.manual_seed(0)
         >>> decoder = MLPDecoder(code_dim=2, shape=(6,), hidden=(16,))
         >>> codes = torch.rand(200, 2) - 0.5
-        >>> starts = decode_starts(decoder, codes[10:])
+        >>> starts = decode_initial_codes(decoder, codes[10:])
         >>> found = invert(decoder, decoder(codes[:10]).detach(), starts=starts, tolerance=1e-4)
         >>> bool((found.codes - codes[:10]).norm(dim=1).max() < 0.05)
         True
@@ -126,7 +126,7 @@ def follow(
     decoder: Decoder,
     target: Tensor,
     *,
-    starts: Starts,
+    starts: InitialCodes,
     operator: Operator | None = None,
     observed: Tensor | None = None,
     loss: Loss | None = None,
@@ -138,7 +138,7 @@ def follow(
     tolerance: float = 0.02,
     constraint: Constraint = "ball",
     precision: Precision = "auto",
-) -> Iterator[Searching | Inversion]:
+) -> Iterator[SearchState | Inversion]:
     """Search as `invert` does, and tell after each decoding where the search stands.
 
     The decoder is held still from the first step to the last; close the generator to stop early.
@@ -147,18 +147,18 @@ def follow(
         decoder: see `invert` for this and all others.
 
     Yields:
-        `Searching` after each decoding, and last the `Inversion`.
+        `SearchState` after each decoding, and last the `Inversion`.
 
     Example:
         >>> from glo.decoders import MLPDecoder
-        >>> from glo.inversion import decode_starts
+        >>> from glo.inversion import decode_initial_codes
         >>> decoder = MLPDecoder(code_dim=2, shape=(6,), hidden=(16,))
-        >>> starts = decode_starts(decoder, torch.rand(200, 2) - 0.5)
+        >>> starts = decode_initial_codes(decoder, torch.rand(200, 2) - 0.5)
         >>> *seen, found = follow(decoder, torch.zeros(1, 6), starts=starts)
         >>> len(seen) == int(found.steps), seen[0].codes.shape
         (True, torch.Size([1, 2]))
     """
-    check_starts(starts, decoder.code_dim, decoder.shape)
+    check_initial_codes(starts, decoder.code_dim, decoder.shape)
     shape, images = seen_shape(operator, starts), len(decoder.shape) == 3
     check_observation(target, shape, through=operator is not None)
     check_observed(target, observed, images=images)
@@ -181,7 +181,7 @@ def follow(
         objective = Objective(
             decode=fixed,
             operator=operator,
-            loss=SquaredError() if loss is None else loss,
+            loss=MSELoss() if loss is None else loss,
             target=target,
             observed=known,
             weights=weights,
@@ -196,13 +196,19 @@ def follow(
 
 
 def _waiting(
-    objective: Objective, starts: Starts, pace: Pace, answers: int, batch: int, *, centred: bool
+    objective: Objective,
+    starts: InitialCodes,
+    pace: Pace,
+    answers: int,
+    batch: int,
+    *,
+    centred: bool,
 ) -> Iterator[Rows]:
     target, known = objective.target, objective.observed
     mask = None if known is None else known.expand(len(known), *target.shape[1:]).flatten(1)
     numbers, first = _numbers(target, known), 0
     views = starts.seen_through(objective.operator)
-    for near in neighbourhoods(views, target.flatten(1), mask, answers, most=batch // 4):
+    for near in fit_local_linear(views, target.flatten(1), mask, answers, most=batch // 4):
         b = len(near.starts)
         yield new_rows(near, first, numbers[first : first + b], pace, centred=centred)
         first += b

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glo.inversion.initial_codes import Views
 
-__all__ = ["Neighbourhood", "neighbourhoods"]
+__all__ = ["LocalLinearModel", "fit_local_linear"]
 
 # Measured on MNIST (D = 32), the error after 12 decodings: 12 % higher with 64 neighbours, 4 %
 # lower with 256 at three times the cost of the fit.
@@ -24,7 +24,7 @@ _GATHERED = 2**23
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Neighbourhood:
+class LocalLinearModel:
     """The local picture of b observations, of which each wants K answers.
 
     Attributes:
@@ -40,9 +40,9 @@ class Neighbourhood:
     precision: Tensor
 
 
-def neighbourhoods(
+def fit_local_linear(
     views: Views, seen: Tensor, observed: Tensor | None, answers: int, *, most: int = 128
-) -> Iterator[Neighbourhood]:
+) -> Iterator[LocalLinearModel]:
     """Fit a linear map from observations to codes on each observation's nearest starts.
 
     With V the views of the k nearest starts and C their codes, both less their means, the map is
@@ -72,7 +72,7 @@ def neighbourhoods(
     Example:
         >>> codes = torch.linspace(-1, 1, 50)[:, None]
         >>> views = Views(codes=codes, views=codes @ torch.tensor([[2.0, 0.0]]))
-        >>> (found,) = neighbourhoods(views, torch.tensor([[1.0, 5.0]]), None, 1)
+        >>> (found,) = fit_local_linear(views, torch.tensor([[1.0, 5.0]]), None, 1)
         >>> float(found.starts) > 0.4
         True
     """
@@ -88,7 +88,7 @@ def neighbourhoods(
 
 def _fit(
     views: Views, seen: Tensor, observed: Tensor | None, count: int, answers: int
-) -> Neighbourhood:
+) -> LocalLinearModel:
     rows = views.nearest(seen, observed, count)
     near, codes = views.views[rows].float(), views.codes[rows]
     if observed is not None:
@@ -102,7 +102,7 @@ def _fit(
     dual = torch.cholesky_solve(codes, torch.linalg.cholesky(_with_ridge(gram, _RIDGE)))
     change = ((seen.unsqueeze(1) - bases) @ near.mT) @ dual
     covariance = _with_ridge(codes.mT @ codes / count, _COVARIANCE_RIDGE)
-    return Neighbourhood(
+    return LocalLinearModel(
         starts=centres + change,
         centres=centres,
         inverse=dual.mT @ gram @ dual,

@@ -10,7 +10,7 @@ from torch import Tensor
 from glo.inversion.bfgs import Rows
 from glo.inversion.frozen import Frozen
 
-__all__ = ["Inversion", "Searching", "finish", "gather"]
+__all__ = ["Inversion", "SearchState", "finish", "gather"]
 
 # Examples that are decoded and summed up at once.
 _DECODED = 2048
@@ -18,7 +18,7 @@ _DECODED = 2048
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Searching:
+class SearchState:
     """Where a search stands after a decoding: B answers took part in it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Inversion:
     deviation: Tensor
 
 
-def finish(steps: Iterator[Searching | Inversion]) -> Inversion:
+def finish(steps: Iterator[SearchState | Inversion]) -> Inversion:
     """Drive a search to its end, and return what it found."""
     found = None
     for step in steps:
@@ -92,7 +92,7 @@ def finish(steps: Iterator[Searching | Inversion]) -> Inversion:
 
 def gather(
     decode: Frozen, seen: Iterator[tuple[Rows, Rows | None]], n: int, answers: int, most: int
-) -> Generator[Searching, None, Inversion]:
+) -> Generator[SearchState, None, Inversion]:
     """Put the rows of a search in order, decode them, and return what was found.
 
     Args:
@@ -112,7 +112,7 @@ def gather(
     converged = torch.zeros(n, answers, dtype=torch.bool)
     for active, rows in seen:
         shown = {name: active[name] for name in ("row", "answer", "codes", "residual", "steps")}
-        yield Searching(done=ready, total=n * answers, most=most, **shown)
+        yield SearchState(done=ready, total=n * answers, most=most, **shown)
         if rows is None:
             continue
         ready += len(rows["row"])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glo.inversion.bfgs import Rows, join, learn, propose, take
-from glo.inversion.local_linear import Neighbourhood
+from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
 from glo.latents.table import Constraint, project
 
@@ -58,7 +58,7 @@ def batch_rows(numbers: int, dim: int) -> int:
 
 
 def new_rows(
-    near: Neighbourhood, first: int, numbers: Tensor, pace: Pace, *, centred: bool
+    near: LocalLinearModel, first: int, numbers: Tensor, pace: Pace, *, centred: bool
 ) -> Rows:
     """Make the rows of some observations, one for each answer.
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
-from glo.utils.distributed import ALONE, Ranks
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 
 __all__ = ["PCA", "Rows", "fit_pca", "pca_codes"]
@@ -59,7 +59,7 @@ class PCA:
     pca_mse: float
 
 
-def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: Ranks = ALONE) -> PCA:
+def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: ProcessGroup = SINGLE_PROCESS) -> PCA:
     """Fit the mean and up to `dim` principal components to all rows.
 
     Missing values count as the mean of what is known of them.
@@ -74,9 +74,9 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: Ranks = ALONE) -> 
         PCA with K = min(dim, F, N) components.
 
     Example:
-        >>> from glo.data import Samples
+        >>> from glo.data import Dataset
         >>> line = np.outer(np.arange(4), [3.0, 4.0]).astype("float32")
-        >>> pca = fit_pca(Samples(rows=line, name="line"), 1)
+        >>> pca = fit_pca(Dataset(rows=line, name="line"), 1)
         >>> round(pca.mean_image_mse, 3), round(pca.pca_mse, 3)
         (15.625, 0.0)
     """
@@ -122,7 +122,7 @@ def pca_codes(
     dim: int,
     *,
     seed: int = 0,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
     into: Tensor | None = None,
 ) -> Tensor:
     """Return whitened component scores of every row, scaled to lie mostly inside the unit ball.
@@ -143,8 +143,8 @@ def pca_codes(
         float32 (N, D); row i is the code of row i.
 
     Example:
-        >>> from glo.data import Samples
-        >>> rows = Samples(rows=np.eye(4, dtype="float32"), name="eye")
+        >>> from glo.data import Dataset
+        >>> rows = Dataset(rows=np.eye(4, dtype="float32"), name="eye")
         >>> pca_codes(rows, fit_pca(rows, 2), 3).shape
         torch.Size([4, 3])
     """
@@ -174,16 +174,16 @@ def pca_codes(
     return codes
 
 
-def _drawn(seed: int, rows: Tensor, dim: int, ranks: Ranks) -> Tensor:
+def _drawn(seed: int, rows: Tensor, dim: int, ranks: ProcessGroup) -> Tensor:
     first = int(ranks.numbers(rows[0]))
     return normal(seed, first, len(rows), dim, stream="codes", every=ranks.size)
 
 
-def _total(samples: Rows, ranks: Ranks) -> int:
+def _total(samples: Rows, ranks: ProcessGroup) -> int:
     return int(ranks.sum(torch.tensor([len(samples)])))
 
 
-def _with_known_errors(pca: PCA, samples: Rows, ranks: Ranks) -> PCA:
+def _with_known_errors(pca: PCA, samples: Rows, ranks: ProcessGroup) -> PCA:
     # Sums over F would count every missing number as one without error, and a run, whose error is
     # a mean over known numbers, would look worse than it is.
     mean_image, projection = 0.0, 0.0
@@ -201,7 +201,7 @@ def _with_known_errors(pca: PCA, samples: Rows, ranks: Ranks) -> PCA:
     return replace(pca, mean_image_mse=mean_image, pca_mse=projection)
 
 
-def _mean(samples: Rows, ranks: Ranks) -> Tensor:
+def _mean(samples: Rows, ranks: ProcessGroup) -> Tensor:
     total: Tensor | float = 0.0
     known: Tensor | float = 0.0
     for index in torch.arange(len(samples)).split(_BATCH):

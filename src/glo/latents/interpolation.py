@@ -9,7 +9,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint, project
 
-__all__ = ["Path", "arithmetic", "interpolate", "lattice"]
+__all__ = ["Path", "arithmetic", "grid_interpolate", "interpolate"]
 
 Path = Literal["straight", "sphere"]
 
@@ -71,7 +71,7 @@ def interpolate(
     return walk
 
 
-def lattice(
+def grid_interpolate(
     corners: Tensor, n: int, *, path: Path = "straight", constraint: Constraint = "free"
 ) -> tuple[Tensor, ...]:
     """Fill the space between three or four codes with lines of codes, from top to bottom.
@@ -94,7 +94,7 @@ def lattice(
         UserError: there are not three or four corners, or n is below 2.
 
     Example:
-        >>> lines = lattice(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), 3)
+        >>> lines = grid_interpolate(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]), 3)
         >>> [line.tolist() for line in lines[:2]]
         [[[0.0, 0.0]], [[0.0, 0.5], [0.5, 0.0]]]
     """

@@ -13,7 +13,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.utils.row_store import IN_MEMORY, RowStore
 
-__all__ = ["CodeTable", "Constraint", "RowAdam", "RowRule", "RowSGD", "project"]
+__all__ = ["Constraint", "LatentCodes", "RowAdam", "RowRule", "RowSGD", "project"]
 
 Constraint = Literal["ball", "sphere", "free"]
 
@@ -149,7 +149,7 @@ class RowAdam(RowRule):
 
 
 @final
-class CodeTable:
+class LatentCodes:
     """N codes of D numbers, and what their optimiser remembers of each.
 
     Args:
@@ -163,7 +163,7 @@ class CodeTable:
         UserError: codes are not a finite (N, D) table with at least one row and one column.
 
     Example:
-        >>> table = CodeTable(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
+        >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
         >>> rows = torch.tensor([1])
         >>> table.update(rows, torch.tensor([[-0.5, 0.0]]), lr=1.0)
         tensor([[0.5000, -0.0000]])
@@ -242,25 +242,25 @@ class CodeTable:
             self.store.touch(len(part))
 
     @torch.no_grad()
-    def joined(self, codes: Tensor) -> "CodeTable":
+    def joined(self, codes: Tensor) -> "LatentCodes":
         """Return a table with more codes at its end, which have never moved; old rows are the same.
 
         Example:
-            >>> table = CodeTable(torch.zeros(3, 2), rule=RowAdam(), constraint="ball")
+            >>> table = LatentCodes(torch.zeros(3, 2), rule=RowAdam(), constraint="ball")
             >>> table.joined(torch.ones(1, 2)).state["count"]
             tensor([0, 0, 0, 0], dtype=torch.int32)
         """
-        fresh = CodeTable(codes, rule=self.rule, constraint=self.constraint)
-        return CodeTable(
+        fresh = LatentCodes(codes, rule=self.rule, constraint=self.constraint)
+        return LatentCodes(
             torch.cat([self.codes, fresh.codes]),
             rule=self.rule,
             constraint=self.constraint,
             state={name: torch.cat([old, fresh.state[name]]) for name, old in self.state.items()},
         )
 
-    def subset(self, rows: Tensor) -> "CodeTable":
+    def subset(self, rows: Tensor) -> "LatentCodes":
         """Return a table of some rows alone, in the order given: codes, moments and counts."""
-        return CodeTable(
+        return LatentCodes(
             self.codes[rows],
             rule=self.rule,
             constraint=self.constraint,

@@ -4,14 +4,14 @@ from glo.losses.base import Loss
 from glo.losses.combine import WeightedSum, parse_loss
 from glo.losses.features import FeatureLoss
 from glo.losses.lap1 import Lap1
-from glo.losses.pointwise import AbsoluteError, SquaredError
+from glo.losses.pointwise import L1Loss, MSELoss
 
 __all__ = [
-    "AbsoluteError",
     "FeatureLoss",
+    "L1Loss",
     "Lap1",
     "Loss",
-    "SquaredError",
+    "MSELoss",
     "WeightedSum",
     "parse_loss",
 ]

@@ -18,8 +18,8 @@ class Loss(ABC):
     and gets a gradient of exactly zero. Float64 stays float64; all else is computed in float32.
 
     Example:
-        >>> from glo.losses import AbsoluteError
-        >>> AbsoluteError()(torch.ones(2, 5), torch.zeros(2, 5))
+        >>> from glo.losses import L1Loss
+        >>> L1Loss()(torch.ones(2, 5), torch.zeros(2, 5))
         tensor([1., 1.])
     """
 

@@ -14,14 +14,14 @@ from glo.features.layers import feature_network
 from glo.losses.base import Loss
 from glo.losses.features import FeatureLoss
 from glo.losses.lap1 import Lap1
-from glo.losses.pointwise import AbsoluteError, SquaredError
+from glo.losses.pointwise import L1Loss, MSELoss
 
 __all__ = ["WeightedSum", "parse_loss"]
 
 # From the name of the feature network, which only one of them needs, to the loss.
 LOSSES: dict[str, Callable[[str], Loss]] = {
-    "mse": lambda _: SquaredError(),
-    "l1": lambda _: AbsoluteError(),
+    "mse": lambda _: MSELoss(),
+    "l1": lambda _: L1Loss(),
     "lap1": lambda _: Lap1(),
     "features": lambda features: FeatureLoss(network=feature_network(features)),
 }
@@ -39,7 +39,7 @@ class WeightedSum(Loss):
         UserError: if there is no term or a weight is not positive and finite.
 
     Example:
-        >>> both = WeightedSum(terms=((0.5, SquaredError()), (1.0, AbsoluteError())))
+        >>> both = WeightedSum(terms=((0.5, MSELoss()), (1.0, L1Loss())))
         >>> both(torch.full((1, 2), 2.0), torch.zeros(1, 2))
         tensor([4.])
     """

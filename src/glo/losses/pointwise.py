@@ -7,17 +7,17 @@ from torch import Tensor
 
 from glo.losses.base import Loss, masked_difference, row_mean
 
-__all__ = ["AbsoluteError", "SquaredError"]
+__all__ = ["L1Loss", "MSELoss"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SquaredError(Loss):
+class MSELoss(Loss):
     """Average (x - y)^2 over the observed pixels of each row.
 
     Example:
         >>> import torch
-        >>> SquaredError()(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2))
+        >>> MSELoss()(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2))
         tensor([5.])
     """
 
@@ -31,12 +31,12 @@ class SquaredError(Loss):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class AbsoluteError(Loss):
+class L1Loss(Loss):
     """Average |x - y| over the observed pixels of each row.
 
     Example:
         >>> import torch
-        >>> AbsoluteError()(torch.tensor([[1.0, -3.0]]), torch.zeros(1, 2))
+        >>> L1Loss()(torch.tensor([[1.0, -3.0]]), torch.zeros(1, 2))
         tensor([2.])
     """
 

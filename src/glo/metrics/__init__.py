@@ -2,16 +2,16 @@
 
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest, Memorisation, copying_score
-from glo.metrics.prdc import Neighbours, precision_recall_density_coverage
+from glo.metrics.prdc import PRDC, precision_recall_density_coverage
 from glo.metrics.reconstruction import mse, psnr, ssim
-from glo.metrics.reference import Distance, Yardstick
+from glo.metrics.reference import Distance, Reference
 
 __all__ = [
+    "PRDC",
     "CopyTest",
     "Distance",
     "Memorisation",
-    "Neighbours",
-    "Yardstick",
+    "Reference",
     "copying_score",
     "frechet_distance",
     "kernel_distance",

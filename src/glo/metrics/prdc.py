@@ -10,12 +10,12 @@ from glo.errors import UserError
 from glo.features.base import check_features
 from glo.metrics.pairwise import neighbour_radius, squared_blocks
 
-__all__ = ["Neighbours", "precision_recall_density_coverage"]
+__all__ = ["PRDC", "precision_recall_density_coverage"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Neighbours:
+class PRDC:
     """Four shares that say what a distance mixes: quality of samples, and variety."""
 
     precision: float
@@ -32,7 +32,7 @@ class Neighbours:
     n_fake: int
 
 
-def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbours:
+def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> PRDC:
     """Count which examples lie within reach of which.
 
         R(x) = distance of x to its k-th nearest neighbour in its own set
@@ -75,7 +75,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5)
         within += near.sum(0)
         covered.append(near.any(1))
         recalled.append((squared <= reach_fake).any(1))
-    return Neighbours(
+    return PRDC(
         precision=_share(within > 0),
         recall=_share(torch.cat(recalled)),
         density=float(within.double().mean()) / k,

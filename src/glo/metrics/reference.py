@@ -9,10 +9,10 @@ from glo.errors import UserError
 from glo.features.base import check_features
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest, Memorisation
-from glo.metrics.prdc import Neighbours, precision_recall_density_coverage
+from glo.metrics.prdc import PRDC, precision_recall_density_coverage
 from glo.training.statistics import evenly_spaced
 
-__all__ = ["Distance", "Yardstick"]
+__all__ = ["Distance", "Reference"]
 
 
 @final
@@ -67,7 +67,7 @@ class Distance:
 
 
 @final
-class Yardstick:
+class Reference:
     """Hold the features of real examples, and measure samples against them.
 
     The floor of a measure is what training examples get in the place of the samples, as many of
@@ -89,7 +89,7 @@ class Yardstick:
         >>> import torch
         >>> draw = torch.Generator().manual_seed(0)
         >>> heldout, training = torch.randn(2, 400, 2, generator=draw)
-        >>> measure = Yardstick("plane", heldout=heldout, training=training)
+        >>> measure = Reference("plane", heldout=heldout, training=training)
         >>> distance = measure.frechet(torch.randn(200, 2, generator=draw) + 1)
         >>> distance.n, distance.n_heldout, distance.value > 10 * distance.floor
         (200, 400, True)
@@ -102,7 +102,7 @@ class Yardstick:
         self.training = training
         self._copies = CopyTest(training, heldout, features=features)
         self._floors: dict[int, tuple[float, float]] = {}
-        self._floor_neighbours: dict[tuple[int, int], Neighbours] = {}
+        self._floor_neighbours: dict[tuple[int, int], PRDC] = {}
 
     def frechet(self, samples: Tensor) -> Distance:
         """Return the Fréchet distance of samples, (m, d), to the held-out examples."""
@@ -114,11 +114,11 @@ class Yardstick:
         value, spread = kernel_distance(samples, self.heldout)
         return self._distance("KD", samples, value, self._floor(len(samples))[1], spread)
 
-    def neighbours(self, samples: Tensor, *, k: int = 5) -> Neighbours:
+    def neighbours(self, samples: Tensor, *, k: int = 5) -> PRDC:
         """Return precision, recall, density and coverage of samples, (m, d)."""
         return precision_recall_density_coverage(self.heldout, samples, k=k)
 
-    def floor_neighbours(self, n: int, *, k: int = 5) -> Neighbours:
+    def floor_neighbours(self, n: int, *, k: int = 5) -> PRDC:
         """Return what `n` training examples get in the place of the samples."""
         if (n, k) not in self._floor_neighbours:
             self._floor_neighbours[n, k] = self.neighbours(self._stand_in(n), k=k)

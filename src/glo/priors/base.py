@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.latents.table import Constraint, project
-from glo.priors.serialization import write_sealed
+from glo.priors.serialization import write_tensors_with_checksum
 from glo.utils.random import normal
 
 __all__ = ["Prior", "save_prior"]
@@ -123,7 +123,7 @@ class Prior(ABC):
 def save_prior(prior: Prior, folder: Path) -> Path:
     """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
     about: dict[str, Any] = {"name": prior.name, "config": prior.config}
-    return write_sealed(folder / f"{prior.name}.safetensors", about, prior.state())
+    return write_tensors_with_checksum(folder / f"{prior.name}.safetensors", about, prior.state())
 
 
 def check_codes(codes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glo.priors.mixture import MixturePrior
 
-__all__ = ["Origin"]
+__all__ = ["BaseDistribution"]
 
 # A mixture has one component for so many rows, within bounds: the finer it is, the less the field
 # has to do, until fitting it takes longer than it saves.
@@ -17,7 +17,7 @@ _PREFIX = "origin."
 
 
 @final
-class Origin:
+class BaseDistribution:
     """A mixture of Gaussians on whitened codes that can say from where a code may have come.
 
     Args:
@@ -25,7 +25,7 @@ class Origin:
 
     Example:
         >>> codes = torch.tensor([[-1.0], [1.0]]).repeat(50, 1)
-        >>> origin = Origin.fit(codes, components=2, seed=0)
+        >>> origin = BaseDistribution.fit(codes, components=2, seed=0)
         >>> begins = origin.partners(*origin.belongs(codes), torch.Generator().manual_seed(0))
         >>> bool((begins.sign() == codes.sign()).all())
         True

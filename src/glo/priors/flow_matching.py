@@ -10,11 +10,11 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.base_distribution import Origin
+from glo.priors.base_distribution import BaseDistribution
 from glo.priors.flow_matching_loss import Judge, field_optimizer, gaps, matching_loss
-from glo.priors.residual_mlp import averaged, cosine, keep_best, private_generator, seeded
+from glo.priors.residual_mlp import averaged, cosine, early_stopping, private_generator, seeded
 from glo.priors.velocity import VelocityNetwork
-from glo.priors.whitening import Standardiser
+from glo.priors.whitening import Whitening
 from glo.utils.random import normal
 
 __all__ = ["FlowMatchingPrior"]
@@ -101,25 +101,25 @@ class FlowMatchingPrior(Prior):
         self.blocks = blocks
         self.components = components
         self.integration = integration
-        self.whiten_: Standardiser | None = None
-        self.origin_: Origin | None = None
+        self.whiten_: Whitening | None = None
+        self.origin_: BaseDistribution | None = None
         self.field_: VelocityNetwork | None = None
         self.spread_ = torch.ones((), dtype=torch.float64)
 
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn where the field begins, then the field, from `codes`, (N, D)."""
         rows, generator = check_codes(codes), private_generator(seed)
-        whiten = Standardiser.fit(rows)
+        whiten = Whitening.fit(rows)
         order = torch.randperm(len(rows), generator=generator)[:_ROWS]
         ready = whiten.forward(rows[order]).float()
-        origin = Origin.fit(ready, components=self.components, seed=seed)
+        origin = BaseDistribution.fit(ready, components=self.components, seed=seed)
         with seeded(seed):
             field = VelocityNetwork(ready.shape[1], width=self.width, blocks=self.blocks)
         held = min(len(ready) // 10, _HELD_ROWS)
         unseen, ready = (ready[:held], ready[held:]) if held else (ready, ready)
         judge = Judge(unseen, origin, seed)
         trials = self._train(field, ready, origin, generator)
-        best = yield from keep_best(field, trials, judge)
+        best = yield from early_stopping(field, trials, judge)
         self.whiten_, self.origin_ = whiten, origin
         self.field_ = best.requires_grad_(False).eval()
         if held:
@@ -141,7 +141,7 @@ class FlowMatchingPrior(Prior):
         self,
         field: VelocityNetwork,
         rows: Tensor,
-        origin: Origin,
+        origin: BaseDistribution,
         generator: torch.Generator,
     ) -> Iterator[tuple[float, VelocityNetwork]]:
         """Yield the share of the steps that is done and the averaged field, 20 times in all."""
@@ -200,7 +200,7 @@ class FlowMatchingPrior(Prior):
 
     def restore(self, state: dict[str, Tensor]) -> Self:
         """Take up what `state` gave."""
-        self.whiten_, self.origin_ = Standardiser.from_state(state), Origin.from_state(state)
+        self.whiten_, self.origin_ = Whitening.from_state(state), BaseDistribution.from_state(state)
         self.spread_ = state["spread"]
         with seeded(0):
             field = VelocityNetwork(len(self.whiten_.mean), width=self.width, blocks=self.blocks)
@@ -209,7 +209,7 @@ class FlowMatchingPrior(Prior):
         self.field_ = field.requires_grad_(False).eval()
         return self
 
-    def _fitted(self) -> tuple[Standardiser, Origin, VelocityNetwork]:
+    def _fitted(self) -> tuple[Whitening, BaseDistribution, VelocityNetwork]:
         if self.whiten_ is None or self.origin_ is None or self.field_ is None:
             raise UserError("This flow-matching prior was not fitted; call fit(codes) first.")
         return self.whiten_, self.origin_, self.field_

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Muon
 
-from glo.priors.base_distribution import Origin
+from glo.priors.base_distribution import BaseDistribution
 from glo.priors.residual_mlp import private_generator
 from glo.priors.velocity import VelocityNetwork
 from glo.training.optim import JointOptimizer
@@ -27,7 +27,7 @@ class Judge:
         seed: of the pairs.
     """
 
-    def __init__(self, ends: Tensor, origin: Origin, seed: int) -> None:
+    def __init__(self, ends: Tensor, origin: BaseDistribution, seed: int) -> None:
         generator = private_generator(seed + 1)
         # Every code is seen at every eighth of the time.
         self._ends = ends.repeat(8, 1)

@@ -17,7 +17,7 @@ from glo.priors.residual_mlp import (
     private_generator,
     seeded,
 )
-from glo.priors.whitening import Standardiser
+from glo.priors.whitening import Whitening
 
 __all__ = ["IMLEPrior"]
 
@@ -88,13 +88,13 @@ class IMLEPrior(Prior):
         self.lr = lr
         self.width = width
         self.blocks = blocks
-        self.whiten_: Standardiser | None = None
+        self.whiten_: Whitening | None = None
         self.network_: nn.Module | None = None
 
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""
         rows = check_codes(codes)
-        whiten = Standardiser.fit(rows)
+        whiten = Whitening.fit(rows)
         ready = whiten.forward(rows).float()
         dim = ready.shape[1]
         with seeded(seed):
@@ -135,7 +135,7 @@ class IMLEPrior(Prior):
 
     def restore(self, state: dict[str, Tensor]) -> Self:
         """Take up what `state` gave."""
-        self.whiten_ = Standardiser.from_state(state)
+        self.whiten_ = Whitening.from_state(state)
         with seeded(0):
             network = self._build(len(self.whiten_.mean))
         weights = {k.removeprefix("network."): v for k, v in state.items() if "network." in k}
@@ -146,7 +146,7 @@ class IMLEPrior(Prior):
     def _build(self, dim: int) -> ResidualMLP:
         return ResidualMLP(dim, dim, width=self.width, blocks=self.blocks)
 
-    def _fitted(self) -> tuple[Standardiser, nn.Module]:
+    def _fitted(self) -> tuple[Whitening, nn.Module]:
         if self.whiten_ is None or self.network_ is None:
             raise UserError("This IMLE prior was not fitted; call fit(codes) first.")
         return self.whiten_, self.network_

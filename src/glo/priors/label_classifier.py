@@ -11,10 +11,10 @@ from torch import Tensor
 
 from glo.errors import UserError, suggest
 from glo.priors.base import Prior, check_codes
-from glo.priors.serialization import read_sealed, write_sealed
-from glo.priors.whitening import Standardiser
+from glo.priors.serialization import read_tensors_with_checksum, write_tensors_with_checksum
+from glo.priors.whitening import Whitening
 
-__all__ = ["CodeLabels", "load_labels", "sample_label", "save_labels"]
+__all__ = ["LabelClassifier", "load_labels", "sample_label", "save_labels"]
 
 _ROWS = 60_000
 # Codes that are looked at together, however many there are.
@@ -28,7 +28,7 @@ _Layers = list[tuple[NDArray[Any], NDArray[Any]]]
 
 
 @final
-class CodeLabels:
+class LabelClassifier:
     """Predict the label of a code from the codes of labelled examples.
 
     Logistic regression and a network with one hidden layer are both fitted to whitened codes; the
@@ -42,7 +42,7 @@ class CodeLabels:
 
     Example:
         >>> codes = torch.linspace(-1, 1, 60)[:, None]
-        >>> labels = CodeLabels().fit(codes, (codes[:, 0] > 0).long() * 7)
+        >>> labels = LabelClassifier().fit(codes, (codes[:, 0] > 0).long() * 7)
         >>> labels.predict(torch.tensor([[-0.8], [0.9]]))
         tensor([0, 7])
     """
@@ -53,7 +53,7 @@ class CodeLabels:
         self.names: tuple[str, ...] = ()
         self.accuracy = 0.0
         self.given = torch.zeros(0, dtype=torch.int64)
-        self._whiten: Standardiser | None = None
+        self._whiten: Whitening | None = None
         self._classes = torch.zeros(0, dtype=torch.int64)
         self._layers: list[tuple[Tensor, Tensor]] = []
 
@@ -101,7 +101,7 @@ class CodeLabels:
         order = np.random.default_rng(seed % 2**64).permutation(len(rows))
         chosen = order[(labels >= 0).numpy()[order]][:_ROWS]
         self.given = labels.clone()
-        self._whiten, self.names = Standardiser.fit(rows), tuple(names)
+        self._whiten, self.names = Whitening.fit(rows), tuple(names)
         ready = self._whiten.forward(rows[chosen]).float().numpy()
         truth = labels[torch.from_numpy(chosen)].numpy().astype(np.int64)
         self._classes = torch.from_numpy(np.unique(truth))
@@ -122,7 +122,7 @@ class CodeLabels:
             raise UserError("These labels were not fitted; call fit(codes, labels) first.")
         return torch.cat([self._predict(self._whiten, part) for part in codes.split(_PIECE)])
 
-    def _predict(self, whiten: Standardiser, codes: Tensor) -> Tensor:
+    def _predict(self, whiten: Whitening, codes: Tensor) -> Tensor:
         rows = whiten.forward(codes).float()
         for i, (weight, offset) in enumerate(self._layers):
             rows = torch.addmm(offset, rows.relu() if i else rows, weight)
@@ -143,7 +143,7 @@ class CodeLabels:
         self, state: dict[str, Tensor], *, names: tuple[str, ...] = (), accuracy: float = 0.0
     ) -> Self:
         """Take up what `state` gave."""
-        self._whiten, self._classes = Standardiser.from_state(state), state["classes"]
+        self._whiten, self._classes = Whitening.from_state(state), state["classes"]
         depth = sum(name.startswith("weight.") for name in state)
         self._layers = [(state[f"weight.{i}"], state[f"offset.{i}"]) for i in range(depth)]
         self.names, self.accuracy = names, accuracy
@@ -153,7 +153,7 @@ class CodeLabels:
 
 def sample_label(
     prior: Prior,
-    labels: CodeLabels,
+    labels: LabelClassifier,
     label: int,
     n: int,
     *,
@@ -199,27 +199,27 @@ def sample_label(
     )
 
 
-def save_labels(labels: CodeLabels, folder: Path) -> Path:
+def save_labels(labels: LabelClassifier, folder: Path) -> Path:
     """Write labels to `folder`/labels.safetensors, whole or not at all, and return the path."""
     about = {"name": "labels", "names": list(labels.names), "accuracy": labels.accuracy}
-    return write_sealed(folder / CodeLabels.file, about, labels.state())
+    return write_tensors_with_checksum(folder / LabelClassifier.file, about, labels.state())
 
 
-def load_labels(folder: Path) -> CodeLabels:
+def load_labels(folder: Path) -> LabelClassifier:
     """Read the labels that were saved in `folder`.
 
     Raises:
         UserError: there are none, or their file is damaged.
     """
-    path = folder / CodeLabels.file
+    path = folder / LabelClassifier.file
     if not path.is_file():
         raise UserError(
             f"{folder} has no labels; train on examples with labels to sample by label."
         )
     try:
-        about, state = read_sealed(path)
+        about, state = read_tensors_with_checksum(path)
         names, accuracy = tuple(about["names"]), float(about["accuracy"])
-        labels = CodeLabels().restore(state, names=names, accuracy=accuracy)
+        labels = LabelClassifier().restore(state, names=names, accuracy=accuracy)
         _try(labels, state)
         return labels
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -228,7 +228,7 @@ def load_labels(folder: Path) -> CodeLabels:
         raise UserError(f"{path} cannot be read as labels ({reason}); fit them again.") from None
 
 
-def _try(labels: CodeLabels, state: dict[str, Tensor]) -> None:
+def _try(labels: LabelClassifier, state: dict[str, Tensor]) -> None:
     """Ask for the label of one code: tensors that do not fit each other are found out here."""
     kinds = {"classes": torch.int64, "given": torch.int32}
     for name in kinds.keys() & state.keys():

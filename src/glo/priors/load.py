@@ -13,7 +13,7 @@ from glo.priors.gaussian import GaussianPrior
 from glo.priors.imle import IMLEPrior
 from glo.priors.mixture import MixturePrior
 from glo.priors.normalizing_flow import NormalizingFlowPrior
-from glo.priors.serialization import read_sealed
+from glo.priors.serialization import read_tensors_with_checksum
 
 __all__ = ["build_prior", "load_prior"]
 
@@ -64,7 +64,7 @@ def load_prior(folder: Path, name: str = "gaussian") -> Prior:
         there = [known for known in _PRIORS if (folder / f"{known}.safetensors").is_file()]
         raise UserError(f"{folder} has no prior '{name}'; it has {', '.join(there) or 'none'}.")
     try:
-        about, state = read_sealed(path)
+        about, state = read_tensors_with_checksum(path)
     except UserError as error:
         reason = str(error).rstrip(".")
         raise UserError(f"{path} cannot be read as a prior ({reason}); fit it again.") from None

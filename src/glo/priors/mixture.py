@@ -14,7 +14,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.whitening import Standardiser
+from glo.priors.whitening import Whitening
 
 __all__ = ["MixturePrior"]
 
@@ -85,7 +85,7 @@ class MixturePrior(Prior):
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Choose the number of components, then fit them all to `codes`, (N, D)."""
         rows = check_codes(codes)
-        whiten = Standardiser.fit(rows)
+        whiten = Whitening.fit(rows)
         ready = whiten.forward(rows).float().numpy()
         ready = ready[np.random.default_rng(seed % 2**64).permutation(len(ready))[:_ROWS]]
         if self.components is None:

@@ -9,8 +9,15 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.table import Constraint
 from glo.priors.base import Prior, check_codes
-from glo.priors.residual_mlp import averaged, batches, cosine, keep_best, private_generator, seeded
-from glo.priors.whitening import Standardiser
+from glo.priors.residual_mlp import (
+    averaged,
+    batches,
+    cosine,
+    early_stopping,
+    private_generator,
+    seeded,
+)
+from glo.priors.whitening import Whitening
 
 __all__ = ["NormalizingFlowPrior"]
 
@@ -76,20 +83,20 @@ class NormalizingFlowPrior(Prior):
         self.layers = layers
         self.width = width
         self.noise = noise
-        self.whiten_: Standardiser | None = None
+        self.whiten_: Whitening | None = None
         self.flow_: Any = None
 
     def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""
         rows = check_codes(codes)
-        whiten, generator = Standardiser.fit(rows), private_generator(seed)
+        whiten, generator = Whitening.fit(rows), private_generator(seed)
         with seeded(seed):
             flow = self._build(rows.shape[1])
         ready = whiten.forward(rows).float()[torch.randperm(len(rows), generator=generator)]
         held = min(len(ready) // 10, _HELD_ROWS)
         judge, ready = (ready[:held], ready[held:]) if held else (ready, ready)
         trials = self._train(flow, ready, generator)
-        best = yield from keep_best(flow, trials, lambda trial: -_score(trial, judge))
+        best = yield from early_stopping(flow, trials, lambda trial: -_score(trial, judge))
         self.whiten_, self.flow_ = whiten, best.requires_grad_(False)
         yield 1.0
 
@@ -138,7 +145,7 @@ class NormalizingFlowPrior(Prior):
         Raises:
             UserError: zuko is not installed.
         """
-        self.whiten_ = Standardiser.from_state(state)
+        self.whiten_ = Whitening.from_state(state)
         with seeded(0):
             flow = self._build(len(self.whiten_.mean))
         weights = {k.removeprefix("flow."): v for k, v in state.items() if k.startswith("flow.")}
@@ -159,7 +166,7 @@ class NormalizingFlowPrior(Prior):
         sizes = (self.width, self.width)
         return NICE(dim, transforms=self.layers, randmask=True, hidden_features=sizes)
 
-    def _fitted(self) -> tuple[Standardiser, Any]:
+    def _fitted(self) -> tuple[Whitening, Any]:
         if self.whiten_ is None:
             raise UserError("This normalizing-flow prior was not fitted; call fit(codes) first.")
         return self.whiten_, self.flow_

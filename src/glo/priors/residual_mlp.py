@@ -15,7 +15,7 @@ __all__ = [
     "averaged",
     "batches",
     "cosine",
-    "keep_best",
+    "early_stopping",
     "private_generator",
     "seeded",
 ]
@@ -124,7 +124,7 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(network, avg_fn=follow)
 
 
-def keep_best(
+def early_stopping(
     network: Trial, trials: Iterator[tuple[float, Trial]], loss_of: Callable[[Trial], float]
 ) -> Generator[float, None, Trial]:
     """Return the trial with the lowest loss, and stop after four without gain.
@@ -140,7 +140,7 @@ def keep_best(
 
     Example:
         >>> layer = nn.Linear(1, 1)
-        >>> list(keep_best(layer, iter([(0.5, layer), (1.0, layer)]), lambda trial: 0.0))
+        >>> list(early_stopping(layer, iter([(0.5, layer), (1.0, layer)]), lambda trial: 0.0))
         [0.5]
     """
     best, lowest, idle = network, math.inf, 0

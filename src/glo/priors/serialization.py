@@ -10,24 +10,26 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 from glo.utils.safetensors_io import Header, check_finite, read_header, read_tensors
 from glo.utils.safetensors_writer import write_tensors
 
-__all__ = ["read_sealed", "write_sealed"]
+__all__ = ["read_tensors_with_checksum", "write_tensors_with_checksum"]
 
 # Blocks of a network, and steps in which a sample is integrated.
 _MOST_BLOCKS = 256
 
 
-def write_sealed(path: Path, about: dict[str, Any], state: dict[str, Tensor]) -> Path:
+def write_tensors_with_checksum(
+    path: Path, about: dict[str, Any], state: dict[str, Tensor]
+) -> Path:
     """Write `state` and what it is `about` to `path`, whole or not at all, and return the path."""
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         write_tensors(writing, state, {"prior": json.dumps(about), "seal": _seal(about, state)})
     return path
 
 
-def read_sealed(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_tensors_with_checksum(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return what a file says about itself, and its tensors.
 
     The checksum tells what was damaged. It does not tell who wrote the file: anybody can make one

@@ -6,7 +6,7 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
-__all__ = ["Standardiser"]
+__all__ = ["Whitening"]
 
 # Added to every eigenvalue of the correlation matrix, so that directions in which the codes do
 # not vary still have a Cholesky factor.
@@ -17,7 +17,7 @@ _FLAT = 1e-6
 
 @final
 @dataclass(frozen=True)
-class Standardiser:
+class Whitening:
     """Map codes to numbers with mean zero and covariance one: z = mean + F x.
 
     F = diag(s) L, with s the standard deviations and L the Cholesky factor of the correlations.
@@ -30,7 +30,7 @@ class Standardiser:
     Example:
         >>> from glo.utils.random import normal
         >>> codes = normal(0, 0, 500, 2, stream="codes") * torch.tensor([3.0, 0.1]) + 5.0
-        >>> whiten = Standardiser.fit(codes.double())
+        >>> whiten = Whitening.fit(codes.double())
         >>> torch.cov(whiten.forward(codes).T).round(decimals=2).abs()
         tensor([[1., 0.],
                 [0., 1.]], dtype=torch.float64)

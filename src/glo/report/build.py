@@ -7,11 +7,11 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.report.blocks import Section
 from glo.report.code_scatter import codemap
-from glo.report.context import Material, gather
+from glo.report.context import ReportContext, gather
 from glo.report.curves import curves
 from glo.report.interpolations import interpolations, principal_walks
 from glo.report.overview import diagnosis, evaluation, headline, recipe
@@ -19,14 +19,14 @@ from glo.report.reconstructions import pairs
 from glo.report.samples import nearest, samples
 from glo.report.vectors import columns, lines, spread
 from glo.runs.run import Run
-from glo.runs.training_data import open_training
+from glo.runs.training_data import open_training_data
 from glo.utils.files import write_text
 
 __all__ = ["make_report", "write_report"]
 
 
 def write_report(
-    run: Run, out: Path | None = None, *, data: str | Path | Samples | None = None
+    run: Run, out: Path | None = None, *, data: str | Path | Dataset | None = None
 ) -> Path:
     """Write a page that shows a run, whole or not at all, and return its path.
 
@@ -51,7 +51,7 @@ def write_report(
     return path
 
 
-def make_report(run: Run, samples: Samples | None, *, absent: str = "") -> str:
+def make_report(run: Run, samples: Dataset | None, *, absent: str = "") -> str:
     """Return the page; the same for the same run, whenever it is made.
 
     Args:
@@ -77,18 +77,18 @@ def make_report(run: Run, samples: Samples | None, *, absent: str = "") -> str:
     return page + "\n"
 
 
-def _data(run: Run, data: str | Path | Samples | None) -> tuple[Samples | None, str]:
-    if isinstance(data, Samples):
+def _data(run: Run, data: str | Path | Dataset | None) -> tuple[Dataset | None, str]:
+    if isinstance(data, Dataset):
         return run.seen(data), ""
     try:
-        return open_training(run, data, command=f"glo report {run.folder}"), ""
+        return open_training_data(run, data, command=f"glo report {run.folder}"), ""
     except UserError as error:
         if data is not None:
             raise
         return None, str(error)
 
 
-def _lead(material: Material) -> str:
+def _lead(material: ReportContext) -> str:
     run = material.run
     shape = " × ".join(map(str, run.data.shape))
     kind = "images" if material.is_images else "vectors"
@@ -98,7 +98,7 @@ def _lead(material: Material) -> str:
     )
 
 
-def _sections(material: Material) -> Iterator[Section]:
+def _sections(material: ReportContext) -> Iterator[Section]:
     yield diagnosis(material)
     if material.is_images:
         yield pairs(material)
@@ -112,7 +112,7 @@ def _sections(material: Material) -> Iterator[Section]:
     yield recipe(material)
 
 
-def _space(material: Material) -> Iterator[Section]:
+def _space(material: ReportContext) -> Iterator[Section]:
     """Yield what is to be seen of the space between codes, of which one code has none."""
     yield from _there((samples if material.is_images else spread)(material))
     if material.is_images:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from glo.latents.directions import principal_directions
 from glo.report.blocks import Key, Plot, Section
-from glo.report.context import Labels, Material
+from glo.report.context import Labels, ReportContext
 from glo.report.svg import axes_style, new_axes, to_svg
 from glo.utils.random import permutation
 
@@ -26,7 +26,7 @@ _LONGEST = 12
 _Groups = list[tuple[str, str, Tensor]]
 
 
-def codemap(material: Material) -> Section:
+def codemap(material: ReportContext) -> Section:
     """Draw the codes in planes, coloured by label."""
     codes, labels = material.run.codes, material.labels
     rows = permutation(len(codes), 0, 0)[:_DOTS].sort().values

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.priors import Prior, load_labels
-from glo.runs.metrics_log import read_journal
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
 from glo.training.refine import decode, squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation
 
-__all__ = ["Labels", "Material", "gather"]
+__all__ = ["Labels", "ReportContext", "gather"]
 
 # Where the errors of all rows are not kept, so many are measured: enough for quantiles.
 _MEASURED = 1000
@@ -42,7 +42,7 @@ class Labels:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class ReportContext:
     """What the sections of a report take.
 
     Attributes:
@@ -62,7 +62,7 @@ class Material:
 
     run: Run
     finished: bool
-    samples: Samples | None
+    samples: Dataset | None
     absent: str
     rows: Tensor
     errors: Tensor
@@ -89,7 +89,7 @@ class Material:
         return self.samples.batch(rows)
 
 
-def gather(run: Run, samples: Samples | None, *, absent: str = "") -> Material:
+def gather(run: Run, samples: Dataset | None, *, absent: str = "") -> ReportContext:
     """Read everything that a report needs.
 
     Args:
@@ -103,7 +103,7 @@ def gather(run: Run, samples: Samples | None, *, absent: str = "") -> Material:
     finished = run.checkpoint.finished and run.summary is not None
     rows, errors = _measured(run, samples, finished)
     priors, left_out = _priors(run) if finished and run.data.n > 1 else ((), ())
-    return Material(
+    return ReportContext(
         run=run,
         finished=finished,
         samples=samples,
@@ -113,13 +113,13 @@ def gather(run: Run, samples: Samples | None, *, absent: str = "") -> Material:
         labels=_labels(run, samples),
         priors=priors,
         left_out=left_out,
-        records=read_journal(run.folder / "metrics.jsonl"),
+        records=read_metrics_log(run.folder / "metrics.jsonl"),
         summary=(run.summary or {}) if finished else {},
         evaluation=_evaluation(run),
     )
 
 
-def _measured(run: Run, samples: Samples | None, finished: bool) -> tuple[Tensor, Tensor]:
+def _measured(run: Run, samples: Dataset | None, finished: bool) -> tuple[Tensor, Tensor]:
     errors = run.errors if finished else None
     rows = torch.arange(run.data.n)
     if errors is None:
@@ -131,7 +131,7 @@ def _measured(run: Run, samples: Samples | None, finished: bool) -> tuple[Tensor
     return rows[order], errors[order]
 
 
-def _labels(run: Run, samples: Samples | None) -> Labels | None:
+def _labels(run: Run, samples: Dataset | None) -> Labels | None:
     if samples is not None and samples.labels is not None:
         values = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
         return Labels(values=values, names=samples.label_names, predicted=False)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from glo.report.blocks import Key, Plot, Section
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.report.svg import INK, SERIES, axes_style, new_axes, page_colour, plain_log, to_svg
 from glo.training.diagnosis import Baselines, explained_variance
 
@@ -19,7 +19,7 @@ _OF_STEPS = ("step", "loss")
 _OF_EPOCHS = (*_OF_STEPS, "epoch", "explained_variance", "code_travel", "code_step", "code_norm")
 
 
-def curves(material: Material) -> Section:
+def curves(material: ReportContext) -> Section:
     """Draw what metrics.jsonl tells, and the errors of the rows."""
     steps = _having(material.records, "step", _OF_STEPS)
     epochs = _having(material.records, "epoch", _OF_EPOCHS)
@@ -99,7 +99,7 @@ def _travel(epochs: list[dict[str, Any]]) -> Plot:
     return Plot(svg=to_svg(axes, "travel", alt), caption=caption, keys=tuple(keys))
 
 
-def _errors(material: Material) -> Plot:
+def _errors(material: ReportContext) -> Plot:
     axes, errors = new_axes(), material.errors.double().numpy()
     positive = errors[errors > 0]
     edges = np.geomspace(positive.min(), positive.max() * 1.0001, 41)

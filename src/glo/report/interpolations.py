@@ -5,7 +5,7 @@ import torch
 from glo.latents.directions import Directions, principal_directions, walk_along
 from glo.latents.interpolation import interpolate
 from glo.report.blocks import Picture, Section
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.report.sheets import sheet
 from glo.training.statistics import evenly_spaced
 
@@ -16,7 +16,7 @@ _DIRECTIONS = 8
 _LEAST_REACH = 3.0
 
 
-def interpolations(material: Material) -> Section:
+def interpolations(material: ReportContext) -> Section:
     """Show what lies between the codes of two training examples."""
     run, n = material.run, material.run.data.n
     ends = evenly_spaced(n, min(n // 2 * 2, 2 * _WALKS))
@@ -45,7 +45,7 @@ def interpolations(material: Material) -> Section:
     )
 
 
-def principal_walks(material: Material) -> Section:
+def principal_walks(material: ReportContext) -> Section:
     """Show what changes along the directions in which the codes spread most."""
     run = material.run
     directions = principal_directions(run.codes, min(_DIRECTIONS, *run.codes.shape))
@@ -80,7 +80,7 @@ def _reach(directions: Directions) -> float:
 
 
 def _sheet(
-    material: Material, directions: Directions, row: int, reach: float, places: list[int]
+    material: ReportContext, directions: Directions, row: int, reach: float, places: list[int]
 ) -> Picture:
     about, constraint = material.run.codes[row], material.run.settings.constraint
     walks = [

@@ -6,14 +6,14 @@ from typing import Any
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.report.blocks import Section, Table, Tile
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.runs.run import Run
 from glo.workflows.evaluation_table import figures, sentences
 
 __all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
 
 
-def headline(material: Material) -> tuple[Tile, ...]:
+def headline(material: ReportContext) -> tuple[Tile, ...]:
     """Return the figures that a reader looks for first."""
     run, summary = material.run, material.summary
     shape = " × ".join(map(str, run.data.shape))
@@ -67,7 +67,7 @@ def _cost(summary: dict[str, Any]) -> list[Tile]:
     ]
 
 
-def diagnosis(material: Material) -> Section:
+def diagnosis(material: ReportContext) -> Section:
     """Say in words what is wrong with a run, or that nothing is."""
     title, anchor = "Diagnosis", "diagnosis"
     if not material.finished:
@@ -81,7 +81,7 @@ def diagnosis(material: Material) -> Section:
     return Section(anchor=anchor, title=title, text=(*map(str, found), *notes))
 
 
-def evaluation(material: Material) -> Section | None:
+def evaluation(material: ReportContext) -> Section | None:
     """Return the table of the last `glo evaluate`, or None where there was none."""
     values = material.evaluation
     if values is None:
@@ -100,7 +100,7 @@ def evaluation(material: Material) -> Section | None:
     )
 
 
-def recipe(material: Material) -> Section:
+def recipe(material: ReportContext) -> Section:
     """Return the settings, and the command that makes such a run."""
     run = material.run
     values = tuple((name, (_word(value),)) for name, value in vars(run.settings).items())
@@ -128,8 +128,8 @@ def command(run: Run) -> str:
 
     Example:
         >>> from pathlib import Path
-        >>> from glo.runs.data_record import DataFacts
-        >>> data = DataFacts(source="mnist", name="mnist", n=9, shape=(1, 32, 32), fingerprint="")
+        >>> from glo.runs.data_record import DataRecord
+        >>> data = DataRecord(source="mnist", name="mnist", n=9, shape=(1, 32, 32), fingerprint="")
         >>> settings = Settings(code_dim=8, shuffle=False)
         >>> command(Run(Path("runs/x"), settings=settings, data=data, preset="mnist"))
         'glo train mnist --out x --code-dim 8 --no-shuffle'

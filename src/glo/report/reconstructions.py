@@ -3,7 +3,7 @@
 import torch
 
 from glo.report.blocks import Picture, Section
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.report.sheets import sheet
 from glo.training.statistics import evenly_spaced
 
@@ -21,7 +21,7 @@ _QUANTILES = (
 )
 
 
-def pairs(material: Material) -> Section:
+def pairs(material: ReportContext) -> Section:
     """Show reconstructions below their originals at quantiles of the error."""
     sorted_by_error = len(material.rows) > 0
     if not sorted_by_error:
@@ -53,7 +53,7 @@ def _places(n: int) -> list[tuple[slice, str]]:
     return [(slice(first, first + _SHOWN), name) for first, name in starts]
 
 
-def _pair(material: Material, place: slice, name: str) -> Picture:
+def _pair(material: ReportContext, place: slice, name: str) -> Picture:
     rows, errors = material.rows[place], material.errors[place]
     low, high = (f"{float(error):.4f}" for error in (errors[0], errors[-1]))
     span = f"error {low}" if low == high else f"errors {low} to {high}"
@@ -65,7 +65,7 @@ def _pair(material: Material, place: slice, name: str) -> Picture:
     return sheet(images, columns=len(rows), alt=alt, caption=f"{name}: {span}")
 
 
-def _unsorted(material: Material) -> Picture:
+def _unsorted(material: ReportContext) -> Picture:
     n = material.run.data.n
     rows = evenly_spaced(n, min(_UNSORTED, n))
     images = material.decoded(material.run.codes[rows])

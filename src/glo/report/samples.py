@@ -5,7 +5,7 @@ from torch import Tensor
 
 from glo.latents.neighbours import neighbours
 from glo.report.blocks import Picture, Section
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.report.sheets import sheet
 
 __all__ = ["nearest", "samples"]
@@ -14,7 +14,7 @@ _SAMPLES, _COLUMNS = 64, 8
 _LOOKED_UP, _NEIGHBOURS = 8, 6
 
 
-def samples(material: Material) -> Section | None:
+def samples(material: ReportContext) -> Section | None:
     """Show samples of every prior that is fitted, or None where there is none."""
     if not material.priors and not material.left_out:
         return None
@@ -37,7 +37,7 @@ def samples(material: Material) -> Section | None:
     )
 
 
-def nearest(material: Material) -> Section | None:
+def nearest(material: ReportContext) -> Section | None:
     """Show samples beside the training examples with the nearest codes."""
     if not material.priors:
         return None
@@ -58,7 +58,7 @@ def nearest(material: Material) -> Section | None:
     )
 
 
-def _explained(material: Material, prior: str, distances: Tensor) -> str:
+def _explained(material: ReportContext, prior: str, distances: Tensor) -> str:
     near, far = float(distances.min()), float(distances.max())
     what = "training examples" if material.samples is not None else "reconstructions of those"
     return (

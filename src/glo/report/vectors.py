@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from glo.losses import SquaredError
+from glo.losses import MSELoss
 from glo.report.blocks import Key, Plot, Section
-from glo.report.context import Material
+from glo.report.context import ReportContext
 from glo.report.svg import INK, SERIES, axes_style, new_axes, page_colour, to_svg
 from glo.utils.random import permutation
 
@@ -21,7 +21,7 @@ _UNIT = "standard deviations"
 _PLACES = ((0.0, "The best"), (0.5, "The middle"), (0.95, "95 % are better"), (1.0, "The worst"))
 
 
-def columns(material: Material) -> Section | None:
+def columns(material: ReportContext) -> Section | None:
     """Draw the error of every column, or nothing without the data."""
     if material.samples is None:
         return None
@@ -51,15 +51,15 @@ def columns(material: Material) -> Section | None:
     )
 
 
-def _column_errors(material: Material, rows: Tensor) -> Tensor:
+def _column_errors(material: ReportContext, rows: Tensor) -> Tensor:
     assert material.samples is not None, "asked only with data"
     target, observed = material.samples.batch(rows), material.samples.observed(rows)
     # Each column as one example, so that what is missing is left out of its mean.
     output = material.decoded(material.run.codes[rows])
-    return SquaredError()(output.T, target.T, None if observed is None else observed.T)
+    return MSELoss()(output.T, target.T, None if observed is None else observed.T)
 
 
-def lines(material: Material) -> Section:
+def lines(material: ReportContext) -> Section:
     """Draw examples and their reconstructions as lines, from the best to the worst."""
     n = len(material.rows)
     places = {min(int(share * n), n - 1): name for share, name in _PLACES} if n else {0: "Row 0"}
@@ -80,7 +80,7 @@ def lines(material: Material) -> Section:
     )
 
 
-def _line(material: Material, row: int, name: str, caption: str) -> Plot:
+def _line(material: ReportContext, row: int, name: str, caption: str) -> Plot:
     axes, keys = new_axes(), []
     rows = torch.tensor([row])
     made = material.decoded(material.run.codes[rows])[0]
@@ -95,7 +95,7 @@ def _line(material: Material, row: int, name: str, caption: str) -> Plot:
     return Plot(svg=to_svg(axes, name, alt), caption=caption, keys=tuple(keys))
 
 
-def spread(material: Material) -> Section | None:
+def spread(material: ReportContext) -> Section | None:
     """Draw where samples of each prior lie in every column, beside the training examples."""
     if not material.priors and not material.left_out:
         return None
@@ -121,7 +121,7 @@ def spread(material: Material) -> Section | None:
     )
 
 
-def _known(material: Material, rows: Tensor) -> Tensor:
+def _known(material: ReportContext, rows: Tensor) -> Tensor:
     """Return examples with NaN where a value is missing, or reconstructions without the data."""
     values = material.examples(rows)
     observed = None if material.samples is None else material.samples.observed(rows)

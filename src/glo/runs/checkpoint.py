@@ -21,14 +21,14 @@ from torch import Tensor
 from glo.config.settings import Settings
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
-from glo.latents.table import CodeTable
+from glo.latents.table import LatentCodes
 from glo.runs.manifest import fault_of, read_manifest, write_manifest
 from glo.runs.row_shards import read_rows, rows_name
-from glo.training.factory import row_rule
-from glo.training.loop import Training
+from glo.training.factory import code_optimizer_rule
+from glo.training.loop import TrainState
 from glo.training.state_io import contents, restore
 from glo.utils.device import channels_last
-from glo.utils.distributed import ALONE, Ranks
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.files import flush
 from glo.utils.row_store import IN_MEMORY, RowStore
 from glo.utils.safetensors_io import map_tensor, read_header
@@ -92,7 +92,7 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    root: Path, training: Training, *, finished: bool, facts: dict[str, Any]
+    root: Path, training: TrainState, *, finished: bool, facts: dict[str, Any]
 ) -> Path:
     """Write a checkpoint of `training` and remove all but the last two.
 
@@ -186,7 +186,7 @@ def _begin(root: Path, writing: Path) -> OSError | None:
     return None
 
 
-def _write_own(writing: Path, training: Training) -> dict[str, dict[str, Any]] | OSError:
+def _write_own(writing: Path, training: TrainState) -> dict[str, dict[str, Any]] | OSError:
     """Write the files of this process and return what the manifest says of them."""
     written = {}
     try:
@@ -251,10 +251,10 @@ def restore_training(
     settings: Settings,
     *,
     n: int | None = None,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
     own: type[Decoder] | None = None,
-) -> Training:
+) -> TrainState:
     """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
 
     Args:
@@ -268,10 +268,10 @@ def restore_training(
     folder = checkpoint.folder
     # What is wanted is what these settings make: anything else was edited, and takes no memory.
     rows = read_rows(folder, checkpoint.ranks, _one_row(settings), ranks=ranks, store=store)
-    codes, rule = rows.pop("codes"), row_rule(settings)
-    table = CodeTable(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
+    codes, rule = rows.pop("codes"), code_optimizer_rule(settings)
+    table = LatentCodes(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
     decoder = read_decoder(folder / "decoder.safetensors", own)
-    training = Training(settings, decoder, table, n=n, ranks=ranks, shards=checkpoint.shards)
+    training = TrainState(settings, decoder, table, n=n, ranks=ranks, shards=checkpoint.shards)
     training.step = checkpoint.step
     training.skipped, training.skipped_in_a_row = checkpoint.skipped
     restore(training, folder, checkpoint.ranks)
@@ -280,7 +280,7 @@ def restore_training(
 
 def _one_row(settings: Settings) -> dict[str, Tensor]:
     dim = settings.code_dim
-    return {"codes": torch.empty(1, dim), **row_rule(settings).new_state(1, dim)}
+    return {"codes": torch.empty(1, dim), **code_optimizer_rule(settings).new_state(1, dim)}
 
 
 def _newest_first(root: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, final
 
 from glo.config.fields import toml_lines
 
-__all__ = ["DataFacts", "RowChange"]
+__all__ = ["DataRecord", "RowChange"]
 
 _BYTES = 8
 _TEXTS = ("source", "name", "fingerprint")
@@ -67,7 +67,7 @@ class RowChange:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DataFacts:
+class DataRecord:
     """What a run remembers of its data: enough to know them again.
 
     Attributes:
@@ -80,7 +80,7 @@ class DataFacts:
         changes: of rows since the training, in order.
 
     Example:
-        >>> facts = DataFacts(source="a.npy", name="a", n=5, shape=(3,), fingerprint="0" * 16)
+        >>> facts = DataRecord(source="a.npy", name="a", n=5, shape=(3,), fingerprint="0" * 16)
         >>> changed = facts.forgotten(2, "0-1")
         >>> changed.n, changed.history
         (3, '2 forgotten')

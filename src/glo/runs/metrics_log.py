@@ -8,14 +8,14 @@ from typing import Any, final
 
 from glo.utils.files import read_bytes, write_text
 
-__all__ = ["Journal", "read_journal"]
+__all__ = ["MetricsLog", "read_metrics_log"]
 
 # Bytes of a file: ten million steps. And of one line, a hundred times what a record takes.
 _LARGEST, _LONGEST = 64 * 2**20, 64 * 2**10
 
 
 @final
-class Journal:
+class MetricsLog:
     """Append records to a file; lines a stopped run wrote after its last checkpoint are dropped.
 
     Args:
@@ -26,9 +26,9 @@ class Journal:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
-        >>> Journal(path, 0).write("step", {"step": 7, "loss": 0.5})
-        >>> journal = Journal(path, 5)
-        >>> read_journal(path)
+        >>> MetricsLog(path, 0).write("step", {"step": 7, "loss": 0.5})
+        >>> journal = MetricsLog(path, 5)
+        >>> read_metrics_log(path)
         []
     """
 
@@ -37,7 +37,7 @@ class Journal:
         self._quiet = quiet
         if quiet:
             return
-        kept = [record for record in read_journal(path) if record["step"] <= step]
+        kept = [record for record in read_metrics_log(path) if record["step"] <= step]
         text = "".join(json.dumps(record) + "\n" for record in kept)
         write_text(path, text)
 
@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
+def read_metrics_log(path: Path) -> list[dict[str, Any]]:
     """Return the records of a file, leaving out a line that a killed process cut short.
 
     Whatever is no record is left out too: a record is an object with the number of a step, whose

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.utils.files import replacing
+from glo.utils.files import atomic_write
 from glo.utils.safetensors_io import check_finite, read_tensors
 from glo.utils.safetensors_writer import write_tensors
 
@@ -34,7 +34,7 @@ def write_errors(folder: Path, errors: Tensor) -> Path:
         tensor([0.5000, 0.2500])
     """
     path = folder / _FILE
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         write_tensors(writing, {"errors": errors.float()}, {})
     return path
 

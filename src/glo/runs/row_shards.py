@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.utils.distributed import ALONE, Ranks
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
 from glo.utils.safetensors_io import Header, check_finite, read_header
 
@@ -38,7 +38,7 @@ def read_rows(
     saved_by: int,
     wanted: Mapping[str, Tensor],
     *,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
     more: bool = False,
 ) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ def read_rows(
     """
     paths = [folder / rows_name("rows", rank, saved_by) for rank in range(saved_by)]
     headers = [read_header(path) for path in paths]
-    savers = [Ranks(rank, saved_by) for rank in range(saved_by)]
+    savers = [ProcessGroup(rank, saved_by) for rank in range(saved_by)]
     n = sum(_count(header) for header in headers)
     for saver, header in zip(savers, headers, strict=True):
         _check(header, wanted, saver.count(n), more=more)

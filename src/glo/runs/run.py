@@ -21,8 +21,8 @@ from torch import Tensor
 
 from glo.config.fields import toml_lines
 from glo.config.settings import Settings
-from glo.data import Samples
-from glo.decoders import Decoder, own_decoder
+from glo.data import Dataset
+from glo.decoders import Decoder, custom_decoder
 from glo.errors import UserError
 from glo.priors import (
     Prior,
@@ -33,18 +33,18 @@ from glo.priors import (
     save_prior,
 )
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint
-from glo.runs.data_record import DataFacts
+from glo.runs.data_record import DataRecord
 from glo.runs.formats import Step, lift, newest
 from glo.runs.outcome import read_summary
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.transaction import finish_change
-from glo.training.factory import kept_columns, prior_config, prior_name
+from glo.training.factory import load_standardizer, prior_config, prior_name
 from glo.training.refine import decode
 from glo.utils.files import suggest_beside, write_text
 from glo.utils.json_toml import read_toml
 from glo.utils.lock import RunLock
 
-__all__ = ["DataFacts", "Run", "open_run", "write_json"]
+__all__ = ["DataRecord", "Run", "open_run", "write_json"]
 
 # What lifts the config.toml of an older version, one format at a time.
 _STEPS: tuple[Step, ...] = ()
@@ -72,7 +72,7 @@ class Run:
         folder: Path,
         *,
         settings: Settings,
-        data: DataFacts,
+        data: DataRecord,
         preset: str,
         decoder: type[Decoder] | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class Run:
         Raises:
             UserError: there is one, and it was not named.
         """
-        return own_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
+        return custom_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -141,14 +141,14 @@ class Run:
         """Squared error of each example under its code, float32 (N,), or None: not kept."""
         return read_errors(self.folder, self.data.n)
 
-    def seen(self, samples: Samples) -> Samples:
+    def seen(self, samples: Dataset) -> Dataset:
         """Return other data as the decoder sees them: the columns of vectors standardised alike."""
-        columns = kept_columns(self.decoder)
+        columns = load_standardizer(self.decoder)
         return samples if columns is None else samples.standardised(columns)
 
     def in_units(self, examples: Tensor) -> Tensor:
         """Return what the decoder made, (B, *shape), in the units of the data; the way back."""
-        columns = kept_columns(self.decoder)
+        columns = load_standardizer(self.decoder)
         return examples if columns is None else columns.restore(examples)
 
     @property
@@ -314,7 +314,7 @@ that glo train named.
     try:
         values = lift(values, values["run"]["format"], _STEPS, where=path)
         about, data = values.pop("run"), values.pop("data")
-        facts = DataFacts.from_dict(data)
+        facts = DataRecord.from_dict(data)
         preset = str(about["preset"])
     except UserError:
         raise

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from glo.runs.run import Run
 from glo.training.diagnosis import Baselines, explained_variance
-from glo.training.loop import Training
+from glo.training.loop import TrainState
 
 __all__ = ["measured", "summarise"]
 
 
 def summarise(
     run: Run,
-    training: Training,
+    training: TrainState,
     errors: Tensor,
     baselines: Baselines,
     *,

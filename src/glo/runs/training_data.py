@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.data.joining import join
 from glo.data.options import Split
 from glo.errors import UserError
@@ -12,12 +12,12 @@ from glo.runs.data_record import RowChange
 from glo.runs.run import Run
 from glo.utils.row_ranges import parse_rows
 
-__all__ = ["check_shape", "open_training", "reading_options"]
+__all__ = ["check_shape", "open_training_data", "reading_options"]
 
-Source = str | Path | Samples
+Source = str | Path | Dataset
 
 
-def open_training(run: Run, data: Source | None, *, command: str) -> Samples:
+def open_training_data(run: Run, data: Source | None, *, command: str) -> Dataset:
     """Open the data that a run was trained on.
 
     Args:
@@ -57,7 +57,7 @@ def open_training(run: Run, data: Source | None, *, command: str) -> Samples:
     return run.seen(samples)
 
 
-def _changed(run: Run, samples: Samples, change: RowChange) -> Samples:
+def _changed(run: Run, samples: Dataset, change: RowChange) -> Dataset:
     if change.kind == "forgotten":
         kept = np.delete(np.arange(len(samples)), parse_rows(change.rows, len(samples)).numpy())
         return samples.subset(kept)
@@ -93,7 +93,7 @@ def reading_options(run: Run, *, limit: int | None) -> SourceOptions:
     return SourceOptions(size=kept.size, channels=kept.channels, crop=kept.crop, limit=limit)
 
 
-def check_shape(run: Run, samples: Samples, what: str) -> None:
+def check_shape(run: Run, samples: Dataset, what: str) -> None:
     """Check that examples have the shape of those that the run was trained on.
 
     Raises:

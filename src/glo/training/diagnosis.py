@@ -8,7 +8,7 @@ same data, and when it is not clearly better, the cause is named and so is the s
 from dataclasses import dataclass
 
 from glo.config.settings import Settings
-from glo.training.factory import rate_factor
+from glo.training.factory import lr_factor
 from glo.training.statistics import EpochRecord
 
 __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
@@ -166,7 +166,7 @@ def _at_peak(moved: float, record: EpochRecord, settings: Settings, n: int) -> f
     """Return how far something would have moved in the record's epoch at the peak of the rates."""
     steps = settings.steps_per_epoch(n)
     middle = max(record.step - 1 - (steps - 1) // 2, 0)
-    return moved / max(rate_factor(middle, steps * settings.epochs_for(n), settings), 1e-12)
+    return moved / max(lr_factor(middle, steps * settings.epochs_for(n), settings), 1e-12)
 
 
 def _near_mean(baselines: Baselines, mse: float, explained: float, *, few: int | None) -> Finding:

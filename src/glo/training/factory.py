@@ -4,20 +4,20 @@ import math
 from typing import Any
 
 from glo.config.settings import Settings
-from glo.data import Columns, Samples
-from glo.decoders import Decoder, own_config
+from glo.data import Dataset, Standardizer
+from glo.decoders import Decoder, custom_config
 from glo.errors import UserError
 from glo.latents.table import RowAdam, RowRule, RowSGD
 from glo.losses import Loss, parse_loss
 
 __all__ = [
+    "code_optimizer_rule",
     "decoder_config",
-    "keep_columns",
-    "kept_columns",
+    "load_standardizer",
+    "lr_factor",
     "prior_config",
     "prior_name",
-    "rate_factor",
-    "row_rule",
+    "store_standardizer",
     "training_loss",
 ]
 
@@ -25,11 +25,11 @@ _FLOW_ROWS = 5000
 _FEWEST_STEPS, _MOST_STEPS = 100, 2500
 
 
-def rate_factor(step: int, total: int, settings: Settings) -> float:
+def lr_factor(step: int, total: int, settings: Settings) -> float:
     """Return the learning rates' share of their peak at a step: warm-up, then the schedule.
 
     Example:
-        >>> [round(rate_factor(s, 4, Settings()), 3) for s in range(4)]
+        >>> [round(lr_factor(s, 4, Settings()), 3) for s in range(4)]
         [1.0, 0.854, 0.5, 0.146]
     """
     factor = 1.0
@@ -40,7 +40,7 @@ def rate_factor(step: int, total: int, settings: Settings) -> float:
 
 
 def decoder_config(
-    samples: Samples, settings: Settings, own: type[Decoder] | None = None
+    samples: Dataset, settings: Settings, own: type[Decoder] | None = None
 ) -> dict[str, object]:
     """Return the configuration of the decoder that fits the data and the settings.
 
@@ -56,7 +56,7 @@ def decoder_config(
         base: dict[str, object] = {"code_dim": settings.code_dim, "shape": list(samples.shape)}
         if samples.columns is not None:
             base["standardised"] = True
-        return own_config(own, base, width=settings.width)
+        return custom_config(own, base, width=settings.width)
     name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
     if samples.is_images == (name == "mlp"):
         kind, other = ("images", "dcgan") if samples.is_images else ("vectors", "mlp")
@@ -75,23 +75,23 @@ def decoder_config(
     return config
 
 
-def keep_columns(decoder: Decoder, samples: Samples) -> None:
+def store_standardizer(decoder: Decoder, samples: Dataset) -> None:
     """Let a new decoder keep the columns that its data are standardised with, if any."""
     if samples.columns is not None and decoder.standardised:
         decoder.shift.copy_(samples.columns.shift)
         decoder.scale.copy_(samples.columns.scale)
 
 
-def kept_columns(decoder: Decoder) -> Columns | None:
+def load_standardizer(decoder: Decoder) -> Standardizer | None:
     """Return the columns that a decoder's data were standardised with, or None: as they are.
 
     Example:
         >>> from glo.decoders import MLPDecoder
-        >>> kept_columns(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
+        >>> load_standardizer(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
         Columns(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
     """
     if decoder.standardised:
-        return Columns(decoder.shift.cpu(), decoder.scale.cpu())
+        return Standardizer(decoder.shift.cpu(), decoder.scale.cpu())
     return None
 
 
@@ -125,7 +125,7 @@ def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
     return config
 
 
-def row_rule(settings: Settings) -> RowRule:
+def code_optimizer_rule(settings: Settings) -> RowRule:
     """Return how a code moves under these settings."""
     return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)
 

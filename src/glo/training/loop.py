@@ -7,10 +7,10 @@ The objective of GLO (Bojanowski et al., ICML 2018, equation 1) is
 a sum of N separate problems, one per code, under a shared decoder. So a code's gradient is that of
 its own loss and is not divided by the batch size, while the decoder's is the mean over the batch.
 
-`Training` is all that a run is: weights, codes, what both optimisers remember, and the number of
+`TrainState` is all that a run is: weights, codes, what both optimisers remember, and the number of
 the next step. `train` advances it and yields a record per step and per epoch; who calls it logs,
 draws and saves. Data order is a function of (seed, epoch) and nothing else is random, so a
-`Training` restored from disk goes on exactly as if it had never stopped.
+`TrainState` restored from disk goes on exactly as if it had never stopped.
 
 Several processes train one run: each has its own rows of data and codes, all have the decoder, and
 the mean of its gradient over the processes is all that they exchange in a step.
@@ -32,29 +32,35 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.data.loader import read
-from glo.data.sampler import Order
+from glo.data.sampler import EpochSampler
 from glo.decoders import Decoder, build_decoder
 from glo.errors import UserError
 from glo.latents.init import PCA, pca_codes
-from glo.latents.table import CodeTable
-from glo.training.factory import decoder_config, keep_columns, rate_factor, row_rule, training_loss
+from glo.latents.table import LatentCodes
+from glo.training.factory import (
+    code_optimizer_rule,
+    decoder_config,
+    lr_factor,
+    store_standardizer,
+    training_loss,
+)
 from glo.training.optim import decoder_optimizer
-from glo.training.statistics import EpochRecord, StepRecord, Tally, gradient_length
+from glo.training.statistics import EpochRecord, EpochStatistics, StepRecord, gradient_norm
 from glo.utils.compilation import compiled
 from glo.utils.device import autocast, channels_last, find_device
-from glo.utils.distributed import ALONE, Ranks
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 from glo.utils.row_store import IN_MEMORY, RowStore
 
-__all__ = ["Diverged", "Training", "start_training", "train"]
+__all__ = ["TrainState", "TrainingDiverged", "init_train_state", "train"]
 
 
 # Steps that may be left out one after the other, and in all: a broken file costs a few, a rate that
 # is too large all that follow.
-_MOST_IN_A_ROW = 10
-_MOST_SKIPPED = 1000
+MAX_CONSECUTIVE_SKIPS = 10
+MAX_SKIPS = 1000
 _BLOCK = 2**16
 # torch 2.13 gave the argument a name of its own, and warns of the old one.
 _KNOWN = inspect.signature(DistributedDataParallel).parameters
@@ -62,13 +68,13 @@ _SYNC = "forward_sync_buffers" if "forward_sync_buffers" in _KNOWN else "broadca
 _OWN_BUFFERS: dict[str, Any] = {_SYNC: False}
 
 
-class Diverged(UserError):
+class TrainingDiverged(UserError):
     """Steps keep coming out NaN or infinite: what the run holds is no longer worth saving."""
 
 
 @final
-class Training:
-    """All that changes while a run trains; see `start_training`.
+class TrainState:
+    """All that changes while a run trains; see `init_train_state`.
 
     Attributes:
         decoder: the network, on the device, in training mode between epochs.
@@ -89,10 +95,10 @@ class Training:
         self,
         settings: Settings,
         decoder: Decoder,
-        table: CodeTable,
+        table: LatentCodes,
         *,
         n: int | None = None,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE_PROCESS,
         shards: int | None = None,
     ) -> None:
         self.settings = settings
@@ -110,7 +116,7 @@ class Training:
         self.step = 0
         self.skipped = 0
         self.skipped_in_a_row = 0
-        self.tally = Tally(table.codes, ranks)
+        self.tally = EpochStatistics(table.codes, ranks)
 
     @cached_property
     def network(self) -> nn.Module:
@@ -148,16 +154,16 @@ class Training:
         return decoder
 
 
-def start_training(
-    samples: Samples,
+def init_train_state(
+    samples: Dataset,
     settings: Settings,
     pca: PCA,
     *,
     n: int | None = None,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
     own: type[Decoder] | None = None,
-) -> Training:
+) -> TrainState:
     """Build the decoder and the initial codes of a new run.
 
     Args:
@@ -179,26 +185,26 @@ def start_training(
         >>> import numpy as np
         >>> from glo.latents.init import fit_pca
         >>> pixels = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1), dtype="uint8")
-        >>> samples = Samples(rows=pixels, name="noise")
+        >>> samples = Dataset(rows=pixels, name="noise")
         >>> settings = Settings(code_dim=2, width=4, epochs=1)
-        >>> start_training(samples, settings, fit_pca(samples, 2)).table.codes.shape
+        >>> init_train_state(samples, settings, fit_pca(samples, 2)).table.codes.shape
         torch.Size([4, 2])
     """
     dim = settings.code_dim
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         decoder = build_decoder(decoder_config(samples, settings, own), own)
-    keep_columns(decoder, samples)
+    store_standardizer(decoder, samples)
     codes = store.zeros("codes", (len(samples), dim), torch.float32)
     if settings.init == "pca":
         pca_codes(samples, pca, dim, seed=settings.seed, ranks=ranks, into=codes)
     else:
         _gaussian_codes(codes, settings, ranks)
-    table = CodeTable.begin(codes, row_rule(settings), settings.constraint, store)
-    return Training(settings, decoder, table, n=n, ranks=ranks)
+    table = LatentCodes.begin(codes, code_optimizer_rule(settings), settings.constraint, store)
+    return TrainState(settings, decoder, table, n=n, ranks=ranks)
 
 
-def _gaussian_codes(codes: Tensor, settings: Settings, ranks: Ranks) -> None:
+def _gaussian_codes(codes: Tensor, settings: Settings, ranks: ProcessGroup) -> None:
     n, dim = codes.shape
     for rows in torch.arange(n).split(_BLOCK):
         start = int(ranks.numbers(rows[0]))
@@ -206,7 +212,7 @@ def _gaussian_codes(codes: Tensor, settings: Settings, ranks: Ranks) -> None:
         torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
 
 
-def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRecord]:
+def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | EpochRecord]:
     """Advance `training` to its end, yielding a record after every step and every epoch.
 
     The caller may stop at any record and go on later, with the same object or with one restored
@@ -223,9 +229,9 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         >>> import numpy as np
         >>> from glo.latents.init import fit_pca
         >>> rng = np.random.default_rng(0)
-        >>> samples = Samples(rows=rng.integers(0, 255, (6, 8, 8, 1), dtype="uint8"), name="noise")
+        >>> samples = Dataset(rows=rng.integers(0, 255, (6, 8, 8, 1), dtype="uint8"), name="noise")
         >>> settings = Settings(code_dim=2, width=4, epochs=2, batch_size=4)
-        >>> training = start_training(samples, settings, fit_pca(samples, 2))
+        >>> training = init_train_state(samples, settings, fit_pca(samples, 2))
         >>> [type(record).__name__ for record in train(training, samples)][:3]
         ['StepRecord', 'StepRecord', 'EpochRecord']
     """
@@ -244,7 +250,7 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
         # The epoch's order, from the seed and the number of the epoch.
         if first == 0:
             training.tally.start_epoch(table.codes, decoder)
-        order = Order(training.n, epoch, settings, training.shards, ranks)
+        order = EpochSampler(training.n, epoch, settings, training.shards, ranks)
 
         began = time.perf_counter()
         mine = (order.batch(each) for each in range(first, per_epoch))
@@ -275,11 +281,11 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
             assert codes.grad is not None, "codes are a leaf of the loss"
             scale = 1 if settings.code_grad_reduction == "mean" else whole
             gradient = codes.grad * (scale / ranks.size)
-            factor = rate_factor(training.step, training.total_steps, settings)
+            factor = lr_factor(training.step, training.total_steps, settings)
 
             # What is not finite moves nothing. The decoder's gradient is the same on all processes,
             # and so is what they decide.
-            usable = math.isfinite(gradient_length(decoder))
+            usable = math.isfinite(gradient_norm(decoder))
             astray = _astray(codes, losses, gradient, usable=usable)
             moved = torch.zeros_like(gradient)
             if usable:
@@ -292,7 +298,9 @@ def train(training: Training, samples: Samples) -> Iterator[StepRecord | EpochRe
                 if not idle:
                     gradient[astray] = 0.0
                     code_lr = settings.code_lr * factor
-                    moved = table.update(rows, gradient, code_lr, keep=settings.project_every == "step")
+                    moved = table.update(
+                        rows, gradient, code_lr, keep=settings.project_every == "step"
+                    )
             else:
                 _count_skipped(training)
             if bool(astray.any()) and not idle:
@@ -333,7 +341,7 @@ def _astray(codes: Tensor, losses: Tensor, gradient: Tensor, *, usable: bool) ->
     return ~losses.detach().isfinite().cpu()
 
 
-def _restart(training: Training, rows: Tensor) -> None:
+def _restart(training: TrainState, rows: Tensor) -> None:
     """Let codes begin anew where the seed throws them; rows are this process's."""
     ranks, dim = training.ranks, training.settings.code_dim
     numbers = (rows * ranks.size + ranks.rank).tolist()
@@ -341,14 +349,14 @@ def _restart(training: Training, rows: Tensor) -> None:
     training.table.restart(rows, torch.cat(drawn) / dim**0.5)
 
 
-def _count_skipped(training: Training) -> None:
+def _count_skipped(training: TrainState) -> None:
     training.skipped += 1
     training.skipped_in_a_row += 1
     in_a_row, settings = training.skipped_in_a_row, training.settings
-    if in_a_row < _MOST_IN_A_ROW and training.skipped < _MOST_SKIPPED:
+    if in_a_row < MAX_CONSECUTIVE_SKIPS and training.skipped < MAX_SKIPS:
         return
-    counted = f"{in_a_row} in a row" if in_a_row >= _MOST_IN_A_ROW else f"{training.skipped}"
-    raise Diverged(
+    counted = f"{in_a_row} in a row" if in_a_row >= MAX_CONSECUTIVE_SKIPS else f"{training.skipped}"
+    raise TrainingDiverged(
         f"The loss or a gradient was NaN or infinite in too many steps ({counted}, the last being "
         f"step {training.step}): the learning rates are too large for this decoder, or the data "
         f"hold numbers that are; lower decoder_lr ({settings.decoder_lr:g}) or code_lr "

@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
-from glo.latents.table import CodeTable
-from glo.losses import Loss, SquaredError
+from glo.latents.table import LatentCodes
+from glo.losses import Loss, MSELoss
 from glo.training.statistics import evenly_spaced
 from glo.utils.device import autocast
-from glo.utils.distributed import ALONE, Ranks
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 
-__all__ = ["decode", "evaluate", "polish", "settle", "squared_errors"]
+__all__ = ["decode", "evaluate", "polish", "recompute_batchnorm_stats", "squared_errors"]
 
 _BATCH = 256
 _SETTLE = 64
@@ -29,8 +29,8 @@ _SETTLE = 64
 
 def polish(
     decoder: Decoder,
-    table: CodeTable,
-    samples: Samples,
+    table: LatentCodes,
+    samples: Dataset,
     loss: Loss,
     *,
     passes: int,
@@ -60,14 +60,10 @@ def polish(
         >>> import numpy as np
         >>> from glo.latents.table import RowSGD
         >>> from glo.decoders import MLPDecoder
-        >>> table = CodeTable(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
-        >>> samples = Samples(rows=np.ones((3, 4), "float32"), name="ones")
+        >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
+        >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
         >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
-        >>> list(
-        ...     polish(
-        ...         decoder, table, samples, SquaredError(), passes=2, lr=0.1, settings=Settings()
-        ...     )
-        ... )
+        >>> list(polish(decoder, table, samples, MSELoss(), passes=2, lr=0.1, settings=Settings()))
         [3]
     """
     decoder.eval()
@@ -104,13 +100,13 @@ def polish(
             parameter.requires_grad_(flag)
 
 
-def settle(
+def recompute_batchnorm_stats(
     decoder: Decoder,
     codes: Tensor,
     settings: Settings,
     *,
     n: int | None = None,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
     """Measure batch norm's statistics anew, under the final weights and codes.
 
@@ -155,7 +151,7 @@ def decode(decoder: Decoder, codes: Tensor, settings: Settings) -> Tensor:
     return torch.cat(parts)
 
 
-def squared_errors(decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings) -> Tensor:
+def squared_errors(decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings) -> Tensor:
     """Return the squared error of each example under its code, mean over its known numbers.
 
     Args:
@@ -165,13 +161,13 @@ def squared_errors(decoder: Decoder, codes: Tensor, samples: Samples, settings: 
     Returns:
         float32 (N,).
     """
-    measure, parts = SquaredError(), []
+    measure, parts = MSELoss(), []
     for rows in torch.arange(len(samples)).split(_BATCH):
         output = decode(decoder, codes[rows], settings)
         parts.append(measure(output, samples.batch(rows), samples.observed(rows)))
     return torch.cat(parts)
 
 
-def evaluate(decoder: Decoder, codes: Tensor, samples: Samples, settings: Settings) -> float:
+def evaluate(decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings) -> float:
     """Return the mean of `squared_errors`."""
     return float(squared_errors(decoder, codes, samples, settings).double().mean())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.runs.row_shards import rows_name
-from glo.training.loop import Training
+from glo.training.loop import TrainState
 from glo.training.optim import JointOptimizer
 from glo.utils.safetensors_io import read_tensors
 
@@ -19,7 +19,7 @@ __all__ = ["contents", "restore"]
 _REMEMBERED = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 
 
-def contents(training: Training) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
+def contents(training: TrainState) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
     """Yield the files that this process writes: name, tensors, and texts."""
     config = {"config": json.dumps(training.decoder.config)}
     ranks, table = training.ranks, training.table
@@ -43,7 +43,7 @@ def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
     }
 
 
-def restore(training: Training, folder: Path, saved_by: int) -> None:
+def restore(training: TrainState, folder: Path, saved_by: int) -> None:
     """Give a training all that a checkpoint holds but rows and the decoder of its last step.
 
     Args:
@@ -64,7 +64,7 @@ def restore(training: Training, folder: Path, saved_by: int) -> None:
     _restore_tally(training, [folder / name for name in names])
 
 
-def _restore_tally(training: Training, paths: Sequence[Path]) -> None:
+def _restore_tally(training: TrainState, paths: Sequence[Path]) -> None:
     parts, like = [read_tensors(path) for path in paths], training.tally.tensors()
     for path, part in zip(paths, parts, strict=True):
         if not _fits(training, part, like):
@@ -72,7 +72,7 @@ def _restore_tally(training: Training, paths: Sequence[Path]) -> None:
     training.tally.restore(parts)
 
 
-def _fits(training: Training, part: dict[str, Tensor], like: dict[str, Tensor]) -> bool:
+def _fits(training: TrainState, part: dict[str, Tensor], like: dict[str, Tensor]) -> bool:
     # How many rows are followed, and whether weights are remembered yet, may differ.
     kinds = [{k: (v.dtype, v.ndim) for k, v in each.items()} for each in (part, like)]
     if kinds[0] != kinds[1]:

@@ -7,10 +7,10 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from glo.losses import SquaredError
-from glo.utils.distributed import ALONE, Ranks
+from glo.losses import MSELoss
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 
-__all__ = ["EpochRecord", "StepRecord", "Tally", "evenly_spaced", "gradient_length"]
+__all__ = ["EpochRecord", "EpochStatistics", "StepRecord", "evenly_spaced", "gradient_norm"]
 
 # Codes whose way is followed: enough for a mean, too few to cost anything.
 _TRACKED = 4096
@@ -69,7 +69,7 @@ class EpochRecord:
 
 
 @final
-class Tally:
+class EpochStatistics:
     """Sums over the present epoch, and copies of codes and weights from before it.
 
     It is saved with a run, so that an epoch interrupted anywhere still gets a whole record.
@@ -80,13 +80,13 @@ class Tally:
         ranks: the processes, over whose rows a record is summed.
 
     Example:
-        >>> tally = Tally(torch.zeros(10, 2))
+        >>> tally = EpochStatistics(torch.zeros(10, 2))
         >>> tally.start_epoch(torch.ones(10, 2), nn.Linear(2, 1))
         >>> tally.tensors()["rows"].shape
         torch.Size([10])
     """
 
-    def __init__(self, codes: Tensor, ranks: Ranks = ALONE) -> None:
+    def __init__(self, codes: Tensor, ranks: ProcessGroup = SINGLE_PROCESS) -> None:
         n = len(codes)
         self._ranks = ranks
         self._rows = evenly_spaced(n, min(n, -(-_TRACKED // ranks.size)))
@@ -129,7 +129,7 @@ class Tally:
             change: (B, D), what the update added to the codes.
         """
         n = len(output)
-        error = float(SquaredError()(output, target, observed).sum())
+        error = float(MSELoss()(output, target, observed).sum())
         squares = float(gradient.square().sum())
         moved = float(change.norm(dim=1).sum())
         self._due = torch.tensor(True)
@@ -166,7 +166,7 @@ class Tally:
             code_step=stepped / tracked,
             code_travel=self.travel(codes),
             code_norm=length / tracked,
-            decoder_gradient=gradient_length(decoder),
+            decoder_gradient=gradient_norm(decoder),
             decoder_step=float((weights - self._weights).norm()) / max(size, 1e-30),
             output_mean=float(self._output[0]),
             output_std=float(self._output[1]),
@@ -232,7 +232,7 @@ def evenly_spaced(n: int, count: int) -> Tensor:
     return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()
 
 
-def gradient_length(decoder: nn.Module) -> float:
+def gradient_norm(decoder: nn.Module) -> float:
     """Return the length of the gradient that the last step left on the weights."""
     gradients = [p.grad for p in decoder.parameters() if p.grad is not None]
     return float(torch.stack([g.norm() for g in gradients]).norm()) if gradients else 0.0

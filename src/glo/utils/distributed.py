@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["ALONE", "LOST", "Ranks"]
+__all__ = ["LOST", "SINGLE_PROCESS", "ProcessGroup"]
 
 LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed? ?out|Socket")
 """What an error says when another process is gone."""
@@ -37,7 +37,7 @@ _PATIENCE = timedelta(hours=2)
 
 
 @final
-class Ranks:
+class ProcessGroup:
     """Which of the processes of a run this one is, and the few things they tell each other.
 
     Args:
@@ -45,9 +45,9 @@ class Ranks:
         size: R, how many there are; above 1 `torch.distributed` must be set up.
 
     Example:
-        >>> Ranks(1, 3).rows(8)
+        >>> ProcessGroup(1, 3).rows(8)
         tensor([1, 4, 7])
-        >>> ALONE.size
+        >>> SINGLE_PROCESS.size
         1
     """
 
@@ -105,7 +105,7 @@ class Ranks:
         """Return the places among its own rows of rows that this process owns.
 
         Example:
-            >>> Ranks(1, 3).local(torch.tensor([4, 1, 7]))
+            >>> ProcessGroup(1, 3).local(torch.tensor([4, 1, 7]))
             tensor([1, 0, 2])
         """
         return rows if self.size == 1 else rows // self.size
@@ -114,7 +114,7 @@ class Ranks:
         """Return the numbers of rows from their places among its own; the way back of `local`.
 
         Example:
-            >>> Ranks(1, 3).numbers(torch.tensor([1, 0, 2]))
+            >>> ProcessGroup(1, 3).numbers(torch.tensor([1, 0, 2]))
             tensor([4, 1, 7])
         """
         return places * self.size + self.rank
@@ -235,4 +235,4 @@ def _restarted() -> dict[str, Any]:
     return {"store": anew, "rank": int(os.environ["RANK"]), "world_size": int(here)}
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()

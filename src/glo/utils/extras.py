@@ -4,10 +4,10 @@ from importlib.util import find_spec
 
 from glo.errors import UserError
 
-__all__ = ["need"]
+__all__ = ["require_extra"]
 
 
-def need(what: str, extra: str, *libraries: str) -> None:
+def require_extra(what: str, extra: str, *libraries: str) -> None:
     """Check that libraries are installed.
 
     Args:
@@ -19,7 +19,7 @@ def need(what: str, extra: str, *libraries: str) -> None:
         UserError: one is not.
 
     Example:
-        >>> need("ONNX", "onnx", "json", "no_such_library")
+        >>> require_extra("ONNX", "onnx", "json", "no_such_library")
         Traceback (most recent call last):
         glo.errors.UserError: ONNX needs no_such_library, which is not installed; run pip install \
 'glo-torch[onnx]'.

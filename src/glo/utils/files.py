@@ -12,12 +12,12 @@ from pathlib import Path
 from glo.errors import UserError, suggest
 
 __all__ = [
+    "atomic_write",
     "clear_unfinished",
     "flush",
     "open_plain",
     "read_bytes",
     "read_text",
-    "replacing",
     "suggest_beside",
     "write_text",
 ]
@@ -27,7 +27,7 @@ _MOST_BESIDE = 1000
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a place to write to; what was written there takes the place of `path` at the end.
 
     It lies in the same folder, which is made, and ends as `path` does, as writers look at that.
@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "made" / "table.csv"
-        >>> with replacing(path) as writing:
+        >>> with atomic_write(path) as writing:
         ...     _ = writing.write_text("1,2")
         ...     path.exists(), writing.suffix
         (False, '.csv')
@@ -62,14 +62,14 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: it could not be written; the file before is as it was.
     """
-    with replacing(path) as writing:
+    with atomic_write(path) as writing:
         # A file's name may hold bytes that are no text; they must not stop a run from being
         # written.
         writing.write_text(text, encoding="utf-8", errors="replace")
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what killed processes were writing in a folder by `replacing`, and never named.
+    """Remove what killed processes were writing in a folder by `atomic_write`, and never named.
 
     Example:
         >>> import tempfile

@@ -3,12 +3,12 @@
 import ctypes
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["tune_malloc"]
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
-def keep_freed_memory() -> None:
+def tune_malloc() -> None:
     """Have the C library keep freed blocks for the next step instead of giving them back.
 
     A decoder's step frees and asks again for the same tens of megabytes; glibc returns such blocks
@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     the processor's time. Elsewhere than on glibc nothing is done.
 
     Example:
-        >>> keep_freed_memory()
+        >>> tune_malloc()
     """
     if sys.platform != "linux":
         return

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fetch", "give_back", "is_mapped", "scattered"]
+__all__ = ["fetch", "is_mapped", "release_pages", "scattered"]
 
 # Bytes between two rows that are read along rather than left out: a disk that has to be asked
 # once more takes about as long.
 _GAP = 2**17
 
 
-def give_back(array: NDArray[Any] | None) -> None:
+def release_pages(array: NDArray[Any] | None) -> None:
     """Let the system have the memory of the file that an array is mapped from; others stay.
 
     Nothing is lost: the file holds what was there. What is read again comes from the system's
@@ -23,7 +23,7 @@ def give_back(array: NDArray[Any] | None) -> None:
 
     Example:
         >>> import numpy as np
-        >>> give_back(np.zeros(3))
+        >>> release_pages(np.zeros(3))
     """
     mapped = _map_of(array)
     if mapped is not None:

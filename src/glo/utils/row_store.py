@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.utils.mmap import fetch, give_back, scattered
+from glo.utils.mmap import fetch, release_pages, scattered
 
 __all__ = ["IN_MEMORY", "RowStore"]
 
@@ -103,7 +103,7 @@ class RowStore:
         """Give back the memory of all files; their content is as it was."""
         self._touched = 0
         for array in self._arrays:
-            give_back(array)
+            release_pages(array)
 
     def remove(self) -> None:
         """Remove the files; arrays that are in use stay valid."""

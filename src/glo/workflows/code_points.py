@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, suggest
-from glo.inversion import Starts, finish
+from glo.inversion import InitialCodes, finish
 from glo.latents.table import project
-from glo.priors import CodeLabels, load_labels
+from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
 from glo.utils.row_ranges import check_row
-from glo.workflows.encode import begin_search, search
-from glo.workflows.inputs import Observations, open_observations
+from glo.workflows.encode import prepare_search, search
+from glo.workflows.inputs import Inputs, open_inputs
 
-__all__ = ["Point", "Points"]
+__all__ = ["CodePoint", "CodePoints"]
 
 _KINDS = ("label:", "sample:", "mean")
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Point:
+class CodePoint:
     """A code, and where it comes from.
 
     Attributes:
@@ -45,7 +45,7 @@ class Point:
 
 
 @final
-class Points:
+class CodePoints:
     """Find the codes of points in a run.
 
     Args:
@@ -54,7 +54,7 @@ class Points:
 
     Example:
         >>> from glo.runs.run import open_run
-        >>> points = Points(open_run("runs/mnist"))  # doctest: +SKIP
+        >>> points = CodePoints(open_run("runs/mnist"))  # doctest: +SKIP
         >>> points.find("label:7").code.shape  # doctest: +SKIP
         torch.Size([32])
     """
@@ -63,7 +63,7 @@ class Points:
         self.run = run
         self.seed = seed
 
-    def find(self, word: str) -> Point:
+    def find(self, word: str) -> CodePoint:
         """Return the point that a word names.
 
             12         the code of training example 12
@@ -87,12 +87,12 @@ class Points:
             return self._sample(word)
         return self._file(word)
 
-    def find_all(self, words: Sequence[str]) -> list[Point]:
+    def find_all(self, words: Sequence[str]) -> list[CodePoint]:
         """Return the points that words name, in their order."""
         return [self.find(word) for word in words]
 
     @cached_property
-    def labels(self) -> tuple[CodeLabels, Tensor]:
+    def labels(self) -> tuple[LabelClassifier, Tensor]:
         """The labels of the run, and that of each training code, int64 (N,).
 
         They are the labels of the data, or in runs that do not keep them the likeliest ones.
@@ -105,47 +105,47 @@ class Points:
         return labels, labels.given if known else labels.predict(self.run.codes)
 
     @cached_property
-    def _starts(self) -> Starts:
-        return begin_search(self.run)
+    def _starts(self) -> InitialCodes:
+        return prepare_search(self.run)
 
-    def _made(self, word: str, code: Tensor) -> Point:
+    def _made(self, word: str, code: Tensor) -> CodePoint:
         held = project(code.unsqueeze(0), self.run.settings.constraint)[0]
-        return Point(word=word, code=held)
+        return CodePoint(word=word, code=held)
 
-    def _row(self, word: str) -> Point:
+    def _row(self, word: str) -> CodePoint:
         row = int(word)
         check_row(row, len(self.run.codes))
-        return Point(word=word, code=self.run.codes[row], row=row)
+        return CodePoint(word=word, code=self.run.codes[row], row=row)
 
-    def _label(self, word: str) -> Point:
+    def _label(self, word: str) -> CodePoint:
         labels, of_rows = self.labels
         mine = of_rows == labels.number(word.removeprefix("label:"))
         if not bool(mine.any()):
             raise UserError(f"No training example has {word}; choose another label.")
         return self._made(word, self.run.codes[mine].mean(0))
 
-    def _sample(self, word: str) -> Point:
+    def _sample(self, word: str) -> CodePoint:
         number = word.removeprefix("sample:")
         if not re.fullmatch(r"\d{1,9}", number):
             raise UserError(f"{word} is no sample; give its number, from sample:0 on.")
         drawn = self.run.prior().sample(1, seed=self.seed, start=int(number))
         return self._made(word, drawn[0])
 
-    def _file(self, word: str) -> Point:
+    def _file(self, word: str) -> CodePoint:
         seen, row = _open(self.run, word), torch.zeros(1, dtype=torch.int64)
         target, observed = seen.samples.batch(row), seen.samples.observed(row)
         found = finish(search(self.run, target, starts=self._starts, observed=observed))
         code, residual = found.codes[0].cpu(), float(found.residual[0])
-        return Point(word=word, code=code, seen=target[0], residual=residual)
+        return CodePoint(word=word, code=code, seen=target[0], residual=residual)
 
 
-def _open(run: Run, word: str) -> Observations:
+def _open(run: Run, word: str) -> Inputs:
     if not _exists(word):
         raise UserError(
             f"'{word}' is no point; give the row of a training example, label:LABEL, "
             f"sample:NUMBER, mean, or a file that exists.{suggest(word, _KINDS)}"
         )
-    seen = open_observations(run, [word], limit=2)
+    seen = open_inputs(run, [word], limit=2)
     if len(seen) != 1:
         raise UserError(f"{word} holds several examples, and a point is one; give a file of one.")
     return seen

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
@@ -23,9 +23,9 @@ from glo.training.events import RowEvent, Searched
 from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
-from glo.workflows.encode import Found, begin_search, search_samples
-from glo.workflows.row_data import Holdings, renew
-from glo.workflows.row_notes import SHOWN, STALE, notes_on_added, notes_on_forgotten
+from glo.workflows.encode import Found, prepare_search, search_samples
+from glo.workflows.row_data import RowData, renew
+from glo.workflows.row_notes import SHOWN, STALE, added_notes, removed_notes
 
 __all__ = ["add_rows", "forget_rows"]
 
@@ -34,7 +34,7 @@ _ERRORS = "errors.safetensors"
 
 def add_rows(
     folder: Path,
-    samples: Samples,
+    samples: Dataset,
     *,
     source: str,
     split: str = "",
@@ -75,7 +75,7 @@ def add_rows(
         codes = yield from _search(run, samples, device)
         seen = run.seen(samples)
         errors = squared_errors(run.decoder, codes, seen, run.settings)
-        held = Holdings.of(run)
+        held = RowData.of(run)
         labels, names = _numbered(held, samples)
         facts = run.data.added(
             len(samples),
@@ -89,7 +89,7 @@ def add_rows(
         yield from renew(run, after, facts, new, keep=True, refit=refit)
         if seen.is_images:
             draw_progress(new / "samples", "added", run.decoder, codes, seen, run.settings)
-        sentences = list(notes_on_added(run, errors, refit=refit))
+        sentences = list(added_notes(run, errors, refit=refit))
         commit(folder, gone=STALE)
     yield from sentences
 
@@ -125,11 +125,11 @@ def forget_rows(
     """
     with _held(folder, decoder) as run, staged(folder) as new:
         stays = _left(run, rows)
-        held = Holdings.of(run)
+        held = RowData.of(run)
         facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
         after = held.subset(stays)
         yield from renew(run, after, facts, new, keep=False, refit=refit)
-        sentences = list(notes_on_forgotten(run, len(stays), held.labels, refit=refit))
+        sentences = list(removed_notes(run, len(stays), held.labels, refit=refit))
         for name in SHOWN:
             if (folder / name).is_dir():
                 # An empty one takes the place of the old.
@@ -156,7 +156,7 @@ def _held(folder: Path, decoder: type[Decoder] | None) -> Iterator[Run]:
         lock.release()
 
 
-def _check_shape(run: Run, samples: Samples) -> None:
+def _check_shape(run: Run, samples: Dataset) -> None:
     if samples.shape != run.data.shape:
         given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
         raise UserError(
@@ -165,11 +165,11 @@ def _check_shape(run: Run, samples: Samples) -> None:
         )
 
 
-def _search(run: Run, samples: Samples, device: str) -> Generator[Searched, None, Tensor]:
+def _search(run: Run, samples: Dataset, device: str) -> Generator[Searched, None, Tensor]:
     n = len(samples)
     yield Searched(rows=0, n=n)
     codes = []
-    for step in search_samples(run, samples, starts=begin_search(run, device=device)):
+    for step in search_samples(run, samples, starts=prepare_search(run, device=device)):
         if isinstance(step, Found):
             codes.append(step.inversion.codes)
         else:
@@ -177,7 +177,7 @@ def _search(run: Run, samples: Samples, device: str) -> Generator[Searched, None
     return torch.cat(codes)
 
 
-def _numbered(held: Holdings, samples: Samples) -> tuple[Tensor, tuple[str, ...]]:
+def _numbered(held: RowData, samples: Dataset) -> tuple[Tensor, tuple[str, ...]]:
     """Return the labels of added examples in the numbers of the run, and all names there are."""
     none = torch.full((len(samples),), -1, dtype=torch.int64)
     if held.labels is None or samples.labels is None:

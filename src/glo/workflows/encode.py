@@ -15,14 +15,21 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.data import Samples
-from glo.inversion import Inversion, Operator, Searching, Starts, decode_starts, follow
-from glo.losses import SquaredError
+from glo.data import Dataset
+from glo.inversion import (
+    InitialCodes,
+    Inversion,
+    Operator,
+    SearchState,
+    decode_initial_codes,
+    follow,
+)
+from glo.losses import MSELoss
 from glo.runs.run import Run
 from glo.training.factory import training_loss
 from glo.utils.device import find_device
 
-__all__ = ["Found", "batches", "begin_search", "search", "search_samples"]
+__all__ = ["Found", "batches", "prepare_search", "search", "search_samples"]
 
 _CHUNK = 2048
 # A decoder misses new examples by more than its own. Measured on MNIST, squared error of hidden
@@ -51,7 +58,7 @@ class Found:
     inversion: Inversion
 
 
-def begin_search(run: Run, *, device: str = "auto") -> Starts:
+def prepare_search(run: Run, *, device: str = "auto") -> InitialCodes:
     """Bring a run's decoder to a device, and decode the codes that searches begin at.
 
     Args:
@@ -66,7 +73,7 @@ def begin_search(run: Run, *, device: str = "auto") -> Starts:
         single="a search needs two codes to begin at",
     )
     run.decoder.to(find_device(device))
-    return decode_starts(run.decoder, run.codes, precision=run.settings.precision)
+    return decode_initial_codes(run.decoder, run.codes, precision=run.settings.precision)
 
 
 def batches(n: int, *, answers: int = 1) -> Iterator[Tensor]:
@@ -84,18 +91,18 @@ def search(
     run: Run,
     target: Tensor,
     *,
-    starts: Starts,
+    starts: InitialCodes,
     observed: Tensor | None = None,
     operator: Operator | None = None,
     noise: float | None = None,
     answers: int = 1,
-) -> Iterator[Searching | Inversion]:
+) -> Iterator[SearchState | Inversion]:
     """Search for the codes of observations, and tell after each decoding where the search stands.
 
     Args:
         run: a finished run.
         target: float (n, *shape'), as for `glo.inversion.invert`.
-        starts: of `begin_search`.
+        starts: of `prepare_search`.
         observed: 1 where known and 0 where hidden; None if all is known.
         operator: what the examples were seen through; None: nothing.
         noise: standard deviation of the observation's errors; None: twice that of the run's own
@@ -103,7 +110,7 @@ def search(
         answers: how many answers are sought for each observation.
 
     Yields:
-        `Searching` after each decoding, with the codes and residuals so far, and last the
+        `SearchState` after each decoding, with the codes and residuals so far, and last the
         `Inversion`.
 
     Raises:
@@ -111,9 +118,9 @@ def search(
             features of cannot be had.
 
     Example:
-        >>> starts = begin_search(run)  # doctest: +SKIP
+        >>> starts = prepare_search(run)  # doctest: +SKIP
         >>> for step in search(run, image, starts=starts):  # doctest: +SKIP
-        ...     if isinstance(step, Searching):
+        ...     if isinstance(step, SearchState):
         ...         print(f"{step.share:.0%}: {float(step.residual[0]):.4f}")
     """
     whole = observed is None and operator is None and noise is None
@@ -122,7 +129,7 @@ def search(
         target,
         starts=starts,
         loss=training_loss(run.settings) if whole else None,
-        measure=SquaredError(),
+        measure=MSELoss(),
         operator=operator,
         observed=observed,
         prior="none" if whole else "local",
@@ -134,14 +141,14 @@ def search(
 
 
 def search_samples(
-    run: Run, samples: Samples, *, starts: Starts, rows: Tensor | None = None
+    run: Run, samples: Dataset, *, starts: InitialCodes, rows: Tensor | None = None
 ) -> Iterator[float | Found]:
     """Search for the codes of a set, so many rows at a time that memory holds what is found.
 
     Args:
         run: a finished run.
         samples: examples of the shape that it was trained on; missing values are hidden.
-        starts: of `begin_search`.
+        starts: of `prepare_search`.
         rows: int64 (n,), which of them, in this order; None: all.
 
     Yields:
@@ -158,7 +165,7 @@ def search_samples(
         part = rows[places]
         target, observed = samples.batch(part), samples.observed(part)
         for step in search(run, target, starts=starts, observed=observed):
-            if isinstance(step, Searching):
+            if isinstance(step, SearchState):
                 yield (done + step.share * len(part)) / len(rows)
             else:
                 yield Found(rows=part, target=target, observed=observed, inversion=step)
@@ -166,7 +173,7 @@ def search_samples(
         yield done / len(rows)
 
 
-def _noise(run: Run, starts: Starts) -> float:
+def _noise(run: Run, starts: InitialCodes) -> float:
     least = max(_LEAST_NOISE * starts.examples_spread, 1e-6)
     own = math.sqrt((run.summary or {}).get("mse", 0.0))
     return max(least, _MISSED * own)

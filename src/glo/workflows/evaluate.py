@@ -8,14 +8,14 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.features.base import Features
-from glo.losses import SquaredError
-from glo.metrics import CopyTest, Yardstick, psnr, ssim
+from glo.losses import MSELoss
+from glo.metrics import CopyTest, Reference, psnr, ssim
 from glo.priors import Prior
 from glo.training.refine import decode
 from glo.utils.device import find_device
-from glo.workflows.encode import Found, begin_search, search_samples
+from glo.workflows.encode import Found, prepare_search, search_samples
 from glo.workflows.evaluation_plan import Plan
 from glo.workflows.json_values import plain
 
@@ -94,11 +94,11 @@ def _training(plan: Plan, made: list[Tensor]) -> Part:
     return _means(errors)
 
 
-def _heldout(plan: Plan, heldout: Samples) -> Part:
+def _heldout(plan: Plan, heldout: Dataset) -> Part:
     part, errors, steps = "searching codes of held-out examples", [], []
     yield Progress(part=part, done=0, total=plan.n)
     began = time.perf_counter()
-    starts, spent = begin_search(plan.run), 0.0
+    starts, spent = prepare_search(plan.run), 0.0
     for step in search_samples(plan.run, heldout, starts=starts, rows=plan.heldout_rows):
         if isinstance(step, Found):
             spent += time.perf_counter() - began
@@ -115,7 +115,7 @@ def _heldout(plan: Plan, heldout: Samples) -> Part:
     }
 
 
-def _distances(plan: Plan, heldout: Samples, made: Tensor) -> Part:
+def _distances(plan: Plan, heldout: Dataset, made: Tensor) -> Part:
     chosen = plan.description
     assert chosen is not None, "distances need features"
     features, copies = chosen.features, chosen.copies
@@ -123,7 +123,7 @@ def _distances(plan: Plan, heldout: Samples, made: Tensor) -> Part:
     same = copies is features
     rows = plan.training_rows if same else plan.training_rows[: plan.n]
     training = yield from _embedded(features, plan.training, rows, "training")
-    yardstick = Yardstick(features.name, heldout=unseen, training=training[: plan.n])
+    yardstick = Reference(features.name, heldout=unseen, training=training[: plan.n])
     if not same:
         unseen = yield from _embedded(copies, heldout, plan.heldout_rows, "held-out")
         training = yield from _embedded(copies, plan.training, plan.training_rows, "training")
@@ -144,7 +144,7 @@ def _distances(plan: Plan, heldout: Samples, made: Tensor) -> Part:
     }
 
 
-def _samples(plan: Plan, prior: Prior, yardstick: Yardstick, test: CopyTest) -> Part:
+def _samples(plan: Plan, prior: Prior, yardstick: Reference, test: CopyTest) -> Part:
     assert plan.description is not None, "samples are compared in features"
     features, copies = plan.description.features, plan.description.copies
     part, seconds, made, looked = f"drawing from {prior.name}", 0.0, [], []
@@ -166,7 +166,7 @@ def _samples(plan: Plan, prior: Prior, yardstick: Yardstick, test: CopyTest) -> 
     return {**measured, "memorisation": memorisation, **_pace(plan.n, seconds)}
 
 
-def _measured(yardstick: Yardstick, made: Tensor) -> tuple[dict[str, Any], str | None]:
+def _measured(yardstick: Reference, made: Tensor) -> tuple[dict[str, Any], str | None]:
     fd, kd = yardstick.frechet(made), yardstick.kernel(made)
     neighbours = yardstick.neighbours(made)
     values = {"fd": asdict(fd), "kd": asdict(kd), "neighbours": asdict(neighbours)}
@@ -174,7 +174,7 @@ def _measured(yardstick: Yardstick, made: Tensor) -> tuple[dict[str, Any], str |
 
 
 def _embedded(
-    features: Features, samples: Samples, rows: Tensor, which: str
+    features: Features, samples: Dataset, rows: Tensor, which: str
 ) -> Generator[Progress, None, Tensor]:
     found: list[Tensor] = []
     for part in rows.split(_SMALL):
@@ -190,9 +190,9 @@ def _described(features: Features, examples: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _errors(output: Tensor, samples: Samples, rows: Tensor) -> dict[str, Tensor]:
+def _errors(output: Tensor, samples: Dataset, rows: Tensor) -> dict[str, Tensor]:
     target, observed = samples.batch(rows), samples.observed(rows)
-    errors = {"mse": SquaredError()(output, target, observed)}
+    errors = {"mse": MSELoss()(output, target, observed)}
     # Both look at whole images.
     if samples.is_images and observed is None:
         errors |= {"psnr": psnr(output, target), "ssim": ssim(output, target)}

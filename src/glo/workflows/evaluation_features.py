@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.features.base import Features, Thumbnails
 from glo.features.digits import DigitFeatures, digit_features
@@ -49,7 +49,7 @@ class Description:
     why: str
 
 
-def describe(samples: Samples, name: str | None = None) -> Description:
+def describe(samples: Dataset, name: str | None = None) -> Description:
     """Choose the features that examples are compared in.
 
     Args:
@@ -62,7 +62,7 @@ def describe(samples: Samples, name: str | None = None) -> Description:
 
     Example:
         >>> import numpy as np
-        >>> grey = Samples(rows=np.zeros((4, 8, 8, 1), np.uint8), name="coins")
+        >>> grey = Dataset(rows=np.zeros((4, 8, 8, 1), np.uint8), name="coins")
         >>> chosen = describe(grey)
         >>> chosen.features.name, chosen.why
         ('thumbnails of 8 x 8', 'for grey images other than MNIST there is no network')
@@ -80,7 +80,7 @@ def describe(samples: Samples, name: str | None = None) -> Description:
     return Description(features=features, copies=features if cheap else Thumbnails(), why=why)
 
 
-def _default(samples: Samples) -> tuple[Features, str]:
+def _default(samples: Dataset) -> tuple[Features, str]:
     if samples.shape[0] == 3:
         try:
             return efficientnet_features(), "the ImageNet network is the choice for colour"

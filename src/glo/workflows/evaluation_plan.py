@@ -7,17 +7,17 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.errors import UserError
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.runs.training_data import check_shape, open_training, reading_options
+from glo.runs.training_data import check_shape, open_training_data, reading_options
 from glo.utils.random import permutation
 from glo.workflows.evaluation_features import Description, describe
 
 __all__ = ["Plan", "prepare"]
 
-Source = str | Path | Samples
+Source = str | Path | Dataset
 
 # Five neighbours of an example, and the example.
 _LEAST = 6
@@ -41,9 +41,9 @@ class Plan:
     """
 
     run: Run
-    training: Samples
+    training: Dataset
     training_rows: Tensor
-    heldout: Samples | None
+    heldout: Dataset | None
     heldout_rows: Tensor
     priors: tuple[Prior, ...]
     description: Description | None
@@ -86,7 +86,7 @@ def prepare(
     if n < _LEAST:
         raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
     chosen = tuple(run.prior(name) for name in priors or sorted(run.fitted_priors))
-    training = open_training(run, data, command=f"glo evaluate {run.folder}")
+    training = open_training_data(run, data, command=f"glo evaluate {run.folder}")
     unseen, reason = _unseen(run, run.data.source if data is None else data, heldout)
     notes = [reason] if reason else []
     whole = training.observed(torch.zeros(1, dtype=torch.int64)) is None
@@ -113,7 +113,7 @@ def prepare(
     )
 
 
-def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples | None, str]:
+def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset | None, str]:
     options = reading_options(run, limit=None)
     if heldout is None:
         try:
@@ -136,7 +136,7 @@ def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Samples |
     return run.seen(samples), ""
 
 
-def _fewer(asked: int, used: int, training: Samples, unseen: Samples | None) -> str:
+def _fewer(asked: int, used: int, training: Dataset, unseen: Dataset | None) -> str:
     held = "" if unseen is None else f" and {len(unseen):,} held-out"
     return (
         f"{asked:,} examples were asked for, but there are {len(training):,} training{held} ones, "

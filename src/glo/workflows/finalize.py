@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
 from glo.runs.reconstruction_errors import write_errors
@@ -15,7 +15,7 @@ from glo.runs.run import Run, write_json
 from glo.runs.summary import summarise
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.events import Event, Note
-from glo.training.loop import Training
+from glo.training.loop import TrainState
 from glo.training.refine import squared_errors
 from glo.training.statistics import evenly_spaced
 from glo.workflows.fit_priors import fit_labels, fit_priors
@@ -28,9 +28,9 @@ _MOST_TOLD = 1_000_000
 
 def finish(
     run: Run,
-    training: Training,
-    samples: Samples,
-    own: Samples,
+    training: TrainState,
+    samples: Dataset,
+    own: Dataset,
     baselines: Baselines,
     *,
     elapsed: Callable[[], float],
@@ -94,7 +94,7 @@ def finish(
 
 
 def _fit_priors(
-    run: Run, samples: Samples, codes: Tensor, rows: Tensor
+    run: Run, samples: Dataset, codes: Tensor, rows: Tensor
 ) -> Generator[Event, None, list[Prior]]:
     """Fit the priors, and the labels where there are any, to the codes of some rows."""
     settings, folder = run.settings, run.folder / "prior"

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.priors import CodeLabels, GaussianPrior, Prior, build_prior, save_labels, save_prior
+from glo.priors import GaussianPrior, LabelClassifier, Prior, build_prior, save_labels, save_prior
 from glo.training.events import Fitting
 from glo.training.factory import prior_config, prior_name
 
@@ -49,4 +49,4 @@ def fit_labels(
         names: of the labels 0, 1, ..., or none.
         settings: of the run.
     """
-    save_labels(CodeLabels().fit(codes, labels, names=names, seed=settings.seed), folder)
+    save_labels(LabelClassifier().fit(codes, labels, names=names, seed=settings.seed), folder)

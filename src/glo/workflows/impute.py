@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.inversion import Inversion, Starts
+from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run
 from glo.workflows.encode import batches, search
-from glo.workflows.incomplete_table import Sheet
+from glo.workflows.incomplete_table import IncompleteTable
 
-__all__ = ["Filled", "check_sheet", "fill"]
+__all__ = ["Filled", "check_incomplete_table", "fill"]
 
 
 @final
@@ -38,7 +38,7 @@ class Filled:
     converged: Tensor
 
 
-def check_sheet(run: Run, sheet: Sheet) -> None:
+def check_incomplete_table(run: Run, sheet: IncompleteTable) -> None:
     """Check that a run can fill the gaps of a table.
 
     Raises:
@@ -61,7 +61,9 @@ def check_sheet(run: Run, sheet: Sheet) -> None:
         raise UserError(f"Every value of {samples.name}[{empty[0]}] is missing; leave it out.")
 
 
-def fill(run: Run, sheet: Sheet, *, starts: Starts, answers: int = 1) -> Iterator[float | Filled]:
+def fill(
+    run: Run, sheet: IncompleteTable, *, starts: InitialCodes, answers: int = 1
+) -> Iterator[float | Filled]:
     """Search for the codes of the rows that have gaps, and decode them.
 
     The search is that of `glo.workflows.encode.search_samples`. The mean of several answers has the
@@ -69,15 +71,15 @@ def fill(run: Run, sheet: Sheet, *, starts: Starts, answers: int = 1) -> Iterato
 
     Args:
         run: a finished run of vectors.
-        sheet: a table that `check_sheet` has nothing against.
-        starts: of `begin_search`.
+        sheet: a table that `check_incomplete_table` has nothing against.
+        starts: of `prepare_search`.
         answers: how many are sought for each row.
 
     Yields:
         the share that is done, up to 1, and last what was found.
 
     Example:
-        >>> steps = fill(run, sheet, starts=begin_search(run))  # doctest: +SKIP
+        >>> steps = fill(run, sheet, starts=prepare_search(run))  # doctest: +SKIP
         >>> *_, found = steps  # doctest: +SKIP
         >>> sheet.save(Path("filled.csv"), found.made)  # doctest: +SKIP
     """

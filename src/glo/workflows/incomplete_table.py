@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data import Samples, SourceOptions, open_source
-from glo.data.column_spec import NO_CHOICE, Choice, split_choice
+from glo.data import Dataset, SourceOptions, open_source
+from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
 from glo.data.readers.array_files import check_no_split, read_npz_file
 from glo.data.readers.arrays import convert, first, lay_out
 from glo.data.readers.arrow import number_columns
@@ -19,16 +19,16 @@ from glo.data.readers.npy import open_npy
 from glo.data.readers.tables import TABLES, read_table_file, read_texts
 from glo.data.table_writer import save_vectors
 from glo.errors import UserError
-from glo.utils.extras import need
-from glo.utils.files import replacing
+from glo.utils.extras import require_extra
+from glo.utils.files import atomic_write
 
-__all__ = ["Sheet", "open_sheet"]
+__all__ = ["IncompleteTable", "open_incomplete_table"]
 
 _ARRAYS = (".npy", ".npz")
 _BATCH = 4096
 
 
-class Sheet(ABC):
+class IncompleteTable(ABC):
     """Rows of numbers with gaps, and whatever stands beside them.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sheet(ABC):
     def __init__(self, values: NDArray[Any], options: SourceOptions, what: str, name: str) -> None:
         rows = convert(lay_out(values, options, what), None)
         self.what = what
-        self.samples = Samples(rows=rows, name=name)
+        self.samples = Dataset(rows=rows, name=name)
         self.gaps = np.isnan(rows)
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Sheet(ABC):
         """
 
 
-def open_sheet(source: str, options: SourceOptions) -> Sheet:
+def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTable:
     """Open a table that is to be filled.
 
     Args:
@@ -71,7 +71,7 @@ def open_sheet(source: str, options: SourceOptions) -> Sheet:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "animals.csv"
         >>> _ = path.write_text("kind,mass,wing\\nbee,0.1,\\nant,0.25,7\\n")
-        >>> sheet = open_sheet(f"{path}?label=kind", SourceOptions())
+        >>> sheet = open_incomplete_table(f"{path}?label=kind", SourceOptions())
         >>> sheet.save(path.with_name("filled.csv"), np.array([[5, 6], [7, 8]], np.float32))
         >>> print(path.with_name("filled.csv").read_text())
         kind,mass,wing
@@ -79,12 +79,12 @@ def open_sheet(source: str, options: SourceOptions) -> Sheet:
         ant,0.25,7
         <BLANKLINE>
     """
-    place, choice = split_choice(source)
+    place, choice = split_column_spec(source)
     path = Path(place).expanduser()
     suffix = path.suffix.lower()
     if suffix in TABLES and path.is_file():
-        return TableSheet(path, options, choice)
-    if suffix not in _ARRAYS or not path.is_file() or choice != NO_CHOICE:
+        return IncompleteFrame(path, options, choice)
+    if suffix not in _ARRAYS or not path.is_file() or choice != NO_COLUMN_SPEC:
         if not path.exists() and place != "mnist" and not place.startswith("hf:"):
             # It says what is not there, and which name is near.
             open_source(place, SourceOptions(limit=1))
@@ -94,11 +94,11 @@ def open_sheet(source: str, options: SourceOptions) -> Sheet:
     else:
         check_no_split(shown(path), options)
         values = open_npy(path)
-    return ArraySheet(first(values, options.limit), options, shown(path), shown(path.stem))
+    return IncompleteArray(first(values, options.limit), options, shown(path), shown(path.stem))
 
 
 @final
-class ArraySheet(Sheet):
+class IncompleteArray(IncompleteTable):
     """An array of numbers, (n, F)."""
 
     def __init__(self, values: NDArray[Any], options: SourceOptions, what: str, name: str) -> None:
@@ -115,11 +115,11 @@ class ArraySheet(Sheet):
 
 
 @final
-class TableSheet(Sheet):
+class IncompleteFrame(IncompleteTable):
     """A table with columns of numbers, and others that are left as they are."""
 
-    def __init__(self, path: Path, options: SourceOptions, choice: Choice) -> None:
-        need(shown(path), "tables", "pyarrow")
+    def __init__(self, path: Path, options: SourceOptions, choice: ColumnSpec) -> None:
+        require_extra(shown(path), "tables", "pyarrow")
         check_no_split(shown(path), options)
         rows = read_table_file(path)
         self._names = number_columns(rows, choice)
@@ -133,7 +133,7 @@ class TableSheet(Sheet):
         if path.suffix == ".npy":
             save_vectors(path, np.stack([_reals(c) for c in self._columns(made)], axis=1))
             return
-        with replacing(path) as writing:
+        with atomic_write(path) as writing:
             if _is_csv(path) and self._texts is not None:
                 self._write_texts(writing, made)
             else:

@@ -12,7 +12,7 @@ from typing import final
 
 import torch
 
-from glo.data import Samples, SourceOptions, open_source
+from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
 from glo.data.limits import LARGEST_IN_MEMORY
 from glo.data.options import Split
@@ -23,14 +23,14 @@ from glo.data.storage import is_store
 from glo.errors import UserError
 from glo.runs.run import Run
 
-__all__ = ["Observations", "open_observations"]
+__all__ = ["Inputs", "open_inputs"]
 
 _CHUNK = 2048
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Observations:
+class Inputs:
     """Examples with a name each.
 
     Attributes:
@@ -40,7 +40,7 @@ class Observations:
         skipped: one sentence for each file, row or line that was left out.
     """
 
-    samples: Samples
+    samples: Dataset
     names: tuple[str, ...]
     files: tuple[Path, ...] = ()
     skipped: tuple[str, ...] = ()
@@ -49,14 +49,14 @@ class Observations:
         return len(self.samples)
 
 
-def open_observations(
+def open_inputs(
     run: Run,
     files: Sequence[str],
     *,
     split: Split = "train",
     limit: int | None = None,
     shape: tuple[int, ...] | None = None,
-) -> Observations:
+) -> Inputs:
     """Open what the user named.
 
     Args:
@@ -71,7 +71,7 @@ def open_observations(
         UserError: nothing is named, nothing can be read, or it has another shape.
 
     Example:
-        >>> open_observations(open_run("runs/mnist"), ["mnist"], split="test")  # doctest: +SKIP
+        >>> open_inputs(open_run("runs/mnist"), ["mnist"], split="test")  # doctest: +SKIP
     """
     if not files:
         raise UserError(
@@ -92,7 +92,7 @@ def open_observations(
     samples = _open_other(run, files[0], options, shape)
     names = tuple(f"{samples.name}[{row}]" for row in range(len(samples)))
     _check_not_empty(samples, names)
-    return Observations(samples=run.seen(samples), names=names, skipped=samples.skipped)
+    return Inputs(samples=run.seen(samples), names=names, skipped=samples.skipped)
 
 
 def _images_at(file: str) -> Listing | None:
@@ -113,7 +113,7 @@ def _images_at(file: str) -> Listing | None:
 
 def _open_images(
     run: Run, found: list[Listing], options: SourceOptions, shape: tuple[int, ...] | None
-) -> Observations:
+) -> Inputs:
     if options.split != "train":
         raise UserError("Image files have no 'test' split; leave --split away.")
     if len(run.data.shape) != 3:
@@ -132,7 +132,7 @@ def _open_images(
     files = tuple(map(Path, listing.kept))
     if shape is not None:
         _check_sizes(run, files, shape)
-    return Observations(
+    return Inputs(
         samples=samples,
         names=tuple(map(shown, files)),
         files=files,
@@ -140,7 +140,7 @@ def _open_images(
     )
 
 
-def _decoded(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Samples:
+def _decoded(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
     """Decode images into memory, or what is too large for it into a folder that goes with them."""
     count = min(len(listing.names), options.limit or len(listing.names))
     room = _new_room() if count * math.prod(shape) >= LARGEST_IN_MEMORY else None
@@ -166,7 +166,7 @@ def _new_room() -> Path | None:
 
 def _open_other(
     run: Run, file: str, options: SourceOptions, shape: tuple[int, ...] | None
-) -> Samples:
+) -> Dataset:
     wanted = shape or run.data.shape
     fitted = _fitted(run, wanted, options)
     if shape is not None:
@@ -200,7 +200,7 @@ def _check_sizes(run: Run, files: Sequence[Path], shape: tuple[int, ...]) -> Non
 
 
 def _check_shape(
-    run: Run, samples: Samples, shape: tuple[int, ...], *, only_kind: bool = False
+    run: Run, samples: Dataset, shape: tuple[int, ...], *, only_kind: bool = False
 ) -> None:
     same = len(samples.shape) == len(shape) if only_kind else samples.shape == shape
     if not same:
@@ -209,7 +209,7 @@ def _check_shape(
         raise UserError(f"{samples.name} holds {kind} of {given}, but {_wanted(run, shape)}.")
 
 
-def _check_not_empty(samples: Samples, names: tuple[str, ...]) -> None:
+def _check_not_empty(samples: Dataset, names: tuple[str, ...]) -> None:
     for rows in torch.arange(len(samples)).split(_CHUNK):
         observed = samples.observed(rows)
         if observed is None:

@@ -10,7 +10,7 @@ from glo.data.pixels import recolour
 from glo.data.readers.images import decode, decode_opaque, shown
 from glo.errors import UserError, suggest
 from glo.inversion import half_mask, hole_mask
-from glo.workflows.inputs import Observations
+from glo.workflows.inputs import Inputs
 
 __all__ = ["mask_from_alpha", "mask_from_file", "mask_from_word"]
 
@@ -71,7 +71,7 @@ def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
     return _checked(torch.from_numpy(known), shape, f"The mask {shown(path)}")[None]
 
 
-def mask_from_alpha(seen: Observations) -> Tensor:
+def mask_from_alpha(seen: Inputs) -> Tensor:
     """Read which pixels of the observations are opaque: those are known.
 
     Returns:

@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 
 from glo.config.settings import Settings
-from glo.data import Samples
-from glo.decoders import Decoder, build_decoder, check_own
+from glo.data import Dataset
+from glo.decoders import Decoder, build_decoder, check_custom
 from glo.errors import UserError
 from glo.runs.checkpoint import clear_litter
 from glo.runs.run import Run, open_run
 from glo.training.factory import decoder_config, training_loss
 from glo.utils.compilation import check_compiler
 from glo.utils.device import find_device
-from glo.utils.distributed import Ranks
+from glo.utils.distributed import ProcessGroup
 from glo.utils.files import clear_unfinished
 from glo.utils.lock import RunLock
 
@@ -44,7 +44,7 @@ def check_folder(run: Run) -> None:
 
 
 def check_recipe(
-    samples: Samples, settings: Settings, ranks: Ranks, own: type[Decoder] | None = None
+    samples: Dataset, settings: Settings, ranks: ProcessGroup, own: type[Decoder] | None = None
 ) -> None:
     """Check that so many processes can train these data with these settings, before they begin.
 
@@ -70,7 +70,7 @@ def check_recipe(
     training_loss(settings)
     device = find_device(settings.device)
     if own is not None:
-        check_own(own, decoder_config(samples, settings, own))
+        check_custom(own, decoder_config(samples, settings, own))
     else:
         with torch.device("meta"):
             build_decoder(decoder_config(samples, settings))
@@ -78,7 +78,7 @@ def check_recipe(
         check_compiler(device)
 
 
-def hold(folder: Path, ranks: Ranks) -> RunLock | None:
+def hold(folder: Path, ranks: ProcessGroup) -> RunLock | None:
     """Hold a folder for all processes of a run, and remove what killed ones left there.
 
     Returns:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glo.inversion import Inversion, Operator, Starts, add_noise, finish
+from glo.inversion import InitialCodes, Inversion, Operator, add_noise, finish
 from glo.runs.run import Run
 from glo.training.refine import decode
 from glo.workflows.encode import batches, search
-from glo.workflows.inputs import Observations
+from glo.workflows.inputs import Inputs
 
-__all__ = ["Damage", "Restored", "restore"]
+__all__ = ["Degradation", "Restoration", "restore"]
 
 # Noise where none is told, of the spread of the examples: more than a search assumes of itself, as
 # whole regions leave more open than scattered values. Measured on 64 digits without the left half,
@@ -24,7 +24,7 @@ _NOISE = 0.5
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Damage:
+class Degradation:
     """What was done to images (C, H, W): y = A(x) + noise, some of it hidden.
 
     Attributes:
@@ -35,7 +35,7 @@ class Damage:
 
     Example:
         >>> from glo.inversion import AveragePool
-        >>> Damage(operator=AveragePool(factor=4)).shape((1, 32, 32))
+        >>> Degradation(operator=AveragePool(factor=4)).shape((1, 32, 32))
         (1, 8, 8)
     """
 
@@ -70,7 +70,7 @@ class Damage:
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Restored:
+class Restoration:
     """Some images, restored in K ways each.
 
     Attributes:
@@ -103,20 +103,20 @@ class Restored:
 
 def restore(
     run: Run,
-    seen: Observations,
-    damage: Damage,
+    seen: Inputs,
+    damage: Degradation,
     *,
-    starts: Starts,
+    starts: InitialCodes,
     answers: int = 8,
     simulate: bool = False,
-) -> Iterator[Restored]:
+) -> Iterator[Restoration]:
     """Search for codes whose images, damaged likewise, are what was seen.
 
     Args:
         run: a finished run of images.
         seen: the observations; clean images with `simulate`.
         damage: what was done to them.
-        starts: of `begin_search`.
+        starts: of `prepare_search`.
         answers: K, how many plausible images are sought for each observation.
         simulate: damage the images first, and compare with them.
 
@@ -125,8 +125,8 @@ def restore(
 
     Example:
         >>> from glo.workflows.masks import mask_from_word
-        >>> damage = Damage(observed=mask_from_word("left", (1, 32, 32)))
-        >>> starts = begin_search(run)  # doctest: +SKIP
+        >>> damage = Degradation(observed=mask_from_word("left", (1, 32, 32)))
+        >>> starts = prepare_search(run)  # doctest: +SKIP
         >>> parts = restore(run, seen, damage, starts=starts)  # doctest: +SKIP
     """
     for rows in batches(len(seen), answers=answers):
@@ -152,7 +152,7 @@ def _restored(
     known: Tensor | None,
     truth: Tensor | None,
     found: Inversion,
-) -> Restored:
+) -> Restoration:
     images = found.average
     large = functional.interpolate(target, size=images.shape[2:], mode="nearest")
     if known is None:
@@ -163,7 +163,7 @@ def _restored(
         large = torch.where(region > 0, torch.zeros_like(large), large)
     codes = found.alternatives
     decoded = decode(run.decoder, codes.flatten(0, 1), run.settings)
-    return Restored(
+    return Restoration(
         rows=rows,
         seen=large.clamp(-1, 1),
         images=images,

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 
 from glo.imaging.previews import draw_codes
-from glo.priors import CodeLabels, GaussianPrior, Prior, load_labels, save_labels
+from glo.priors import GaussianPrior, LabelClassifier, Prior, load_labels, save_labels
 from glo.runs.checkpoint import restore_training, save_checkpoint
-from glo.runs.data_record import DataFacts
+from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import read_errors, write_errors
 from glo.runs.run import Run, write_json
 from glo.runs.summary import measured
 from glo.training.diagnosis import Baselines
 from glo.training.events import Fitting
 from glo.training.factory import prior_name
-from glo.training.loop import Training
+from glo.training.loop import TrainState
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
-__all__ = ["Holdings", "renew"]
+__all__ = ["RowData", "renew"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Holdings:
+class RowData:
     """What a run holds row by row: row i of each belongs to example i.
 
     Attributes:
@@ -38,7 +38,7 @@ class Holdings:
         names: of the labels 0, 1, ..., or none.
     """
 
-    training: Training
+    training: TrainState
     errors: Tensor | None
     labels: Tensor | None
     names: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Holdings:
 
     def joined(
         self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
-    ) -> "Holdings":
+    ) -> "RowData":
         """Return the same with rows at the end, which have never moved.
 
         Args:
@@ -75,7 +75,7 @@ class Holdings:
             names=names,
         )
 
-    def subset(self, rows: Tensor) -> "Holdings":
+    def subset(self, rows: Tensor) -> "RowData":
         """Return the same with some rows alone, int64 (n,), rising."""
         self.training.table = self.training.table.subset(rows)
         self.training.tally.keep(rows)
@@ -87,7 +87,7 @@ class Holdings:
 
 
 def renew(
-    run: Run, held: Holdings, facts: DataFacts, new: Path, *, keep: bool, refit: bool
+    run: Run, held: RowData, facts: DataRecord, new: Path, *, keep: bool, refit: bool
 ) -> Generator[Fitting, None, None]:
     """Write all of a run folder that knows its rows, around other rows.
 
@@ -125,12 +125,12 @@ def renew(
     _write_words(run, held, facts, new, priors)
 
 
-def _labels(run: Run) -> CodeLabels | None:
-    there = (run.folder / "prior" / CodeLabels.file).is_file()
+def _labels(run: Run) -> LabelClassifier | None:
+    there = (run.folder / "prior" / LabelClassifier.file).is_file()
     return load_labels(run.folder / "prior") if there else None
 
 
-def _write_labels(run: Run, held: Holdings, folder: Path, *, keep: bool, refit: bool) -> None:
+def _write_labels(run: Run, held: RowData, folder: Path, *, keep: bool, refit: bool) -> None:
     known = _labels(run)
     if known is None:
         return
@@ -143,7 +143,7 @@ def _write_labels(run: Run, held: Holdings, folder: Path, *, keep: bool, refit: 
 
 
 def _write_words(
-    run: Run, held: Holdings, facts: DataFacts, new: Path, priors: list[Prior]
+    run: Run, held: RowData, facts: DataRecord, new: Path, priors: list[Prior]
 ) -> None:
     Run(new, settings=run.settings, data=facts, preset=run.preset).write_config()
     summary = run.summary

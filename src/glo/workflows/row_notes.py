@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from glo.priors import CodeLabels, GaussianPrior
+from glo.priors import GaussianPrior, LabelClassifier
 from glo.runs.run import Run
 from glo.training.events import Note
 
-__all__ = ["SHOWN", "STALE", "notes_on_added", "notes_on_forgotten"]
+__all__ = ["SHOWN", "STALE", "added_notes", "removed_notes"]
 
 # What was made with other rows than the run has now.
 STALE = ("evaluation.json", "report.html")
@@ -22,7 +22,7 @@ _KNOWN = {
 _UNLIKE = 4.0
 
 
-def notes_on_added(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
+def added_notes(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
     """Tell where the added rows are and how well the decoder knows them.
 
     Args:
@@ -44,9 +44,7 @@ def notes_on_added(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
         yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name})
 
 
-def notes_on_forgotten(
-    run: Run, left: int, labels: Tensor | None, *, refit: bool
-) -> Iterator[Note]:
+def removed_notes(run: Run, left: int, labels: Tensor | None, *, refit: bool) -> Iterator[Note]:
     """Tell what was deleted, what was not, and what the decoder still holds.
 
     Args:
@@ -63,7 +61,7 @@ def notes_on_forgotten(
         text += f" {count} files in {where} were deleted: pictures of rows, samples and walks."
     yield Note(sentence=text)
     yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name} if refit else set())
-    if labels is None and (run.folder / "prior" / CodeLabels.file).is_file():
+    if labels is None and (run.folder / "prior" / LabelClassifier.file).is_file():
         yield Note(
             sentence="This run was made before labels of rows were kept, so what tells the label "
             "of a code could not be fitted anew and was deleted.",

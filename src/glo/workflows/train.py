@@ -1,6 +1,6 @@
 """From data and settings to a finished run folder, step by step and resumable.
 
-`Session.events` is a generator: it starts or goes on with the run in its folder and yields what
+`TrainingRun.events` is a generator: it starts or goes on with the run in its folder and yields what
 happens. Who drives it prints, draws progress bars and stops it; after a stop `save` writes a
 checkpoint and the same command goes on from there.
 
@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import Any, TypedDict, final
 
 from glo.config.settings import Settings
-from glo.data import Samples
+from glo.data import Dataset
 from glo.decoders import Decoder, class_name
 from glo.imaging.previews import draw_progress
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
-from glo.runs.metrics_log import Journal
-from glo.runs.run import DataFacts, Run
+from glo.runs.metrics_log import MetricsLog
+from glo.runs.run import DataRecord, Run
 from glo.training.diagnosis import Baselines, diagnose, explained_variance
 from glo.training.events import Begin, Event, Note, Polishing
-from glo.training.factory import row_rule, training_loss
-from glo.training.loop import Training, start_training, train
-from glo.training.refine import polish, settle
-from glo.training.statistics import EpochRecord, StepRecord, gradient_length
-from glo.utils.distributed import ALONE, Ranks
+from glo.training.factory import code_optimizer_rule, training_loss
+from glo.training.loop import TrainState, init_train_state, train
+from glo.training.refine import polish, recompute_batchnorm_stats
+from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
 from glo.workflows.finalize import finish
 from glo.workflows.preflight import check_folder, check_recipe, hold
 
-__all__ = ["Session"]
+__all__ = ["TrainingRun"]
 
 _LOG_STEPS = 50
 # Several processes ask each other every so many steps whether to save or to stop.
@@ -43,13 +43,13 @@ _MOST_SECONDS = 1e10
 
 class _Here(TypedDict):
     n: int
-    ranks: Ranks
+    ranks: ProcessGroup
     store: RowStore
     own: type[Decoder] | None
 
 
 @final
-class Session:
+class TrainingRun:
     """One sitting of a run.
 
     Args:
@@ -69,15 +69,15 @@ class Session:
     def __init__(
         self,
         folder: Path,
-        samples: Samples,
+        samples: Dataset,
         settings: Settings,
         *,
         source: str,
         preset: str,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE_PROCESS,
         decoder: type[Decoder] | None = None,
     ) -> None:
-        facts = DataFacts(
+        facts = DataRecord(
             source=source,
             name=samples.name,
             n=len(samples),
@@ -95,7 +95,7 @@ class Session:
         self.samples = samples = samples.standardised()
         self.ranks = ranks
         self._own = samples if ranks.size == 1 else samples.subset(ranks.rows(len(samples)))
-        self._training: Training | None = None
+        self._training: TrainState | None = None
         self._begun = time.perf_counter()
         self._earlier_seconds = 0.0
         self._saved_step = 0
@@ -174,7 +174,7 @@ class Session:
             self._earlier_seconds = _seconds(checkpoint.facts)
             self._saved_step = checkpoint.step
         else:
-            training = start_training(self._own, settings, pca, **here)
+            training = init_train_state(self._own, settings, pca, **here)
         self._training = training
         yield Begin(
             n=training.n,
@@ -194,17 +194,17 @@ class Session:
     def _rows_store(self) -> RowStore:
         """Return where this process's codes and moments go: in memory, if the budget allows."""
         settings, n = self.run.settings, len(self._own)
-        needed = n * row_rule(settings).row_bytes(settings.code_dim)
+        needed = n * code_optimizer_rule(settings).row_bytes(settings.code_dim)
         if settings.code_memory_gib is None or needed <= settings.code_memory_gib * 2**30:
             return IN_MEMORY
         folder = self.run.folder / f".rows-{self.ranks.rank}-of-{self.ranks.size}"
         return RowStore(folder, budget=settings.code_memory_gib * 2**30)
 
-    def _train(self, training: Training, baselines: Baselines) -> Iterator[Event]:
+    def _train(self, training: TrainState, baselines: Baselines) -> Iterator[Event]:
         settings, said, saved = self.run.settings, set[str](), time.perf_counter()
         skipped = training.skipped
         path, quiet = self.run.folder / "metrics.jsonl", not self.ranks.main
-        journal = Journal(path, training.step, quiet=quiet)
+        journal = MetricsLog(path, training.step, quiet=quiet)
         records = train(training, self._own)
         for step in records:
             told = [step]
@@ -242,8 +242,8 @@ class Session:
     def _log(
         self,
         record: StepRecord | EpochRecord,
-        journal: Journal,
-        training: Training,
+        journal: MetricsLog,
+        training: TrainState,
         baselines: Baselines,
     ) -> None:
         if isinstance(record, EpochRecord):
@@ -252,14 +252,14 @@ class Session:
             journal.write("epoch", asdict(record) | facts)
             self._draw_epoch(training, record.epoch)
         elif record.step % _LOG_STEPS == 0:
-            length = gradient_length(training.decoder)
+            length = gradient_norm(training.decoder)
             facts = {"decoder_gradient": length, "elapsed": self.seconds}
             journal.write("step", asdict(record) | facts)
 
-    def _polish(self, training: Training) -> Iterator[Event]:
+    def _polish(self, training: TrainState) -> Iterator[Event]:
         settings = self.run.settings
         decoder, codes = training.finished_decoder, training.table.codes
-        settle(decoder, codes, settings, n=training.n, ranks=self.ranks)
+        recompute_batchnorm_stats(decoder, codes, settings, n=training.n, ranks=self.ranks)
         if settings.refine_passes:
             for rows in polish(
                 decoder,
@@ -273,7 +273,7 @@ class Session:
                 yield Polishing(rows=rows * self.ranks.size, n=training.n)
         self._write(training, finished=True)
 
-    def _draw_epoch(self, training: Training, epoch: int) -> None:
+    def _draw_epoch(self, training: TrainState, epoch: int) -> None:
         # A run of a thousand short epochs would make a thousand pictures: the first ten, then
         # every tenth, then every hundredth.
         every = 10 ** (len(str(epoch)) - 1)
@@ -288,7 +288,7 @@ class Session:
                 self.run.settings,
             )
 
-    def _write(self, training: Training, *, finished: bool) -> None:
+    def _write(self, training: TrainState, *, finished: bool) -> None:
         facts: dict[str, Any] = {"seconds": self.seconds}
         root = self.run.folder / "checkpoint"
         save_checkpoint(root, training, finished=finished, facts=facts)

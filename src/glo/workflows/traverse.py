@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from glo.data import Samples
+from glo.data import Dataset
 from glo.data.table_writer import write_rows
 from glo.imaging.grids import grid, save_picture
-from glo.imaging.video import enlarged, save_gif, save_mp4, there_and_back
+from glo.imaging.video import ping_pong, save_gif, save_mp4, upscale
 from glo.runs.run import Run
 from glo.training.refine import decode
-from glo.workflows.code_points import Point
+from glo.workflows.code_points import CodePoint
 
 __all__ = ["Walk", "draw_lines", "draw_neighbours", "save_neighbours", "save_walk"]
 
@@ -62,7 +62,7 @@ def save_walk(run: Run, walk: Walk, path: Path) -> Path:
     if path.suffix == ".png":
         return save_picture(draw_lines(_decode(run, walk.lines)), path)
     save = save_gif if path.suffix == ".gif" else save_mp4
-    return save(there_and_back(_frames(run, walk)), path)
+    return save(ping_pong(_frames(run, walk)), path)
 
 
 def draw_lines(lines: Sequence[Tensor]) -> Image.Image:
@@ -88,7 +88,9 @@ def draw_lines(lines: Sequence[Tensor]) -> Image.Image:
     return sheet
 
 
-def draw_neighbours(run: Run, point: Point, rows: Tensor, real: Samples | None, path: Path) -> Path:
+def draw_neighbours(
+    run: Run, point: CodePoint, rows: Tensor, real: Dataset | None, path: Path
+) -> Path:
     """Draw a point and the training examples of `rows`, as decoded and, below, as they are.
 
     Args:
@@ -128,7 +130,7 @@ def _frames(run: Run, walk: Walk) -> list[Image.Image]:
         return [grid(images, columns=len(images)) for images in beside]
     first, *others = walk.lines
     (images,) = _decode(run, [torch.cat([first, *(line[1:] for line in others)])])
-    return [enlarged(grid(image.unsqueeze(0), frame=False)) for image in images]
+    return [upscale(grid(image.unsqueeze(0), frame=False)) for image in images]
 
 
 def _save_table(run: Run, walk: Walk, path: Path) -> Path:

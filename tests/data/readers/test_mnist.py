@@ -13,7 +13,7 @@ def kept(tmp_path_factory):
 
 def test_train(kept):
     samples = mnist(cache=kept)
-    assert repr(samples) == "Samples('mnist', n=60000, shape=(1, 32, 32), labelled)"
+    assert repr(samples) == "Dataset('mnist', n=60000, shape=(1, 32, 32), labelled)"
     assert samples.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(samples.labels)[0] == 5923
     # The error of the mean image in [-1, 1] is a number that anyone can check.

@@ -111,11 +111,11 @@ def is_here(url: str) -> bool:
 def page(see: Callable[..., Any], address: str) -> Any:
     """The page of the run, open on the map, with the first example in hand."""
     page = see(address)
-    settle(page)
+    recompute_batchnorm_stats(page)
     return page
 
 
-def settle(page: Any) -> None:
+def recompute_batchnorm_stats(page: Any) -> None:
     """Wait until what is in hand was decoded and its neighbours are there."""
     page.wait_for_function("() => document.querySelectorAll('#hand-neighbours li').length > 0")
     page.wait_for_function("() => document.querySelector('#hand-neighbours').ariaBusy === 'false'")

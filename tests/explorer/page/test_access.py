@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.explorer.page.conftest import settle
+from tests.explorer.page.conftest import recompute_batchnorm_stats
 from tests.explorer.page.test_other_runs import PANELS
 
 See = Callable[..., Any]
@@ -43,7 +43,7 @@ FAINT = """() => {
 @pytest.fixture(params=["light", "dark"])
 def themed(request: Any, see: See, address: str) -> Any:
     page = see(address, color_scheme=request.param)
-    settle(page)
+    recompute_batchnorm_stats(page)
     return page
 
 
@@ -99,7 +99,7 @@ def test_the_theme_is_switched_and_kept(see: See, address: str) -> None:
 def test_a_phone_shows_everything_without_scrolling_sideways(see: See, address: str) -> None:
     page = see(address, screen={"width": 390, "height": 844}, has_touch=True)
     page.set_viewport_size({"width": 390, "height": 844})
-    settle(page)
+    recompute_batchnorm_stats(page)
     for panel in PANELS:
         page.click(f"#tab-{panel}")
         page.wait_for_timeout(250)
@@ -112,7 +112,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(see: See, address: 
 
 def test_fingers_decode_on_the_map(see: See, address: str) -> None:
     page = see(address, has_touch=True)
-    settle(page)
+    recompute_batchnorm_stats(page)
     box = page.locator("#map").bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
     page.wait_for_function("() => document.querySelector('#hand-source').textContent.length > 0")

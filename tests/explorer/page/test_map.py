@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.explorer.page.conftest import centre, changed, drawing, settle
+from tests.explorer.page.conftest import centre, changed, drawing, recompute_batchnorm_stats
 
 HAND = "#hand-picture"
 
@@ -139,6 +139,6 @@ def test_back_takes_up_what_was_in_hand_before(page: Any) -> None:
     second = page.inner_text("#hand-source")
     assert second != first
     page.wait_for_selector("#hand-back:enabled")
-    settle(page)
+    recompute_batchnorm_stats(page)
     page.click("#hand-back")
     assert page.inner_text("#hand-source") == first

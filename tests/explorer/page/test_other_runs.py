@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.builders import at_step, save_data, train_until
-from tests.explorer.page.conftest import centre, changed, drawing, served, settle
+from tests.explorer.page.conftest import centre, changed, drawing, recompute_batchnorm_stats, served
 
 See = Callable[..., Any]
 GONE = ("ERR_CONNECTION_REFUSED", "Failed to load resource", "ERR_EMPTY_RESPONSE")
@@ -26,7 +26,7 @@ def visit(page: Any) -> None:
 def test_a_run_without_labels(see: See, train_run: Callable[..., Path]) -> None:
     with served(train_run(n=24, labels=False)) as address:
         page = see(address)
-        settle(page)
+        recompute_batchnorm_stats(page)
         assert not page.is_visible("#legend")
         assert not page.is_visible("#label-field")
         assert "," not in page.inner_text("#hand-source")
@@ -48,7 +48,7 @@ def test_a_run_with_one_example(see: See, train_run: Callable[..., Path]) -> Non
 def test_a_run_of_vectors_is_drawn_as_lines(see: See, train_run: Callable[..., Path]) -> None:
     with served(train_run(n=24, vectors=True)) as address:
         page = see(address)
-        settle(page)
+        recompute_batchnorm_stats(page)
         before = drawing(page, "#hand-picture")
         x, y = centre(page, "#map")
         page.mouse.click(x - 60, y + 40)
@@ -65,7 +65,7 @@ def test_a_run_in_training_shows_what_there_is(see: See, tmp_path: Path, monkeyp
     assert train_until(monkeypatch, at_step(5), save_data(tmp_path), run) == 130
     with served(run) as address:
         page = see(address)
-        settle(page)
+        recompute_batchnorm_stats(page)
         assert "still in training" in page.inner_text("#notice")
         visit(page)
         assert "of 4 epochs are done" in page.inner_text("#progress-text")
@@ -95,7 +95,7 @@ def test_a_run_without_a_checkpoint_has_only_its_curves(
 def test_a_server_that_is_gone_is_noticed(see: See, run: Path) -> None:
     with served(run) as address:
         page = see(address, faults=GONE)
-        settle(page)
+        recompute_batchnorm_stats(page)
     page.mouse.click(*centre(page, "#map"))
     page.wait_for_selector("#gone", state="visible")
     assert "glo explore" in page.inner_text("#gone")
@@ -103,12 +103,12 @@ def test_a_server_that_is_gone_is_noticed(see: See, run: Path) -> None:
 
 def test_two_tabs_do_not_disturb_each_other(see: See, address: str) -> None:
     one = see(address)
-    settle(one)
+    recompute_batchnorm_stats(one)
     two = one.context.new_page()
     # The cookie of the first tab lets the second in.
     two.goto(one.url)
     two.wait_for_selector("body.ready")
-    settle(two)
+    recompute_batchnorm_stats(two)
     source, picture = one.inner_text("#hand-source"), drawing(one, "#hand-picture")
     before = drawing(two, "#hand-picture")
     x, y = centre(two, "#map")

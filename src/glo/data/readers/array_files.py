@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from glo.data.cache import fetch, key_of
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.data.labels import as_labels
 from glo.data.limits import check_memory
 from glo.data.options import SourceOptions
@@ -48,7 +48,7 @@ class _Stored:
     is_mapped: bool
 
 
-def open_npy_file(path: Path, options: SourceOptions, cache: Path | None) -> Samples:
+def open_npy_file(path: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     """Open a .npy file: used where it lies if it is uint8 images or float32 vectors of the right
     shape, else converted into the cache.
     """
@@ -61,7 +61,7 @@ def open_npy_file(path: Path, options: SourceOptions, cache: Path | None) -> Sam
     return _open(stored, options, cache)
 
 
-def open_npz_file(path: Path, options: SourceOptions, cache: Path | None) -> Samples:
+def open_npz_file(path: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     """Open a .npz file with an array x, images, data or arr_0 (or just one array), and perhaps
     labels or y; or with x_train, y_train, x_test, y_test or train_images and so on.
     """
@@ -75,7 +75,7 @@ def open_npz_file(path: Path, options: SourceOptions, cache: Path | None) -> Sam
     return _open(stored, options, cache)
 
 
-def open_idx_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Samples:
+def open_idx_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     """Open a folder of IDX files such as train-images-idx3-ubyte, plain, .gz or .xz.
 
     Raises:
@@ -115,13 +115,13 @@ def check_no_split(what: str, options: SourceOptions) -> None:
         )
 
 
-def _open(stored: _Stored, options: SourceOptions, cache: Path | None) -> Samples:
+def _open(stored: _Stored, options: SourceOptions, cache: Path | None) -> Dataset:
     if stored.is_mapped:
         layout, labels = _load(stored, options)
         if layout.is_ready:
             return _samples(stored, convert(layout, None), labels)
 
-    def build(room: Path | None) -> Samples:
+    def build(room: Path | None) -> Dataset:
         layout, labels = _load(stored, options)
         if room is None and not layout.is_ready:
             check_memory(layout.nbytes)
@@ -143,13 +143,13 @@ def _load(stored: _Stored, options: SourceOptions) -> tuple[Layout, NDArray[Any]
     return layout, None if labels is None else first(labels, options.limit)
 
 
-def _samples(stored: _Stored, rows: NDArray[Any], labels: NDArray[Any] | None) -> Samples:
+def _samples(stored: _Stored, rows: NDArray[Any], labels: NDArray[Any] | None) -> Dataset:
     root = stored.root.resolve()
     name = shown((root.name if root.is_dir() else root.stem) or "data")
     if labels is None:
-        return Samples(rows=rows, name=name)
+        return Dataset(rows=rows, name=name)
     numbers, names = as_labels(labels, f"The labels of {stored.root}")
-    return Samples(rows=rows, labels=numbers, label_names=names, name=name)
+    return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
 
 
 def read_npz_file(path: Path, options: SourceOptions) -> Content:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.data.labels import as_labels
 from glo.data.limits import check_room
 from glo.data.options import DEFAULTS, Crop, SourceOptions
@@ -63,7 +63,7 @@ def open_array(
     labels: NDArray[Any] | Tensor | None = None,
     name: str = "array",
     options: SourceOptions = DEFAULTS,
-) -> Samples:
+) -> Dataset:
     """Make a set of an array in memory, without a copy where it is of the right kind.
 
     Args:
@@ -80,15 +80,15 @@ def open_array(
 
     Example:
         >>> open_array(np.zeros((7, 28, 28), np.uint8), options=SourceOptions(size=32))
-        Samples('array', n=7, shape=(1, 32, 32))
+        Dataset('array', n=7, shape=(1, 32, 32))
     """
     values = first(_numbers(array, "The array"), options.limit)
     rows = convert(lay_out(values, options, "The array"), None)
     if labels is None:
-        return Samples(rows=rows, name=name)
+        return Dataset(rows=rows, name=name)
     given = _numpy(labels, "The labels")
     numbers, names = as_labels(first(given, options.limit), "The labels")
-    return Samples(rows=rows, labels=numbers, label_names=names, name=name)
+    return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
 
 
 def first(array: NDArray[Any], limit: int | None) -> NDArray[Any]:

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.column_spec import Choice
-from glo.data.dataset import Samples
+from glo.data.column_spec import ColumnSpec
+from glo.data.dataset import Dataset
 from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
@@ -42,8 +42,8 @@ _COLOUR_PROBES = 64
 
 
 def open_arrow(
-    rows: ArrowRows, options: SourceOptions, choice: Choice, room: Path | None
-) -> Samples:
+    rows: ArrowRows, options: SourceOptions, choice: ColumnSpec, room: Path | None
+) -> Dataset:
     """Make a set of a table: of its column of images, or else of its columns of numbers.
 
     A column of images holds encoded files: bytes, or the records of Hugging Face. Labels are the
@@ -69,7 +69,7 @@ def open_arrow(
     return _vectors(rows, choice, label, options)
 
 
-def number_columns(rows: ArrowRows, choice: Choice) -> list[str]:
+def number_columns(rows: ArrowRows, choice: ColumnSpec) -> list[str]:
     """Return the columns of a table whose numbers are vectors, as `open_arrow` finds them.
 
     A column of which nothing is known is one of them: of a few rows with gaps many are.
@@ -88,7 +88,7 @@ def _check_rows(rows: ArrowRows) -> None:
         raise UserError(f"{rows.what} is empty; give at least one example.")
 
 
-def _check_names(rows: ArrowRows, choice: Choice) -> None:
+def _check_names(rows: ArrowRows, choice: ColumnSpec) -> None:
     twice = [name for name, count in Counter(rows.schema.names).items() if count > 1]
     if twice:
         raise UserError(
@@ -104,7 +104,7 @@ def _check_names(rows: ArrowRows, choice: Choice) -> None:
             )
 
 
-def _without(rows: ArrowRows, choice: Choice) -> ArrowRows:
+def _without(rows: ArrowRows, choice: ColumnSpec) -> ArrowRows:
     if not choice.without:
         return rows
     import pyarrow
@@ -115,7 +115,7 @@ def _without(rows: ArrowRows, choice: Choice) -> ArrowRows:
     return replace(rows, schema=pyarrow.schema(kept, metadata=rows.schema.metadata))
 
 
-def _label_column(rows: ArrowRows, choice: Choice) -> str:
+def _label_column(rows: ArrowRows, choice: ColumnSpec) -> str:
     if choice.label:
         return "" if choice.label == "none" else choice.label
     told = list(told_of(rows, "ClassLabel"))
@@ -159,7 +159,7 @@ def _holds_files(kind: Any) -> bool:
 
 def _pictures(
     rows: ArrowRows, image: str, label: str, options: SourceOptions, room: Path | None
-) -> Samples:
+) -> Dataset:
     most = min(rows.n, options.limit or rows.n)
     with ThreadPoolExecutor() as pool:
         (height, width), channels = _target(rows, image, options, pool)
@@ -192,7 +192,7 @@ def _pictures(
         finally:
             writer.close()
     marks, names = labels_of(rows, label, np.array(kept))
-    return Samples(
+    return Dataset(
         rows=pixels, labels=marks, label_names=names, name=rows.name, skipped=tuple(skipped)
     )
 
@@ -226,7 +226,7 @@ def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
                 yield BytesIO(content)
 
 
-def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions) -> Samples:
+def _vectors(rows: ArrowRows, choice: ColumnSpec, label: str, options: SourceOptions) -> Dataset:
     names = _number_columns(rows, choice, label)
     check_length(rows, 4 * len(names) * min(rows.n, options.limit or rows.n))
     parts: list[NDArray[np.float32]] = []
@@ -237,13 +237,13 @@ def _vectors(rows: ArrowRows, choice: Choice, label: str, options: SourceOptions
     values = np.concatenate(parts)[: options.limit]
     marks, words = labels_of(rows, label, np.arange(len(values)))
     vectors = convert(lay_out(values, options, rows.what), None)
-    return Samples(
+    return Dataset(
         rows=vectors, labels=marks, label_names=words, name=rows.name, skipped=rows.skipped
     )
 
 
 def _number_columns(
-    rows: ArrowRows, choice: Choice, label: str, *, empty: bool = False
+    rows: ArrowRows, choice: ColumnSpec, label: str, *, empty: bool = False
 ) -> list[str]:
     asked = [name for name in choice.columns.split(",") if name]
     rest = [name for name in rows.schema.names if name != label and not name.startswith(_INDEX)]

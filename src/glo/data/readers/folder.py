@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
 from glo.data.pixels import fit, recolour
@@ -89,7 +89,7 @@ def list_images(root: Path) -> Listing:
     return listing
 
 
-def read_images(listing: Listing, options: SourceOptions, room: Path | None) -> Samples:
+def read_images(listing: Listing, options: SourceOptions, room: Path | None) -> Dataset:
     """Decode the listed files into one set.
 
     Args:
@@ -107,7 +107,7 @@ def read_images(listing: Listing, options: SourceOptions, room: Path | None) -> 
         target, channels = _target(listing, options, pool)
         rows = _decode_all(listing, options, (*target, channels), room, pool)
     labels, label_names = _labels(listing.kept)
-    return Samples(
+    return Dataset(
         rows=rows,
         labels=labels,
         label_names=label_names,

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from glo.data.cache import fetch, key_of
-from glo.data.column_spec import NO_CHOICE, Choice
-from glo.data.dataset import Samples
+from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec
+from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.readers.array_files import check_no_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_values import ArrowRows
 from glo.data.readers.images import shown
 from glo.errors import UserError
-from glo.utils.extras import need
+from glo.utils.extras import require_extra
 
 __all__ = ["is_dataset", "is_saved_dataset", "open_dataset", "open_loaded"]
 
@@ -39,7 +39,7 @@ def is_dataset(source: object) -> bool:
     return isinstance(source, datasets.Dataset | datasets.DatasetDict)
 
 
-def open_loaded(source: Any, options: SourceOptions, cache: Path | None = None) -> Samples:
+def open_loaded(source: Any, options: SourceOptions, cache: Path | None = None) -> Dataset:
     """Make a set of a data set that the library has loaded already.
 
     Args:
@@ -55,12 +55,12 @@ def open_loaded(source: Any, options: SourceOptions, cache: Path | None = None) 
     # The library names by it what was loaded and all that was done to it since.
     key = key_of("dataset", f"loaded {dataset._fingerprint}", _files(dataset), options)
     rows = _rows(dataset, what, "dataset")
-    return fetch(key, lambda room: open_arrow(rows, options, NO_CHOICE, room), cache)
+    return fetch(key, lambda room: open_arrow(rows, options, NO_COLUMN_SPEC, room), cache)
 
 
 def open_dataset(
-    place: str, options: SourceOptions, choice: Choice, cache: Path | None = None
-) -> Samples:
+    place: str, options: SourceOptions, choice: ColumnSpec, cache: Path | None = None
+) -> Dataset:
     """Open a data set of Hugging Face.
 
     Args:
@@ -73,7 +73,7 @@ def open_dataset(
     Raises:
         UserError: it cannot be found or read, has no such split, or datasets is not installed.
     """
-    need("A data set of Hugging Face", "datasets", "datasets")
+    require_extra("A data set of Hugging Face", "datasets", "datasets")
     what = f"The data set {shown(place)}"
     dataset = _one_split(_load(place, choice), what, options)
     key = key_of("dataset", f"{place} {choice}", _files(dataset), options)
@@ -86,7 +86,7 @@ def _files(dataset: Any) -> list[Path]:
     return sorted(Path(each["filename"]) for each in dataset.cache_files)
 
 
-def _load(place: str, choice: Choice) -> Any:
+def _load(place: str, choice: ColumnSpec) -> Any:
     import datasets
 
     path = Path(place).expanduser()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.readers.image_modes import is_colour, opaque, to_bytes
-from glo.data.semaphore import Gate
+from glo.data.semaphore import WeightedSemaphore
 from glo.errors import UserError, printable
 from glo.utils.files import open_plain
 
@@ -32,7 +32,7 @@ LARGEST_FILE = 2**28
 
 # Pixels that are decoded at a time, by all threads: each takes about 12 bytes.
 _ROOM = 2**26
-_GATE = Gate(_ROOM)
+_GATE = WeightedSemaphore(_ROOM)
 # How often a file is read: of the largest that is allowed, 4 KiB at a time and more.
 _MOST_READS = 300_000
 # A file of more bytes goes in alone: what its reader takes is not known before it is open.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.cache import fetch, key_of
-from glo.data.dataset import Samples
+from glo.data.dataset import Dataset
 from glo.data.labels import as_labels
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.readers.arrays import convert, lay_out
@@ -29,7 +29,7 @@ _MD5 = {
 }
 
 
-def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Samples:
+def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Dataset:
     """Open the bundled MNIST, 60,000 train or 10,000 test digits, resized from 28 to 32.
 
     Reference: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
@@ -48,14 +48,14 @@ def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Sa
     Example:
         >>> import tempfile
         >>> mnist(SourceOptions(split="test", limit=100), cache=Path(tempfile.mkdtemp()))
-        Samples('mnist', n=100, shape=(1, 32, 32), labelled)
+        Dataset('mnist', n=100, shape=(1, 32, 32), labelled)
     """
     part = "train" if options.split == "train" else "t10k"
 
-    def build(room: Path | None) -> Samples:
+    def build(room: Path | None) -> Dataset:
         images, given = _unpack(f"{part}-images-idx3-ubyte"), _unpack(f"{part}-labels-idx1-ubyte")
         rows = convert(lay_out(images, with_idx_size(images, options), "MNIST"), room)
-        return Samples(rows=rows, labels=as_labels(given, "MNIST")[0], name="mnist")
+        return Dataset(rows=rows, labels=as_labels(given, "MNIST")[0], name="mnist")
 
     key = key_of("mnist", _MD5[f"{part}-images-idx3-ubyte"], [], replace(options, limit=None))
     return head(fetch(key, build, cache), options.limit)
@@ -68,7 +68,7 @@ def with_idx_size(images: NDArray[Any], options: SourceOptions) -> SourceOptions
     return options
 
 
-def head(samples: Samples, limit: int | None) -> Samples:
+def head(samples: Dataset, limit: int | None) -> Dataset:
     """Return the first examples, or all."""
     if limit is None or limit >= len(samples):
         return samples

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from glo.data.cache import fetch, key_of
-from glo.data.column_spec import NO_CHOICE, Choice
-from glo.data.dataset import Samples
+from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec
+from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.readers.array_files import check_no_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_values import ArrowRows
 from glo.data.readers.images import shown
 from glo.errors import UserError
-from glo.utils.extras import need
+from glo.utils.extras import require_extra
 
 __all__ = [
     "TABLES",
@@ -37,7 +37,7 @@ def is_table(source: object) -> bool:
     return hasattr(source, "__arrow_c_stream__")
 
 
-def open_frame(table: Any, options: SourceOptions) -> Samples:
+def open_frame(table: Any, options: SourceOptions) -> Dataset:
     """Make a set of a table in memory.
 
     Args:
@@ -47,26 +47,26 @@ def open_frame(table: Any, options: SourceOptions) -> Samples:
     Raises:
         UserError: a column cannot be used, or pyarrow is not installed.
     """
-    need("A table", "tables", "pyarrow")
+    require_extra("A table", "tables", "pyarrow")
     import pyarrow
 
     check_no_split("A table", options)
     rows = _rows(pyarrow.table(table), "The table", "table")
-    return open_arrow(rows, options, NO_CHOICE, None)
+    return open_arrow(rows, options, NO_COLUMN_SPEC, None)
 
 
 def open_table_file(
-    path: Path, options: SourceOptions, choice: Choice, cache: Path | None
-) -> Samples:
+    path: Path, options: SourceOptions, choice: ColumnSpec, cache: Path | None
+) -> Dataset:
     """Open a .csv file with a header, or a .parquet file, which may also hold images.
 
     Raises:
         UserError: it cannot be read, a column cannot be used, or pyarrow is not installed.
     """
-    need(f"{shown(path)}", "tables", "pyarrow")
+    require_extra(f"{shown(path)}", "tables", "pyarrow")
     check_no_split(shown(path), options)
 
-    def build(room: Path | None) -> Samples:
+    def build(room: Path | None) -> Dataset:
         return open_arrow(read_table_file(path), options, choice, room)
 
     key = key_of("table", f"{path.resolve()} {choice}", [path], options)
