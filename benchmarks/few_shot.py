@@ -24,9 +24,9 @@ from PIL import Image
 from torch import Tensor
 
 from glo.data import SourceOptions, open_source, to_uint8
+from glo.decoders.decode import decode
 from glo.latents.interpolation import interpolate
 from glo.runs.run import Run, open_run
-from glo.training.refine import decode
 
 COLUMNS = 14
 CALM = 0.7

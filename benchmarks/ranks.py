@@ -39,8 +39,8 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.latents.init import fit_pca
 from glo.training.loop import init_train_state, train
 from glo.training.statistics import EpochRecord, StepRecord
+from glo.utils.device import tune_malloc
 from glo.utils.distributed import ProcessGroup
-from glo.utils.malloc import tune_malloc
 
 WARM = 5
 SPEEDS = (

@@ -37,8 +37,7 @@ from glo.latents.init import PCA, fit_pca
 from glo.losses import MSELoss
 from glo.training.loop import TrainState, init_train_state, train
 from glo.training.statistics import StepRecord
-from glo.utils.device import autocast, gains_from_bf16
-from glo.utils.malloc import tune_malloc
+from glo.utils.device import autocast, gains_from_bf16, tune_malloc
 from glo.workflows.train import TrainingRun
 
 PARTS = ("peak", "step", "rows", "reach", "compile")

@@ -14,13 +14,14 @@ from torch.nn import functional
 
 from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
+from glo.decoders.decode import decode
 from glo.inversion import decode_initial_codes, invert
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
 from glo.training.loop import init_train_state, train
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import decode, polish, recompute_batchnorm_stats
+from glo.training.refine import polish, recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
 

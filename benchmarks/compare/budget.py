@@ -13,8 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from glo.decoders import DCGANDecoder
-from glo.utils.device import autocast, channels_last
-from glo.utils.malloc import tune_malloc
+from glo.utils.device import autocast, channels_last, tune_malloc
 
 __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
 

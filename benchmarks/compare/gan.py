@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from glo.config.settings import Settings
-from glo.training.refine import decode, recompute_batchnorm_stats
+from glo.decoders.decode import decode
+from glo.training.refine import recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import normal
 

@@ -19,12 +19,13 @@ from benchmarks.plateau.dense import DenseAdamTable
 from torch import Tensor
 
 from glo.config.settings import Settings
+from glo.decoders.decode import decode
 from glo.latents.init import PCA, fit_pca, pca_codes
 from glo.losses import parse_loss
 from glo.priors import Prior, build_prior
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from glo.training.loop import TrainState, init_train_state, train
-from glo.training.refine import decode, polish, recompute_batchnorm_stats
+from glo.training.refine import polish, recompute_batchnorm_stats
 
 __all__ = ["RECIPES", "Timed", "make_glo"]
 

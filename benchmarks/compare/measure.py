@@ -14,8 +14,8 @@ from glo.features.base import embed
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest
 from glo.metrics.prdc import precision_recall_density_coverage
-from glo.training.statistics import evenly_spaced
 from glo.utils.files import atomic_write
+from glo.utils.row_ranges import evenly_spaced
 from glo.utils.safetensors_writer import write_tensors
 
 __all__ = ["Judge"]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGANDecoder
-from glo.training.statistics import evenly_spaced
 from glo.utils.files import atomic_write
 from glo.utils.random import permutation
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["Made", "Problem", "write_atomically"]
 

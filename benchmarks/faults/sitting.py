@@ -38,7 +38,6 @@ _ON_THE_WAY = (
     "glo.cli.signals",
     "glo.cli.train",
     "glo.cli.live_page",
-    "glo.utils.malloc",
     "glo.workflows.train",
     "torch._dynamo",
 )

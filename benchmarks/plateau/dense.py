@@ -6,7 +6,9 @@ The package has none on purpose: its Adam is per row. This one is here to be com
 import torch
 from torch import Tensor
 
-from glo.latents.table import LatentCodes, RowSGD, project
+from glo.latents.constraints import project
+from glo.latents.optim import RowSGD
+from glo.latents.table import LatentCodes
 
 __all__ = ["DenseAdamTable"]
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.imaging.grids import grid
 from glo.inversion import decode_initial_codes, invert
@@ -27,8 +28,9 @@ from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkp
 from glo.runs.run import open_run
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.loop import TrainingDiverged, TrainState, init_train_state, train
-from glo.training.refine import decode, recompute_batchnorm_stats, squared_errors
-from glo.training.statistics import EpochRecord, evenly_spaced
+from glo.training.refine import recompute_batchnorm_stats, squared_errors
+from glo.training.statistics import EpochRecord
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["SHOWN", "adopt_cell", "make_cell"]
 

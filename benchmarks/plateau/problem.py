@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.latents.init import PCA, fit_pca
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["Problem", "baselines", "mnist_problem"]
 

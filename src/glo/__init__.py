@@ -10,8 +10,9 @@ Example:
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from glo._version import __version__
 
 if TYPE_CHECKING:
     from glo.config.settings import Settings
@@ -35,7 +36,6 @@ __all__ = [
     "open_source",
 ]
 
-__version__ = version("glo-torch")
 
 _HOMES = {
     "GLO": "glo.estimator.estimator",

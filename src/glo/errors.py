@@ -7,9 +7,10 @@ without a traceback and exits with code 2. Anything else is ours.
 
 import difflib
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["UserError", "UserTypeError", "listed", "printable", "suggest"]
+__all__ = ["UserError", "UserTypeError", "listed", "printable", "require_extra", "suggest"]
 
 # A sentence that quotes what it is about could become as long as a hostile file.
 _LONGEST, _END = 4000, 1000
@@ -94,3 +95,28 @@ def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more
     """
     more = len(names) - _MOST_LISTED
     return comma.join(names[:_MOST_LISTED]) + (rest.format(more) if more > 0 else "")
+
+
+def require_extra(what: str, extra: str, *libraries: str) -> None:
+    """Check that libraries are installed.
+
+    Args:
+        what: needs them; the beginning of the sentence.
+        extra: of this package, which brings them.
+        libraries: names to import.
+
+    Raises:
+        UserError: one is not.
+
+    Example:
+        >>> require_extra("ONNX", "onnx", "json", "no_such_library")
+        Traceback (most recent call last):
+        glo.errors.UserError: ONNX needs no_such_library, which is not installed; run pip install \
+'glo-torch[onnx]'.
+    """
+    for library in libraries:
+        if find_spec(library) is None:
+            raise UserError(
+                f"{what} needs {library}, which is not installed; run pip install "
+                f"'glo-torch[{extra}]'."
+            )

@@ -20,7 +20,8 @@ from glo.config.presets import find_preset
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.errors import UserError
-from glo.latents.table import LatentCodes, RowSGD
+from glo.latents.optim import RowSGD
+from glo.latents.table import LatentCodes
 
 TINY = "gaussian-d100-c5120"
 

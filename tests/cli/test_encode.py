@@ -192,7 +192,7 @@ def test_mistakes_are_one_sentence(
 def test_parquet_needs_its_library(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("glo.utils.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("glo.errors.find_spec", lambda name: None)
     assert run(["encode", str(made), "x.png", "--out", "codes.parquet"]) == 2
     assert "codes.parquet needs pyarrow, which is not installed" in capsys.readouterr().err
 

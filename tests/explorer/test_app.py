@@ -12,11 +12,11 @@ from tests.builders import SIDE, images
 from tests.explorer.asking import N, Visit, floats, ints, packed, raw, sentence
 
 from glo.data import to_uint8
+from glo.decoders.decode import decode
+from glo.latents.constraints import project
 from glo.latents.interpolation import interpolate
 from glo.latents.neighbours import neighbours
-from glo.latents.table import project
 from glo.runs.run import open_run
-from glo.training.refine import decode
 
 
 def test_page_and_its_files(visit: Visit, labelled: Path) -> None:

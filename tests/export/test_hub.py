@@ -13,11 +13,11 @@ from PIL import Image
 from tests.builders import contents
 
 import glo
+from glo import errors
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
 from glo.runs.run import Run
-from glo.utils import extras
 from glo.utils.files import write_text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -167,7 +167,7 @@ def test_the_command(pictures: Run, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_missing_library_is_one_sentence(
     pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'glo-torch\[hub\]'"):
         save_pretrained(pictures, tmp_path / "mine")
     with pytest.raises(UserError, match=r"pip install 'glo-torch\[hub\]'"):

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+from glo import errors
 from glo.cli.app import run as glo
 from glo.errors import UserError
 from glo.export import export_onnx
@@ -16,7 +17,6 @@ from glo.export.graphs import SamplerGraph
 from glo.export.onnx import write_graph
 from glo.priors import build_prior
 from glo.runs.run import Run
-from glo.utils import extras
 from glo.utils.random import normal
 
 
@@ -98,7 +98,7 @@ def test_priors_that_are_no_graph_are_refused() -> None:
 def test_a_missing_library_is_one_sentence(
     pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs onnx, .* pip install 'glo-torch\[onnx\]'"):
         export_onnx(pictures, tmp_path)
 

@@ -10,13 +10,13 @@ import torch
 from pyarrow import parquet
 
 import glo
+from glo import errors
 from glo.cli.app import run as command
 from glo.data import Dataset
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.export import codes_of, codes_table, read_codes, save_codes
 from glo.runs.run import Run
-from glo.training.refine import decode
-from glo.utils import extras
 
 
 def test_a_table_has_rows_labels_errors_and_codes(pictures: Run) -> None:
@@ -99,6 +99,6 @@ def test_the_command(pictures: Run, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_missing_library_is_one_sentence(pictures: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs pyarrow, .* pip install 'glo-torch\[tables\]'"):
         codes_table(pictures)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import LatentCodes, RowAdam, RowRule, RowSGD, project
+from glo.latents.constraints import project
+from glo.latents.optim import RowAdam, RowRule, RowSGD
+from glo.latents.table import LatentCodes
 
 CONSTRAINTS = ["ball", "sphere", "free"]
 BETAS = [(0.0, 0.0), (0.0, 0.9), (0.9, 0.0), (0.5, 0.9), (0.9, 0.999)]

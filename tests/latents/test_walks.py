@@ -9,10 +9,10 @@ from scipy.spatial import geometric_slerp
 from torch import Tensor
 
 from glo.errors import UserError
+from glo.latents.constraints import Constraint, project
 from glo.latents.directions import principal_directions, walk_along
 from glo.latents.interpolation import Path, arithmetic, grid_interpolate, interpolate
 from glo.latents.neighbours import neighbours
-from glo.latents.table import Constraint, project
 
 PATHS: list[Path] = ["straight", "sphere"]
 CONSTRAINTS: list[Constraint] = ["free", "ball", "sphere"]

@@ -7,7 +7,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.metrics import Distance, Reference, frechet_distance, kernel_distance
 from glo.metrics import precision_recall_density_coverage as counts
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 
 def _normal(n: int, seed: int) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glo.errors import UserError
-from glo.latents.table import project
+from glo.latents.constraints import project
 from glo.priors import NormalizingFlowPrior, load_prior, save_prior
 from glo.priors import normalizing_flow as module
 from glo.utils.random import normal

@@ -15,10 +15,11 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.latents.table import LatentCodes, RowSGD
-from glo.training.factory import lr_factor
+from glo.latents.optim import RowSGD
+from glo.latents.table import LatentCodes
 from glo.training.loop import TrainingDiverged, TrainState, train
 from glo.training.refine import evaluate
+from glo.training.schedule import lr_factor
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.random import permutation
 

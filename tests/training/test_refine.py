@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from glo.data import Dataset
+from glo.decoders.decode import decode
 from glo.latents.table import LatentCodes
 from glo.losses import MSELoss
 from glo.training.loop import TrainState, train
-from glo.training.refine import decode, evaluate, polish, recompute_batchnorm_stats, squared_errors
+from glo.training.refine import evaluate, polish, recompute_batchnorm_stats, squared_errors
 
 Maker = Callable[..., Dataset]
 Begin = Callable[..., TrainState]

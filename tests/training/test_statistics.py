@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from glo.training.statistics import EpochStatistics, evenly_spaced, gradient_norm
+from glo.training.statistics import EpochStatistics, gradient_norm
 from glo.utils.distributed import ProcessGroup
+from glo.utils.row_ranges import evenly_spaced
 
 
 def network() -> nn.Linear:

@@ -1,4 +1,4 @@
-"""What each of several processes does in the tests of `glo.utils.distributed`; started by torchrun once.
+"""Worker of the tests of `glo.utils.distributed`, started by torchrun once.
 
 python -m torch.distributed.run --nproc-per-node 2 -m tests.utils.distributed_worker DATA FOLDER
 """

@@ -11,11 +11,11 @@ import torch
 from tests.builders import finish
 
 from glo.data import Dataset, to_uint8
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
 from glo.runs.run import Run, open_run
-from glo.training.refine import decode
 from glo.utils.random import permutation
 from glo.workflows.evaluate import Evaluation, Progress, evaluate
 from glo.workflows.evaluation_features import describe

@@ -39,7 +39,7 @@ def add(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
     from glo.workflows.edit_rows import add_rows
     from glo.workflows.inputs import open_inputs
 

@@ -44,7 +44,7 @@ def encode(
         out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
             examples, each above its reconstruction, go beside it.
     """
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
     from glo.workflows.inputs import open_inputs
 
     tune_malloc()
@@ -70,8 +70,7 @@ def encode(
 
 
 def _check_out(out: Path) -> None:
-    from glo.errors import UserError
-    from glo.utils.extras import require_extra
+    from glo.errors import UserError, require_extra
 
     if out.suffix not in _TABLES or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
@@ -159,8 +158,8 @@ def _outlying(names: tuple[str, ...], residual: "Tensor") -> str:
 def _draw(run: "Run", seen: "Inputs", found: dict[str, "Tensor"], out: Path) -> list[Path]:
     import torch
 
+    from glo.decoders.decode import decode
     from glo.imaging.grids import pairs, save_picture
-    from glo.training.refine import decode
 
     if not seen.samples.is_images:
         return []

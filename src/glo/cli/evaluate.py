@@ -49,7 +49,7 @@ def evaluate(
 
     from glo.errors import UserError
     from glo.runs.run import write_json
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
     from glo.workflows.evaluation_plan import prepare
     from glo.workflows.evaluation_table import sentences
 

@@ -32,7 +32,7 @@ def explore(
         parent: End with this process, which started this one.
     """
     from glo.explorer import serve
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
 
     tune_malloc()
     own = import_named_decoder(decoder)

@@ -35,7 +35,7 @@ def forget(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows
 

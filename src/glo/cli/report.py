@@ -27,7 +27,7 @@ def report(
     """
     from glo.errors import UserError
     from glo.report import write_report
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
 
     tune_malloc()
     opened = open_named(run, decoder)

@@ -89,7 +89,7 @@ def restore(
 
     from glo.imaging.grids import grid, save_picture
     from glo.runs.run import write_json
-    from glo.utils.malloc import tune_malloc
+    from glo.utils.device import tune_malloc
     from glo.workflows.encode import prepare_search
     from glo.workflows.inputs import open_inputs
     from glo.workflows.json_values import plain

@@ -56,8 +56,8 @@ def train(
     from glo.cli.signals import StopRequest
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_custom
+    from glo.utils.device import tune_malloc
     from glo.utils.distributed import ProcessGroup
-    from glo.utils.malloc import tune_malloc
     from glo.workflows.train import TrainingRun
 
     tune_malloc()

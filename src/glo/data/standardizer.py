@@ -41,7 +41,7 @@ class Standardizer:
         Example:
             >>> rows = np.array([[1.0, 7.0], [3.0, np.nan]], np.float32)
             >>> Standardizer.fit(rows)
-            Columns(shift=tensor([2., 7.]), scale=tensor([1., 1.]))
+            Standardizer(shift=tensor([2., 7.]), scale=tensor([1., 1.]))
         """
         step = max(1, _CHUNK_NUMBERS // rows.shape[1])
         parts = [rows[first : first + step] for first in range(0, len(rows), step)]

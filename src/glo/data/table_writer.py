@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.errors import UserError
-from glo.utils.extras import require_extra
+from glo.errors import UserError, require_extra
 from glo.utils.files import atomic_write
 
 __all__ = ["check_table", "save_vectors", "write_rows"]

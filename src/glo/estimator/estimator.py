@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 
 from glo.data import Dataset
 from glo.decoders import Decoder
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.estimator.fitted import chosen_settings, read_about, write_about
 from glo.estimator.growing import Growing
@@ -26,7 +27,6 @@ from glo.estimator.sharing import Sharing
 from glo.estimator.validation import learned, taken
 from glo.losses import MSELoss
 from glo.runs.run import open_run
-from glo.training.refine import decode
 from glo.workflows.train import TrainingRun
 
 __all__ = ["GLO", "load"]
@@ -54,7 +54,7 @@ class GLO(
             3000 steps for images, 800 for vectors).
         batch_size: examples in a step.
         width: of the decoder.
-        decoder: dcgan, residual, tensorlayer or mlp, or a class of your own; None: dcgan for images,
+        decoder: dcgan, residual, tensorlayer, mlp, or a class of your own; None: dcgan for images,
             mlp for vectors.
         loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
         constraint: what holds for every code: ball, sphere or free.

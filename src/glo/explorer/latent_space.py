@@ -9,18 +9,19 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from glo.decoders.decode import decode
 from glo.explorer.once_cache import OnceCache
 from glo.explorer.projections import chart, chart_methods
 from glo.explorer.protocol import packed, packed_codes
 from glo.explorer.scheduler import Scheduler, YieldingDecoder
 from glo.explorer.training_examples import Labels, NotThere, TrainingExamples, read_labels
 from glo.inversion import InitialCodes, decode_initial_codes
+from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
-from glo.latents.table import project
 from glo.priors import LabelClassifier, Prior, load_labels
 from glo.runs.run import Run
-from glo.training.refine import decode, squared_errors
+from glo.training.refine import squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
 

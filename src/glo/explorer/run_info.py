@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from glo import __version__
+from glo._version import __version__
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.projections import chart_methods
 from glo.explorer.run_watcher import RunWatcher

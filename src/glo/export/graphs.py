@@ -5,7 +5,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.latents.table import project
+from glo.latents.constraints import project
 from glo.priors import Prior
 from glo.runs.run import Run
 from glo.training.factory import load_standardizer

@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from glo import __version__
+from glo._version import __version__
 from glo.decoders import Decoder
-from glo.errors import UserError
+from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, write_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
 from glo.runs.run import Run, open_run, write_json
-from glo.utils.extras import require_extra
 from glo.utils.files import write_text
 
 __all__ = ["fetch_pretrained", "from_pretrained", "push_to_hub", "save_pretrained"]

@@ -13,10 +13,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from glo import __version__
+from glo._version import __version__
+from glo.errors import require_extra
 from glo.export.graphs import DecoderGraph, SamplerGraph
 from glo.runs.run import Run, write_json
-from glo.utils.extras import require_extra
 from glo.utils.files import atomic_write
 from glo.utils.random import normal
 

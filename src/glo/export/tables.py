@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glo.errors import UserError
+from glo.errors import UserError, require_extra
 from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
-from glo.utils.extras import require_extra
 from glo.utils.files import atomic_write
 
 __all__ = ["codes_of", "codes_table", "read_codes", "save_codes"]

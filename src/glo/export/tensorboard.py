@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from glo.data.readers.images import decode
-from glo.errors import UserError
+from glo.errors import UserError, require_extra
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
-from glo.utils.extras import require_extra
 
 __all__ = ["export_tensorboard"]
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
+from glo.decoders.decode import decode
 from glo.imaging.grids import grid, pairs, save_picture
 from glo.priors import Prior
-from glo.training.refine import decode
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["draw_codes", "draw_outcome", "draw_progress"]
 

@@ -10,8 +10,8 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.inversion.frozen import frozen
 from glo.inversion.operators import Operator
-from glo.training.statistics import evenly_spaced
 from glo.utils.device import Precision
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["InitialCodes", "Views", "decode_initial_codes"]
 
@@ -24,7 +24,7 @@ _CHUNK = 4096
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InitialCodes:
-    """Codes and what the decoder makes of them; made once by `decode_initial_codes`, used by any search.
+    """Codes and their decoded examples; made once by `decode_initial_codes`, used by any search.
 
     Attributes:
         codes: float32 (S, D).

@@ -23,7 +23,7 @@ from glo.inversion.objective import LogDensity, Objective, highest
 from glo.inversion.operators import Operator
 from glo.inversion.result import Inversion, SearchState, finish, gather
 from glo.inversion.search import Pace, batch_rows, new_rows, search
-from glo.latents.table import Constraint
+from glo.latents.constraints import Constraint
 from glo.losses import Loss, MSELoss
 from glo.utils.device import Precision
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from glo.inversion.bfgs import Rows, join, learn, propose, take
 from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
-from glo.latents.table import Constraint, project
+from glo.latents.constraints import Constraint, project
 
 __all__ = ["Pace", "batch_rows", "new_rows", "search"]
 

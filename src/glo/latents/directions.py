@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint, project
+from glo.latents.constraints import Constraint, project
 from glo.utils.random import permutation
 
 __all__ = ["Directions", "principal_directions", "walk_along"]

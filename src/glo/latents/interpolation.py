@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint, project
+from glo.latents.constraints import Constraint, project
 
 __all__ = ["Path", "arithmetic", "grid_interpolate", "interpolate"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from glo.features.base import check_features
 from glo.metrics.pairwise import nearest_distance
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["CopyTest", "Memorisation", "copying_score"]
 

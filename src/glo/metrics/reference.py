@@ -10,7 +10,7 @@ from glo.features.base import check_features
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
 from glo.metrics.memorisation import CopyTest, Memorisation
 from glo.metrics.prdc import PRDC, precision_recall_density_coverage
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["Distance", "Reference"]
 

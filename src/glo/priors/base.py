@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint, project
+from glo.latents.constraints import Constraint, project
 from glo.priors.serialization import write_tensors_with_checksum
 from glo.utils.random import normal
 

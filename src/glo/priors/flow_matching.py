@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint
+from glo.latents.constraints import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.base_distribution import BaseDistribution
 from glo.priors.flow_matching_loss import Judge, field_optimizer, gaps, matching_loss

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import torch
 
 from glo.errors import UserError, suggest
-from glo.latents.table import Constraint
+from glo.latents.constraints import Constraint
 from glo.priors.base import Prior
 from glo.priors.flow_matching import FlowMatchingPrior
 from glo.priors.gaussian import GaussianPrior

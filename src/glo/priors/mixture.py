@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint
+from glo.latents.constraints import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.whitening import Whitening
 

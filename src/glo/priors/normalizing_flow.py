@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.latents.table import Constraint
+from glo.latents.constraints import Constraint
 from glo.priors.base import Prior, check_codes
 from glo.priors.residual_mlp import (
     averaged,

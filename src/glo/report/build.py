@@ -59,7 +59,7 @@ def make_report(run: Run, samples: Dataset | None, *, absent: str = "") -> str:
         samples: its training data as the decoder sees them, or None.
         absent: a sentence that says why there are none.
     """
-    from glo import __version__
+    from glo._version import __version__
 
     material = gather(run, samples, absent=absent)
     room = files("glo.report")

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.priors import Prior, load_labels
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
-from glo.training.refine import decode, squared_errors
+from glo.training.refine import squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation
 

@@ -7,7 +7,7 @@ from glo.latents.interpolation import interpolate
 from glo.report.blocks import Picture, Section
 from glo.report.context import ReportContext
 from glo.report.sheets import sheet
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 
 __all__ = ["interpolations", "principal_walks"]
 

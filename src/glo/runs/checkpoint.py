@@ -24,9 +24,9 @@ from glo.errors import UserError
 from glo.latents.table import LatentCodes
 from glo.runs.manifest import fault_of, read_manifest, write_manifest
 from glo.runs.row_shards import read_rows, rows_name
+from glo.runs.state_io import contents, restore
 from glo.training.factory import code_optimizer_rule
 from glo.training.loop import TrainState
-from glo.training.state_io import contents, restore
 from glo.utils.device import channels_last
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.files import flush

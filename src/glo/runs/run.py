@@ -23,6 +23,7 @@ from glo.config.fields import toml_lines
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder, custom_decoder
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.priors import (
     Prior,
@@ -39,7 +40,6 @@ from glo.runs.outcome import read_summary
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
-from glo.training.refine import decode
 from glo.utils.files import suggest_beside, write_text
 from glo.utils.json_toml import read_toml
 from glo.utils.lock import RunLock

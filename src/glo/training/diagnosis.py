@@ -8,7 +8,7 @@ same data, and when it is not clearly better, the cause is named and so is the s
 from dataclasses import dataclass
 
 from glo.config.settings import Settings
-from glo.training.factory import lr_factor
+from glo.training.schedule import lr_factor
 from glo.training.statistics import EpochRecord
 
 __all__ = ["Baselines", "Finding", "diagnose", "explained_variance"]
@@ -156,8 +156,8 @@ def _codes(
     text = (
         f"The codes are frozen: in this epoch an update moved a code by {record.code_update:.1e}, "
         f"{100 * share:.2g} % of its length, because {cause}; use code_optimizer = adam with "
-        f"code_grad_reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} times, and "
-        f"init = pca instead of random codes."
+        f"code_grad_reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} "
+        f"times, and init = pca instead of random codes."
     )
     return [Finding(name="frozen_codes", sentence=text)]
 

@@ -1,20 +1,18 @@
 """What the settings mean for one run: its decoder, how its codes move, its rates over time."""
 
-import math
 from typing import Any
 
 from glo.config.settings import Settings
 from glo.data import Dataset, Standardizer
 from glo.decoders import Decoder, custom_config
 from glo.errors import UserError
-from glo.latents.table import RowAdam, RowRule, RowSGD
+from glo.latents.optim import RowAdam, RowRule, RowSGD
 from glo.losses import Loss, parse_loss
 
 __all__ = [
     "code_optimizer_rule",
     "decoder_config",
     "load_standardizer",
-    "lr_factor",
     "prior_config",
     "prior_name",
     "store_standardizer",
@@ -23,20 +21,6 @@ __all__ = [
 
 _FLOW_ROWS = 5000
 _FEWEST_STEPS, _MOST_STEPS = 100, 2500
-
-
-def lr_factor(step: int, total: int, settings: Settings) -> float:
-    """Return the learning rates' share of their peak at a step: warm-up, then the schedule.
-
-    Example:
-        >>> [round(lr_factor(s, 4, Settings()), 3) for s in range(4)]
-        [1.0, 0.854, 0.5, 0.146]
-    """
-    factor = 1.0
-    if settings.schedule == "cosine":
-        factor = 0.5 * (1 + math.cos(math.pi * step / total))
-    rising = settings.warmup * total
-    return factor * min(1.0, (step + 1) / rising) if rising > 0 else factor
 
 
 def decoder_config(
@@ -88,7 +72,7 @@ def load_standardizer(decoder: Decoder) -> Standardizer | None:
     Example:
         >>> from glo.decoders import MLPDecoder
         >>> load_standardizer(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
-        Columns(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
+        Standardizer(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
     """
     if decoder.standardised:
         return Standardizer(decoder.shift.cpu(), decoder.scale.cpu())

@@ -42,11 +42,11 @@ from glo.latents.table import LatentCodes
 from glo.training.factory import (
     code_optimizer_rule,
     decoder_config,
-    lr_factor,
     store_standardizer,
     training_loss,
 )
 from glo.training.optim import decoder_optimizer
+from glo.training.schedule import lr_factor
 from glo.training.statistics import EpochRecord, EpochStatistics, StepRecord, gradient_norm
 from glo.utils.compilation import compiled
 from glo.utils.device import autocast, channels_last, find_device

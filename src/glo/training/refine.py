@@ -15,13 +15,14 @@ from torch.optim.swa_utils import update_bn
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
+from glo.decoders.decode import decode
 from glo.latents.table import LatentCodes
 from glo.losses import Loss, MSELoss
-from glo.training.statistics import evenly_spaced
 from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
+from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["decode", "evaluate", "polish", "recompute_batchnorm_stats", "squared_errors"]
+__all__ = ["evaluate", "polish", "recompute_batchnorm_stats", "squared_errors"]
 
 _BATCH = 256
 _SETTLE = 64
@@ -58,7 +59,7 @@ def polish(
 
     Example:
         >>> import numpy as np
-        >>> from glo.latents.table import RowSGD
+        >>> from glo.latents.optim import RowSGD
         >>> from glo.decoders import MLPDecoder
         >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
         >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
@@ -130,25 +131,6 @@ def recompute_batchnorm_stats(
     with autocast(device, settings.precision):
         update_bn(batches, decoder, device=device)
     decoder.eval()
-
-
-@torch.no_grad()
-def decode(decoder: Decoder, codes: Tensor, settings: Settings) -> Tensor:
-    """Return what the decoder makes of `codes`, in evaluation mode.
-
-    Args:
-        codes: (B, D).
-
-    Returns:
-        float32 (B, *shape) on the CPU; images in [-1, 1].
-    """
-    decoder.eval()
-    device = next(decoder.parameters()).device
-    parts = []
-    for part in codes.split(_BATCH):
-        with autocast(device, settings.precision):
-            parts.append(decoder(part.to(device)).float().cpu())
-    return torch.cat(parts)
 
 
 def squared_errors(decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings) -> Tensor:

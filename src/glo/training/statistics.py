@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from glo.losses import MSELoss
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
+from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["EpochRecord", "EpochStatistics", "StepRecord", "evenly_spaced", "gradient_norm"]
+__all__ = ["EpochRecord", "EpochStatistics", "StepRecord", "gradient_norm"]
 
 # Codes whose way is followed: enough for a mean, too few to cost anything.
 _TRACKED = 4096
@@ -219,17 +220,6 @@ class EpochStatistics:
             self._sums = sums if self._ranks.main else torch.zeros_like(sums)
         self._weights, self._output = parts[0]["weights"], part["output"]
         self._due = parts[0]["due"]
-
-
-def evenly_spaced(n: int, count: int) -> Tensor:
-    """Return `count` row numbers from 0 to n - 1, evenly spaced, int64.
-
-    Example:
-        >>> evenly_spaced(9, 3)
-        tensor([0, 4, 8])
-    """
-    # In float32 the last of more than 2^24 rows could round to one that is not there.
-    return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()
 
 
 def gradient_norm(decoder: nn.Module) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["check_row", "parse_rows", "rows_text"]
+__all__ = ["check_row", "evenly_spaced", "parse_rows", "rows_text"]
 
 # Python reads numbers of thousands of digits not at all; no row has one.
 _PART = re.compile(r"(\d{1,99})(?:-(\d{1,99}))?")
@@ -74,3 +74,14 @@ def rows_text(rows: Tensor) -> str:
         else:
             runs.append([row, row])
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def evenly_spaced(n: int, count: int) -> Tensor:
+    """Return `count` row numbers from 0 to n - 1, evenly spaced, int64.
+
+    Example:
+        >>> evenly_spaced(9, 3)
+        tensor([0, 4, 8])
+    """
+    # In float32 the last of more than 2^24 rows could round to one that is not there.
+    return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glo.errors import UserError, suggest
 from glo.inversion import InitialCodes, finish
-from glo.latents.table import project
+from glo.latents.constraints import project
 from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
 from glo.utils.row_ranges import check_row

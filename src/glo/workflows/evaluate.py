@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
+from glo.decoders.decode import decode
 from glo.features.base import Features
 from glo.losses import MSELoss
 from glo.metrics import CopyTest, Reference, psnr, ssim
 from glo.priors import Prior
-from glo.training.refine import decode
 from glo.utils.device import find_device
 from glo.workflows.encode import Found, prepare_search, search_samples
 from glo.workflows.evaluation_plan import Plan

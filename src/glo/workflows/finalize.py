@@ -17,7 +17,7 @@ from glo.training.diagnosis import Baselines, diagnose
 from glo.training.events import Event, Note
 from glo.training.loop import TrainState
 from glo.training.refine import squared_errors
-from glo.training.statistics import evenly_spaced
+from glo.utils.row_ranges import evenly_spaced
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["finish"]

@@ -18,8 +18,7 @@ from glo.data.readers.images import shown
 from glo.data.readers.npy import open_npy
 from glo.data.readers.tables import TABLES, read_table_file, read_texts
 from glo.data.table_writer import save_vectors
-from glo.errors import UserError
-from glo.utils.extras import require_extra
+from glo.errors import UserError, require_extra
 from glo.utils.files import atomic_write
 
 __all__ = ["IncompleteTable", "open_incomplete_table"]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from glo.decoders.decode import decode
 from glo.inversion import InitialCodes, Inversion, Operator, add_noise, finish
 from glo.runs.run import Run
-from glo.training.refine import decode
 from glo.workflows.encode import batches, search
 from glo.workflows.inputs import Inputs
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from glo.data import Dataset
 from glo.data.table_writer import write_rows
+from glo.decoders.decode import decode
 from glo.imaging.grids import grid, save_picture
 from glo.imaging.video import ping_pong, save_gif, save_mp4, upscale
 from glo.runs.run import Run
-from glo.training.refine import decode
 from glo.workflows.code_points import CodePoint
 
 __all__ = ["Walk", "draw_lines", "draw_neighbours", "save_neighbours", "save_walk"]

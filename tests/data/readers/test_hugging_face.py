@@ -11,10 +11,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
 from PIL import Image as Pillow
 from tests.builders import train
 
+from glo import errors
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs.run import open_run
-from glo.utils import extras
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +145,6 @@ def test_mistakes_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="hf:no/such-set cannot be opened"):
         open_source("hf:no/such-set")
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs datasets, .* pip install 'glo-torch\[datasets\]'"):
         open_source("hf:one")

@@ -12,10 +12,10 @@ from PIL import Image
 from pyarrow import parquet
 from tests.builders import train
 
+from glo import errors
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs.run import open_run
-from glo.utils import extras
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +224,7 @@ def test_tables_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("a.npy", np.zeros((2, 3), np.float32))
     with pytest.raises(UserError, match=r"a.npy has no columns to choose from"):
         open_source("a.npy?label=x")
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'glo-torch\[tables\]'"):
         open_source(frame())  # type: ignore[arg-type]
 

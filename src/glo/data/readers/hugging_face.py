@@ -13,8 +13,7 @@ from glo.data.readers.array_files import check_no_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_values import ArrowRows
 from glo.data.readers.images import shown
-from glo.errors import UserError
-from glo.utils.extras import require_extra
+from glo.errors import UserError, require_extra
 
 __all__ = ["is_dataset", "is_saved_dataset", "open_dataset", "open_loaded"]
 
