@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from glo.cli import reporter
+from glo.cli import training_progress as reporter
 from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Dataset

@@ -21,7 +21,7 @@ from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
 from glo.training.loop import init_train_state, train
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import polish, recompute_batchnorm_stats
+from glo.training.refine import recompute_batchnorm_stats, refine_codes
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
 
@@ -78,7 +78,7 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     passes = min(settings.refine_passes, int((problem.seconds - watch.cpu) / per_pass))
     if passes:
         kind, rate = training_loss(settings), settings.refine_lr
-        for _ in polish(
+        for _ in refine_codes(
             decoder, table, problem.train, kind, passes=passes, lr=rate, settings=settings
         ):
             pass

@@ -25,7 +25,7 @@ from glo.losses import parse_loss
 from glo.priors import Prior, build_prior
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from glo.training.loop import TrainState, init_train_state, train
-from glo.training.refine import polish, recompute_batchnorm_stats
+from glo.training.refine import recompute_batchnorm_stats, refine_codes
 
 __all__ = ["RECIPES", "Timed", "make_glo"]
 
@@ -166,7 +166,7 @@ def _train(problem: Problem, recipe: str) -> None:
             break
     recompute_batchnorm_stats(training.finished_decoder, training.table.codes, settings)
     if plan["passes"]:
-        for _ in polish(
+        for _ in refine_codes(
             training.finished_decoder,
             training.table,
             samples,
@@ -204,7 +204,7 @@ def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
 def _polish_seconds(problem: Problem, trial: TrainState) -> float:
     """Return the CPU seconds of one pass over all codes, from a few batches."""
     settings = trial.settings
-    batches = polish(
+    batches = refine_codes(
         trial.decoder,
         trial.table,
         problem.train,

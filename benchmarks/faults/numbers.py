@@ -105,7 +105,7 @@ def _plant(what: str, step: int, *, every: bool = False) -> None:
             _spoil_codes(training, step)
         return training
 
-    for name in ("start_training", "restore_training"):
+    for name in ("init_train_state", "restore_training"):
         setattr(glo.workflows.train, name, partial(planted, getattr(glo.workflows.train, name)))
 
 

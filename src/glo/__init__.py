@@ -6,7 +6,7 @@ ICML 2018. Names are imported when they are first used: `glo --help` must not wa
 Example:
     >>> import glo
     >>> sorted(glo.__all__)[:3]
-    ['CodeTable', 'GLO', 'Run']
+    ['Dataset', 'GLO', 'LatentCodes']
 """
 
 from importlib import import_module

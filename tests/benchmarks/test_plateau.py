@@ -111,7 +111,11 @@ def test_the_replica_makes_their_updates_at_their_rates() -> None:
     assert replica.steps_per_epoch(4000) == 100
     assert replica.decoder_lr == preset["decoder_lr"]
     assert replica.code_lr == CODE_RATE == preset["code_lr"] / preset["batch_size"]
-    assert (replica.shuffle, replica.project, replica.reduction) == (False, "epoch", "row")
+    assert (replica.shuffle, replica.project_every, replica.code_grad_reduction) == (
+        False,
+        "epoch",
+        "row",
+    )
 
 
 def test_dense_adam_is_torchs_adam_on_one_tensor() -> None:

@@ -35,7 +35,7 @@ def test_the_command_line_wins_over_file_over_preset_over_default(
 
 def test_false_and_zero_are_values() -> None:
     found, _ = merge("mnist", None, Given(shuffle=False, refine_passes=0, seed=0))
-    assert (found.shuffle, found.polish) == (False, 0)
+    assert (found.shuffle, found.refine_passes) == (False, 0)
 
 
 @pytest.mark.parametrize("text", ['preset = "paper"\n', '[run]\npreset = "paper"\nformat = 1\n'])

@@ -350,7 +350,7 @@ def test_a_run_with_other_settings(
     before = contents(out)
     assert train(data, out, "--seed", "3", "--refine-passes", "1") == 2
     sentence = said(capsys)
-    assert "polish was 3 and is now 1; seed was 0 and is now 3" in sentence
+    assert "refine_passes was 3 and is now 1; seed was 0 and is now 3" in sentence
     assert contents(out) == before
 
 

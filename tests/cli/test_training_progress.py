@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from tests.builders import finish
 
-from glo.cli import reporter as module
+from glo.cli import training_progress as module
 from glo.cli.training_progress import LiveReporter, PlainReporter, Reporter, clock, make_reporter
 from glo.training.events import Event
 

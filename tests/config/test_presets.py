@@ -28,7 +28,7 @@ def test_a_preset_says_only_what_it_changes(name: str) -> None:
 
 def test_described_is_the_recipe_of_the_evidence() -> None:
     settings = Settings(**find_preset("tensorlayer-baseline").settings)
-    assert (settings.decoder, settings.limit, settings.batch_size) == ("described", 50_000, 512)
+    assert (settings.decoder, settings.limit, settings.batch_size) == ("tensorlayer", 50_000, 512)
     assert (settings.decoder_lr, settings.code_lr, settings.code_grad_reduction) == (
         1e-3,
         0.1,

@@ -77,7 +77,7 @@ def test_a_value_of_the_wrong_kind(name: str, value: object, kind: str) -> None:
         ("decoder_betas", (-0.1, 0.9), "from 0.0 to 0.999999"),
         ("warmup", 1.1, "from 0.0 to 1.0"),
         ("ema_decay", 1.0, "from 0.0 to 0.999999"),
-        ("polish", -1, "from 0 to 10000"),
+        ("refine_passes", -1, "from 0 to 10000"),
         ("seed", -1, f"from 0 to {2**63 - 1}"),
         ("checkpoint_seconds", math.nan, "at least 0.0"),
     ],

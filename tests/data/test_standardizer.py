@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from glo.data import columns as module
+from glo.data import standardizer as module
 from glo.data.standardizer import Standardizer
 
 

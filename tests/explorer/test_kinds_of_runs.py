@@ -15,7 +15,8 @@ from tests.explorer.asking import TOKEN, N, Visit, browser, floats, lines, packe
 
 from glo.data import open_source
 from glo.errors import UserError
-from glo.explorer import make_app, shelf
+from glo.explorer import make_app
+from glo.explorer import run_watcher as shelf
 from glo.runs.run import open_run
 from glo.training.statistics import EpochRecord
 from glo.workflows.train import TrainingRun

@@ -14,7 +14,7 @@ from tests.builders import SIDE, images
 from tests.explorer.asking import Visit, floats, lines, packed, sentence
 
 from glo.errors import UserError
-from glo.explorer import live
+from glo.explorer import streaming_search as live
 from glo.runs.run import open_run
 
 

@@ -8,7 +8,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.metrics import distances, frechet_distance, kernel_distance
+from glo.metrics import fid_kid as distances
+from glo.metrics import frechet_distance, kernel_distance
 
 
 def _normal(n: int, d: int, seed: int) -> Tensor:

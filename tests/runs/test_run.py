@@ -87,8 +87,8 @@ def test_config_says_what_it_is(made: Path) -> None:
 
 
 BAD = {
-    "newer": (("format = 1", "format = 2"), "newer version of glo: its format is 2"),
-    "no format": (("format = 1", "format = true"), "which is no number; it was edited."),
+    "newer": (("format = 1", "format = 2"), "format 2"),
+    "no format": (("format = 1", "format = true"), "format True"),
     "no run": (("[run]", "[rum]"), "lacks what a run needs ('run'); it was edited."),
     "no data": (("fingerprint =", "finger ="), "lacks what a run needs"),
     "a typo": (("code_dim =", "code_dmi ="), "Did you mean 'code_dim'?"),

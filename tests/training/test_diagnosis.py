@@ -186,8 +186,8 @@ def test_a_short_run_is_told_to_go_on() -> None:
 
 def test_what_is_set_already_is_not_advised() -> None:
     record = replace(HEALTHY, mse=0.06)
-    for start, advised in (("pca", False), ("gaussian", True)):
-        settings = replace(SETTINGS, start=start)
+    for init, advised in (("pca", False), ("gaussian", True)):
+        settings = replace(SETTINGS, init=init)
         (finding,) = diagnose(record, BASELINES, settings, mse=0.06, n=N, last=True)
         assert ("init = pca" in finding.sentence) == advised
 

@@ -13,7 +13,7 @@ from glo.decoders.decode import decode
 from glo.latents.table import LatentCodes
 from glo.losses import MSELoss
 from glo.training.loop import TrainState, train
-from glo.training.refine import evaluate, polish, recompute_batchnorm_stats, squared_errors
+from glo.training.refine import evaluate, recompute_batchnorm_stats, refine_codes, squared_errors
 
 Maker = Callable[..., Dataset]
 Begin = Callable[..., TrainState]
@@ -39,7 +39,7 @@ def copy_of(table: LatentCodes) -> LatentCodes:
 def run(trained: tuple[TrainState, Dataset], table: LatentCodes, **changes: Any) -> list[int]:
     training, samples = trained
     choices = {"passes": 4, "lr": 0.03, "settings": training.settings} | changes
-    return list(polish(training.decoder, table, samples, MSELoss(), **choices))
+    return list(refine_codes(training.decoder, table, samples, MSELoss(), **choices))
 
 
 def test_polish_lowers_the_error_of_every_setting_of_passes(
@@ -96,7 +96,7 @@ def test_a_stopped_polish_gives_the_decoder_back(
     monkeypatch.setattr("glo.training.refine._BATCH", 8)
     training, samples = trained
     table = copy_of(training.table)
-    rows = polish(
+    rows = refine_codes(
         training.decoder,
         table,
         samples,

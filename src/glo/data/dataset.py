@@ -82,7 +82,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         labels = "" if self.labels is None else ", labelled"
-        return f"Samples({self.name!r}, n={len(self)}, shape={self.shape}{labels})"
+        return f"Dataset({self.name!r}, n={len(self)}, shape={self.shape}{labels})"
 
     @property
     def is_images(self) -> bool:

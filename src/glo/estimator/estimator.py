@@ -58,10 +58,10 @@ class GLO(
             mlp for vectors.
         loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
         constraint: what holds for every code: ball, sphere or free.
-        start: initial codes: pca or gaussian.
+        init: initial codes: pca or gaussian.
         decoder_lr: peak learning rate of the decoder.
         code_lr: peak learning rate of the codes.
-        polish: passes over all codes under the finished decoder.
+        refine_passes: passes over all codes under the finished decoder.
         prior: what `sample` draws from: gaussian, mixture, flow-matching, normalizing-flow, imle;
             None: flow-matching from 5,000 examples on, below a mixture.
         precision: auto, float32 or bf16.
@@ -105,10 +105,10 @@ class GLO(
         decoder: str | type[Decoder] | None = None,
         loss: str = "mse",
         constraint: str = "ball",
-        start: str = "pca",
+        init: str = "pca",
         decoder_lr: float = 4e-3,
         code_lr: float = 0.015,
-        polish: int = 3,
+        refine_passes: int = 3,
         prior: str | None = None,
         precision: str = "auto",
         device: str = "auto",
@@ -125,10 +125,10 @@ class GLO(
         self.decoder = decoder
         self.loss = loss
         self.constraint = constraint
-        self.start = start
+        self.init = init
         self.decoder_lr = decoder_lr
         self.code_lr = code_lr
-        self.polish = polish
+        self.refine_passes = refine_passes
         self.prior = prior
         self.precision = precision
         self.device = device

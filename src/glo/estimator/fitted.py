@@ -137,7 +137,7 @@ _KEYWORDS = (
     "init",
     "decoder_lr",
     "code_lr",
-    "polish",
+    "refine_passes",
     "prior",
     "precision",
     "seed",

@@ -36,6 +36,7 @@ class LatentCodes:
         UserError: codes are not a finite (N, D) table with at least one row and one column.
 
     Example:
+        >>> from glo.latents.optim import RowSGD
         >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
         >>> rows = torch.tensor([1])
         >>> table.update(rows, torch.tensor([[-0.5, 0.0]]), lr=1.0)
@@ -119,6 +120,7 @@ class LatentCodes:
         """Return a table with more codes at its end, which have never moved; old rows are the same.
 
         Example:
+            >>> from glo.latents.optim import RowAdam
             >>> table = LatentCodes(torch.zeros(3, 2), rule=RowAdam(), constraint="ball")
             >>> table.joined(torch.ones(1, 2)).state["count"]
             tensor([0, 0, 0, 0], dtype=torch.int32)

@@ -76,9 +76,9 @@ def parse_loss(text: str, *, features: str = "efficientnet") -> Loss:
 
     Example:
         >>> parse_loss("mse")
-        SquaredError()
+        MSELoss()
         >>> parse_loss("0.5*mse + l1")
-        WeightedSum(terms=((0.5, SquaredError()), (1.0, AbsoluteError())))
+        WeightedSum(terms=((0.5, MSELoss()), (1.0, L1Loss())))
     """
     # A plus sign inside a number, as in 1e+3, does not part two terms.
     words = re.split(r"(?<![\d.][eE])\+", text)

@@ -35,7 +35,6 @@ from glo.priors import (
 )
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
-from glo.runs.formats import Step, lift, newest
 from glo.runs.outcome import read_summary
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.transaction import finish_change
@@ -46,9 +45,8 @@ from glo.utils.lock import RunLock
 
 __all__ = ["DataRecord", "Run", "open_run", "write_json"]
 
-# What lifts the config.toml of an older version, one format at a time.
-_STEPS: tuple[Step, ...] = ()
-FORMAT = newest(_STEPS)
+# Version of the run folder's layout, written to config.toml.
+FORMAT = 1
 
 
 @final
@@ -312,8 +310,11 @@ that glo train named.
         )
     values = read_toml(path)
     try:
-        values = lift(values, values["run"]["format"], _STEPS, where=path)
         about, data = values.pop("run"), values.pop("data")
+        if type(about["format"]) is not int or about["format"] != FORMAT:
+            raise UserError(
+                f"{path} has format {about['format']!r}; this version of glo reads format {FORMAT}."
+            )
         facts = DataRecord.from_dict(data)
         preset = str(about["preset"])
     except UserError:

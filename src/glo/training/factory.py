@@ -122,6 +122,6 @@ def training_loss(settings: Settings) -> Loss:
 
     Example:
         >>> training_loss(Settings(loss="l1"))
-        AbsoluteError()
+        L1Loss()
     """
     return parse_loss(settings.loss, features=settings.features)

@@ -22,13 +22,13 @@ from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["evaluate", "polish", "recompute_batchnorm_stats", "squared_errors"]
+__all__ = ["evaluate", "refine_codes", "recompute_batchnorm_stats", "squared_errors"]
 
 _BATCH = 256
 _SETTLE = 64
 
 
-def polish(
+def refine_codes(
     decoder: Decoder,
     table: LatentCodes,
     samples: Dataset,
@@ -64,7 +64,11 @@ def polish(
         >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
         >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
         >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
-        >>> list(polish(decoder, table, samples, MSELoss(), passes=2, lr=0.1, settings=Settings()))
+        >>> list(
+        ...     refine_codes(
+        ...         decoder, table, samples, MSELoss(), passes=2, lr=0.1, settings=Settings()
+        ...     )
+        ... )
         [3]
     """
     decoder.eval()

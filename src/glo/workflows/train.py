@@ -26,7 +26,7 @@ from glo.training.diagnosis import Baselines, diagnose, explained_variance
 from glo.training.events import Begin, Event, Note, Polishing
 from glo.training.factory import code_optimizer_rule, training_loss
 from glo.training.loop import TrainState, init_train_state, train
-from glo.training.refine import polish, recompute_batchnorm_stats
+from glo.training.refine import recompute_batchnorm_stats, refine_codes
 from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
@@ -261,7 +261,7 @@ class TrainingRun:
         decoder, codes = training.finished_decoder, training.table.codes
         recompute_batchnorm_stats(decoder, codes, settings, n=training.n, ranks=self.ranks)
         if settings.refine_passes:
-            for rows in polish(
+            for rows in refine_codes(
                 decoder,
                 training.table,
                 self._own,

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glo.data import SourceOptions, bundled, mnist, open_source
+from glo.data import SourceOptions, mnist, open_source
+from glo.data.readers import mnist as bundled
 from glo.errors import UserError
 
 

@@ -213,7 +213,7 @@ def _bytes_rule(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UserError(
             f"{what} holds NaN or infinity among its pixels; repair those images, or give"
-            " Samples(rows=..., missing=...) a mask."
+            " Dataset(rows=..., missing=...) a mask."
         )
     if low < -1.0 - _SLACK or high > 1.0 + _SLACK:
         raise UserError(
