@@ -8,8 +8,8 @@ One thread. Each cell is a JSON file and a picture, written whole or not at all 
 same command makes those that are missing, the most telling first, and then the report. Several
 processes may share a folder: none takes a cell that another is making.
 
-The full-size replay alone is half an hour. Where `glo train mnist --preset tensorlayer-baseline` was
-run before, `--adopt replay=RUN` measures that run in its place.
+The full-size replay alone is half an hour. Where a run of `glo train mnist --preset
+tensorlayer-baseline` exists, `--adopt replay=RUN` measures that run in its place.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["evaluate", "refine_codes", "recompute_batchnorm_stats", "squared_errors"]
+__all__ = ["evaluate", "recompute_batchnorm_stats", "refine_codes", "squared_errors"]
 
 _BATCH = 256
 _SETTLE = 64
