@@ -5,7 +5,7 @@
 Ten million synthetic vectors of 64 numbers (a linear map of 16 random ones and noise) are written
 to a .npy file, piece by piece. Then `glo train` runs twice over it, each in a process of its own:
 with `--code-memory-gib` as the budget says, and without. Printed are the seconds of a step, the
-largest memory of the process (what it asked for itself, and all that was resident, mapped files included),
+largest memory of the process (allocated, and resident with mapped files),
 and the error. Where the machine lets us, the first run is also put under a hard limit of that size
 (a memory control group): what does not fit is then killed, not swapped. Both runs mix the rows of
 `--within` at a time, so they visit the same rows in the same steps.
