@@ -1,4 +1,4 @@
-"""The fault harness with small counts, and what it compares; the large counts are in the docs."""
+"""The fault harness with small counts, and its comparison of run folders."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from benchmarks.faults.case import difference
 from tests.builders import ROOT, finish, flip
 
 _COUNTS = {"kills": 4, "times": 1, "files": 1, "torchrun": 0}
+_LIGHT = ["--parts", "kills", "disk", "--kills", "1", "--times", "1"]
 _FAULTS = [
     "kill -9 inside a save",
     "kill -9 at a random moment",
@@ -41,12 +42,15 @@ _FAULTS = [
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the harness found, in a process of its own: it forks, and threads do not."""
-    out = tmp_path_factory.mktemp("faults")
+def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     counts = [word for name, count in _COUNTS.items() for word in (f"--{name}", str(count))]
+    return run_harness(tmp_path_factory.mktemp("faults"), counts)
+
+
+def run_harness(out: Path, words: list[str]) -> dict[str, Any]:
+    """Return the results of the harness. It forks, so it runs in a process without threads."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.faults", *counts, "--out", out, "--work-folder", out],
+        [sys.executable, "-m", "benchmarks.faults", *words, "--out", out, "--work-folder", out],
         env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
@@ -59,17 +63,25 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return values
 
 
+def test_kills_and_full_disks_are_survived(tmp_path: Path) -> None:
+    results = run_harness(tmp_path, _LIGHT)
+    assert len(results["faults"]) >= 2
+    assert results["failures"] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", _FAULTS)
-def test_it_is_survived(found: dict[str, Any], fault: str) -> None:
-    (row,) = [row for row in found["faults"] if row["fault"] == fault]
+def test_fault_is_survived(table: dict[str, Any], fault: str) -> None:
+    (row,) = [row for row in table["faults"] if row["fault"] == fault]
     assert row["survived"] == row["tried"] > 0
     assert row["lost"] == 0
 
 
-def test_all_that_is_tried_is_known(found: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_all_faults_are_listed(table: dict[str, Any]) -> None:
     # A small file system cannot be mounted everywhere.
-    assert {row["fault"] for row in found["faults"]} - {"a full disk (tmpfs)"} == set(_FAULTS)
-    assert found["failures"] == []
+    assert {row["fault"] for row in table["faults"]} - {"a full disk (tmpfs)"} == set(_FAULTS)
+    assert table["failures"] == []
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +102,7 @@ def _drop_a_record(out: Path) -> None:
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
 
 
+# Expected part of the reported difference: the change of the run folder.
 _CHANGES: dict[str, Callable[[Path], Any]] = {
     "damaged": lambda out: flip(out / "checkpoint" / "final" / "decoder.safetensors"),
     "errors of errors.safetensors differs": lambda out: flip(out / "errors.safetensors", 1.0),
@@ -100,14 +113,14 @@ _CHANGES: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("said", _CHANGES)
-def test_what_is_lost_is_seen(whole: Path, tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("message", _CHANGES)
+def test_difference_is_reported(whole: Path, tmp_path: Path, message: str) -> None:
     out = shutil.copytree(whole, tmp_path / "run")
     assert difference(whole, out) == ""
-    _CHANGES[said](out)
-    assert said in difference(whole, out)
+    _CHANGES[message](out)
+    assert message in difference(whole, out)
 
 
-def test_other_weights_are_seen(whole: Path, tmp_path: Path) -> None:
+def test_other_weights_are_reported(whole: Path, tmp_path: Path) -> None:
     finish(tmp_path / "run", seed=1)
     assert "decoder.safetensors differs" in difference(whole, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""What is written down twice says the same: versions, interpreters, the command that checks all."""
+"""Consistency of repeated facts: version, interpreters, commands of the workflows, container."""
 
 import re
 import tomllib
@@ -14,37 +14,43 @@ def read(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
-def test_the_version_is_the_same_everywhere() -> None:
+def test_versions_are_equal() -> None:
     (cited,) = re.findall(r"^version: (.*)$", read("CITATION.cff"), re.MULTILINE)
     assert PROJECT["version"] == glo.__version__ == cited
 
 
-def test_the_workflow_runs_what_is_run_at_home_on_the_interpreters_that_are_promised() -> None:
+def test_workflow_runs_ci_on_all_declared_interpreters() -> None:
     workflow = read(".github/workflows/ci.yml")
     (listed,) = re.findall(r"python: \[(.*)\]", workflow)
-    promised = [
+    declared = [
         entry.rpartition(" ")[2]
         for entry in PROJECT["classifiers"]
         if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", entry)
     ]
-    assert [version.strip('" ') for version in listed.split(",")] == promised
+    assert [version.strip('" ') for version in listed.split(",")] == declared
     assert re.findall(r"^ +- run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run"]
 
 
-def test_the_changelog_begins_with_what_is_not_released() -> None:
+def test_workflow_of_slow_tests_is_scheduled() -> None:
+    workflow = read(".github/workflows/slow.yml")
+    assert "cron:" in workflow
+    assert re.findall(r"^ +- run: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run --all"]
+
+
+def test_first_changelog_section_is_unreleased_or_current() -> None:
     first = re.findall(r"^## \[(.*?)\]", read("CHANGELOG.md"), re.MULTILINE)[0]
     assert first in ("Unreleased", PROJECT["version"])
 
 
-def test_the_container_runs_without_rights() -> None:
+def test_container_runs_as_unprivileged_user() -> None:
     lines = [line.split() for line in read("Containerfile").splitlines() if line[:1].isupper()]
     words = [line[0] for line in lines]
     last = len(words) - words[::-1].index("FROM")
     (user,) = [line[1] for line in lines[last:] if line[0] == "USER"]
     assert user.partition(":")[0] not in ("0", "root")
-    # What is copied is there, and .dockerignore lets it in.
-    let_in = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
+    # Copied files exist, and .dockerignore admits them.
+    admitted = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
     copies = [line[1:-1] for line in lines if line[0] == "COPY" and "--from" not in line[1]]
     copied = {name for names in copies for name in names}
-    assert copied == let_in
+    assert copied == admitted
     assert all((ROOT / name).exists() for name in copied)

@@ -30,6 +30,8 @@ from typing import Any
 # So that `python benchmarks/faults` works as well as `python -m benchmarks.faults`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+PARTS = ("kills", "signals", "damage", "disk", "writers", "numbers", "processes")
+
 
 def main() -> int:
     """Try all faults, print the table and return the exit code."""
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=5, help="of the other faults")
     parser.add_argument("--files", type=int, default=99, help="files damaged in each way, 99: all")
     parser.add_argument("--torchrun", type=int, default=2, help="kills under torchrun, 0: none")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="kinds of faults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work-folder", type=Path, help="where the runs are made")
     parser.add_argument("--out", type=Path)
@@ -67,22 +70,32 @@ def _all(folder: Path, choice: argparse.Namespace) -> Iterator[Any]:
 
     import_what_runs_need()
     rng, times = random.Random(choice.seed), choice.times
-    vectors, images, two = make_cases(folder)
-    for case, count in ((vectors, choice.kills - choice.kills // 2), (images, choice.kills // 2)):
-        yield from kills.kill_again_and_again(case, rng, count)
-    yield from stops.stop_with((vectors, images), rng, times)
-    yield from damage.damage_each_file((vectors, images), rng, choice.files)
-    yield from damage.remove_shards(two, rng, choice.files)
-    yield from damage.edit_manifest(vectors, rng, choice.files)
-    yield from damage.damage_all(vectors, rng)
-    yield from disk.fill_disk(images, rng, times)
-    yield from disk.limit_files(images, rng, times)
-    yield from stops.two_writers(images, rng, times)
-    yield from numbers.plant_in_data(vectors, rng, times)
-    yield from numbers.plant_in_training(vectors, rng, times)
-    yield from kills.kill_one_of_two(two, rng, times)
-    yield from stops.stop_one_of_two(two, rng, times)
-    yield from restarts.kill_under_torchrun(two, choice.torchrun)
+    cases = make_cases(folder)
+    vectors, images = next(cases), next(cases)
+    if "kills" in choice.parts:
+        half = choice.kills // 2
+        yield from kills.kill_again_and_again(vectors, rng, choice.kills - half)
+        yield from kills.kill_again_and_again(images, rng, half)
+    if "signals" in choice.parts:
+        yield from stops.stop_with((vectors, images), rng, times)
+    if "damage" in choice.parts:
+        yield from damage.damage_each_file((vectors, images), rng, choice.files)
+        yield from damage.edit_manifest(vectors, rng, choice.files)
+        yield from damage.damage_all(vectors, rng)
+    if "disk" in choice.parts:
+        yield from disk.fill_disk(images, rng, times)
+        yield from disk.limit_files(images, rng, times)
+    if "writers" in choice.parts:
+        yield from stops.two_writers(images, rng, times)
+    if "numbers" in choice.parts:
+        yield from numbers.plant_in_data(vectors, rng, times)
+        yield from numbers.plant_in_training(vectors, rng, times)
+    if "processes" in choice.parts:
+        two = next(cases)
+        yield from damage.remove_shards(two, rng, choice.files)
+        yield from kills.kill_one_of_two(two, rng, times)
+        yield from stops.stop_one_of_two(two, rng, times)
+        yield from restarts.kill_under_torchrun(two, choice.torchrun)
 
 
 def _told(tried: Iterator[Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Readers and their whole files, made once."""
+"""Shared fixture: fuzz targets with valid seed files."""
 
 import pytest
 from tests.fuzz.targets import Readers
