@@ -128,7 +128,7 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Pictures" not in capsys.readouterr().out
     opened = open_run("run")
     known = torch.from_numpy(~np.isnan(rows)).float()
-    wanted = opened.seen(Dataset(rows=rows, name="holes")).batch(np.arange(20))
+    wanted = opened.standardize(Dataset(rows=rows, name="holes")).batch(np.arange(20))
     truth = finish(search(opened, wanted, starts=prepare_search(opened), observed=known))
     with np.load("codes.npz") as file:
         np.testing.assert_allclose(file["codes"], truth.codes, atol=1e-5)

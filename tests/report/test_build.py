@@ -31,7 +31,7 @@ def texts(
     return {
         "images": text,
         "no data": make_report(pictures, None, absent="They are gone."),
-        "vectors": make_report(table[0], table[0].seen(table[1])),
+        "vectors": make_report(table[0], table[0].standardize(table[1])),
         "vectors, no data": make_report(table[0], None, absent="They are gone."),
         "one": make_report(*single),
         "begun": make_report(begun, labelled()),
@@ -150,7 +150,6 @@ def test_without_its_data_a_page_says_so(pictures: Run, tmp_path: Path) -> None:
     page = read(write_report(pictures, tmp_path / "new" / "page.html").read_text("utf-8"))
     assert "The training data of" in page.text
     assert "reconstructions alone, sorted by their error" in page.text
-    assert "the codes are taken for" in page.text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
 
 

@@ -87,11 +87,11 @@ def test_rows_are_sorted_by_the_errors_that_the_run_keeps(pictures: Run) -> None
     assert torch.equal(material.errors, pictures.errors.sort().values)
     assert torch.equal(pictures.errors[material.rows], material.errors)
     assert material.labels is not None
-    assert material.labels.predicted
+    assert material.labels.values.tolist() == [row % 3 for row in range(20)]
 
 
 def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Dataset], tmp_path: Path) -> None:
-    run, data = table[0], table[0].seen(table[1])
+    run, data = table[0], table[0].standardize(table[1])
     kept = gather(run, data)
     write_errors(run.folder, torch.zeros(3))
     try:

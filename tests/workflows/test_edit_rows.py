@@ -18,7 +18,6 @@ from glo.priors import load_labels
 from glo.runs import transaction as staging
 from glo.runs.checkpoint import newest_checkpoint
 from glo.runs.run import open_run
-from glo.runs.training_data import open_training_data
 from glo.training.events import Fitting, Note, Searched
 from glo.utils.lock import RunLock
 from glo.workflows.edit_rows import add_rows, forget_rows
@@ -274,7 +273,7 @@ def test_mistakes(run: Path, tmp_path: Path) -> None:
         (forget_rows(run, torch.tensor([N])), "Row 60 is not there: the rows are 0 to 59"),
         (forget_rows(run, torch.tensor([-1])), "Row -1 is not there"),
         (forget_rows(run, torch.zeros(0)), "No row was named"),
-        (add_rows(run, Dataset(rows=np.zeros((2, 4), "float32"), name="v"), source="v"), "of 4,"),
+        (add_rows(run, Dataset(rows=np.zeros((2, 4), "float32"), name="v"), source="v"), "of 4"),
         (forget_rows(tmp_path / "none", torch.tensor([0])), "is not a run folder"),
     ]
     for events, sentence in wrong:
@@ -311,15 +310,15 @@ def test_the_data_of_a_changed_run(run: Path, tmp_path: Path) -> None:
     forget(run, 3, 9)
     list(add_rows(run, more, source=str(tmp_path / "more.npy"), device="cpu"))
     forget(run, 60)
-    data = open_training_data(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
+    data = open_run(run).open_data(str(tmp_path / "first.npy"), command="glo evaluate x")
     left = np.concatenate([np.delete(first.rows, [3, 9], axis=0), more.rows])
     assert np.array_equal(data.rows, np.delete(left, 60, axis=0))
     np.save(tmp_path / "more.npy", spots(4, seed=2).rows)
     assert open_run(run).data.fingerprints >= {first.fingerprint, more.fingerprint}
-    with pytest.raises(UserError, match="is no longer what 4 rows"):
-        open_training_data(open_run(run), str(tmp_path / "first.npy"), command="glo evaluate x")
+    with pytest.raises(UserError, match="has changed since 4 rows"):
+        open_run(run).open_data(str(tmp_path / "first.npy"), command="glo evaluate x")
     with pytest.raises(UserError, match=r"not the data that .* was trained on: 60 examples"):
-        open_training_data(open_run(run), str(tmp_path / "more.npy"), command="glo evaluate x")
+        open_run(run).open_data(str(tmp_path / "more.npy"), command="glo evaluate x")
 
 
 def test_history_is_kept(run: Path) -> None:

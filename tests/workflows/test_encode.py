@@ -173,7 +173,7 @@ def test_missing_values_of_vectors_are_hidden_in_standard_deviations(
     assert isinstance(found, Found)
     assert found.observed is not None
     assert found.observed[:, 1].tolist() == [0.0, 1.0] * 10
-    seen = run.seen(samples)
+    seen = run.standardize(samples)
     assert torch.equal(found.target, seen.batch(torch.arange(20)))
     wanted = finish(search(run, found.target, starts=starts, observed=found.observed))
     assert_same(found.inversion, wanted)

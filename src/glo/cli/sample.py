@@ -54,7 +54,7 @@ def sample(
     opened = open_named(run, decoder)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
-    images = len(opened.data.shape) == 3
+    images = opened.is_images
     chosen = prior or opened.prior_name
     which = "" if label is None else f"-label-{label.replace('/', '_')}"
     name = f"{chosen}{which}-seed{seed}-n{n}"

@@ -143,7 +143,7 @@ def _place(run: "Run", task: _Task, words: list[str]) -> Path:
     kind = [] if task == "line" else [task]
     name = "-".join([*kind, *(Path(word).stem for word in words)])
     name = re.sub(r"[^0-9A-Za-z.-]+", "-", name)[:80].strip("-.")
-    return run.folder / "walks" / f"{name}.{'png' if len(run.data.shape) == 3 else 'csv'}"
+    return run.folder / "walks" / f"{name}.{'png' if run.is_images else 'csv'}"
 
 
 def _check_out(run: "Run", task: _Task, out: Path) -> None:
@@ -232,10 +232,9 @@ def _neighbours(run: "Run", point: "CodePoint", k: int, data: str | None, out: P
 
 def _real(run: "Run", data: str | None) -> "Dataset | None":
     from glo.errors import UserError
-    from glo.runs.training_data import open_training_data
 
     try:
-        return open_training_data(run, data, command=f"glo walk {run.folder} ... --data")
+        return run.open_data(data, command=f"glo walk {run.folder} ... --data")
     except UserError as error:
         if data is not None:
             raise

@@ -100,7 +100,7 @@ class Handlers:
                 "label": space.labels.of(row),
                 "error": space.error_of(row),
                 "neighbours": space.near(space.codes[row], but=row),
-                "has_image": len(space.run.data.shape) == 3 and space.originals.samples is not None,
+                "has_image": space.run.is_images and space.originals.samples is not None,
             }
         )
 

@@ -19,7 +19,7 @@ from glo.inversion import InitialCodes, decode_initial_codes
 from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
-from glo.priors import LabelClassifier, Prior, load_labels
+from glo.priors import LabelClassifier, Prior
 from glo.runs.run import Run
 from glo.training.refine import squared_errors
 from glo.utils.device import find_device
@@ -87,7 +87,7 @@ class LatentSpace:
         Raises:
             UserError: the run was trained without labels.
         """
-        return self._kept.get("predictor", lambda: load_labels(self.run.folder / "prior"))
+        return self.run.label_classifier
 
     def prior(self, name: str) -> Prior:
         """Return one of `priors`."""

@@ -22,7 +22,7 @@ def run_info(shelf: RunWatcher) -> dict[str, Any]:
         "name": run.data.name,
         "folder_name": Path(run.folder).resolve().name,
         "state": state,
-        "kind": "image" if len(shape) == 3 else "vector",
+        "kind": "image" if run.is_images else "vector",
         "shape": list(shape),
         "n": run.data.n,
         "code_dim": run.settings.code_dim,
@@ -49,7 +49,7 @@ def _of_space(space: LatentSpace | None) -> dict[str, Any]:
             "tasks": [],
             "typical_residual": None,
         }
-    searches = space.finished and len(space.codes) > 1 and len(space.run.data.shape) == 3
+    searches = space.finished and len(space.codes) > 1 and space.run.is_images
     return {
         "labels": list(space.labels.names),
         "priors": space.priors,

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from glo.data import Dataset
 from glo.errors import UserError
-from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
-from glo.runs.training_data import open_training_data
 
 __all__ = ["Labels", "NotThere", "TrainingExamples", "read_labels"]
 
@@ -56,7 +54,7 @@ class TrainingExamples:
 
     def _open(self) -> None:
         try:
-            self._samples = open_training_data(self._run, None, command="glo evaluate RUN")
+            self._samples = self._run.open_data(command="glo evaluate RUN")
         except (UserError, OSError) as error:
             # The command line's advice, to name other data, is of no use on a page.
             reason = str(error).split(";")[0].rstrip(".")
@@ -86,28 +84,19 @@ class Labels:
 
 
 def read_labels(run: Run, originals: TrainingExamples) -> Labels:
-    """Read the labels from the run, or from its data where an older run does not keep them."""
-    known = _kept(run)
-    given = None if known is None or len(known.given) != run.data.n else known.given.numpy()
-    names = () if known is None else known.names
+    """Return the labels of a run, or those of its data while the run is not finished."""
+    labels, names = run.labels, run.label_names
+    given = None if labels is None else labels.numpy()
     samples = originals.samples if given is None else None
     if samples is not None and samples.labels is not None:
         given, names = np.asarray(samples.labels), samples.label_names
-    numbers = set() if given is None else set(np.unique(given).tolist())
-    numbers |= set() if known is None else set(known.classes)
-    every = sorted(number for number in numbers if number >= 0)
+    numbers = [] if given is None else np.unique(given).tolist()
+    every = [number for number in numbers if number >= 0]
     return Labels(
         numbers=tuple(every),
         names=tuple(names[each] if each < len(names) else str(each) for each in every),
         rows=None if given is None else _places(given, every),
     )
-
-
-def _kept(run: Run) -> LabelClassifier | None:
-    try:
-        return load_labels(run.folder / "prior")
-    except UserError:
-        return None
 
 
 def _places(given: NDArray[np.int64], every: list[int]) -> NDArray[np.int32]:

@@ -87,8 +87,7 @@ def write_card(
 def _front(run: Run, figures: list[Figure], *, name: str, license: str | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    images = len(run.data.shape) == 3
-    task = "unconditional-image-generation" if images else None
+    task = "unconditional-image-generation" if run.is_images else None
     results = [
         EvalResult(
             task_type=task or "reconstruction",
@@ -156,8 +155,7 @@ def _evaluated(found: dict[str, Any], prior: str) -> Iterator[Figure]:
 
 
 def _about_figures(run: Run) -> str:
-    images = len(run.data.shape) == 3
-    units = "on pixels in [-1, 1]" if images else "in standard deviations of the columns"
+    units = "on pixels in [-1, 1]" if run.is_images else "in standard deviations of the columns"
     measured = (
         "" if read_evaluation(run) else " Unseen examples were not measured (`glo evaluate`)."
     )
@@ -166,8 +164,7 @@ def _about_figures(run: Run) -> str:
 
 def _outcome(run: Run) -> str:
     shape = ", ".join(map(str, (16, *run.data.shape)))
-    images = len(run.data.shape) == 3
-    return f"float32 ({shape}), " + ("in [-1, 1]" if images else "in the units of the data")
+    return f"float32 ({shape}), " + ("in [-1, 1]" if run.is_images else "in the units of the data")
 
 
 def _shape(run: Run) -> str:

@@ -78,14 +78,13 @@ def save_pretrained(
         decoder=run.decoder_class,
     )
     shared.write_config()
-    is_images = len(run.data.shape) == 3
-    if is_images:
+    if run.is_images:
         save_picture(grid(run.sample(_SAMPLES)), folder / _PICTURE)
     card = write_card(
         shared,
         name=name or folder.resolve().name,
         license=license,
-        picture=_PICTURE if is_images else None,
+        picture=_PICTURE if run.is_images else None,
     )
     write_text(folder / _CARD, card)
     write_json(folder / _CONFIG, _config(run))

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, require_extra
-from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
 from glo.utils.files import atomic_write
 
@@ -40,9 +39,8 @@ def codes_table(run: Run) -> Any:
 
     codes = run.codes
     columns: dict[str, Any] = {"row": pyarrow.array(np.arange(len(codes)))}
-    labels = _labels(run, len(codes))
-    if labels is not None:
-        columns["label"] = labels
+    if run.labels is not None:
+        columns["label"] = _label_column(run.labels, run.label_names)
     if run.errors is not None:
         columns["error"] = pyarrow.array(run.errors.numpy())
     columns |= {f"z{place}": pyarrow.array(z.numpy()) for place, z in enumerate(codes.unbind(1))}
@@ -132,18 +130,11 @@ def read_codes(path: str | Path) -> Tensor:
     return codes_of(table)
 
 
-def _labels(run: Run, n: int) -> Any:
-    """Return the labels that training examples had, as an Arrow array, or None: there are none."""
+def _label_column(labels: Tensor, names: tuple[str, ...]) -> Any:
     import pyarrow
 
-    if not (run.folder / "prior" / LabelClassifier.file).is_file():
-        return None
-    labels = load_labels(run.folder / "prior")
-    if len(labels.given) != n:
-        # Of runs that were made before labels were kept.
-        return None
-    numbers = [None if number < 0 else number for number in labels.given.tolist()]
-    if not labels.names:
+    numbers = [None if number < 0 else number for number in labels.tolist()]
+    if not names:
         return pyarrow.array(numbers)
-    named = pyarrow.array(numbers, pyarrow.int32())
-    return pyarrow.DictionaryArray.from_arrays(named, pyarrow.array(labels.names))
+    indices = pyarrow.array(numbers, pyarrow.int32())
+    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names))

@@ -19,7 +19,6 @@ from glo.report.reconstructions import pairs
 from glo.report.samples import nearest, samples
 from glo.report.vectors import columns, lines, spread
 from glo.runs.run import Run
-from glo.runs.training_data import open_training_data
 from glo.utils.files import write_text
 
 __all__ = ["make_report", "write_report"]
@@ -79,9 +78,9 @@ def make_report(run: Run, samples: Dataset | None, *, absent: str = "") -> str:
 
 def _data(run: Run, data: str | Path | Dataset | None) -> tuple[Dataset | None, str]:
     if isinstance(data, Dataset):
-        return run.seen(data), ""
+        return run.standardize(data), ""
     try:
-        return open_training_data(run, data, command=f"glo report {run.folder}"), ""
+        return run.open_data(data, command=f"glo report {run.folder}"), ""
     except UserError as error:
         if data is not None:
             raise

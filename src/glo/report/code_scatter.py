@@ -40,8 +40,6 @@ def codemap(material: ReportContext) -> Section:
     text = [f"{shown} codes, each a dot."]
     if labels is None:
         text.append("There are no labels to colour them by.")
-    elif labels.predicted:
-        text.append("The labels are those that the codes are taken for, as the data are not here.")
     return Section(
         anchor="map",
         title="Map of the codes",

@@ -10,7 +10,7 @@ from torch import Tensor
 from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.errors import UserError
-from glo.priors import Prior, load_labels
+from glo.priors import Prior
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
 from glo.training.refine import squared_errors
@@ -26,15 +26,10 @@ _MEASURED = 1000
 @final
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """The label of every row, int64 (N,), and how it is known.
-
-    Attributes:
-        predicted: whether they are read off the codes, not off the data.
-    """
+    """The label of every row, int64 (N,), and the names of the labels."""
 
     values: Tensor
     names: tuple[str, ...]
-    predicted: bool
 
     def name(self, label: int) -> str:
         """Return the name of a label, or its number where it has none."""
@@ -77,7 +72,7 @@ class ReportContext:
     @property
     def is_images(self) -> bool:
         """Whether the examples are images, not vectors."""
-        return len(self.run.data.shape) == 3
+        return self.run.is_images
 
     def decoded(self, codes: Tensor) -> Tensor:
         """Return what codes decode to, as the decoder sees examples: (B, *shape)."""
@@ -133,14 +128,13 @@ def _measured(run: Run, samples: Dataset | None, finished: bool) -> tuple[Tensor
 
 
 def _labels(run: Run, samples: Dataset | None) -> Labels | None:
-    if samples is not None and samples.labels is not None:
-        values = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
-        return Labels(values=values, names=samples.label_names, predicted=False)
-    try:
-        known = load_labels(run.folder / "prior")
-    except UserError:
+    if run.labels is not None:
+        return Labels(values=run.labels, names=run.label_names)
+    # A run that is not finished has no labels of its own yet.
+    if samples is None or samples.labels is None:
         return None
-    return Labels(values=known.predict(run.codes), names=known.names, predicted=True)
+    values = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
+    return Labels(values=values, names=samples.label_names)
 
 
 def _priors(run: Run) -> tuple[tuple[Prior, ...], tuple[str, ...]]:

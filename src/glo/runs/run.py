@@ -21,11 +21,12 @@ from torch import Tensor
 
 from glo.config.fields import toml_lines
 from glo.config.settings import Settings
-from glo.data import Dataset
+from glo.data import Dataset, SourceOptions
 from glo.decoders import Decoder, custom_decoder
 from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.priors import (
+    LabelClassifier,
     Prior,
     build_prior,
     load_labels,
@@ -37,6 +38,7 @@ from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
 from glo.runs.outcome import read_summary
 from glo.runs.reconstruction_errors import read_errors
+from glo.runs.training_data import Source, open_training_data, source_options
 from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
 from glo.utils.files import suggest_beside, write_text
@@ -139,13 +141,73 @@ class Run:
         """Squared error of each example under its code, float32 (N,), or None: not kept."""
         return read_errors(self.folder, self.data.n)
 
-    def seen(self, samples: Dataset) -> Dataset:
-        """Return other data as the decoder sees them: the columns of vectors standardised alike."""
+    @property
+    def is_images(self) -> bool:
+        """Whether the examples are images (C, H, W), not vectors (F,)."""
+        return len(self.data.shape) == 3
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a label classifier was fitted, as for every finished run of labelled data."""
+        return (self.folder / "prior" / LabelClassifier.file).is_file()
+
+    @cached_property
+    def label_classifier(self) -> LabelClassifier:
+        """The classifier that predicts the label of a code.
+
+        Raises:
+            UserError: the data had no labels, or the file is damaged.
+        """
+        return load_labels(self.folder / "prior")
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Labels of the examples, int64 (N,), -1 for an example without one.
+
+        None where the data had no labels, the run is not finished, or the file is damaged.
+        """
+        try:
+            labels = self.label_classifier.given if self.has_labels else None
+        except UserError:
+            return None
+        return labels if labels is not None and len(labels) == self.data.n else None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels 0, 1, ...; empty where they are numbers only."""
+        return () if self.labels is None else self.label_classifier.names
+
+    def open_data(self, data: Source | None = None, *, command: str) -> Dataset:
+        """Open the training data.
+
+        Args:
+            data: the data or their present path; None: the source recorded in the run.
+            command: the command line before its argument DATA, for messages.
+
+        Returns:
+            N examples, standardized as in training; after `glo add` or `glo forget` the examples
+            that the run has now.
+
+        Raises:
+            UserError: the data cannot be opened, or have another fingerprint.
+        """
+        dataset = open_training_data(self.folder, self.settings, self.data, data, command=command)
+        return self.standardize(dataset)
+
+    def source_options(self, *, limit: int | None = None) -> SourceOptions:
+        """Return the options by which the run's settings read a source."""
+        return source_options(self.settings, limit=limit)
+
+    def standardize(self, dataset: Dataset) -> Dataset:
+        """Return a dataset of vectors with its columns standardized as in training.
+
+        Datasets of images are returned unchanged.
+        """
         columns = load_standardizer(self.decoder)
-        return samples if columns is None else samples.standardised(columns)
+        return dataset if columns is None else dataset.standardised(columns)
 
     def in_units(self, examples: Tensor) -> Tensor:
-        """Return what the decoder made, (B, *shape), in the units of the data; the way back."""
+        """Convert decoder outputs, (B, *shape), to the units of the data."""
         columns = load_standardizer(self.decoder)
         return examples if columns is None else columns.restore(examples)
 
@@ -263,7 +325,7 @@ class Run:
         if label is None:
             codes = source.sample(n, seed=seed, start=start, temperature=temperature)
         else:
-            labels = load_labels(self.folder / "prior")
+            labels = self.label_classifier
             number = labels.number(label)
             codes = sample_label(
                 source, labels, number, n, seed=seed, start=start, temperature=temperature

@@ -43,7 +43,7 @@ def summarise(
         "preset": run.preset,
         "epochs": run.settings.epochs_for(training.n),
         "steps": training.step,
-        **measured(errors, baselines, images=len(run.data.shape) == 3),
+        **measured(errors, baselines, images=run.is_images),
         "code_travel": code_travel,
         "skipped_steps": training.skipped,
         "processes": training.ranks.size,

@@ -1,107 +1,113 @@
-"""The training data of a run, opened again and known by their fingerprint."""
+"""The training data of a run, opened again and compared with the recorded fingerprint."""
 
 from pathlib import Path
 
 import numpy as np
 
+from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.joining import join
 from glo.data.options import Split
 from glo.errors import UserError
-from glo.runs.data_record import RowChange
-from glo.runs.run import Run
+from glo.runs.data_record import DataRecord, RowChange
 from glo.utils.row_ranges import parse_rows
 
-__all__ = ["check_shape", "open_training_data", "reading_options"]
+__all__ = ["Source", "check_shape", "open_training_data", "source_options"]
 
 Source = str | Path | Dataset
 
 
-def open_training_data(run: Run, data: Source | None, *, command: str) -> Dataset:
-    """Open the data that a run was trained on.
+def open_training_data(
+    folder: Path, settings: Settings, record: DataRecord, data: Source | None, *, command: str
+) -> Dataset:
+    """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`.
 
     Args:
-        run: the run.
-        data: where they lie now; None: where the run got them from.
-        command: the words before DATA of the command that takes them, for the sentences.
-
-    Returns:
-        N examples as the decoder sees them; where rows were added to the run or forgotten since,
-        those that it has now.
+        folder: path of the run folder.
+        settings: settings of the run.
+        record: data record of the run.
+        data: the data or their present path; None: the recorded source.
+        command: the command line before its argument DATA, for messages.
 
     Raises:
-        UserError: they cannot be opened, or are others.
+        UserError: the data cannot be opened, or have another fingerprint.
     """
     try:
-        options = reading_options(run, limit=run.settings.limit)
-        samples = open_source(run.data.source if data is None else data, options)
+        options = source_options(settings, limit=settings.limit)
+        dataset = open_source(record.source if data is None else data, options)
     except UserError as error:
         if data is not None:
             raise
         raise UserError(
-            f"The training data of {run.folder} cannot be opened ({str(error).rstrip('.')}); give "
+            f"The training data of {folder} cannot be opened ({str(error).rstrip('.')}); give "
             f"them as DATA: {command} DATA."
         ) from None
-    check_shape(run, samples, "The training data")
-    changes = run.data.changes
-    wanted = changes[0].before if changes else run.data.fingerprint
-    if samples.fingerprint != wanted:
-        n = run.data.n_trained
+    check_shape(folder, record, dataset, "The training data")
+    expected = record.changes[0].before if record.changes else record.fingerprint
+    if dataset.fingerprint != expected:
         raise UserError(
-            f"These are not the data that {run.folder} was trained on: {n:,} examples "
-            f"with fingerprint {wanted}, where {samples.name} has {len(samples):,} "
-            f"with {samples.fingerprint}; give those from {run.data.source}: {command} DATA."
+            f"These are not the data that {folder} was trained on: {record.n_trained:,} examples "
+            f"with fingerprint {expected}, where {dataset.name} has {len(dataset):,} "
+            f"with {dataset.fingerprint}; give those from {record.source}: {command} DATA."
         )
-    for change in changes:
-        samples = _changed(run, samples, change)
-    return run.seen(samples)
+    for change in record.changes:
+        dataset = _changed(folder, settings, record, dataset, change)
+    return dataset
 
 
-def _changed(run: Run, samples: Dataset, change: RowChange) -> Dataset:
+def _changed(
+    folder: Path, settings: Settings, record: DataRecord, dataset: Dataset, change: RowChange
+) -> Dataset:
     if change.kind == "forgotten":
-        kept = np.delete(np.arange(len(samples)), parse_rows(change.rows, len(samples)).numpy())
-        return samples.subset(kept)
+        rows = parse_rows(change.rows, len(dataset)).numpy()
+        return dataset.subset(np.delete(np.arange(len(dataset)), rows))
     try:
-        more = open_source(change.source, _adding_options(run, change))
+        added = open_source(change.source, _added_options(settings, record, change))
     except UserError as error:
         raise UserError(
-            f"The {change.n:,} examples that were added to {run.folder} from {change.source} "
-            f"cannot be opened ({str(error).rstrip('.')}); put them back to see it beside its data."
+            f"The {change.n:,} examples that were added to {folder} from {change.source} "
+            f"cannot be opened ({str(error).rstrip('.')}); put them back to use the training data."
         ) from None
-    if more.fingerprint != change.fingerprint:
+    if added.fingerprint != change.fingerprint:
         raise UserError(
-            f"{change.source} is no longer what {change.n:,} rows of {run.folder} were added from; "
-            f"put that back to see it beside its data."
+            f"{change.source} has changed since {change.n:,} rows of {folder} were added from it; "
+            f"put the old file back to use the training data."
         )
-    return join(samples, more)
+    return join(dataset, added)
 
 
-def _adding_options(run: Run, change: RowChange) -> SourceOptions:
-    kept, shape = run.settings, run.data.shape
+def _added_options(settings: Settings, record: DataRecord, change: RowChange) -> SourceOptions:
     split: Split = "test" if change.split == "test" else "train"
-    if len(shape) != 3:
-        return SourceOptions(split=split, limit=change.limit or None)
-    size = shape[1] if shape[1] == shape[2] else None
+    limit = change.limit or None
+    if len(record.shape) != 3:
+        return SourceOptions(split=split, limit=limit)
+    channels, height, width = record.shape
+    size = height if height == width else None
+    return SourceOptions(size=size, channels=channels, crop=settings.crop, split=split, limit=limit)
+
+
+def source_options(settings: Settings, *, limit: int | None) -> SourceOptions:
+    """Return the options by which settings read a source."""
     return SourceOptions(
-        size=size, channels=shape[0], crop=kept.crop, split=split, limit=change.limit or None
+        size=settings.size, channels=settings.channels, crop=settings.crop, limit=limit
     )
 
 
-def reading_options(run: Run, *, limit: int | None) -> SourceOptions:
-    """Return how the run's settings read a source."""
-    kept = run.settings
-    return SourceOptions(size=kept.size, channels=kept.channels, crop=kept.crop, limit=limit)
+def check_shape(folder: Path, record: DataRecord, dataset: Dataset, name: str) -> None:
+    """Check that examples have the shape of the training examples.
 
-
-def check_shape(run: Run, samples: Dataset, what: str) -> None:
-    """Check that examples have the shape of those that the run was trained on.
+    Args:
+        folder: path of the run folder.
+        record: data record of the run.
+        dataset: the examples.
+        name: subject of the message, such as "The training data".
 
     Raises:
-        UserError: they have another; the sentence begins with `what`.
+        UserError: the shapes differ.
     """
-    if samples.shape != run.data.shape:
-        given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
+    if dataset.shape != record.shape:
+        actual, expected = (" x ".join(map(str, s)) for s in (dataset.shape, record.shape))
         raise UserError(
-            f"{what}, {samples.name}, are of {given}, but {run.folder} was trained on "
-            f"examples of {wanted}; give data of that shape."
+            f"{name}, {dataset.name}, are of {actual}, but {folder} was trained on "
+            f"examples of {expected}; give data of that shape."
         )

@@ -13,7 +13,6 @@ from torch import Tensor
 from glo.errors import UserError, suggest
 from glo.inversion import InitialCodes, finish
 from glo.latents.constraints import project
-from glo.priors import LabelClassifier, load_labels
 from glo.runs.run import Run
 from glo.utils.row_ranges import check_row
 from glo.workflows.encode import prepare_search, search
@@ -92,19 +91,6 @@ class CodePoints:
         return [self.find(word) for word in words]
 
     @cached_property
-    def labels(self) -> tuple[LabelClassifier, Tensor]:
-        """The labels of the run, and that of each training code, int64 (N,).
-
-        They are the labels of the data, or in runs that do not keep them the likeliest ones.
-
-        Raises:
-            UserError: the examples had no labels.
-        """
-        labels = load_labels(self.run.folder / "prior")
-        known = len(labels.given) == len(self.run.codes)
-        return labels, labels.given if known else labels.predict(self.run.codes)
-
-    @cached_property
     def _starts(self) -> InitialCodes:
         return prepare_search(self.run)
 
@@ -118,11 +104,11 @@ class CodePoints:
         return CodePoint(word=word, code=self.run.codes[row], row=row)
 
     def _label(self, word: str) -> CodePoint:
-        labels, of_rows = self.labels
-        mine = of_rows == labels.number(word.removeprefix("label:"))
-        if not bool(mine.any()):
+        label = self.run.label_classifier.number(word.removeprefix("label:"))
+        rows = self.run.label_classifier.given == label
+        if not bool(rows.any()):
             raise UserError(f"No training example has {word}; choose another label.")
-        return self._made(word, self.run.codes[mine].mean(0))
+        return self._made(word, self.run.codes[rows].mean(0))
 
     def _sample(self, word: str) -> CodePoint:
         number = word.removeprefix("sample:")

@@ -18,6 +18,7 @@ from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
 from glo.runs.run import Run, open_run
+from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
 from glo.training.events import RowEvent, Searched
 from glo.training.refine import squared_errors
@@ -71,9 +72,9 @@ def add_rows(
         ...     print(event)
     """
     with _held(folder, decoder) as run, staged(folder) as new:
-        _check_shape(run, samples)
+        check_shape(run.folder, run.data, samples, "The added examples")
         codes = yield from _search(run, samples, device)
-        seen = run.seen(samples)
+        seen = run.standardize(samples)
         errors = squared_errors(run.decoder, codes, seen, run.settings)
         held = RowData.of(run)
         labels, names = _numbered(held, samples)
@@ -129,7 +130,7 @@ def forget_rows(
         facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
         after = held.subset(stays)
         yield from renew(run, after, facts, new, keep=False, refit=refit)
-        sentences = list(removed_notes(run, len(stays), held.labels, refit=refit))
+        sentences = list(removed_notes(run, len(stays), refit=refit))
         for name in SHOWN:
             if (folder / name).is_dir():
                 # An empty one takes the place of the old.
@@ -154,15 +155,6 @@ def _held(folder: Path, decoder: type[Decoder] | None) -> Iterator[Run]:
         yield run
     finally:
         lock.release()
-
-
-def _check_shape(run: Run, samples: Dataset) -> None:
-    if samples.shape != run.data.shape:
-        given, wanted = (" x ".join(map(str, s)) for s in (samples.shape, run.data.shape))
-        raise UserError(
-            f"{samples.name} holds examples of {given}, but {run.folder} was trained on examples "
-            f"of {wanted}; give data of that shape."
-        )
 
 
 def _search(run: Run, samples: Dataset, device: str) -> Generator[Searched, None, Tensor]:

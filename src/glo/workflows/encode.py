@@ -159,7 +159,7 @@ def search_samples(
         ...     if isinstance(step, Found):
         ...         codes[step.rows] = step.inversion.codes
     """
-    samples, done = run.seen(samples), 0
+    samples, done = run.standardize(samples), 0
     rows = torch.arange(len(samples)) if rows is None else rows
     for places in batches(len(rows)):
         part = rows[places]

@@ -11,7 +11,7 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.errors import UserError
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.runs.training_data import check_shape, open_training_data, reading_options
+from glo.runs.training_data import check_shape
 from glo.utils.random import permutation
 from glo.workflows.evaluation_features import Description, describe
 
@@ -86,7 +86,7 @@ def prepare(
     if n < _LEAST:
         raise UserError(f"--n is {n}; neighbours and variances need at least {_LEAST} examples.")
     chosen = tuple(run.prior(name) for name in priors or sorted(run.fitted_priors))
-    training = open_training_data(run, data, command=f"glo evaluate {run.folder}")
+    training = run.open_data(data, command=f"glo evaluate {run.folder}")
     unseen, reason = _unseen(run, run.data.source if data is None else data, heldout)
     notes = [reason] if reason else []
     whole = training.observed(torch.zeros(1, dtype=torch.int64)) is None
@@ -114,7 +114,7 @@ def prepare(
 
 
 def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset | None, str]:
-    options = reading_options(run, limit=None)
+    options = run.source_options()
     if heldout is None:
         try:
             options = SourceOptions(**{**vars(options), "split": "test"})
@@ -127,13 +127,13 @@ def _unseen(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset |
             )
     else:
         samples = open_source(heldout, options)
-    check_shape(run, samples, "The held-out examples")
+    check_shape(run.folder, run.data, samples, "The held-out examples")
     if samples.fingerprint in run.data.fingerprints:
         given = f"--heldout is {heldout}, the training data themselves"
         if heldout is None:
             given = "The test split was added to the run, so it is not held out"
         raise UserError(f"{given}; give others of the same kind with --heldout.")
-    return run.seen(samples), ""
+    return run.standardize(samples), ""
 
 
 def _fewer(asked: int, used: int, training: Dataset, unseen: Dataset | None) -> str:

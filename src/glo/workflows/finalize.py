@@ -100,6 +100,6 @@ def _fit_priors(
     settings, folder = run.settings, run.folder / "prior"
     priors = yield from fit_priors(folder, codes, settings, n=len(samples))
     if samples.labels is not None:
-        known = torch.from_numpy(np.array(samples.labels[rows.numpy()], dtype=np.int64))
-        fit_labels(folder, codes, known, samples.label_names, settings)
+        labels = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
+        fit_labels(folder, codes, labels[rows], samples.label_names, settings, every=labels)
     return priors

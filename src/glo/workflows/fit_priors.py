@@ -38,9 +38,15 @@ def fit_priors(
 
 
 def fit_labels(
-    folder: Path, codes: Tensor, labels: Tensor, names: tuple[str, ...], settings: Settings
+    folder: Path,
+    codes: Tensor,
+    labels: Tensor,
+    names: tuple[str, ...],
+    settings: Settings,
+    *,
+    every: Tensor | None = None,
 ) -> None:
-    """Fit what tells the label of a code, and save it.
+    """Fit the label classifier and save it with the labels of all examples.
 
     Args:
         folder: where it is saved.
@@ -48,5 +54,8 @@ def fit_labels(
         labels: int64 (N,), -1 where a code has none.
         names: of the labels 0, 1, ..., or none.
         settings: of the run.
+        every: int64 (N,), labels of all examples where the codes are some of a very large run.
     """
-    save_labels(LabelClassifier().fit(codes, labels, names=names, seed=settings.seed), folder)
+    classifier = LabelClassifier().fit(codes, labels, names=names, seed=settings.seed)
+    classifier.given = classifier.given if every is None else every
+    save_labels(classifier, folder)

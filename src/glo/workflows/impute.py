@@ -83,7 +83,7 @@ def fill(
         >>> *_, found = steps  # doctest: +SKIP
         >>> sheet.save(Path("filled.csv"), found.made)  # doctest: +SKIP
     """
-    samples = run.seen(sheet.samples)
+    samples = run.standardize(sheet.samples)
     rows = torch.from_numpy(np.flatnonzero(sheet.gaps.any(axis=1)))
     made = np.full(sheet.gaps.shape, np.nan, np.float32)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []

@@ -92,7 +92,7 @@ def open_inputs(
     samples = _open_other(run, files[0], options, shape)
     names = tuple(f"{samples.name}[{row}]" for row in range(len(samples)))
     _check_not_empty(samples, names)
-    return Inputs(samples=run.seen(samples), names=names, skipped=samples.skipped)
+    return Inputs(samples=run.standardize(samples), names=names, skipped=samples.skipped)
 
 
 def _images_at(file: str) -> Listing | None:

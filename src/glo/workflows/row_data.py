@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from glo.imaging.previews import draw_codes
-from glo.priors import GaussianPrior, LabelClassifier, Prior, load_labels, save_labels
+from glo.priors import GaussianPrior, Prior, save_labels
 from glo.runs.checkpoint import restore_training, save_checkpoint
 from glo.runs.data_record import DataRecord
-from glo.runs.reconstruction_errors import read_errors, write_errors
+from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, write_json
 from glo.runs.summary import measured
 from glo.training.diagnosis import Baselines
@@ -50,11 +50,13 @@ class RowData:
         training = restore_training(
             run.checkpoint, replace(run.settings, device="cpu"), own=run.decoder_class
         )
-        known = _labels(run)
-        labels = None if known is None or len(known.given) != training.n else known.given
-        errors = read_errors(run.folder, training.n)
-        names = () if known is None else known.names
-        return cls(training=training, errors=errors, labels=labels, names=names)
+        classifier = run.label_classifier if run.has_labels else None
+        return cls(
+            training=training,
+            errors=run.errors,
+            labels=None if classifier is None else classifier.given,
+            names=() if classifier is None else classifier.names,
+        )
 
     def joined(
         self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
@@ -119,27 +121,20 @@ def renew(
         shutil.rmtree(new / "prior")
         priors = yield from fit_priors(new / "prior", codes, settings)
     if n > 1:
-        _write_labels(run, held, new / "prior", keep=keep, refit=refit or not keep)
-    if len(facts.shape) == 3 and (priors or not keep):
+        _write_labels(run, held, new / "prior", refit=refit or not keep)
+    if run.is_images and (priors or not keep):
         draw_codes(new / "samples", run.decoder, codes, priors, settings)
     _write_words(run, held, facts, new, priors)
 
 
-def _labels(run: Run) -> LabelClassifier | None:
-    there = (run.folder / "prior" / LabelClassifier.file).is_file()
-    return load_labels(run.folder / "prior") if there else None
-
-
-def _write_labels(run: Run, held: RowData, folder: Path, *, keep: bool, refit: bool) -> None:
-    known = _labels(run)
-    if known is None:
+def _write_labels(run: Run, held: RowData, folder: Path, *, refit: bool) -> None:
+    if held.labels is None:
         return
-    if refit and held.labels is not None:
-        if bool((held.labels >= 0).any()):
-            fit_labels(folder, held.training.table.codes, held.labels, held.names, run.settings)
-    elif keep:
-        known.given = known.given if held.labels is None else held.labels
-        save_labels(known, folder)
+    if not refit:
+        run.label_classifier.given = held.labels
+        save_labels(run.label_classifier, folder)
+    elif bool((held.labels >= 0).any()):
+        fit_labels(folder, held.training.table.codes, held.labels, held.names, run.settings)
 
 
 def _write_words(
@@ -158,5 +153,5 @@ def _write_words(
         summary["worst_mse"] = None
     else:
         baselines = Baselines(**summary["baselines"])
-        summary |= measured(held.errors, baselines, images=len(facts.shape) == 3)
+        summary |= measured(held.errors, baselines, images=run.is_images)
     write_json(new / "summary.json", summary)

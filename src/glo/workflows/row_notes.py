@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from glo.priors import GaussianPrior, LabelClassifier
+from glo.priors import GaussianPrior
 from glo.runs.run import Run
 from glo.training.events import Note
 
@@ -44,13 +44,12 @@ def added_notes(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
         yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name})
 
 
-def removed_notes(run: Run, left: int, labels: Tensor | None, *, refit: bool) -> Iterator[Note]:
+def removed_notes(run: Run, left: int, *, refit: bool) -> Iterator[Note]:
     """Tell what was deleted, what was not, and what the decoder still holds.
 
     Args:
         run: as it was before.
         left: how many rows are left.
-        labels: of the rows, or None where the run does not keep them.
         refit: whether priors were fitted anew.
     """
     folders = [run.folder / name for name in SHOWN]
@@ -61,12 +60,6 @@ def removed_notes(run: Run, left: int, labels: Tensor | None, *, refit: bool) ->
         text += f" {count} files in {where} were deleted: pictures of rows, samples and walks."
     yield Note(sentence=text)
     yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name} if refit else set())
-    if labels is None and (run.folder / "prior" / LabelClassifier.file).is_file():
-        yield Note(
-            sentence="This run was made before labels of rows were kept, so what tells the label "
-            "of a code could not be fitted anew and was deleted.",
-            warning=True,
-        )
     yield from _notes_on_strangers(run)
     yield Note(
         sentence="The weights of the decoder are as they were: they were trained with the "
