@@ -37,7 +37,8 @@ from torch.nn.parallel import DistributedDataParallel
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
 from glo.latents.init import fit_pca
-from glo.training.loop import init_train_state, train
+from glo.training.loop import train
+from glo.training.state import init_train_state
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.device import tune_malloc
 from glo.utils.distributed import ProcessGroup

@@ -35,7 +35,8 @@ from glo.data import Dataset, open_source
 from glo.decoders import Decoder
 from glo.latents.init import PCA, fit_pca
 from glo.losses import MSELoss
-from glo.training.loop import TrainState, init_train_state, train
+from glo.training.loop import train
+from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16, tune_malloc
 from glo.workflows.train import TrainingRun
@@ -230,7 +231,7 @@ def _batches(
     size = training.settings.batch_size
     for low in range(first, first + BLOCK * size, size):
         rows = torch.arange(low, low + size)
-        yield training.table.codes[rows], samples.batch(rows)
+        yield training.codes[rows], samples.batch(rows)
 
 
 def _bare(

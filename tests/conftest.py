@@ -12,7 +12,7 @@ import torch
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.latents.init import fit_pca
-from glo.training.loop import TrainState, init_train_state
+from glo.training.state import TrainState, init_train_state
 
 torch.set_num_threads(1)
 # A machine that does other things as well is slow now and then, which is no fault of a test.

@@ -19,9 +19,10 @@ from glo.inversion import decode_initial_codes, invert
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
-from glo.training.loop import init_train_state, train
+from glo.training.loop import train
 from glo.training.optim import decoder_optimizer
 from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.state import init_train_state
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
 
@@ -65,7 +66,7 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     watch, n = Stopwatch(), len(problem.train)
     pca = fit_pca(problem.train, settings.code_dim, seed=problem.seed)
     started = init_train_state(problem.train, settings, pca)
-    training = Timed(settings, started.decoder, started.table, n=n)
+    training = Timed(settings, started.decoder, started.latents, n=n)
     training.start_clock(watch, (1 - _POLISH) * problem.seconds)
     begun = watch.cpu
     for _ in train(training, problem.train):
@@ -73,18 +74,25 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
             break
     epochs = training.step / settings.steps_per_epoch(n)
     per_pass = (watch.cpu - begun) / epochs
-    decoder, table = training.finished_decoder, training.table
-    recompute_batchnorm_stats(decoder, table.codes, settings)
+    decoder, latents = training.final_decoder, training.latents
+    recompute_batchnorm_stats(decoder, training.codes, settings)
     passes = min(settings.refine_passes, int((problem.seconds - watch.cpu) / per_pass))
     if passes:
         kind, rate = training_loss(settings), settings.refine_lr
         for _ in refine_codes(
-            decoder, table, problem.train, kind, passes=passes, lr=rate, settings=settings
+            decoder,
+            latents,
+            training.code_optimizer,
+            problem.train,
+            kind,
+            passes=passes,
+            lr=rate,
+            settings=settings,
         ):
             pass
     spent = watch.cpu
     return _decoded(
-        problem, settings, decoder, table.codes, {}, spent, epochs, {"polish_passes": passes}
+        problem, settings, decoder, training.codes, {}, spent, epochs, {"polish_passes": passes}
     )
 
 

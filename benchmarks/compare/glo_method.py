@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.compare.budget import Stopwatch
 from benchmarks.compare.problem import Made, Problem, write_atomically
-from benchmarks.plateau.dense import DenseAdamTable
+from benchmarks.plateau.dense import DenseAdam
 from torch import Tensor
 
 from glo.config.settings import Settings
@@ -24,8 +24,9 @@ from glo.latents.init import PCA, fit_pca, pca_codes
 from glo.losses import parse_loss
 from glo.priors import Prior, build_prior
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from glo.training.loop import TrainState, init_train_state, train
+from glo.training.loop import train
 from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.state import TrainState, init_train_state
 
 __all__ = ["RECIPES", "Timed", "make_glo"]
 
@@ -155,20 +156,21 @@ def _train(problem: Problem, recipe: str) -> None:
     plan = _plan(problem, recipe, pca)
 
     watch = Stopwatch(spent)
-    table = started.table
+    optimizer = started.code_optimizer
     if RECIPES[recipe].dense:
-        table = DenseAdamTable(table, settings.code_betas)
-    training = Timed(settings, started.decoder, table)
+        optimizer = DenseAdam(started.latents, settings.code_betas)
+    training = Timed(settings, started.decoder, started.latents, optimizer=optimizer)
     kept = plan["settling_cpu"] + plan["polish_cpu"] + plan["prior_cpu"]
     training.start_clock(watch, problem.seconds - kept)
     for _ in train(training, samples):
         if training.done:
             break
-    recompute_batchnorm_stats(training.finished_decoder, training.table.codes, settings)
+    recompute_batchnorm_stats(training.final_decoder, training.codes, settings)
     if plan["passes"]:
         for _ in refine_codes(
-            training.finished_decoder,
-            training.table,
+            training.final_decoder,
+            training.latents,
+            training.code_optimizer,
             samples,
             parse_loss(settings.loss),
             passes=plan["passes"],
@@ -185,7 +187,7 @@ def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
     settings = _settings(problem, recipe)
     trial = init_train_state(problem.train, settings, pca)
     watch = Stopwatch()
-    recompute_batchnorm_stats(trial.decoder, trial.table.codes, settings)
+    recompute_batchnorm_stats(trial.decoder, trial.codes, settings)
     settling = watch.cpu
     per_pass = _polish_seconds(problem, trial)
     passes = min(settings.refine_passes, int(_POLISH_SHARE * problem.seconds / per_pass))
@@ -206,7 +208,8 @@ def _polish_seconds(problem: Problem, trial: TrainState) -> float:
     settings = trial.settings
     batches = refine_codes(
         trial.decoder,
-        trial.table,
+        trial.latents,
+        trial.code_optimizer,
         problem.train,
         parse_loss(settings.loss),
         passes=1,

@@ -87,7 +87,7 @@ def _stopped(case: Case, first: int) -> str:
 def _plant(what: str, step: int, *, every: bool = False) -> None:
     """Let what a step of the run computes be NaN, in this process."""
     import glo.workflows.train
-    from glo.training.loop import TrainState
+    from glo.training.state import TrainState
 
     def planted(begin: Any, *values: Any, **named: Any) -> TrainState:
         training: TrainState = begin(*values, **named)
@@ -110,15 +110,13 @@ def _plant(what: str, step: int, *, every: bool = False) -> None:
 
 
 def _spoil_codes(training: Any, step: int) -> None:
-    gather, numbers = training.table.gather, numbers_from(training.step + 1)
+    numbers = numbers_from(training.step + 1)
 
-    def gathered(rows: Tensor) -> Tensor:
+    def spoil(latents: Any, rows: tuple[Tensor]) -> None:
         if next(numbers) == step:
-            training.table.codes[rows[0], 0] = float("nan")
-        found: Tensor = gather(rows)
-        return found
+            training.codes[rows[0][0], 0] = float("nan")
 
-    training.table.gather = gathered
+    training.latents.register_forward_pre_hook(spoil)
 
 
 def _unfinished(ended: Ended) -> str:

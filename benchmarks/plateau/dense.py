@@ -1,57 +1,75 @@
-"""Dense Adam over all codes, as `tf.train.AdamOptimizer` on one variable does it.
+"""Dense Adam over all codes, as `tf.train.AdamOptimizer` on one variable computes it.
 
-The package has none on purpose: its Adam is per row. This one is here to be compared with.
+The package has none on purpose: its Adam is per row. This one is a baseline.
 """
+
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from glo.latents.constraints import project
-from glo.latents.optim import RowSGD
+from glo.latents.optim import RowOptimizer, row_gradient
 from glo.latents.table import LatentCodes
 
-__all__ = ["DenseAdamTable"]
+__all__ = ["DenseAdam"]
 
 _EPS = 1e-8
 
 
-class DenseAdamTable(LatentCodes):  # type: ignore[misc]
-    """Codes whose optimiser sees one (N, D) tensor: every row moves at every step.
+@final
+class DenseAdam(RowOptimizer):
+    """Adam on one (N, D) tensor: every row moves at every step.
 
-    A row that is not in the batch has gradient zero, but its momentum goes on moving it, its second
-    moment decays, and one count of steps serves all rows.
+    A row outside the batch has gradient zero, but its momentum still moves it, its second moment
+    decays, and one step count serves all rows.
 
     Args:
-        like: the table whose codes and constraint are taken over.
+        latents: codes to move.
         betas: decay of the two moments.
+        project: whether a step projects all codes onto their constraint.
 
     Example:
-        >>> like = LatentCodes(torch.zeros(3, 1), rule=RowSGD(), constraint="free")
-        >>> table = DenseAdamTable(like, (0.9, 0.999))
+        >>> codes = LatentCodes(torch.zeros(3, 1), constraint="free")
+        >>> optimizer = DenseAdam(codes, (0.9, 0.999))
         >>> for row in (0, 1):
-        ...     _ = table.update(torch.tensor([row]), torch.ones(1, 1), 0.1)
-        >>> table.codes.flatten()
+        ...     codes.zero_grad()
+        ...     codes(torch.tensor([row])).sum().backward()
+        ...     optimizer.param_groups[0]["lr"] = 0.1
+        ...     optimizer.step()
+        >>> codes.weight.detach().flatten()
         tensor([-0.1670, -0.0744,  0.0000])
     """
 
-    def __init__(self, like: LatentCodes, betas: tuple[float, float]) -> None:
-        super().__init__(like.codes, rule=RowSGD(), constraint=like.constraint)
-        self.betas = betas
-        self.first = torch.zeros_like(self.codes)
-        self.second = torch.zeros_like(self.codes)
-        self.steps = 0
+    def __init__(
+        self, latents: LatentCodes, betas: tuple[float, float], *, project: bool = True
+    ) -> None:
+        super().__init__(latents.parameters(), {"lr": 0.0})
+        self.latents, self.betas, self.project = latents, betas, project
+
+    def state_shapes(self, n: int, dim: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Return the shapes of both moments and of the step count, the same for all rows."""
+        whole = ((n, dim), torch.float32)
+        return {"exp_avg": whole, "exp_avg_sq": whole, "step": ((n,), torch.int32)}
+
+    def row_update(
+        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+    ) -> Tensor:
+        """Return the change of all rows, (N, D)."""
+        b1, b2 = self.betas
+        state["step"] += 1
+        steps, first, second = int(state["step"][0]), state["exp_avg"], state["exp_avg_sq"]
+        first.mul_(b1)
+        second.mul_(b2)
+        first[rows] += (1 - b1) * gradient
+        second[rows] += (1 - b2) * gradient.square()
+        root = (second / (1 - b2**steps)).sqrt_().add_(_EPS)
+        return -group["lr"] * first / (1 - b1**steps) / root
 
     @torch.no_grad()
-    def update(self, rows: Tensor, gradient: Tensor, lr: float, *, keep: bool = True) -> Tensor:
-        """Move all rows; return what was added to those of the batch, (B, D)."""
-        b1, b2 = self.betas
-        self.steps += 1
-        self.first.mul_(b1)
-        self.second.mul_(b2)
-        self.first[rows] += (1 - b1) * gradient
-        self.second[rows] += (1 - b2) * gradient.square()
-        root = (self.second / (1 - b2**self.steps)).sqrt_().add_(_EPS)
-        change = -lr * self.first / (1 - b1**self.steps) / root
-        moved = self.codes + change
-        self.codes.copy_(project(moved, self.constraint) if keep else moved)
-        return change[rows]
+    def step(self, closure: Any = None) -> None:
+        """Move all rows."""
+        table = self.latents.weight
+        rows, gradient = row_gradient(table)
+        table += self.row_update(self.row_state(), rows, gradient, self.param_groups[0])
+        if self.project:
+            self.latents.project_()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from benchmarks.compare.budget import Stopwatch
 from benchmarks.plateau.cell import Cell
-from benchmarks.plateau.dense import DenseAdamTable
+from benchmarks.plateau.dense import DenseAdam
 from benchmarks.plateau.narrow import NarrowDecoder
 from benchmarks.plateau.problem import Problem
 from PIL import Image
@@ -27,8 +27,9 @@ from glo.priors import GaussianPrior
 from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.run import open_run
 from glo.training.diagnosis import Baselines, diagnose
-from glo.training.loop import TrainingDiverged, TrainState, init_train_state, train
+from glo.training.loop import TrainingDiverged, train
 from glo.training.refine import recompute_batchnorm_stats, squared_errors
+from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import EpochRecord
 from glo.utils.row_ranges import evenly_spaced
 
@@ -141,8 +142,8 @@ def _train(
     except TrainingDiverged as found:
         stopped = str(found)
     return _Trained(
-        decoder=training.finished_decoder,
-        codes=training.table.codes,
+        decoder=training.final_decoder,
+        codes=training.codes,
         epochs=epochs,
         last=last,
         seconds=watch.read(),
@@ -158,16 +159,17 @@ def _epochs(training: TrainState, samples: Dataset) -> Iterator[EpochRecord]:
 
 def _begin(cell: Cell, settings: Settings, samples: Dataset, pca: PCA) -> TrainState:
     started = init_train_state(samples, settings, pca)
-    table, decoder = started.table, started.decoder
+    latents, decoder, optimizer = started.latents, started.decoder, started.code_optimizer
     if cell.dense:
-        table = DenseAdamTable(table, settings.code_betas)
+        project = settings.project_every == "step"
+        optimizer = DenseAdam(latents, settings.code_betas, project=project)
     if cell.divide > 1:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             decoder = NarrowDecoder(
                 code_dim=settings.code_dim, shape=samples.shape, divide=cell.divide
             )
-    return TrainState(settings, decoder, table)
+    return TrainState(settings, decoder, latents, optimizer=optimizer)
 
 
 def _result(

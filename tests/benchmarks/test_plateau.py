@@ -9,7 +9,7 @@ import pytest
 import torch
 from benchmarks.plateau.cell import CODE_RATE, Cell
 from benchmarks.plateau.cells import CELLS, find_cells
-from benchmarks.plateau.dense import DenseAdamTable
+from benchmarks.plateau.dense import DenseAdam
 from benchmarks.plateau.make import adopt_cell
 from benchmarks.plateau.problem import Problem, baselines
 from benchmarks.plateau.report import write_report
@@ -20,7 +20,6 @@ from glo.config.presets import find_preset
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.errors import UserError
-from glo.latents.optim import RowSGD
 from glo.latents.table import LatentCodes
 
 TINY = "gaussian-d100-c5120"
@@ -121,14 +120,16 @@ def test_the_replica_makes_their_updates_at_their_rates() -> None:
 def test_dense_adam_is_torchs_adam_on_one_tensor() -> None:
     torch.manual_seed(0)
     start = torch.randn(5, 2) * 0.3
-    table = DenseAdamTable(LatentCodes(start, rule=RowSGD(), constraint="free"), (0.9, 0.999))
+    codes = LatentCodes(start, constraint="free")
+    dense = DenseAdam(codes, (0.9, 0.999))
+    dense.param_groups[0]["lr"] = 0.1
     theirs = torch.nn.Parameter(start.clone())
     optimizer = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.999))
     for rows in torch.tensor([[0, 1], [2, 4], [1, 3]]):
         gradient = torch.randn(2, 2)
         theirs.grad = torch.zeros(5, 2).index_copy(0, rows, gradient)
-        before = table.codes[rows].clone()
-        moved = table.update(rows, gradient, 0.1)
+        dense.zero_grad()
+        codes(rows, grad_scale=1.0).backward(gradient)
+        dense.step()
         optimizer.step()
-        assert torch.allclose(table.codes, theirs.detach(), atol=1e-6)
-        assert torch.allclose(table.codes[rows], before + moved, atol=1e-6)
+        assert torch.allclose(codes.weight, theirs, atol=1e-6)

@@ -12,7 +12,8 @@ from tests.docs.pages import ROOT
 
 from glo.data import Dataset
 from glo.training import diagnosis
-from glo.training.loop import TrainingDiverged, TrainState, train
+from glo.training.loop import TrainingDiverged, train
+from glo.training.state import TrainState
 
 PAGE = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
 

@@ -100,7 +100,7 @@ class Readers:
     def _paths(self) -> dict[str, str]:
         """Where the parts of a run or a saved set lie, by the name of their reader."""
         final = {name: f"run/{_FINAL}/{name}.safetensors" for name in ("decoder", "averaged")}
-        final |= {name: f"run/{_FINAL}/{name}.safetensors" for name in ("optimizer", "tally")}
+        final |= {name: f"run/{_FINAL}/{name}.safetensors" for name in ("optimizer", "statistics")}
         return {
             **final,
             "codes": f"run/{_FINAL}/rows-0-of-1.safetensors",
@@ -133,7 +133,7 @@ class Readers:
             "decoder": resume,
             "averaged": lambda _: kept.decoder()(torch.zeros(1, 4)),
             "optimizer": resume,
-            "tally": resume,
+            "statistics": resume,
             "codes": lambda _: (resume(_), kept.codes()),
             "manifest": lambda _: open_run(run).checkpoint,
             "errors": lambda _: open_run(run).errors,

@@ -22,13 +22,13 @@ DEEP = settings(LIGHT, max_examples=150)
 
 BYTES = (
     "image", "mask", "npy", "npz", "idx", "tensors", "digit network", "row numbers", "request",
-    "decoder", "averaged", "optimizer", "tally", "codes", "manifest", "errors", "labels",
+    "decoder", "averaged", "optimizer", "statistics", "codes", "manifest", "errors", "labels",
     "gaussian prior", "mixture prior", "imle prior", "flow-matching prior", "config", "summary",
     "journal", "estimator", "facts of a set", "rows of a set",
 )  # fmt: skip
 JSONS = ("manifest", "summary", "estimator", "facts of a set", "journal", "request")
 TENSORS = (
-    "tensors", "decoder", "averaged", "optimizer", "tally", "codes", "errors", "labels",
+    "tensors", "decoder", "averaged", "optimizer", "statistics", "codes", "errors", "labels",
     "gaussian prior", "mixture prior", "imle prior", "flow-matching prior",
 )  # fmt: skip
 

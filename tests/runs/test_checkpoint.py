@@ -17,9 +17,10 @@ from glo.data import Dataset
 from glo.errors import UserError
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
-from glo.training.loop import TrainState, init_train_state, train
+from glo.training.loop import train
+from glo.training.state import TrainState, init_train_state
 
-FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "tally")
+FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "statistics")
 # Wide enough that Muon takes the matrices.
 MATRICES = {"code_dim": 32, "width": 32}
 VARIANTS = {
@@ -65,7 +66,7 @@ def test_every_tensor_comes_back(tmp_path: Path, changes: dict[str, object]) -> 
     assert again is not None
     assert (again.step, again.finished, again.facts) == (4, False, {"seconds": 1.5})
     assert_same(stored(found.folder), stored(again.folder))
-    assert stored(found.folder)["tally/sums"].abs().sum() > 0
+    assert stored(found.folder)["statistics/sums"].abs().sum() > 0
 
 
 def test_moments_are_saved_and_lie_in_memory_as_their_weights(tmp_path: Path) -> None:
@@ -108,10 +109,10 @@ def test_the_averaged_decoder_is_the_one_to_use(tmp_path: Path) -> None:
     assert found is not None
     decoder = found.decoder()
     assert not decoder.training
-    assert_same(decoder.state_dict(), training.finished_decoder.state_dict())
+    assert_same(decoder.state_dict(), training.final_decoder.state_dict())
     last = training.decoder.state_dict()
     assert any(not torch.equal(v, last[k]) for k, v in decoder.state_dict().items())
-    assert torch.equal(found.codes(), training.table.codes)
+    assert torch.equal(found.codes(), training.codes)
 
 
 def test_codes_stay_in_the_file_that_is_as_it_was_whatever_is_written_to_them(
@@ -122,7 +123,7 @@ def test_codes_stay_in_the_file_that_is_as_it_was_whatever_is_written_to_them(
     found, before = newest_checkpoint(tmp_path), path.read_bytes()
     assert found is not None
     codes = found.codes()
-    assert_same({"codes": training.table.codes}, {"codes": codes})
+    assert_same({"codes": training.codes}, {"codes": codes})
     if sys.platform == "linux":
         assert str(path) in Path("/proc/self/maps").read_text()
     codes.zero_()

@@ -12,7 +12,8 @@ from glo.data.options import SourceOptions
 from glo.data.sources import open_source
 from glo.latents.init import fit_pca
 from glo.training.diagnosis import Baselines, diagnose, explained_variance
-from glo.training.loop import init_train_state, train
+from glo.training.loop import train
+from glo.training.state import init_train_state
 from glo.training.statistics import EpochRecord
 
 BASELINES = Baselines(mean_image=0.25, pca=0.05)

@@ -15,11 +15,11 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.latents.optim import RowSGD
 from glo.latents.table import LatentCodes
-from glo.training.loop import TrainingDiverged, TrainState, train
+from glo.training.loop import TrainingDiverged, train
 from glo.training.refine import evaluate
 from glo.training.schedule import lr_factor
+from glo.training.state import TrainState
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.random import permutation
 
@@ -47,8 +47,8 @@ def everything(training: TrainState) -> dict[str, Tensor]:
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
     if training.averaged is not None:
         tensors |= {f"averaged.{k}": v for k, v in training.averaged.state_dict().items()}
-    tensors |= {f"row.{k}": v for k, v in training.table.state.items()}
-    tensors["codes"] = training.table.codes
+    tensors |= {f"row.{k}": v for k, v in training.code_optimizer.row_state().items()}
+    tensors["codes"] = training.codes
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
@@ -85,7 +85,7 @@ def test_the_loop_is_the_one_written_out_by_hand(
     samples = vectors(10)
     training = begin(samples, epochs=3, shuffle=shuffle, seed=5, **PLAIN)
     start = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
-    codes = training.table.codes.clone().requires_grad_()
+    codes = training.codes.clone().requires_grad_()
     finish(training, samples)
     after = training.decoder.state_dict()
     learned = {name: tensor.clone() for name, tensor in after.items()}
@@ -104,7 +104,7 @@ def test_the_loop_is_the_one_written_out_by_hand(
                 codes -= 0.5 * own
                 for weight, gradient in zip(weights, gradients, strict=True):
                     weight -= 0.05 * gradient
-    torch.testing.assert_close(training.table.codes, codes.detach(), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(training.codes, codes.detach(), atol=1e-5, rtol=1e-4)
     for name, tensor in decoder.state_dict().items():
         torch.testing.assert_close(learned[name], tensor, atol=1e-5, rtol=1e-4)
 
@@ -118,9 +118,9 @@ def test_the_latent_step_is_free_of_the_batch_size(
     moved = {}
     for size in (1, 7, 128):
         training = begin(samples, batch_size=size, **choices)
-        before = training.table.codes.clone()
+        before = training.codes.clone()
         finish(training, samples)
-        moved[size] = training.table.codes - before
+        moved[size] = training.codes - before
     assert moved[1].norm(dim=1).min() > 0
     for size in (7, 128):
         torch.testing.assert_close(moved[size], moved[1], atol=1e-5, rtol=1e-3)
@@ -132,9 +132,9 @@ def test_a_mean_reduction_divides_by_the_batch_size(vectors: Maker, begin: Begin
     moved = {}
     for reduction in ("row", "mean"):
         training = begin(samples, code_grad_reduction=reduction, **choices)
-        before = training.table.codes.clone()
+        before = training.codes.clone()
         finish(training, samples)
-        moved[reduction] = training.table.codes - before
+        moved[reduction] = training.codes - before
     torch.testing.assert_close(16 * moved["mean"], moved["row"], atol=1e-5, rtol=1e-3)
 
 
@@ -167,10 +167,9 @@ def test_both_rates_are_free_of_the_resolution(blobs: Maker, loss: str) -> None:
         )
         torch.manual_seed(0)
         decoder = Coarse(code_dim=2, shape=samples.shape)
-        table = LatentCodes(torch.ones(8, 2), rule=RowSGD(), constraint="free")
-        training = TrainState(settings, decoder, table)
+        training = TrainState(settings, decoder, LatentCodes(torch.ones(8, 2), constraint="free"))
         finish(training, samples)
-        learned.append((table.codes, decoder.linear.weight.detach()))
+        learned.append((training.codes, decoder.linear.weight.detach()))
     assert not torch.allclose(learned[0][0], torch.ones(8, 2), atol=0.01)
     for codes, weight in learned[1:]:
         torch.testing.assert_close(codes, learned[0][0], atol=1e-5, rtol=1e-4)
@@ -186,7 +185,7 @@ def test_a_poisoned_example_reaches_its_own_code_alone(vectors: Maker, begin: Be
     for samples in (clean, Dataset(rows=rows, name="poisoned")):
         training = begin(samples, **choices)
         finish(training, samples)
-        codes.append(training.table.codes)
+        codes.append(training.codes)
     differs = (codes[0] != codes[1]).any(1)
     assert differs.nonzero().flatten().tolist() == [5]
 
@@ -199,11 +198,11 @@ def test_codes_go_with_their_images(blobs: Maker, begin: Begin) -> None:
         begin(each, batch_size=12, epochs=3, decoder_lr=1e-3) for each in (samples,) * 2
     )
     # Same components, so that their signs are the same too.
-    moved.table.codes.copy_(plain.table.codes[order])
+    moved.codes.copy_(plain.codes[order])
     finish(plain, samples)
     finish(moved, mixed)
-    torch.testing.assert_close(moved.table.codes, plain.table.codes[order], atol=1e-3, rtol=1e-2)
-    assert not torch.allclose(moved.table.codes, plain.table.codes, atol=0.1)
+    torch.testing.assert_close(moved.codes, plain.codes[order], atol=1e-3, rtol=1e-2)
+    assert not torch.allclose(moved.codes, plain.codes, atol=0.1)
 
 
 @pytest.mark.parametrize("constraint", ["ball", "sphere", "free"])
@@ -212,7 +211,7 @@ def test_constraints_hold_after_every_step(blobs: Maker, begin: Begin, constrain
     training = begin(samples, constraint=constraint, code_lr=1.0, schedule="constant")
     longest = 0.0
     for _ in train(training, samples):
-        norms = training.table.codes.norm(dim=1)
+        norms = training.codes.norm(dim=1)
         longest = max(longest, float(norms.max()))
         assert constraint == "free" or bool((norms <= 1 + 1e-6).all())
         assert constraint != "sphere" or bool((norms >= 1 - 1e-6).all())
@@ -223,7 +222,7 @@ def test_projection_once_an_epoch(vectors: Maker, begin: Begin) -> None:
     samples = vectors(8)
     choices = PLAIN | {"constraint": "ball", "code_lr": 50.0, "decoder_lr": 0.0}
     training = begin(samples, project_every="epoch", epochs=2, **choices)
-    lengths = [float(training.table.codes.norm(dim=1).max()) for _ in train(training, samples)]
+    lengths = [float(training.codes.norm(dim=1).max()) for _ in train(training, samples)]
     # Two steps and a record an epoch: loose after the first step, on the ball after the second.
     assert [length > 1.1 for length in lengths] == [True, False, False] * 2
 
@@ -235,18 +234,18 @@ def test_the_last_partial_batch_is_trained(
     samples = blobs(n)
     training = begin(samples, epochs=3, shuffle=shuffle)
     records = finish(training, samples)
-    assert training.table.state["count"].tolist() == [3] * n
+    assert training.code_optimizer.row_state()["step"].tolist() == [3] * n
     assert [r.rows for r in records if isinstance(r, EpochRecord)] == [n] * 3
 
 
 def test_drop_last_leaves_exactly_the_tail(blobs: Maker, begin: Begin) -> None:
     samples = blobs(10)
     training = begin(samples, epochs=3, shuffle=False, drop_last=True)
-    before = training.table.codes.clone()
+    before = training.codes.clone()
     finish(training, samples)
-    assert training.table.state["count"].tolist() == [3] * 8 + [0, 0]
-    assert torch.equal(training.table.codes[8:], before[8:])
-    assert bool((training.table.codes[:8] != before[:8]).any(1).all())
+    assert training.code_optimizer.row_state()["step"].tolist() == [3] * 8 + [0, 0]
+    assert torch.equal(training.codes[8:], before[8:])
+    assert bool((training.codes[:8] != before[:8]).any(1).all())
 
 
 @pytest.mark.parametrize("drop", [True, False])
@@ -356,8 +355,8 @@ def test_the_averaged_decoder_is_the_average(blobs: Maker, begin: Begin) -> None
         if isinstance(record, StepRecord):
             now = {k: v.detach().double() for k, v in training.decoder.state_dict().items()}
             expected = {k: 0.75 * expected.get(k, v) + 0.25 * v for k, v in now.items()}
-    averaged = training.finished_decoder.state_dict()
-    assert training.finished_decoder is not training.decoder
+    averaged = training.final_decoder.state_dict()
+    assert training.final_decoder is not training.decoder
     for name, tensor in averaged.items():
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor.double(), expected[name], atol=1e-5, rtol=1e-4)
@@ -368,7 +367,7 @@ def test_the_averaged_decoder_is_the_average(blobs: Maker, begin: Begin) -> None
 def test_without_an_average_the_last_decoder_is_used(vectors: Maker, begin: Begin) -> None:
     training = begin(vectors(4))
     assert training.averaged is None
-    assert training.finished_decoder is training.decoder
+    assert training.final_decoder is training.decoder
 
 
 @pytest.mark.parametrize("step", [0, 1, 37, 99])
@@ -399,12 +398,7 @@ def test_the_schedule_is_used_for_both_rates(vectors: Maker, begin: Begin) -> No
 def test_a_run_that_blows_up_says_so(vectors: Maker, begin: Begin) -> None:
     samples = vectors(8)
     training = begin(samples, **PLAIN | {"decoder_lr": 900.0}, epochs=50)
-    message = (
-        r"^The loss or a gradient was NaN or infinite in too many steps \(10 in a row, the last "
-        r"being step \d+\): the learning rates are too large for this decoder, or the data hold "
-        r"numbers that are; lower decoder_lr \(900\) or code_lr \(0.5\), or look at the data\.$"
-    )
-    with pytest.raises(TrainingDiverged, match=message):
+    with pytest.raises(TrainingDiverged, match=r"10 in a row.*decoder_lr \(900\).*code_lr \(0.5\)"):
         finish(training, samples)
     assert 0 < training.step < training.total_steps
 
@@ -429,9 +423,9 @@ def test_an_example_of_which_nothing_is_known_stays(vectors: Maker, begin: Begin
     rows[2] = np.nan
     samples = Dataset(rows=rows, name="holes")
     training = begin(samples)
-    before = training.table.codes.clone()
+    before = training.codes.clone()
     finish(training, samples)
-    still = (training.table.codes == before).all(1)
+    still = (training.codes == before).all(1)
     assert still.nonzero().flatten().tolist() == [2]
 
 
@@ -479,6 +473,6 @@ def test_an_evaluation_in_between_changes_nothing(blobs: Maker, begin: Begin) ->
     quiet, watched = begin(samples), begin(samples)
     finish(quiet, samples)
     for _ in train(watched, samples):
-        evaluate(watched.decoder, watched.table.codes, samples, watched.settings)
+        evaluate(watched.decoder, watched.codes, samples, watched.settings)
     for name, tensor in everything(quiet).items():
         assert torch.equal(everything(watched)[name], tensor)

@@ -12,8 +12,10 @@ from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.latents.table import LatentCodes
 from glo.losses import MSELoss
-from glo.training.loop import TrainState, train
+from glo.training.factory import code_optimizer
+from glo.training.loop import train
 from glo.training.refine import evaluate, recompute_batchnorm_stats, refine_codes, squared_errors
+from glo.training.state import TrainState
 
 Maker = Callable[..., Dataset]
 Begin = Callable[..., TrainState]
@@ -25,21 +27,31 @@ def trained(blobs: Maker, begin: Begin) -> tuple[TrainState, Dataset]:
     training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
     for _ in train(training, samples):
         pass
-    recompute_batchnorm_stats(training.decoder, training.table.codes, training.settings)
+    recompute_batchnorm_stats(training.decoder, training.codes, training.settings)
     return training, samples
 
 
-def copy_of(table: LatentCodes) -> LatentCodes:
-    state = {name: tensor.clone() for name, tensor in table.state.items()}
-    return LatentCodes(
-        table.codes.clone(), rule=table.rule, constraint=table.constraint, state=state
-    )
+class Copy:
+    """A copy of a run's codes and of their optimizer."""
+
+    def __init__(self, training: TrainState, constraint: str | None = None) -> None:
+        constraint = constraint or training.latents.constraint
+        self.latents = LatentCodes(training.codes.clone(), constraint=constraint)
+        state = training.code_optimizer.row_state()
+        self.state = {name: tensor.clone() for name, tensor in state.items()}
+        self.optimizer = code_optimizer(training.settings, self.latents, state=self.state)
+
+    @property
+    def codes(self) -> torch.Tensor:
+        return self.latents.weight.detach()
 
 
-def run(trained: tuple[TrainState, Dataset], table: LatentCodes, **changes: Any) -> list[int]:
+def run(trained: tuple[TrainState, Dataset], copy: Copy, **changes: Any) -> list[int]:
     training, samples = trained
     choices = {"passes": 4, "lr": 0.03, "settings": training.settings} | changes
-    return list(refine_codes(training.decoder, table, samples, MSELoss(), **choices))
+    return list(
+        refine_codes(training.decoder, copy.latents, copy.optimizer, samples, MSELoss(), **choices)
+    )
 
 
 def test_polish_lowers_the_error_of_every_setting_of_passes(
@@ -48,10 +60,10 @@ def test_polish_lowers_the_error_of_every_setting_of_passes(
     training, samples = trained
     errors = []
     for passes in (0, 2, 20):
-        table = copy_of(training.table)
+        table = Copy(training)
         run(trained, table, passes=passes)
         errors.append(evaluate(training.decoder, table.codes, samples, training.settings))
-    start = evaluate(training.decoder, training.table.codes, samples, training.settings)
+    start = evaluate(training.decoder, training.codes, samples, training.settings)
     assert errors[0] == start
     assert errors[0] > 1.01 * errors[1]
     assert errors[1] > 1.01 * errors[2]
@@ -62,11 +74,11 @@ def test_polish_makes_no_row_worse_whatever_the_rate(
     trained: tuple[TrainState, Dataset], lr: float
 ) -> None:
     training, samples = trained
-    table = copy_of(training.table)
+    table = Copy(training)
     run(trained, table, lr=lr)
     before, after = (
         squared_errors(training.decoder, codes, samples, training.settings)
-        for codes in (training.table.codes, table.codes)
+        for codes in (training.codes, table.codes)
     )
     assert (after <= before * (1 + 1e-5)).all()
     assert (after < before).any()
@@ -80,7 +92,7 @@ def test_polish_never_moves_the_decoder(trained: tuple[TrainState, Dataset], mod
     frozen.requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in decoder.state_dict().items()}
     decoder.zero_grad(set_to_none=True)
-    run(trained, copy_of(training.table))
+    run(trained, Copy(training))
     assert any(name.endswith("running_mean") for name in before)
     for name, tensor in decoder.state_dict().items():
         assert torch.equal(tensor, before[name]), name
@@ -95,10 +107,11 @@ def test_a_stopped_polish_gives_the_decoder_back(
 ) -> None:
     monkeypatch.setattr("glo.training.refine._BATCH", 8)
     training, samples = trained
-    table = copy_of(training.table)
+    table = Copy(training)
     rows = refine_codes(
         training.decoder,
-        table,
+        table.latents,
+        table.optimizer,
         samples,
         MSELoss(),
         passes=1,
@@ -108,7 +121,7 @@ def test_a_stopped_polish_gives_the_decoder_back(
     assert next(rows) == 8
     rows.close()
     assert all(parameter.requires_grad for parameter in training.decoder.parameters())
-    assert torch.equal(table.codes[8:], training.table.codes[8:])
+    assert torch.equal(table.codes[8:], training.codes[8:])
 
 
 @pytest.mark.parametrize("size", [1, 5, 32])
@@ -116,24 +129,24 @@ def test_rows_do_not_influence_each_other(
     trained: tuple[TrainState, Dataset], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, _ = trained
-    whole, parts = copy_of(training.table), copy_of(training.table)
+    whole, parts = Copy(training), Copy(training)
     assert run(trained, whole) == [32]
     monkeypatch.setattr("glo.training.refine._BATCH", size)
     assert run(trained, parts) == [min(low + size, 32) for low in range(0, 32, size)]
     torch.testing.assert_close(parts.codes, whole.codes, atol=1e-4, rtol=1e-3)
-    assert (whole.codes - training.table.codes).norm(dim=1).min() > 1e-3
+    assert (whole.codes - training.codes).norm(dim=1).min() > 1e-3
 
 
 def test_polish_goes_on_with_what_the_optimiser_remembers(
     trained: tuple[TrainState, Dataset],
 ) -> None:
-    remembered, forgotten = copy_of(trained[0].table), copy_of(trained[0].table)
+    remembered, forgotten = Copy(trained[0]), Copy(trained[0])
     for tensor in forgotten.state.values():
         tensor.zero_()
-    before = remembered.state["count"].clone()
+    before = remembered.state["step"].clone()
     run(trained, remembered)
     run(trained, forgotten)
-    assert torch.equal(remembered.state["count"] - before, forgotten.state["count"])
+    assert torch.equal(remembered.state["step"] - before, forgotten.state["step"])
     assert not torch.allclose(remembered.codes, forgotten.codes, atol=1e-4)
 
 
@@ -141,8 +154,8 @@ def test_moments_made_by_a_mean_are_polished_by_a_mean(
     trained: tuple[TrainState, Dataset],
 ) -> None:
     settings = trained[0].settings
-    row, mean = copy_of(trained[0].table), copy_of(trained[0].table)
-    mean.state["second"] /= settings.batch_size**2
+    row, mean = Copy(trained[0]), Copy(trained[0])
+    mean.state["exp_avg_sq"] /= settings.batch_size**2
     run(trained, row)
     run(trained, mean, settings=replace(settings, code_grad_reduction="mean"))
     torch.testing.assert_close(mean.codes, row.codes, atol=1e-4, rtol=1e-3)
@@ -152,8 +165,7 @@ def test_moments_made_by_a_mean_are_polished_by_a_mean(
 def test_polished_codes_keep_the_constraint(
     trained: tuple[TrainState, Dataset], constraint: str
 ) -> None:
-    codes = trained[0].table.codes
-    table = LatentCodes(codes, rule=trained[0].table.rule, constraint=constraint)
+    table = Copy(trained[0], constraint)
     run(trained, table, lr=0.5)
     norms = table.codes.norm(dim=1)
     assert norms.max() <= 1 + 1e-6
@@ -168,7 +180,7 @@ def test_hidden_pixels_do_not_pull(trained: tuple[TrainState, Dataset]) -> None:
     codes, errors = [], []
     for rows in (samples.rows, np.where(missing, noise, samples.rows)):
         holes = Dataset(rows=rows, missing=missing, name="holes")
-        table = copy_of(training.table)
+        table = Copy(training)
         run((training, holes), table)
         codes.append(table.codes)
         errors.append(squared_errors(training.decoder, table.codes, holes, training.settings))
@@ -180,7 +192,7 @@ def training_mode_error(training: TrainState, samples: Dataset) -> float:
     """The error with batch norm's statistics taken from all rows at once."""
     saved = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
     with torch.no_grad():
-        output = training.decoder.train()(training.table.codes)
+        output = training.decoder.train()(training.codes)
     training.decoder.load_state_dict(saved)
     target = samples.batch(torch.arange(len(samples)))
     return float(MSELoss()(output, target).mean())
@@ -199,7 +211,7 @@ def test_settled_evaluation_is_like_training(blobs: Maker, begin: Begin, n: int)
     for _ in train(training, samples):
         pass
     spoil(training)
-    codes, settings = training.table.codes, training.settings
+    codes, settings = training.codes, training.settings
     weights = [parameter.detach().clone() for parameter in training.decoder.parameters()]
     wanted = training_mode_error(training, samples)
     assert evaluate(training.decoder, codes, samples, settings) > 1.5 * wanted
@@ -224,7 +236,7 @@ def test_a_tail_of_one_row_does_not_sway_the_statistics(blobs: Maker, begin: Beg
 def test_settle_leaves_a_decoder_without_batch_norm_alone(vectors: Maker, begin: Begin) -> None:
     training = begin(vectors(6))
     before = {name: tensor.clone() for name, tensor in training.decoder.state_dict().items()}
-    recompute_batchnorm_stats(training.decoder, training.table.codes, training.settings)
+    recompute_batchnorm_stats(training.decoder, training.codes, training.settings)
     for name, tensor in training.decoder.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -233,7 +245,7 @@ def test_errors_are_those_of_each_row(
     trained: tuple[TrainState, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, samples = trained
-    codes, settings = training.table.codes, training.settings
+    codes, settings = training.codes, training.settings
     training.decoder.eval()
     with torch.no_grad():
         difference = training.decoder(codes) - samples.batch(torch.arange(32))
@@ -249,7 +261,7 @@ def test_decoding_is_in_evaluation_mode_and_without_gradient(
     trained: tuple[TrainState, Dataset],
 ) -> None:
     training, _ = trained
-    codes = training.table.codes
+    codes = training.codes
     pictures = decode(training.decoder.train(), codes, training.settings)
     assert pictures.shape == (32, 1, 8, 8)
     assert not pictures.requires_grad

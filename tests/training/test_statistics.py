@@ -20,21 +20,23 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
     first = torch.from_numpy(rng.normal(size=(5, 2))).float()
     before, after = first + 1.0, first + torch.tensor([4.0, 5.0])
     decoder = network()
-    tally = EpochStatistics(first)
-    tally.start_epoch(before, decoder)
+    statistics = EpochStatistics(first)
+    statistics.start_epoch(before, decoder)
     outputs = torch.from_numpy(rng.normal(size=(5, 3))).float()
     targets = torch.from_numpy(rng.normal(size=(5, 3))).float()
     gradients = torch.from_numpy(rng.normal(size=(5, 2))).float()
     changes = torch.from_numpy(rng.normal(size=(5, 2))).float()
     for part, loss in ((slice(0, 3), 0.5), (slice(3, 5), 2.0)):
-        length = tally.add(outputs[part], targets[part], None, loss, gradients[part], changes[part])
+        length = statistics.add(
+            outputs[part], targets[part], None, loss, gradients[part], changes[part]
+        )
         expected = gradients[part].norm(dim=1).square().mean().sqrt()
         assert length == pytest.approx(float(expected), rel=1e-5)
     weights = torch.cat([p.detach().flatten() for p in decoder.parameters()])
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.mul_(1.25)
-    record = tally.record(4, 8, after, decoder)
+    record = statistics.record(4, 8, after, decoder)
 
     assert (record.epoch, record.step, record.rows) == (4, 8, 5)
     assert record.loss == pytest.approx((3 * 0.5 + 2 * 2.0) / 5)
@@ -44,7 +46,7 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
     assert record.code_update == pytest.approx(float(changes.norm(dim=1).mean()), rel=1e-5)
     assert record.code_step == pytest.approx(5.0, rel=1e-5)
     assert record.code_travel == pytest.approx(41**0.5, rel=1e-5)
-    assert tally.travel(first) == 0.0
+    assert statistics.travel(first) == 0.0
     assert record.code_norm == pytest.approx(float(after.norm(dim=1).mean()), rel=1e-5)
     assert record.decoder_step == pytest.approx(0.25, rel=1e-5)
     assert float(weights.norm()) > 0
@@ -54,35 +56,35 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
 
 
 def test_hidden_numbers_do_not_count() -> None:
-    tally, decoder = EpochStatistics(torch.zeros(2, 1)), network()
-    tally.start_epoch(torch.zeros(2, 1), decoder)
+    statistics, decoder = EpochStatistics(torch.zeros(2, 1)), network()
+    statistics.start_epoch(torch.zeros(2, 1), decoder)
     output, target = torch.tensor([[1.0, 9.0], [3.0, 5.0]]), torch.zeros(2, 2)
     observed = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    tally.add(output, target, observed, 1.0, torch.ones(2, 1), torch.ones(2, 1))
-    assert tally.record(1, 1, torch.zeros(2, 1), decoder).mse == pytest.approx((1 + 17) / 2)
+    statistics.add(output, target, observed, 1.0, torch.ones(2, 1), torch.ones(2, 1))
+    assert statistics.record(1, 1, torch.zeros(2, 1), decoder).mse == pytest.approx((1 + 17) / 2)
 
 
 def test_an_epoch_starts_from_nothing() -> None:
-    tally, decoder = EpochStatistics(torch.zeros(4, 2)), network()
+    statistics, decoder = EpochStatistics(torch.zeros(4, 2)), network()
     for value in (3.0, 1.0):
-        tally.start_epoch(torch.zeros(4, 2), decoder)
+        statistics.start_epoch(torch.zeros(4, 2), decoder)
         one = torch.full((2, 2), value)
-        tally.add(one, torch.zeros(2, 2), None, value, one, one)
-        record = tally.record(1, 1, torch.zeros(4, 2), decoder)
+        statistics.add(one, torch.zeros(2, 2), None, value, one, one)
+        record = statistics.record(1, 1, torch.zeros(4, 2), decoder)
         assert (record.rows, record.loss) == (2, value)
 
 
 def test_a_record_is_due_until_it_is_made() -> None:
-    tally, decoder, one = EpochStatistics(torch.zeros(2, 2)), network(), torch.ones(2, 2)
-    tally.start_epoch(torch.zeros(2, 2), decoder)
-    assert not tally.due
-    tally.add(one, one, None, 1.0, one, one)
-    assert tally.due
-    tally.record(1, 1, torch.zeros(2, 2), decoder)
-    assert not tally.due
+    statistics, decoder, one = EpochStatistics(torch.zeros(2, 2)), network(), torch.ones(2, 2)
+    statistics.start_epoch(torch.zeros(2, 2), decoder)
+    assert not statistics.due
+    statistics.add(one, one, None, 1.0, one, one)
+    assert statistics.due
+    statistics.record(1, 1, torch.zeros(2, 2), decoder)
+    assert not statistics.due
 
 
-def test_a_restored_tally_goes_on_counting() -> None:
+def test_restored_statistics_goes_on_counting() -> None:
     decoder, codes = network(), torch.ones(6, 2)
     rng = torch.Generator().manual_seed(0)
     steps = [[torch.randn(3, 2, generator=rng) for _ in range(4)] for _ in range(2)]
@@ -92,8 +94,8 @@ def test_a_restored_tally_goes_on_counting() -> None:
     other = EpochStatistics(torch.full((6, 2), 7.0))
     other.restore([{name: tensor.clone() for name, tensor in whole.tensors().items()}])
     assert other.due
-    for tally in (whole, other):
-        tally.add(*steps[1][:2], None, 0.25, *steps[1][2:])
+    for statistics in (whole, other):
+        statistics.add(*steps[1][:2], None, 0.25, *steps[1][2:])
     later = torch.full((6, 2), 2.0)
     assert other.record(1, 2, later, decoder) == whole.record(1, 2, later, decoder)
 
@@ -101,11 +103,13 @@ def test_a_restored_tally_goes_on_counting() -> None:
 def test_as_many_processes_take_up_their_own_sums() -> None:
     parts = []
     for rank in range(3):
-        tally = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
+        statistics = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
         # Added up in another order these differ in the last bit.
-        tally.start_epoch(torch.zeros(3, 2), network())
-        tally.add(torch.zeros(3, 3), torch.ones(3, 3), None, 0.1 * 3**rank, *torch.zeros(2, 3, 2))
-        parts.append(tally.tensors())
+        statistics.start_epoch(torch.zeros(3, 2), network())
+        statistics.add(
+            torch.zeros(3, 3), torch.ones(3, 3), None, 0.1 * 3**rank, *torch.zeros(2, 3, 2)
+        )
+        parts.append(statistics.tensors())
     for rank, part in enumerate(parts):
         again = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
         again.restore(parts)
@@ -119,9 +123,9 @@ def test_as_many_processes_take_up_their_own_sums() -> None:
 
 def test_codes_are_followed_in_copies() -> None:
     codes = torch.zeros(3, 2)
-    tally = EpochStatistics(codes)
+    statistics = EpochStatistics(codes)
     codes += 1.0
-    assert tally.travel(codes) == pytest.approx(2**0.5)
+    assert statistics.travel(codes) == pytest.approx(2**0.5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 4095, 4096, 4097, 60_000])

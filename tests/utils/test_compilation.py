@@ -16,7 +16,7 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.errors import UserError
 from glo.runs.run import open_run
-from glo.training.loop import TrainState
+from glo.training.state import TrainState
 from glo.training.statistics import StepRecord
 from glo.utils.distributed import ProcessGroup
 from glo.workflows.preflight import check_recipe

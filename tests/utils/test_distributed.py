@@ -17,10 +17,10 @@ from tests.utils.distributed_worker import RECIPE, drive
 from glo.runs.checkpoint import newest_checkpoint, restore_training
 from glo.runs.row_shards import read_rows
 from glo.runs.run import open_run
-from glo.training.factory import code_optimizer_rule
+from glo.training.factory import code_row
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup, _restarted
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).parents[2]
 _N = 41
 
 
@@ -104,7 +104,7 @@ def test_each_process_writes_its_rows(two: Path) -> None:
 def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
     checkpoint = newest_checkpoint(two / "checkpoint")
     assert checkpoint is not None
-    wanted = {"codes": torch.empty(1, 3), **code_optimizer_rule(RECIPE).new_state(1, 3)}
+    wanted = code_row(RECIPE)
     whole = read_rows(checkpoint.folder, 2, wanted)
     assert torch.equal(whole["codes"], open_run(two).codes)
     for rank in range(size):
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:
     training = restore_training(checkpoint, open_run(two).settings)
     assert training.n == _N
     assert training.shards == 2
-    assert torch.equal(training.table.codes, open_run(two).codes)
+    assert torch.equal(training.codes, open_run(two).codes)
 
 
 def test_who_is_started_once_more_meets_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,8 @@ def test_old_codes_keep_their_bits_and_new_ones_fit(run: Path) -> None:
     for name, value in before.items():
         rows = after[name][:N] if name.startswith("rows") else after[name]
         assert torch.equal(rows, value), name
-    assert not after["rows-0-of-1/count"][N:].any()
-    assert not after["rows-0-of-1/second"][N:].any()
+    assert not after["rows-0-of-1/step"][N:].any()
+    assert not after["rows-0-of-1/exp_avg_sq"][N:].any()
     assert now.codes.shape == (75, 4)
     assert float(now.codes.norm(dim=1).max()) <= 1 + 1e-6
     assert now.errors is not None
@@ -114,8 +114,8 @@ def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:
     shutil.copy(run / "checkpoint/final/rows-0-of-1.safetensors", run / ".change-writing/x")
     (run / "samples" / "mine-seed0-n1.png").write_bytes(b"a sample")
     rows = [7, 30, 62]
-    secrets = [held[f"rows-0-of-1/{name}"][row] for name in ("codes", "second") for row in rows]
-    secrets += [held[f"tally/{name}"][row] for name in ("first", "codes") for row in (7, 30)]
+    secrets = [held[f"rows-0-of-1/{name}"][row] for name in ("codes", "exp_avg_sq") for row in rows]
+    secrets += [held[f"statistics/{name}"][row] for name in ("first", "codes") for row in (7, 30)]
     marks = [value.numpy().tobytes() for value in secrets if value.any()]
     there = b"".join(contents(run).values())
     assert len(marks) == 9
@@ -126,7 +126,7 @@ def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:
     left = [row for row in range(65) if row not in rows]
     now = open_run(run)
     assert torch.equal(now.codes, held["rows-0-of-1/codes"][left])
-    assert torch.equal(tensors(run)["rows-0-of-1/second"], held["rows-0-of-1/second"][left])
+    assert torch.equal(tensors(run)["rows-0-of-1/exp_avg_sq"], held["rows-0-of-1/exp_avg_sq"][left])
     assert now.errors is not None
     assert torch.equal(now.errors, errors[left])
     assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["final"]

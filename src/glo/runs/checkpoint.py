@@ -25,8 +25,8 @@ from glo.latents.table import LatentCodes
 from glo.runs.manifest import fault_of, read_manifest, write_manifest
 from glo.runs.row_shards import read_rows, rows_name
 from glo.runs.state_io import contents, restore
-from glo.training.factory import code_optimizer_rule
-from glo.training.loop import TrainState
+from glo.training.factory import code_optimizer, code_row
+from glo.training.state import TrainState
 from glo.utils.device import channels_last
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.files import flush
@@ -192,7 +192,7 @@ def _write_own(writing: Path, training: TrainState) -> dict[str, dict[str, Any]]
     try:
         for name, tensors, metadata in contents(training):
             path = writing / name
-            digest = write_tensors(path, tensors, metadata, training.table.store)
+            digest = write_tensors(path, tensors, metadata, training.store)
             written[name] = {"sha256": digest, "bytes": path.stat().st_size}
     except OSError as error:
         return error
@@ -253,7 +253,7 @@ def restore_training(
     n: int | None = None,
     ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
-    own: type[Decoder] | None = None,
+    custom: type[Decoder] | None = None,
 ) -> TrainState:
     """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
 
@@ -263,24 +263,26 @@ def restore_training(
         n: N, rows of all processes; those of the checkpoint when omitted and there is one process.
         ranks: the processes that go on, of which each takes its own rows.
         store: where codes and moments are put.
-        own: the class of a decoder that is none of this package.
+        custom: custom decoder; None: a decoder of this package.
     """
     folder = checkpoint.folder
     # What is wanted is what these settings make: anything else was edited, and takes no memory.
-    rows = read_rows(folder, checkpoint.ranks, _one_row(settings), ranks=ranks, store=store)
-    codes, rule = rows.pop("codes"), code_optimizer_rule(settings)
-    table = LatentCodes(codes, rule=rule, constraint=settings.constraint, state=rows, store=store)
-    decoder = read_decoder(folder / "decoder.safetensors", own)
-    training = TrainState(settings, decoder, table, n=n, ranks=ranks, shards=checkpoint.shards)
+    state = read_rows(folder, checkpoint.ranks, code_row(settings), ranks=ranks, store=store)
+    latents = LatentCodes.from_storage(state.pop("codes"), settings.constraint)
+    training = TrainState(
+        settings,
+        read_decoder(folder / "decoder.safetensors", custom),
+        latents,
+        optimizer=code_optimizer(settings, latents, store, state=state),
+        n=n,
+        ranks=ranks,
+        shards=checkpoint.shards,
+        store=store,
+    )
     training.step = checkpoint.step
     training.skipped, training.skipped_in_a_row = checkpoint.skipped
     restore(training, folder, checkpoint.ranks)
     return training
-
-
-def _one_row(settings: Settings) -> dict[str, Tensor]:
-    dim = settings.code_dim
-    return {"codes": torch.empty(1, dim), **code_optimizer_rule(settings).new_state(1, dim)}
 
 
 def _newest_first(root: Path) -> list[Path]:

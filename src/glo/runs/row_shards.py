@@ -23,13 +23,13 @@ _PIECE = 2**16
 
 
 def rows_name(kind: str, rank: int, size: int) -> str:
-    """Return the name of a process's file; that of one process's tally is an older one.
+    """Return the name of a process's file; that of one process's statistics is an older one.
 
     Example:
-        >>> rows_name("rows", 0, 2), rows_name("tally", 0, 1)
-        ('rows-0-of-2.safetensors', 'tally.safetensors')
+        >>> rows_name("rows", 0, 2), rows_name("statistics", 0, 1)
+        ('rows-0-of-2.safetensors', 'statistics.safetensors')
     """
-    older = (kind, size) == ("tally", 1)
+    older = (kind, size) == ("statistics", 1)
     return f"{kind}.safetensors" if older else f"{kind}-{rank}-of-{size}.safetensors"
 
 

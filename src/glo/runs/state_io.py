@@ -9,8 +9,8 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.runs.row_shards import rows_name
-from glo.training.loop import TrainState
 from glo.training.optim import JointOptimizer
+from glo.training.state import TrainState
 from glo.utils.safetensors_io import read_tensors
 
 __all__ = ["contents", "restore"]
@@ -22,16 +22,16 @@ _REMEMBERED = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 def contents(training: TrainState) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
     """Yield the files that this process writes: name, tensors, and texts."""
     config = {"config": json.dumps(training.decoder.config)}
-    ranks, table = training.ranks, training.table
+    ranks = training.ranks
     if ranks.main:
         yield "decoder.safetensors", training.decoder.state_dict(), config
         if training.averaged is not None:
-            yield "averaged.safetensors", training.finished_decoder.state_dict(), config
+            yield "averaged.safetensors", training.final_decoder.state_dict(), config
         yield "optimizer.safetensors", _optimizer_tensors(training.optimizer), {}
     of = {"rank": str(ranks.rank), "ranks": str(ranks.size)}
-    rows = {"codes": table.codes, **table.state}
+    rows = {"codes": training.codes, **training.code_optimizer.row_state()}
     yield rows_name("rows", ranks.rank, ranks.size), rows, of
-    yield rows_name("tally", ranks.rank, ranks.size), training.tally.tensors(), {}
+    yield rows_name("statistics", ranks.rank, ranks.size), training.statistics.tensors(), {}
 
 
 def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
@@ -55,21 +55,21 @@ def restore(training: TrainState, folder: Path, saved_by: int) -> None:
         UserError: a file does not fit the others.
     """
     if training.averaged is not None:
-        finished = training.finished_decoder
+        finished = training.final_decoder
         averaged = read_tensors(folder / "averaged.safetensors", finished.state_dict())
         finished.load_state_dict(averaged)
         training.averaged.n_averaged.fill_(training.step - training.skipped)
     _restore_optimizer(training.optimizer, folder / "optimizer.safetensors")
-    names = [rows_name("tally", rank, saved_by) for rank in range(saved_by)]
-    _restore_tally(training, [folder / name for name in names])
+    names = [rows_name("statistics", rank, saved_by) for rank in range(saved_by)]
+    _restore_statistics(training, [folder / name for name in names])
 
 
-def _restore_tally(training: TrainState, paths: Sequence[Path]) -> None:
-    parts, like = [read_tensors(path) for path in paths], training.tally.tensors()
+def _restore_statistics(training: TrainState, paths: Sequence[Path]) -> None:
+    parts, like = [read_tensors(path) for path in paths], training.statistics.tensors()
     for path, part in zip(paths, parts, strict=True):
         if not _fits(training, part, like):
             raise UserError(f"{path} does not fit the other files of its folder; it was edited.")
-    training.tally.restore(parts)
+    training.statistics.restore(parts)
 
 
 def _fits(training: TrainState, part: dict[str, Tensor], like: dict[str, Tensor]) -> bool:
@@ -79,7 +79,7 @@ def _fits(training: TrainState, part: dict[str, Tensor], like: dict[str, Tensor]
         return False
     rows, first, codes, weights = (part[k] for k in ("rows", "first", "codes", "weights"))
     size = sum(p.numel() for p in training.decoder.parameters())
-    fits = first.shape == codes.shape == (len(rows), training.table.codes.shape[1])
+    fits = first.shape == codes.shape == (len(rows), training.codes.shape[1])
     fits = fits and len(weights) in (0, size) and 0 < len(rows) <= training.n
     fits = fits and bool(((rows >= 0) & (rows < training.n)).all())
     return fits and all(part[k].shape == like[k].shape for k in ("sums", "output", "due"))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glo.runs.run import Run
 from glo.training.diagnosis import Baselines, explained_variance
-from glo.training.loop import TrainState
+from glo.training.state import TrainState
 
 __all__ = ["measured", "summarise"]
 

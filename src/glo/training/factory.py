@@ -2,15 +2,21 @@
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from glo.config.settings import Settings
 from glo.data import Dataset, Standardizer
 from glo.decoders import Decoder, custom_config
 from glo.errors import UserError
-from glo.latents.optim import RowAdam, RowRule, RowSGD
+from glo.latents.optim import RowAdam, RowOptimizer, RowSGD
+from glo.latents.table import LatentCodes
 from glo.losses import Loss, parse_loss
+from glo.utils.row_store import IN_MEMORY, RowStore
 
 __all__ = [
-    "code_optimizer_rule",
+    "code_optimizer",
+    "code_row",
     "decoder_config",
     "load_standardizer",
     "prior_config",
@@ -109,9 +115,43 @@ def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
     return config
 
 
-def code_optimizer_rule(settings: Settings) -> RowRule:
-    """Return how a code moves under these settings."""
-    return RowSGD() if settings.code_optimizer == "sgd" else RowAdam(settings.code_betas)
+def code_optimizer(
+    settings: Settings,
+    latents: LatentCodes,
+    store: RowStore = IN_MEMORY,
+    *,
+    state: dict[str, Tensor] | None = None,
+) -> RowOptimizer:
+    """Return the optimizer of the codes.
+
+    Args:
+        settings: `code_optimizer`, `code_lr`, `code_betas`.
+        latents: codes to move.
+        store: storage of the row state.
+        state: row state to continue from; None: zeros.
+    """
+    optimizer: RowOptimizer
+    if settings.code_optimizer == "sgd":
+        optimizer = RowSGD(latents.parameters(), lr=settings.code_lr, store=store)
+    else:
+        optimizer = RowAdam(
+            latents.parameters(), lr=settings.code_lr, betas=settings.code_betas, store=store
+        )
+    if state is not None:
+        optimizer.state[latents.weight] = state
+    return optimizer
+
+
+def code_row(settings: Settings) -> dict[str, Tensor]:
+    """Return one code and its optimizer state as zeros, (1, ...) each, by name.
+
+    Example:
+        >>> {name: value.shape for name, value in code_row(Settings(code_dim=4)).items()}
+        {'codes': torch.Size([1, 4]), 'exp_avg_sq': torch.Size([1, 4]), 'step': torch.Size([1])}
+    """
+    latents = LatentCodes(torch.zeros(1, settings.code_dim))
+    state = code_optimizer(settings, latents).row_state()
+    return {"codes": latents.weight.detach(), **state}
 
 
 def training_loss(settings: Settings) -> Loss:

@@ -1,8 +1,7 @@
-"""Codes alone, under a decoder that no longer changes.
+"""Refinement of codes under the final decoder, and statistics of the final decoder.
 
-In training each row is visited once an epoch while the decoder moves on, so at the end the codes
-lag behind the decoder. A few more passes over all codes, decoder fixed, catch up. The same search
-finds codes of examples that were never trained.
+In training each row is visited once an epoch while the decoder changes, so at the end the codes lag
+behind the decoder. A few more passes over all codes, with the decoder fixed, remove that lag.
 """
 
 import math
@@ -16,6 +15,7 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder
 from glo.decoders.decode import decode
+from glo.latents.optim import RowOptimizer
 from glo.latents.table import LatentCodes
 from glo.losses import Loss, MSELoss
 from glo.utils.device import autocast
@@ -30,7 +30,8 @@ _SETTLE = 64
 
 def refine_codes(
     decoder: Decoder,
-    table: LatentCodes,
+    latents: LatentCodes,
+    optimizer: RowOptimizer,
     samples: Dataset,
     loss: Loss,
     *,
@@ -38,70 +39,73 @@ def refine_codes(
     lr: float,
     settings: Settings,
 ) -> Iterator[int]:
-    """Move every code down the gradient of its own loss, `passes` times, decoder fixed.
+    """Optimize every code under the fixed decoder, `passes` times, and keep its best iterate.
 
-    Codes go on with their own optimiser and what it remembers of each row: its second moments know
-    which directions of a code matter, which fresh ones would have to learn again. The rate falls to
-    zero along a cosine. Rows do not influence each other: the decoder is in evaluation mode. Of all
-    places that a code comes by the best is kept, so no row ends with a higher loss than it had.
+    The optimizer continues with its row state: its second moments hold the scale of each direction
+    of a code, which new ones would have to estimate again. The learning rate falls to zero along a
+    cosine. Rows are independent: the decoder is in evaluation mode. The best iterate of each code
+    is kept, so no row's loss increases.
 
     Args:
-        decoder: the finished decoder; its weights get no gradient.
-        table: N codes and their optimiser's state, changed in place.
+        decoder: final decoder; its weights get no gradient.
+        latents: N codes, changed in place.
+        optimizer: optimizer of the codes.
         samples: N examples; row i belongs to code i.
         loss: per-example loss.
-        passes: updates of each code.
-        lr: rate of the first pass.
-        settings: of the run, for its arithmetic (`precision`) and `reduction`.
+        passes: steps per code.
+        lr: learning rate of the first pass.
+        settings: settings of the run, for `precision` and `code_grad_reduction`.
 
     Yields:
         number of rows done so far, of N.
 
     Example:
         >>> import numpy as np
-        >>> from glo.latents.optim import RowSGD
         >>> from glo.decoders import MLPDecoder
-        >>> table = LatentCodes(torch.zeros(3, 2), rule=RowSGD(), constraint="ball")
+        >>> from glo.latents.optim import RowSGD
+        >>> latents = LatentCodes(torch.zeros(3, 2))
         >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
         >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
-        >>> list(
-        ...     refine_codes(
-        ...         decoder, table, samples, MSELoss(), passes=2, lr=0.1, settings=Settings()
-        ...     )
-        ... )
+        >>> optimizer = RowSGD(latents.parameters())
+        >>> options = {"passes": 2, "lr": 0.1, "settings": Settings()}
+        >>> list(refine_codes(decoder, latents, optimizer, samples, MSELoss(), **options))
         [3]
     """
     decoder.eval()
-    wanted = [(p, p.requires_grad) for p in decoder.parameters()]
+    flags = [(p, p.requires_grad) for p in decoder.parameters()]
     decoder.requires_grad_(False)
     device = next(decoder.parameters()).device
+    # In the scale in which the moments were accumulated.
+    mean = settings.code_grad_reduction == "mean"
+    grad_scale = 1 / settings.batch_size if mean else 1.0
+    codes = latents.weight.detach()
     try:
-        for rows in torch.arange(len(table)).split(_BATCH):
+        for rows in torch.arange(len(latents)).split(_BATCH):
             target = samples.batch(rows).to(device)
             observed = samples.observed(rows)
             observed = None if observed is None else observed.to(device)
-            best, lowest = table.codes[rows], torch.full((len(rows),), math.inf)
+            best, lowest = codes[rows], torch.full((len(rows),), math.inf)
             for number in range(passes + 1):
-                codes = table.gather(rows)
+                batch = latents(rows, grad_scale=grad_scale)
                 with autocast(device, settings.precision):
-                    output = decoder(codes.to(device))
+                    output = decoder(batch.to(device))
                 losses = loss(output, target, observed)
                 reached = losses.detach().cpu()
                 better = reached < lowest
-                best[better], lowest[better] = codes.detach()[better], reached[better]
+                best[better], lowest[better] = batch.detach()[better], reached[better]
                 if number == passes:
                     break
+                optimizer.zero_grad(set_to_none=True)
                 losses.sum().backward()
-                assert codes.grad is not None, "codes are a leaf of the loss"
-                rate = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
-                # In the scale in which the moments were made.
-                mean = settings.code_grad_reduction == "mean"
-                gradient = codes.grad / settings.batch_size if mean else codes.grad
-                table.update(rows, gradient, rate)
-            table.codes[rows] = best
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
+                optimizer.step()
+                latents.project_(rows)
+            codes[rows] = best
+            optimizer.zero_grad(set_to_none=True)
             yield int(rows[-1]) + 1
     finally:
-        for parameter, flag in wanted:
+        for parameter, flag in flags:
             parameter.requires_grad_(flag)
 
 

@@ -81,9 +81,9 @@ class EpochStatistics:
         ranks: the processes, over whose rows a record is summed.
 
     Example:
-        >>> tally = EpochStatistics(torch.zeros(10, 2))
-        >>> tally.start_epoch(torch.ones(10, 2), nn.Linear(2, 1))
-        >>> tally.tensors()["rows"].shape
+        >>> statistics = EpochStatistics(torch.zeros(10, 2))
+        >>> statistics.start_epoch(torch.ones(10, 2), nn.Linear(2, 1))
+        >>> statistics.tensors()["rows"].shape
         torch.Size([10])
     """
 

@@ -15,8 +15,8 @@ from glo.runs.run import Run, write_json
 from glo.runs.summary import summarise
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.events import Event, Note
-from glo.training.loop import TrainState
 from glo.training.refine import squared_errors
+from glo.training.state import TrainState
 from glo.utils.row_ranges import evenly_spaced
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
@@ -53,17 +53,17 @@ def finish(
     Raises:
         OSError: the folder could not be written.
     """
-    settings, ranks, codes = run.settings, training.ranks, training.table.codes
-    travel = training.tally.travel(codes)
-    measured = squared_errors(training.finished_decoder, codes, own, settings)
+    settings, ranks, codes = run.settings, training.ranks, training.codes
+    travel = training.statistics.travel(codes)
+    measured = squared_errors(training.final_decoder, codes, own, settings)
     errors = ranks.gather(measured, training.n)
-    record = training.tally.record(
+    record = training.statistics.record(
         settings.epochs_for(training.n), training.step, codes, training.decoder
     )
     told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
     if len(told) < training.n or ranks.size > 1:
         codes = ranks.collect(codes, told)
-    training.table.store.relax()
+    training.store.relax()
     if not ranks.main:
         return
     write_errors(run.folder, errors)
@@ -75,7 +75,7 @@ def finish(
     if samples.is_images:
         draw_outcome(
             run.folder / "samples",
-            training.finished_decoder,
+            training.final_decoder,
             codes,
             samples if len(told) == training.n else samples.subset(told),
             errors[told],

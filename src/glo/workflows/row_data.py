@@ -19,7 +19,7 @@ from glo.runs.summary import measured
 from glo.training.diagnosis import Baselines
 from glo.training.events import Fitting
 from glo.training.factory import prior_name
-from glo.training.loop import TrainState
+from glo.training.state import TrainState
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["RowData", "renew"]
@@ -48,7 +48,7 @@ class RowData:
         """Read what a finished run holds."""
         # The device is that of the training, which may have been another machine's.
         training = restore_training(
-            run.checkpoint, replace(run.settings, device="cpu"), own=run.decoder_class
+            run.checkpoint, replace(run.settings, device="cpu"), custom=run.decoder_class
         )
         classifier = run.label_classifier if run.has_labels else None
         return cls(
@@ -69,7 +69,7 @@ class RowData:
             labels: int64 (n,), -1 where there is none.
             names: of all labels, the old ones first.
         """
-        self.training.table = self.training.table.joined(codes)
+        self.training.append_rows(codes)
         return replace(
             self,
             errors=None if self.errors is None else torch.cat([self.errors, errors]),
@@ -79,8 +79,7 @@ class RowData:
 
     def subset(self, rows: Tensor) -> "RowData":
         """Return the same with some rows alone, int64 (n,), rising."""
-        self.training.table = self.training.table.subset(rows)
-        self.training.tally.keep(rows)
+        self.training.keep_rows(rows)
         return replace(
             self,
             errors=None if self.errors is None else self.errors[rows],
@@ -105,7 +104,7 @@ def renew(
     Yields:
         how far the fits of priors are.
     """
-    codes, n, settings = held.training.table.codes, held.training.n, run.settings
+    codes, n, settings = held.training.codes, held.training.n, run.settings
     save_checkpoint(new / "checkpoint", held.training, finished=True, facts=run.checkpoint.facts)
     if held.errors is not None:
         write_errors(new, held.errors)
@@ -134,7 +133,7 @@ def _write_labels(run: Run, held: RowData, folder: Path, *, refit: bool) -> None
         run.label_classifier.given = held.labels
         save_labels(run.label_classifier, folder)
     elif bool((held.labels >= 0).any()):
-        fit_labels(folder, held.training.table.codes, held.labels, held.names, run.settings)
+        fit_labels(folder, held.training.codes, held.labels, held.names, run.settings)
 
 
 def _write_words(

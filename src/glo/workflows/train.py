@@ -24,9 +24,10 @@ from glo.runs.metrics_log import MetricsLog
 from glo.runs.run import DataRecord, Run
 from glo.training.diagnosis import Baselines, diagnose, explained_variance
 from glo.training.events import Begin, Event, Note, Polishing
-from glo.training.factory import code_optimizer_rule, training_loss
-from glo.training.loop import TrainState, init_train_state, train
+from glo.training.factory import code_row, training_loss
+from glo.training.loop import train
 from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
@@ -45,7 +46,7 @@ class _Here(TypedDict):
     n: int
     ranks: ProcessGroup
     store: RowStore
-    own: type[Decoder] | None
+    custom: type[Decoder] | None
 
 
 @final
@@ -167,7 +168,7 @@ class TrainingRun:
             "n": len(samples),
             "ranks": self.ranks,
             "store": self._store,
-            "own": run.decoder_class,
+            "custom": run.decoder_class,
         }
         if checkpoint:
             training = restore_training(checkpoint, settings, **here)
@@ -194,7 +195,7 @@ class TrainingRun:
     def _rows_store(self) -> RowStore:
         """Return where this process's codes and moments go: in memory, if the budget allows."""
         settings, n = self.run.settings, len(self._own)
-        needed = n * code_optimizer_rule(settings).row_bytes(settings.code_dim)
+        needed = n * sum(value.nbytes for value in code_row(settings).values())
         if settings.code_memory_gib is None or needed <= settings.code_memory_gib * 2**30:
             return IN_MEMORY
         folder = self.run.folder / f".rows-{self.ranks.rank}-of-{self.ranks.size}"
@@ -258,12 +259,13 @@ class TrainingRun:
 
     def _polish(self, training: TrainState) -> Iterator[Event]:
         settings = self.run.settings
-        decoder, codes = training.finished_decoder, training.table.codes
+        decoder, codes = training.final_decoder, training.codes
         recompute_batchnorm_stats(decoder, codes, settings, n=training.n, ranks=self.ranks)
         if settings.refine_passes:
             for rows in refine_codes(
                 decoder,
-                training.table,
+                training.latents,
+                training.code_optimizer,
                 self._own,
                 training_loss(settings),
                 passes=settings.refine_passes,
@@ -283,7 +285,7 @@ class TrainingRun:
                 self.run.folder / "samples",
                 f"epoch-{epoch:04d}",
                 training.decoder,
-                training.table.codes,
+                training.codes,
                 self._own,
                 self.run.settings,
             )

@@ -1,0 +1,231 @@
+"""State of a training run: decoder, codes, both optimizers and the step number."""
+
+import inspect
+from functools import cached_property
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from glo.config.settings import Settings
+from glo.data import Dataset
+from glo.decoders import Decoder, build_decoder
+from glo.latents.init import PCA, pca_codes
+from glo.latents.optim import RowOptimizer
+from glo.latents.table import LatentCodes, row_blocks
+from glo.training.factory import code_optimizer, decoder_config, store_standardizer
+from glo.training.optim import decoder_optimizer
+from glo.training.statistics import EpochStatistics
+from glo.utils.compilation import compiled
+from glo.utils.device import channels_last, find_device
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
+from glo.utils.random import normal
+from glo.utils.row_store import IN_MEMORY, RowStore
+
+__all__ = ["TrainState", "init_train_state"]
+
+# torch 2.13 renamed the argument and warns of the old name.
+_SYNC = (
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers"
+)
+
+
+@final
+class TrainState:
+    """Everything that changes while a run trains; see `init_train_state`.
+
+    Args:
+        settings: settings of the run.
+        decoder: decoder with its present weights.
+        latents: codes of this process.
+        code_optimizer: optimizer of the codes, with its row state; None: a new one.
+        n: N, rows of all processes; None: rows of `latents`.
+        ranks: processes of the run.
+        shards: S, groups of rows in the order of an epoch; see `glo.data.sampler`.
+        store: storage of codes and row state.
+
+    Attributes:
+        decoder: network on its device, in training mode between epochs.
+        optimizer: optimizer of the decoder's weights.
+        latents: codes of this process.
+        code_optimizer: optimizer of the codes.
+        averaged: exponential moving average of the decoder, or None.
+        step: steps made.
+        skipped: steps skipped because of a non-finite loss or gradient.
+        skipped_in_a_row: the last of these, without a good step in between.
+        statistics: sums over the present epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        decoder: Decoder,
+        latents: LatentCodes,
+        *,
+        optimizer: RowOptimizer | None = None,
+        n: int | None = None,
+        ranks: ProcessGroup = SINGLE_PROCESS,
+        shards: int | None = None,
+        store: RowStore = IN_MEMORY,
+    ) -> None:
+        self.settings = settings
+        self.ranks = ranks
+        self.shards = shards or settings.shards or ranks.size
+        self.store = store
+        self._n = n
+        self.device = find_device(settings.device)
+        self.decoder = channels_last(decoder.to(self.device))
+        self.optimizer = decoder_optimizer(settings, decoder)
+        self.latents = latents
+        self.code_optimizer = optimizer or code_optimizer(settings, latents, store)
+        self.averaged: AveragedModel | None = None
+        if settings.ema_decay:
+            rule = get_ema_multi_avg_fn(settings.ema_decay)
+            self.averaged = AveragedModel(decoder, multi_avg_fn=rule, use_buffers=True)
+        self.step = 0
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+        self.statistics = EpochStatistics(self.codes, ranks)
+
+    @property
+    def codes(self) -> Tensor:
+        """Codes of this process, float32 (n, D), without gradient."""
+        return self.latents.weight.detach()
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The decoder as the loop calls it: compiled, or averaging gradients over processes."""
+        if self.ranks.size == 1:
+            return compiled(self.decoder) if self.settings.compile else self.decoder
+        # Batch norm statistics stay per process; they are recomputed at the end.
+        options: dict[str, Any] = {_SYNC: False}
+        return DistributedDataParallel(self.decoder, **options)
+
+    @property
+    def n(self) -> int:
+        """N, the number of examples of all processes."""
+        return len(self.latents) if self._n is None else self._n
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass over the data."""
+        return self.settings.steps_per_epoch(self.n)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.settings.epochs_for(self.n)
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are made."""
+        return self.step >= self.total_steps
+
+    @property
+    def final_decoder(self) -> Decoder:
+        """The decoder to use: the averaged one where there is one."""
+        decoder = self.decoder if self.averaged is None else self.averaged.module
+        assert isinstance(decoder, Decoder), "an average of a decoder is a decoder"
+        return decoder
+
+    def project_all(self) -> None:
+        """Project every code onto the constraint."""
+        _project_all(self.latents, self.store)
+
+    def restart_rows(self, rows: Tensor) -> None:
+        """Re-initialize codes of `rows`, int64 (B,), at random, with fresh optimizer state."""
+        dim = self.settings.code_dim
+        numbers = (rows * self.ranks.size + self.ranks.rank).tolist()
+        drawn = [normal(self.settings.seed, row, 1, dim, stream="codes") for row in numbers]
+        self.latents.weight.data[rows] = torch.cat(drawn) / dim**0.5
+        self.latents.project_(rows)
+        self.code_optimizer.reset_rows(rows)
+
+    def append_rows(self, codes: Tensor) -> None:
+        """Append codes, (n, D), with fresh optimizer state; earlier rows keep every bit."""
+        added = LatentCodes(codes, constraint=self.latents.constraint)
+        fresh = code_optimizer(self.settings, added).row_state()
+        state = self.code_optimizer.row_state()
+        self._replace_rows(
+            torch.cat([self.codes, added.weight.detach()]),
+            {name: torch.cat([value, fresh[name]]) for name, value in state.items()},
+        )
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep `rows`, int64 (n,), ascending, and drop all others."""
+        state = self.code_optimizer.row_state()
+        self._replace_rows(self.codes[rows], {name: value[rows] for name, value in state.items()})
+        self.statistics.keep(rows)
+
+    def _replace_rows(self, codes: Tensor, state: dict[str, Tensor]) -> None:
+        self.latents = LatentCodes.from_storage(codes, self.latents.constraint)
+        self.code_optimizer = code_optimizer(self.settings, self.latents, state=state)
+
+
+def init_train_state(
+    samples: Dataset,
+    settings: Settings,
+    pca: PCA,
+    *,
+    n: int | None = None,
+    ranks: ProcessGroup = SINGLE_PROCESS,
+    store: RowStore = IN_MEMORY,
+    custom: type[Decoder] | None = None,
+) -> TrainState:
+    """Build the decoder and the initial codes of a new run.
+
+    Args:
+        samples: examples of this process.
+        settings: settings of the run.
+        pca: principal components of the data, for `init = "pca"`.
+        n: N, rows of all processes; None: rows of `samples`.
+        ranks: processes of the run.
+        store: storage of codes and row state.
+        custom: custom decoder; None: a decoder of this package.
+
+    Returns:
+        state at step 0.
+
+    Raises:
+        UserError: the decoder cannot make examples of this shape, or a device is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> from glo.latents.init import fit_pca
+        >>> pixels = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1), dtype="uint8")
+        >>> samples = Dataset(rows=pixels, name="noise")
+        >>> settings = Settings(code_dim=2, width=4, epochs=1)
+        >>> init_train_state(samples, settings, fit_pca(samples, 2)).codes.shape
+        torch.Size([4, 2])
+    """
+    dim = settings.code_dim
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        decoder = build_decoder(decoder_config(samples, settings, custom), custom)
+    store_standardizer(decoder, samples)
+    codes = store.zeros("codes", (len(samples), dim), torch.float32)
+    if settings.init == "pca":
+        pca_codes(samples, pca, dim, seed=settings.seed, ranks=ranks, into=codes)
+    else:
+        _gaussian_codes(codes, settings, ranks)
+    latents = LatentCodes.from_storage(codes, settings.constraint)
+    _project_all(latents, store)
+    return TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
+
+
+def _project_all(latents: LatentCodes, store: RowStore) -> None:
+    for rows in row_blocks(len(latents)):
+        latents.project_(rows)
+        store.touch(len(rows))
+
+
+def _gaussian_codes(codes: Tensor, settings: Settings, ranks: ProcessGroup) -> None:
+    dim = settings.code_dim
+    for rows in row_blocks(len(codes)):
+        start = int(ranks.numbers(rows[0]))
+        drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
+        torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
