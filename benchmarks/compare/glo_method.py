@@ -236,7 +236,7 @@ def _prior_seconds(problem: Problem, settings: Settings, codes: Tensor, name: st
 def _measured(problem: Problem, settings: Settings, codes: Tensor, name: str) -> float:
     prior = build_prior(name, constraint=settings.constraint)
     watch, before, last = Stopwatch(), (0.0, 0.0), (0.0, 0.0)
-    for share in prior.learn(codes, seed=problem.seed):
+    for share in prior.fit_iter(codes, seed=problem.seed):
         # A second apart at least, so that the pace between two looks is more than noise.
         if watch.cpu - last[0] > 1.0 or share == 1.0:
             before, last = last, (watch.cpu, share)

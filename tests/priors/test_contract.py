@@ -233,7 +233,7 @@ def test_it_samples_only_after_fitting(kind: Kind) -> None:
 
 
 def test_fitting_is_a_function_of_the_seed(kind: Kind, codes: torch.Tensor) -> None:
-    one, two = kind().fit(codes, seed=4).state(), kind().fit(codes, seed=4).state()
+    one, two = kind().fit(codes, seed=4).state_dict(), kind().fit(codes, seed=4).state_dict()
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, two[name]), name
@@ -251,7 +251,7 @@ def test_nobody_else_s_random_numbers_change(
     np.random.seed(5)
     ours, theirs = torch.get_rng_state(), np.random.get_state(legacy=False)
     # Between two parts of a fit, too: a caller may draw there.
-    for _ in kind().learn(codes):
+    for _ in kind().fit_iter(codes):
         assert torch.equal(torch.get_rng_state(), ours)
     save_prior(kind().fit(codes), tmp_path)
     load_prior(tmp_path, kind.name).sample(3)
@@ -269,7 +269,7 @@ def test_others_random_numbers_change_nothing(kind: Kind, codes: torch.Tensor) -
 
 
 def test_the_share_rises_to_one(kind: Kind, codes: torch.Tensor) -> None:
-    shares = list(kind().learn(codes))
+    shares = list(kind().fit_iter(codes))
     assert shares[-1] == 1.0
     assert all(0 < one < two for one, two in pairwise(shares))
 
@@ -278,11 +278,11 @@ def test_noise_decides_alone(fitted: Prior) -> None:
     noise = normal(3, 0, 128, fitted.noise_dim, stream="samples")
     changed = noise.clone()
     changed[7:] = 0.3
-    first = fitted.push(noise, temperature=1.0)
+    first = fitted.from_noise(noise, temperature=1.0)
     assert first.dtype == torch.float32
     assert first.shape == (128, 5)
     assert not first.requires_grad
-    assert torch.equal(fitted.push(changed, temperature=1.0)[:7], first[:7])
+    assert torch.equal(fitted.from_noise(changed, temperature=1.0)[:7], first[:7])
 
 
 def test_a_low_temperature_draws_samples_together(fitted: Prior) -> None:
@@ -312,7 +312,7 @@ def test_a_name_that_is_none() -> None:
 def test_a_file_of_the_first_version_is_read(tmp_path: Path, codes: torch.Tensor) -> None:
     prior = GaussianPrior(constraint="ball").fit(codes)
     about = {"name": "gaussian", "constraint": "ball"}
-    write_tensors_with_checksum(tmp_path / "gaussian.safetensors", about, prior.state())
+    write_tensors_with_checksum(tmp_path / "gaussian.safetensors", about, prior.state_dict())
     again = load_prior(tmp_path, "gaussian")
     assert again.constraint == "ball"
     assert torch.equal(again.sample(5), prior.sample(5))

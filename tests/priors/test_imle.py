@@ -38,7 +38,9 @@ def test_each_code_has_a_sample_near_it() -> None:
 def test_temperature_scales_the_noise() -> None:
     prior = small(passes=2).fit(normal(2, 0, 100, 3, stream="codes"))
     noise = normal(1, 0, 128, 3, stream="samples")
-    assert torch.equal(prior.push(noise, temperature=0.5), prior.push(0.5 * noise, temperature=1.0))
+    assert torch.equal(
+        prior.from_noise(noise, temperature=0.5), prior.from_noise(0.5 * noise, temperature=1.0)
+    )
 
 
 @pytest.mark.parametrize("name", ["passes", "pool", "part", "batch_size", "width"])

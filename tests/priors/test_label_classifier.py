@@ -26,7 +26,7 @@ def clusters(n: int = 600) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def depth(labels: LabelClassifier) -> int:
-    return sum(name.startswith("weight.") for name in labels.state())
+    return sum(name.startswith("weight.") for name in labels.state_dict())
 
 
 def test_it_predicts_what_it_has_not_seen() -> None:
@@ -70,7 +70,7 @@ def test_it_leaves_random_numbers_alone_and_repeats() -> None:
     codes, truth = clusters()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one, two = (LabelClassifier().fit(codes, truth, seed=2).state() for _ in range(2))
+    one, two = (LabelClassifier().fit(codes, truth, seed=2).state_dict() for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one[name], two[name]) for name in one)
 

@@ -23,7 +23,7 @@ def clusters(n: int = 800) -> torch.Tensor:
 
 
 def parts(prior: MixturePrior) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    state = prior.state()
+    state = prior.state_dict()
     return state["weights"], state["means"], state["factors"] @ state["factors"].mT
 
 
@@ -54,7 +54,9 @@ def test_it_counts_the_clusters() -> None:
 
 
 def test_one_gaussian_is_one_component() -> None:
-    assert len(MixturePrior().fit(normal(5, 0, 500, 4, stream="codes")).state()["weights"]) == 1
+    assert (
+        len(MixturePrior().fit(normal(5, 0, 500, 4, stream="codes")).state_dict()["weights"]) == 1
+    )
 
 
 def test_samples_come_from_each_component_by_its_weight() -> None:
@@ -68,14 +70,14 @@ def test_samples_come_from_each_component_by_its_weight() -> None:
 def test_the_last_number_chooses_by_the_normal_distribution() -> None:
     weights = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
     means = torch.tensor([[0.0], [1.0], [2.0]], dtype=torch.float64)
-    prior = MixturePrior().restore(
+    prior = MixturePrior().load_state_dict(
         {"weights": weights, "means": means, "factors": torch.full((3, 1, 1), 1e-9).double()}
     )
     # The normal distribution function is 0.2 at -0.8416 and 0.7 at 0.5244.
     last = torch.tensor([-40.0, -0.85, -0.83, 0.51, 0.54, 40.0])
     noise = torch.stack([torch.zeros(6), last], dim=1)
     assert prior.noise_dim == 2
-    chosen = prior.push(noise, temperature=1.0)[:, 0]
+    chosen = prior.from_noise(noise, temperature=1.0)[:, 0]
     torch.testing.assert_close(chosen, torch.tensor([0.0, 0.0, 1.0, 1.0, 2.0, 2.0]))
 
 
@@ -89,7 +91,7 @@ def test_temperature_scales_each_component_about_its_mean() -> None:
 @pytest.mark.parametrize("components", [7, 50])
 def test_more_components_than_codes(components: int) -> None:
     prior = MixturePrior(components=components).fit(clusters(7))
-    assert len(prior.state()["weights"]) == 7
+    assert len(prior.state_dict()["weights"]) == 7
     assert torch.isfinite(prior.sample(100)).all()
 
 
@@ -97,7 +99,7 @@ def test_components_that_are_too_dear_are_not_tried(monkeypatch: pytest.MonkeyPa
     n, dim = 640, 2
     # Three rounds of one and of two components, but not of four.
     monkeypatch.setattr(mixture, "_SEARCH_LIMIT", 3 * 4 * n * 2 * dim**2)
-    assert len(MixturePrior().fit(clusters(800)).state()["weights"]) == 2
+    assert len(MixturePrior().fit(clusters(800)).state_dict()["weights"]) == 2
 
 
 def test_the_ridge_is_a_share_of_the_variance() -> None:

@@ -38,11 +38,11 @@ def test_the_density_sums_to_one() -> None:
 def test_the_density_is_that_of_the_samples() -> None:
     prior = flow().fit(moons())
     noise = normal(1, 0, 128, 2, stream="samples")
-    drawn = prior.push(noise, temperature=1.0)
+    drawn = prior.from_noise(noise, temperature=1.0)
     jacobian = torch.stack(
         [
             torch.autograd.functional.jacobian(
-                lambda row: prior.push(row[None], temperature=1.0)[0], row
+                lambda row: prior.from_noise(row[None], temperature=1.0)[0], row
             )
             for row in noise[:8]
         ]
@@ -88,7 +88,9 @@ def test_codes_that_lie_on_the_sphere_in_part() -> None:
 def test_temperature_scales_the_noise() -> None:
     prior = flow(steps=5).fit(moons())
     noise = normal(1, 0, 128, 2, stream="samples")
-    assert torch.equal(prior.push(noise, temperature=0.5), prior.push(0.5 * noise, temperature=1.0))
+    assert torch.equal(
+        prior.from_noise(noise, temperature=0.5), prior.from_noise(0.5 * noise, temperature=1.0)
+    )
 
 
 def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +103,7 @@ def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "_score", score)
     prior = flow()
-    shares = list(prior.learn(moons()))
+    shares = list(prior.fit_iter(moons()))
     # The second was the best, and four checks without gain end the fit.
     assert len(kept) == 6
     assert shares[-1] == 1.0

@@ -75,4 +75,4 @@ gaussian, mixture, flow-matching, imle.
             noise: float32 (B, noise_dim).
             temperature: float32 (), factor of the spread; a tensor, so that it stays an input.
         """
-        return project(self.prior.push(noise, temperature=temperature), self.prior.constraint)
+        return project(self.prior.from_noise(noise, temperature=temperature), self.prior.constraint)

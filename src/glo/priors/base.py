@@ -43,7 +43,7 @@ class Prior(ABC):
         return {name: getattr(self, name) for name in signature(type(self)).parameters}
 
     @abstractmethod
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn the density of `codes`, (N, D), yielding the share that is done, up to 1."""
 
     @property
@@ -56,7 +56,7 @@ class Prior(ABC):
         """
 
     @abstractmethod
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Turn noise into samples before the constraint.
 
         Args:
@@ -68,12 +68,12 @@ class Prior(ABC):
         """
 
     @abstractmethod
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return what was learned."""
 
     @abstractmethod
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave, and return the prior itself."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned, and return the prior itself."""
 
     def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
         """Learn the density of `codes`, (N, D), and return the prior itself.
@@ -81,7 +81,7 @@ class Prior(ABC):
         Raises:
             UserError: fewer than two codes, or NaN or infinity among them.
         """
-        for _ in self.learn(codes, seed=seed):
+        for _ in self.fit_iter(codes, seed=seed):
             pass
         return self
 
@@ -110,7 +110,7 @@ class Prior(ABC):
         first, last = start // _BLOCK, -(-(start + n) // _BLOCK)
         drawn = torch.cat(
             [
-                self.push(
+                self.from_noise(
                     normal(seed, block * _BLOCK, _BLOCK, self.noise_dim, stream="samples"),
                     temperature=temperature,
                 )
@@ -123,7 +123,9 @@ class Prior(ABC):
 def save_prior(prior: Prior, folder: Path) -> Path:
     """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
     about: dict[str, Any] = {"name": prior.name, "config": prior.config}
-    return write_tensors_with_checksum(folder / f"{prior.name}.safetensors", about, prior.state())
+    return write_tensors_with_checksum(
+        folder / f"{prior.name}.safetensors", about, prior.state_dict()
+    )
 
 
 def check_codes(codes: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class BaseDistribution:
 
     def __init__(self, mixture: MixturePrior) -> None:
         self.mixture = mixture
-        state = mixture.state()
+        state = mixture.state_dict()
         self._means, self._factors = state["means"].float(), state["factors"].float()
         identity = torch.eye(self._means.shape[1], dtype=torch.float64)
         inverse = torch.linalg.solve_triangular(state["factors"], identity, upper=False)
@@ -92,12 +92,12 @@ class BaseDistribution:
         noise = torch.randn(len(which), self._means.shape[1], generator=generator)
         return self._means[drawn] + (self._factors[drawn] @ noise.unsqueeze(2)).squeeze(2)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the mixture's tensors, under names that no network has."""
-        return {_PREFIX + name: tensor for name, tensor in self.mixture.state().items()}
+        return {_PREFIX + name: tensor for name, tensor in self.mixture.state_dict().items()}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave, among other tensors."""
+        """Take up what `state_dict` returned, among other tensors."""
         own = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
-        return cls(MixturePrior().restore(own))
+        return cls(MixturePrior().load_state_dict(own))

@@ -106,7 +106,7 @@ class FlowMatchingPrior(Prior):
         self.field_: VelocityNetwork | None = None
         self.spread_ = torch.ones((), dtype=torch.float64)
 
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn where the field begins, then the field, from `codes`, (N, D)."""
         rows, generator = check_codes(codes), private_generator(seed)
         whiten = Whitening.fit(rows)
@@ -173,7 +173,7 @@ class FlowMatchingPrior(Prior):
         """D + 1: the last number chooses the component from which a sample comes."""
         return self._fitted()[1].mixture.noise_dim
 
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Follow the field from a draw of the mixture at time 0 to time 1, float32 (B, D).
 
         Heun's method: x <- x + h (v(x, t) + v(x + h v(x, t), t + h)) / 2.
@@ -184,7 +184,7 @@ class FlowMatchingPrior(Prior):
     def _carry(self, noise: Tensor, spread: float) -> Tensor:
         """Return whitened samples, float32 (B, D)."""
         _, origin, field = self._fitted()
-        points = origin.mixture.push(noise, temperature=spread).unsqueeze(0)
+        points = origin.mixture.from_noise(noise, temperature=spread).unsqueeze(0)
         pace = 1 / self.integration
         for step in range(self.integration):
             first = field(points, torch.tensor([step * pace]))
@@ -192,14 +192,14 @@ class FlowMatchingPrior(Prior):
             points = points + pace * (first + second) / 2
         return points.squeeze(0)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the mixture, the field's weights, and mean and factor of the codes."""
         whiten, origin, field = self._fitted()
         weights = {f"field.{name}": tensor for name, tensor in field.state_dict().items()}
-        return whiten.state() | origin.state() | weights | {"spread": self.spread_}
+        return whiten.state_dict() | origin.state_dict() | weights | {"spread": self.spread_}
 
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned."""
         self.whiten_, self.origin_ = Whitening.from_state(state), BaseDistribution.from_state(state)
         self.spread_ = state["spread"]
         with seeded(0):

@@ -45,7 +45,7 @@ class GaussianPrior(Prior):
         self.mean_: Tensor | None = None
         self.factor_: Tensor | None = None
 
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Estimate mean and covariance of `codes`, (N, D); the seed plays no part."""
         rows = check_codes(codes)
         self.mean_ = rows.mean(0)
@@ -62,19 +62,19 @@ class GaussianPrior(Prior):
             raise UserError("This Gaussian prior was not fitted; call fit(codes) first.")
         return len(self.mean_)
 
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return mean + temperature L e with L L^T the covariance and e the noise, (B, D)."""
         assert self.mean_ is not None, "noise_dim was asked for"
         assert self.factor_ is not None, "both are fitted"
         return (self.mean_ + temperature * noise.double() @ self.factor_.T).float()
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the mean (D,) and the Cholesky factor (D, D), float64."""
         assert self.mean_ is not None, "saved after fitting"
         assert self.factor_ is not None, "saved after fitting"
         return {"mean": self.mean_, "factor": self.factor_}
 
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned."""
         self.mean_, self.factor_ = state["mean"], state["factor"]
         return self

@@ -91,7 +91,7 @@ class IMLEPrior(Prior):
         self.whiten_: Whitening | None = None
         self.network_: nn.Module | None = None
 
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""
         rows = check_codes(codes)
         whiten = Whitening.fit(rows)
@@ -123,18 +123,18 @@ class IMLEPrior(Prior):
         """D."""
         return len(self._fitted()[0].mean)
 
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return T(temperature e), e being the noise, float32 (B, D)."""
         whiten, network = self._fitted()
         return whiten.inverse(network(temperature * noise)).float()
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the network's weights, and mean and factor of the codes."""
         whiten, network = self._fitted()
-        return whiten.state() | {f"network.{k}": v for k, v in network.state_dict().items()}
+        return whiten.state_dict() | {f"network.{k}": v for k, v in network.state_dict().items()}
 
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned."""
         self.whiten_ = Whitening.from_state(state)
         with seeded(0):
             network = self._build(len(self.whiten_.mean))

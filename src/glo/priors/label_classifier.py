@@ -128,7 +128,7 @@ class LabelClassifier:
             rows = torch.addmm(offset, rows.relu() if i else rows, weight)
         return self._classes[rows.argmax(1)]
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return weights, offsets, labels and those of the rows, and mean and factor of codes."""
         assert self._whiten is not None, "saved after fitting"
         layers = {
@@ -137,12 +137,12 @@ class LabelClassifier:
             for kind, tensor in zip(("weight", "offset"), layer, strict=True)
         }
         given = {"given": self.given.to(torch.int32)}
-        return self._whiten.state() | layers | {"classes": self._classes} | given
+        return self._whiten.state_dict() | layers | {"classes": self._classes} | given
 
-    def restore(
+    def load_state_dict(
         self, state: dict[str, Tensor], *, names: tuple[str, ...] = (), accuracy: float = 0.0
     ) -> Self:
-        """Take up what `state` gave."""
+        """Take up what `state_dict` returned."""
         self._whiten, self._classes = Whitening.from_state(state), state["classes"]
         depth = sum(name.startswith("weight.") for name in state)
         self._layers = [(state[f"weight.{i}"], state[f"offset.{i}"]) for i in range(depth)]
@@ -202,7 +202,7 @@ def sample_label(
 def save_labels(labels: LabelClassifier, folder: Path) -> Path:
     """Write labels to `folder`/labels.safetensors, whole or not at all, and return the path."""
     about = {"name": "labels", "names": list(labels.names), "accuracy": labels.accuracy}
-    return write_tensors_with_checksum(folder / LabelClassifier.file, about, labels.state())
+    return write_tensors_with_checksum(folder / LabelClassifier.file, about, labels.state_dict())
 
 
 def load_labels(folder: Path) -> LabelClassifier:
@@ -219,7 +219,7 @@ def load_labels(folder: Path) -> LabelClassifier:
     try:
         about, state = read_tensors_with_checksum(path)
         names, accuracy = tuple(about["names"]), float(about["accuracy"])
-        labels = LabelClassifier().restore(state, names=names, accuracy=accuracy)
+        labels = LabelClassifier().load_state_dict(state, names=names, accuracy=accuracy)
         _try(labels, state)
         return labels
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:

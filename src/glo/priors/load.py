@@ -71,7 +71,7 @@ def load_prior(folder: Path, name: str = "gaussian") -> Prior:
     try:
         # Files of version 0.1.0 name the constraint alone.
         config = about.get("config") or {"constraint": about["constraint"]}
-        prior = _PRIORS[about["name"]](**config).restore(state)
+        prior = _PRIORS[about["name"]](**config).load_state_dict(state)
         _try(prior)
     except UserError:
         # A library that is not installed: the file is whole.
@@ -86,6 +86,6 @@ def _try(prior: Prior) -> None:
     """Draw one sample: tensors that do not fit each other are found out here, not by a user."""
     if prior.constraint not in get_args(Constraint):
         raise ValueError(f"its constraint is {prior.constraint!r}")
-    drawn = prior.push(torch.zeros(1, prior.noise_dim), temperature=1.0)
+    drawn = prior.from_noise(torch.zeros(1, prior.noise_dim), temperature=1.0)
     if drawn.ndim != 2 or len(drawn) != 1 or not bool(torch.isfinite(drawn).all()):
         raise ValueError("it draws what is no code")

@@ -82,7 +82,7 @@ class MixturePrior(Prior):
         self.factors_: Tensor | None = None
         self._bounds: Tensor | None = None
 
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Choose the number of components, then fit them all to `codes`, (N, D)."""
         rows = check_codes(codes)
         whiten = Whitening.fit(rows)
@@ -105,7 +105,7 @@ class MixturePrior(Prior):
         """D + 1: the last number chooses the component."""
         return self._fitted()[1].shape[1] + 1
 
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return m_k + temperature L_k e with L_k L_k^T = C_k, float32 (B, D).
 
         e are the first D numbers of the noise, and k follows from the last one, u: it is the first
@@ -133,13 +133,13 @@ class MixturePrior(Prior):
             total = torch.logaddexp(total, constant - apart.square().sum(0) / 2)
         return total - rows.shape[1] / 2 * math.log(2 * math.pi)
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return weights (K,), means (K, D), Cholesky factors (K, D, D), all float64."""
         weights, means, factors = self._fitted()
         return {"weights": weights, "means": means, "factors": factors}
 
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned."""
         self.weights_, self.means_ = state["weights"], state["means"]
         self.factors_ = state["factors"]
         self._bounds = _bounds(self.weights_)

@@ -86,7 +86,7 @@ class NormalizingFlowPrior(Prior):
         self.whiten_: Whitening | None = None
         self.flow_: Any = None
 
-    def learn(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Learn T from `codes`, (N, D)."""
         rows = check_codes(codes)
         whiten, generator = Whitening.fit(rows), private_generator(seed)
@@ -120,7 +120,7 @@ class NormalizingFlowPrior(Prior):
         """D."""
         return len(self._fitted()[0].mean)
 
-    def push(self, noise: Tensor, *, temperature: float) -> Tensor:
+    def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return T(temperature e), e being the noise, float32 (B, D)."""
         whiten, flow = self._fitted()
         return whiten.inverse(flow().transform.inv(temperature * noise)).float()
@@ -134,13 +134,13 @@ class NormalizingFlowPrior(Prior):
         density: Tensor = flow().log_prob(whiten.forward(codes).float())
         return density.double() + whiten.log_det
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the flow's weights, and mean and factor of the codes."""
         whiten, flow = self._fitted()
-        return whiten.state() | {f"flow.{k}": v for k, v in flow.state_dict().items()}
+        return whiten.state_dict() | {f"flow.{k}": v for k, v in flow.state_dict().items()}
 
-    def restore(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave.
+    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
+        """Take up what `state_dict` returned.
 
         Raises:
             UserError: zuko is not installed.

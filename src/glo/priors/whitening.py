@@ -70,11 +70,11 @@ class Whitening:
         """log |det dx / dz| = -sum log F_dd."""
         return -float(self.factor.diagonal().log().sum())
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return mean and factor, under names that no network has."""
         return {"standardise.mean": self.mean, "standardise.factor": self.factor}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> Self:
-        """Take up what `state` gave, among other tensors."""
+        """Take up what `state_dict` returned, among other tensors."""
         return cls(state["standardise.mean"], state["standardise.factor"])

@@ -290,7 +290,7 @@ class Run:
         self._check_prior()
         lock = RunLock(self.folder)
         try:
-            yield from prior.learn(self.codes, seed=self.settings.seed)
+            yield from prior.fit_iter(self.codes, seed=self.settings.seed)
             save_prior(prior, self.folder / "prior")
         finally:
             lock.release()

@@ -31,7 +31,7 @@ def fit_priors(
     names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
     priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
     for prior in priors:
-        for share in prior.learn(codes, seed=settings.seed):
+        for share in prior.fit_iter(codes, seed=settings.seed):
             yield Fitting(prior=prior.name, share=share)
         save_prior(prior, folder)
     return priors
