@@ -43,7 +43,7 @@ def main() -> None:
     run = open_run(choice.run)
     size, channels = run.settings.size, run.settings.channels
     real = every(open_source(choice.data, SourceOptions(size=size, channels=channels)))
-    made = decode(run.decoder, run.codes, run.settings)
+    made = decode(run.decoder, run.codes, run.settings.precision)
     samples = [run.sample(COLUMNS, seed=0, temperature=each) for each in (1.0, CALM)]
     choice.out.mkdir(parents=True, exist_ok=True)
     figures = measure(real, made, run.sample(len(real), seed=1))
@@ -88,7 +88,7 @@ def draw(run: Run, real: Tensor, made: Tensor, samples: list[Tensor]) -> Image.I
     }
     for number, (start, end) in enumerate(ends(run.codes), 1):
         way = interpolate(run.codes[start], run.codes[end], COLUMNS, path="sphere")
-        lines[f"way {number}"] = decode(run.decoder, way, run.settings)
+        lines[f"way {number}"] = decode(run.decoder, way, run.settings.precision)
     return sheet({name: to_uint8(tiles) for name, tiles in lines.items()}, columns=COLUMNS)
 
 

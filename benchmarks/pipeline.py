@@ -43,7 +43,7 @@ from rows import Rows, markdown
 
 import glo
 from glo.data import Dataset, SourceOptions, open_source
-from glo.decoders import DCGANDecoder, build_decoder
+from glo.decoders import DCGAN, build_decoder
 from glo.training.refine import evaluate
 from glo.utils.device import autocast, channels_last, tune_malloc
 from glo.utils.random import permutation
@@ -197,10 +197,10 @@ class Study:
             "steps": steps,
         }
 
-    def _trained(self) -> tuple[nn.Module, DCGANDecoder, int]:
+    def _trained(self) -> tuple[nn.Module, DCGAN, int]:
         torch.manual_seed(0)
         decoder = channels_last(build_decoder(self.run.decoder.config))
-        assert isinstance(decoder, DCGANDecoder), "the mirror is that of a DCGAN decoder"
+        assert isinstance(decoder, DCGAN), "the mirror is that of a DCGAN decoder"
         encoder = Mirror(decoder, decoder.code_dim)
         both = nn.ModuleList([encoder, decoder]).train()
         optimizer = torch.optim.Adam(both.parameters(), lr=RATE, fused=True)

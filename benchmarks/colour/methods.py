@@ -126,7 +126,7 @@ def make_autoencoder(problem: Problem, loss: str | None = None) -> Method:
             step += 1
     spent = watch.cpu
     codes, heldout = (_encode(encoder, each) for each in (every(problem.train), problem.heldout))
-    own = {"own": decode(decoder, heldout, settings)}
+    own = {"own": decode(decoder, heldout, settings.precision)}
     free = replace(settings, constraint="free")
     return _decoded(
         problem, free, decoder, codes, own, spent, step / settings.steps_per_epoch(n), {}
@@ -199,9 +199,9 @@ def _decoded(
         by_loss = invert(decoder, problem.heldout[:_OWN], loss=training_loss(settings), **rules)
         found["by its loss"] = by_loss.reconstructions
     return Method(
-        train=decode(decoder, codes, settings),
+        train=decode(decoder, codes, settings.precision),
         heldout=heldout | found,
-        samples=decode(decoder, drawn, settings),
+        samples=decode(decoder, drawn, settings.precision),
         cpu=cpu,
         fit_cpu=fit_cpu,
         epochs=epochs,

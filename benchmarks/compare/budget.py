@@ -12,7 +12,7 @@ from typing import Any, final
 import torch
 from threadpoolctl import threadpool_limits
 
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.utils.device import autocast, channels_last, tune_malloc
 
 __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
@@ -73,7 +73,7 @@ def pace(steps: int = 5) -> float:
         steps: forward and backward passes, of which the fastest counts.
     """
     cpu = torch.device("cpu")
-    decoder = channels_last(DCGANDecoder(code_dim=32))
+    decoder = channels_last(DCGAN(code_dim=32))
     codes = torch.randn(128, 32)
     seconds = []
     for _ in range(steps):

@@ -67,7 +67,7 @@ def make_dcgan(problem: Problem) -> Made:
     recompute_batchnorm_stats(generator, noise, settings)
     trained = watch.read()
     drawn = normal(problem.seed, 0, problem.n_samples, problem.code_dim, stream="samples")
-    samples = decode(generator, drawn, settings)
+    samples = decode(generator, drawn, settings.precision)
     return Made(samples=samples, rebuilt=None, training=trained, steps=steps)
 
 

@@ -106,8 +106,8 @@ def make_glo(problem: Problem, recipe: str, prior_name: str) -> Made:
     drawn = prior.sample(problem.n_samples, seed=problem.seed)
     seconds = drawing.cpu
     return Made(
-        samples=decode(decoder, drawn, settings),
-        rebuilt=decode(decoder, codes[problem.rebuilt_rows], settings),
+        samples=decode(decoder, drawn, settings.precision),
+        rebuilt=decode(decoder, codes[problem.rebuilt_rows], settings.precision),
         training=facts["training"],
         fitting=fitted,
         steps=checkpoint.step,

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.utils.device import channels_last
 
 __all__ = ["Mirror"]
@@ -30,7 +30,7 @@ class Mirror(nn.Module):
         generative adversarial networks", ICLR 2016.
     """
 
-    def __init__(self, decoder: DCGANDecoder, outputs: int) -> None:
+    def __init__(self, decoder: DCGAN, outputs: int) -> None:
         super().__init__()
         widths = (decoder.shape[0], *reversed(decoder.plan.widths))
         layers: list[nn.Module] = []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_source
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.utils.files import atomic_write
 from glo.utils.random import permutation
 from glo.utils.row_ranges import evenly_spaced
@@ -61,10 +61,10 @@ class Problem:
         """The training rows whose reconstructions are measured, evenly spaced."""
         return evenly_spaced(len(self.train), min(self.n_samples, len(self.train)))
 
-    def decoder(self) -> DCGANDecoder:
+    def decoder(self) -> DCGAN:
         """Return the decoder of every method, with fresh weights."""
         torch.manual_seed(self.seed)
-        return DCGANDecoder(code_dim=self.code_dim, shape=self.train.shape, width=self.width)
+        return DCGAN(code_dim=self.code_dim, shape=self.train.shape, width=self.width)
 
     def batches(self) -> Iterator[Tensor]:
         """Yield training batches in [-1, 1] without end, in a new order every epoch."""

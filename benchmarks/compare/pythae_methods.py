@@ -47,7 +47,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.utils.device import autocast, channels_last
 from glo.utils.files import atomic_write
 
@@ -105,7 +105,7 @@ def make_pythae(problem: Problem, name: str, components: int) -> Made:
 
 @final
 class _Encoder(BaseEncoder):
-    def __init__(self, decoder: DCGANDecoder, *, variational: bool) -> None:
+    def __init__(self, decoder: DCGAN, *, variational: bool) -> None:
         super().__init__()
         self.net = Mirror(decoder, decoder.code_dim * (2 if variational else 1))
         self.variational = variational
@@ -121,7 +121,7 @@ class _Encoder(BaseEncoder):
 
 @final
 class _Decoder(BaseDecoder):
-    def __init__(self, decoder: DCGANDecoder) -> None:
+    def __init__(self, decoder: DCGAN) -> None:
         super().__init__()
         self.net = decoder
 

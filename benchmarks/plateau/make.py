@@ -214,7 +214,7 @@ def _result(
         "search": cost,
     }
     parts = [
-        decode(done.decoder, done.codes[:SHOWN], settings),
+        decode(done.decoder, done.codes[:SHOWN], settings.precision),
         found.reconstructions[:SHOWN],
         _drawn(done, settings),
     ]
@@ -236,7 +236,7 @@ def _search(done: _Trained, settings: Settings, problem: Problem) -> tuple[Any, 
 
 def _drawn(done: _Trained, settings: Settings) -> Tensor:
     prior = GaussianPrior(constraint=settings.constraint).fit(done.codes)
-    return decode(done.decoder, prior.sample(SHOWN, seed=0), settings)
+    return decode(done.decoder, prior.sample(SHOWN, seed=0), settings.precision)
 
 
 def _picture(parts: list[Tensor]) -> Image.Image:

@@ -43,7 +43,3 @@ class NarrowDecoder(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, 32, 32) in [-1, 1]."""
         return torch.tanh(full_precision(self.net(self.checked(codes))))
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        return self.plan.flops()

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 
 from glo.config.settings import Settings
-from glo.decoders import ResidualDecoder
+from glo.decoders import ResNet
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_glo_keeps_to_its_seconds(problem: Problem) -> None:
 
 @pytest.mark.parametrize("side", [8, 64])
 def test_the_encoder_mirrors_the_decoder(side: int) -> None:
-    decoder = ResidualDecoder(code_dim=5, shape=(3, side, side), width=4)
+    decoder = ResNet(code_dim=5, shape=(3, side, side), width=4)
     encoder = Mirror(decoder, 4)
     assert encoder(torch.zeros(2, 3, side, side)).shape == (2, 5)
     widths = [layer.out_channels for layer in encoder.modules() if isinstance(layer, nn.Conv2d)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from glo.decoders import DCGANDecoder, MLPDecoder, build_decoder
+from glo.decoders import DCGAN, MLP, build_decoder
 from glo.errors import UserError
 
 
@@ -36,7 +36,7 @@ def test_building_leaves_the_config_as_it_was() -> None:
 
 
 def test_codes_of_another_size_are_refused() -> None:
-    decoder = MLPDecoder(code_dim=4, shape=(3,))
+    decoder = MLP(code_dim=4, shape=(3,))
     with pytest.raises(UserError, match=r"shape \(2, 5\), but this decoder takes \(B, 4\)"):
         decoder(torch.zeros(2, 5))
     with pytest.raises(UserError, match=r"shape \(4,\)"):
@@ -46,6 +46,6 @@ def test_codes_of_another_size_are_refused() -> None:
 def test_numpy_integers_become_json_able() -> None:
     import numpy as np
 
-    decoder = DCGANDecoder(code_dim=np.int64(4), shape=np.array([1, 8, 8]), width=np.int32(2))  # type: ignore[arg-type]
+    decoder = DCGAN(code_dim=np.int64(4), shape=np.array([1, 8, 8]), width=np.int32(2))  # type: ignore[arg-type]
     assert decoder.config == {"name": "dcgan", "code_dim": 4, "shape": [1, 8, 8], "width": 2}
     assert all(type(side) is int for side in decoder.shape)

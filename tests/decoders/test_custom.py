@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import glo
 from glo.cli.app import run as command
 from glo.decoders import (
-    DCGANDecoder,
+    DCGAN,
     Decoder,
     build_decoder,
     check_custom,
@@ -46,9 +46,6 @@ class Plain(Decoder):
 
     def forward(self, codes):
         return self.net(self.checked(codes)).float().reshape(-1, *self.shape)
-
-    def flops(self):
-        return 2
 """
 
 
@@ -65,9 +62,6 @@ class Plain(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         made: Tensor = self.net(self.checked(codes))
         return made.float().reshape(-1, *self.shape)
-
-    def flops(self) -> int:
-        return 2 * sum(p.numel() for p in self.parameters())
 
 
 NAME = class_name(Plain)
@@ -202,7 +196,7 @@ class Taken(Plain):
         (Taken, "has 'dcgan' as its name"),
         (Decoder, "is no decoder"),
         (nn.Linear, "is no decoder"),
-        (DCGANDecoder, "has 'dcgan' as its name"),
+        (DCGAN, "has 'dcgan' as its name"),
     ],
 )
 def test_what_is_wrong_with_a_class_is_said_before_anything_is_written(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from glo.decoders import DCGANDecoder, Decoder, TensorLayerDecoder
+from glo.decoders import DCGAN, Decoder, TensorLayerDCGAN
 from glo.decoders.upsample import CodeToMap, Upsample
 from glo.errors import UserError
 
@@ -26,12 +26,12 @@ def maps(decoder: Decoder) -> list[int]:
     ],
 )
 def test_dcgan_channels(side: int, width: int, expected: list[int]) -> None:
-    assert maps(DCGANDecoder(code_dim=2, shape=(1, side, side), width=width)) == expected
+    assert maps(DCGAN(code_dim=2, shape=(1, side, side), width=width)) == expected
 
 
 @pytest.mark.parametrize(("side", "expected"), [(16, [256, 128, 64]), (32, [512, 256, 128, 64])])
 def test_described_channels(side: int, expected: list[int]) -> None:
-    decoder = TensorLayerDecoder(code_dim=32, shape=(1, side, side))
+    decoder = TensorLayerDCGAN(code_dim=32, shape=(1, side, side))
     assert maps(decoder) == expected
     assert not [name for name, _ in decoder.named_parameters() if "linear.bias" in name]
 
@@ -39,13 +39,13 @@ def test_described_channels(side: int, expected: list[int]) -> None:
 def test_described_parameter_count() -> None:
     layers = 32 * 2048 + 25 * (512 * 256 + 256 * 128 + 128 * 64 + 64)
     norms = 2 * (512 + 256 + 128 + 64)
-    decoder = TensorLayerDecoder(code_dim=32)
+    decoder = TensorLayerDCGAN(code_dim=32)
     assert sum(parameter.numel() for parameter in decoder.parameters()) == layers + norms
 
 
 def test_weights_start_as_dcgan_says() -> None:
     torch.manual_seed(0)
-    for name, parameter in DCGANDecoder(code_dim=32).named_parameters():
+    for name, parameter in DCGAN(code_dim=32).named_parameters():
         if parameter.ndim > 1:
             assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
         else:
@@ -59,16 +59,16 @@ def test_dcgan_sides(side: int, advice: int) -> None:
         f"{side}x{side}; resize the data with --size {advice}."
     )
     with pytest.raises(UserError, match=re.escape(message)):
-        DCGANDecoder(code_dim=2, shape=(1, side, side))
+        DCGAN(code_dim=2, shape=(1, side, side))
 
 
 def test_images_must_be_square_and_images() -> None:
     with pytest.raises(UserError, match="not 32x16; resize the data with --size 32"):
-        DCGANDecoder(code_dim=2, shape=(1, 32, 16))
+        DCGAN(code_dim=2, shape=(1, 32, 16))
     with pytest.raises(UserError, match="use the decoder 'mlp' for vectors"):
-        TensorLayerDecoder(code_dim=2, shape=(5,))
+        TensorLayerDCGAN(code_dim=2, shape=(5,))
     with pytest.raises(UserError, match=r"from 16 to 256, not 8x8; .* --size 16"):
-        TensorLayerDecoder(code_dim=2, shape=(1, 8, 8))
+        TensorLayerDCGAN(code_dim=2, shape=(1, 8, 8))
 
 
 def test_first_map_is_dcgans_transposed_convolution() -> None:

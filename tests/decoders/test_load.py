@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from glo.decoders import DCGANDecoder, MLPDecoder, read_decoder
+from glo.decoders import DCGAN, MLP, read_decoder
 from glo.errors import UserError
 
 
 def written(path: Path, config: Any, tensors: dict[str, torch.Tensor] | None = None) -> Path:
-    kept = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).state_dict()
+    kept = MLP(code_dim=2, shape=(3,), hidden=(4,)).state_dict()
     save_file(kept if tensors is None else tensors, path, {"config": json.dumps(config)})
     return path
 
@@ -55,14 +55,14 @@ def test_a_config_that_is_none(tmp_path: Path, config: Any) -> None:
 
 
 def test_nan_is_refused(tmp_path: Path) -> None:
-    tensors = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).state_dict()
+    tensors = MLP(code_dim=2, shape=(3,), hidden=(4,)).state_dict()
     tensors["net.0.weight"][1, 1] = float("nan")
     with pytest.raises(UserError, match=r"NaN or infinity in 'net\.0\.weight'"):
         read_decoder(written(tmp_path / "x", MINE, tensors))
 
 
 def test_the_weights_come_back_and_the_outline_draws_nothing(tmp_path: Path) -> None:
-    made = DCGANDecoder(code_dim=3, shape=(1, 16, 16), width=4)
+    made = DCGAN(code_dim=3, shape=(1, 16, 16), width=4)
     path = written(tmp_path / "x", made.config, made.state_dict())
     torch.manual_seed(7)
     again = read_decoder(path)
@@ -70,7 +70,7 @@ def test_the_weights_come_back_and_the_outline_draws_nothing(tmp_path: Path) -> 
     for name, value in made.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
     torch.manual_seed(7)
-    DCGANDecoder(code_dim=3, shape=(1, 16, 16), width=4)
+    DCGAN(code_dim=3, shape=(1, 16, 16), width=4)
     assert torch.equal(torch.rand(1), after)
 
 

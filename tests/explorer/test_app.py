@@ -113,7 +113,7 @@ def test_decode(visit: Visit, labelled: Path, count: int) -> None:
     assert answer.headers["x-shape"] == f"{count},{SIDE},{SIDE},1"
     assert answer.headers["content-type"] == "application/octet-stream"
     seen = np.frombuffer(answer.content, np.uint8).reshape(count, SIDE, SIDE, 1)
-    wanted = to_uint8(decode(run.decoder, project(codes, "ball"), run.settings))
+    wanted = to_uint8(decode(run.decoder, project(codes, "ball"), run.settings.precision))
     assert np.abs(seen.astype(int) - wanted).max() <= 2
 
 

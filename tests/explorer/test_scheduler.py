@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from glo.decoders import MLPDecoder
+from glo.decoders import MLP
 from glo.explorer.once_cache import OnceCache
 from glo.explorer.scheduler import Closed, Scheduler, YieldingDecoder
 
@@ -69,7 +69,7 @@ def test_turn_is_given_back_after_a_fault() -> None:
 
 def test_closing_ends_long_work_alone() -> None:
     turns = Scheduler()
-    decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
+    decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
     turns.close()
     with pytest.raises(Closed):
         YieldingDecoder(decoder, turns)(torch.zeros(1, 2))
@@ -97,12 +97,11 @@ def test_closing_wakes_who_waits() -> None:
 
 
 def test_patient_decoder_has_gradients_and_weights_of_its_decoder() -> None:
-    decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
+    decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
     patient = YieldingDecoder(decoder, Scheduler())
     codes = torch.randn(70, 2, requires_grad=True)
     patient(codes).sum().backward()
     assert codes.grad is not None
-    assert patient.flops() == decoder.flops()
     assert next(patient.parameters()) is next(decoder.parameters())
 
 

@@ -41,7 +41,7 @@ def test_files_hold_the_codes_bit_for_bit(pictures: Run, tmp_path: Path, ending:
     assert save_codes(pictures, path) == 40
     codes = read_codes(path)
     assert torch.equal(codes, pictures.codes)
-    made = decode(pictures.decoder, codes[:3], pictures.settings)
+    made = decode(pictures.decoder, codes[:3], pictures.settings.precision)
     assert torch.equal(made, pictures.reconstruct(torch.arange(3)))
 
 

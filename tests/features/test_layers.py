@@ -11,7 +11,7 @@ from torch import nn
 from glo.errors import UserError
 from glo.features.backbones import efficientnet
 from glo.features.layers import EfficientNetLayers
-from glo.losses import FeatureLoss, Lap1, WeightedSum, parse_loss
+from glo.losses import FeatureLoss, Lap1Loss, WeightedSum, parse_loss
 
 
 def script(path: Path) -> str:
@@ -60,11 +60,11 @@ def test_a_script_of_the_users(tmp_path: Path) -> None:
 
 
 def test_the_network_is_read_only_where_it_is_needed() -> None:
-    assert parse_loss("lap1", features="nowhere") == Lap1()
+    assert parse_loss("lap1", features="nowhere") == Lap1Loss()
     both = parse_loss("lap1+0.1*features")
     assert isinstance(both, WeightedSum)
     assert [weight for weight, _ in both.terms] == [1.0, 0.1]
-    assert [type(term) for _, term in both.terms] == [Lap1, FeatureLoss]
+    assert [type(term) for _, term in both.terms] == [Lap1Loss, FeatureLoss]
 
 
 def test_mistakes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

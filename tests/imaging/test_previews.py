@@ -7,14 +7,14 @@ import torch
 from PIL import Image
 from tests.builders import samples, settings
 
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.imaging.previews import draw_outcome, draw_progress
 from glo.priors import GaussianPrior
 
 
-def decoder() -> DCGANDecoder:
+def decoder() -> DCGAN:
     torch.manual_seed(0)
-    return DCGANDecoder(code_dim=4, shape=(1, 8, 8), width=4)
+    return DCGAN(code_dim=4, shape=(1, 8, 8), width=4)
 
 
 def test_drawing_leaves_the_decoder_as_it_was(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from glo.decoders import DCGANDecoder, Decoder
+from glo.decoders import DCGAN, Decoder
 from glo.inversion import InitialCodes, decode_initial_codes
 
 
@@ -24,9 +24,6 @@ class Linear(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         made: Tensor = self.map(self.checked(codes))
         return made.view(len(codes), *self.shape)
-
-    def flops(self) -> int:
-        return 2 * self.code_dim * torch.Size(self.shape).numel()
 
 
 Make = Callable[..., tuple[Decoder, InitialCodes]]
@@ -52,7 +49,7 @@ def images() -> tuple[Decoder, InitialCodes]:
     """Return a small convolutional decoder with random weights, and starts in the ball for it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        decoder = DCGANDecoder(code_dim=4, shape=(3, 8, 8), width=8)
+        decoder = DCGAN(code_dim=4, shape=(3, 8, 8), width=8)
         with torch.no_grad():
             for weight in decoder.parameters():
                 weight.mul_(20 if weight.ndim > 1 else 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from glo.errors import UserError
-from glo.losses import L1Loss, Lap1, Loss, MSELoss, WeightedSum, parse_loss
+from glo.losses import L1Loss, Lap1Loss, Loss, MSELoss, WeightedSum, parse_loss
 
 
 @pytest.mark.parametrize(
@@ -14,9 +14,9 @@ from glo.losses import L1Loss, Lap1, Loss, MSELoss, WeightedSum, parse_loss
     [
         ("mse", MSELoss()),
         (" l1 ", L1Loss()),
-        ("1*lap1", Lap1()),
+        ("1*lap1", Lap1Loss()),
         ("2*mse", WeightedSum(terms=((2.0, MSELoss()),))),
-        ("0.5*mse+lap1", WeightedSum(terms=((0.5, MSELoss()), (1.0, Lap1())))),
+        ("0.5*mse+lap1", WeightedSum(terms=((0.5, MSELoss()), (1.0, Lap1Loss())))),
         ("mse+1e+3 * l1", WeightedSum(terms=((1.0, MSELoss()), (1e3, L1Loss())))),
         ("1.e-2*mse + .5*l1", WeightedSum(terms=((0.01, MSELoss()), (0.5, L1Loss())))),
     ],

@@ -13,7 +13,7 @@ from glo.errors import UserError
 from glo.losses import (
     FeatureLoss,
     L1Loss,
-    Lap1,
+    Lap1Loss,
     Loss,
     MSELoss,
     WeightedSum,
@@ -42,10 +42,10 @@ def feature_loss(channels: int) -> Loss:
 LOSSES: dict[str, Callable[[int], Loss]] = {
     "mse": lambda _: MSELoss(),
     "l1": lambda _: L1Loss(),
-    "lap1": lambda _: Lap1(),
-    "lap1-fine": lambda _: Lap1(levels=2, weighting="fine"),
-    "lap1-residual": lambda _: Lap1(levels=0),
-    "sum": lambda _: WeightedSum(terms=((0.5, MSELoss()), (2.0, Lap1()))),
+    "lap1": lambda _: Lap1Loss(),
+    "lap1-fine": lambda _: Lap1Loss(levels=2, weighting="fine"),
+    "lap1-residual": lambda _: Lap1Loss(levels=0),
+    "sum": lambda _: WeightedSum(terms=((0.5, MSELoss()), (2.0, Lap1Loss()))),
     "features": feature_loss,
 }
 EXACT = [name for name in LOSSES if name not in ("lap1-fine", "features")]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from glo.errors import UserError
-from glo.losses import L1Loss, Lap1
+from glo.losses import L1Loss, Lap1Loss
 from glo.losses.pyramid import laplacian_pyramid
 
 TAPS = np.array([1, 4, 6, 4, 1]) / 16
@@ -66,7 +66,7 @@ def test_agrees_with_scipy(height: int, width: int, seed: int, weighting: bool) 
     pairs = zip(pyramid(x, levels), pyramid(y, levels), strict=True)
     means = [np.abs(own - other).mean() for own, other in pairs]
     decay = 1 / 16 if weighting else 1
-    loss = Lap1(levels=levels, weighting="fine" if weighting else "coarse")
+    loss = Lap1Loss(levels=levels, weighting="fine" if weighting else "coarse")
     value = loss(torch.from_numpy(x)[None, None], torch.from_numpy(y)[None, None])
     assert value.item() == pytest.approx(sum(decay**j * m for j, m in enumerate(means)), rel=1e-9)
 
@@ -81,7 +81,7 @@ def test_masked_agrees_with_scipy(height: int, width: int, seed: int, share: flo
     bands = masked_pyramid(x * seen, seen, levels)
     expected = sum(np.abs(b * w).sum() / max(w.sum(), 1e-300) for b, w in bands)
     image, mask = (torch.from_numpy(each)[None, None] for each in (x, seen))
-    value = Lap1(levels=levels)(image, torch.zeros_like(image), mask)
+    value = Lap1Loss(levels=levels)(image, torch.zeros_like(image), mask)
     assert value.item() == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
@@ -89,7 +89,7 @@ def test_the_printed_powers_are_the_means_on_powers_of_two() -> None:
     x = torch.randn(1, 1, 32, 32)
     bands = [band.abs().sum().item() for band, _ in laplacian_pyramid(x, None, 3)]
     for weighting, power in (("coarse", 2), ("fine", -2)):
-        loss = Lap1(levels=3, weighting=weighting)  # type: ignore[arg-type]
+        loss = Lap1Loss(levels=3, weighting=weighting)  # type: ignore[arg-type]
         expected = sum(2.0 ** (power * j) * band for j, band in enumerate(bands)) / 32**2
         assert loss(x, torch.zeros_like(x)).item() == pytest.approx(expected, rel=1e-5)
 
@@ -111,15 +111,17 @@ def test_a_blurred_difference_costs_more_than_noise_of_the_same_size() -> None:
     smooth[..., 32:] = -1
     zero = torch.zeros_like(noise)
     assert L1Loss()(noise, zero) == L1Loss()(smooth, zero)
-    fine = Lap1(weighting="fine")
-    assert Lap1()(smooth, zero) / Lap1()(noise, zero) > 3 * fine(smooth, zero) / fine(noise, zero)
+    fine = Lap1Loss(weighting="fine")
+    assert Lap1Loss()(smooth, zero) / Lap1Loss()(noise, zero) > 3 * fine(smooth, zero) / fine(
+        noise, zero
+    )
 
 
 @pytest.mark.parametrize(("side", "levels"), [(2, 0), (7, 0), (8, 1), (32, 3), (36, 3), (256, 6)])
 def test_default_levels(side: int, levels: int) -> None:
     x = torch.randn(1, 1, side, side)
     zero = torch.zeros_like(x)
-    assert torch.equal(Lap1()(x, zero), Lap1(levels=levels)(x, zero))
+    assert torch.equal(Lap1Loss()(x, zero), Lap1Loss(levels=levels)(x, zero))
 
 
 @pytest.mark.parametrize("side", [2, 3, 4])
@@ -127,17 +129,17 @@ def test_a_single_seen_pixel_survives_every_level(side: int) -> None:
     x = torch.full((1, 1, 2**side, 2**side), 0.5)
     mask = torch.zeros_like(x)
     mask[..., 0, -1] = 1
-    value = Lap1(levels=side)(x, torch.zeros_like(x), mask)
+    value = Lap1Loss(levels=side)(x, torch.zeros_like(x), mask)
     torch.testing.assert_close(value, torch.tensor([0.5]))
 
 
 def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="'coarse' or 'fine', not 'even'"):
-        Lap1(weighting="even")  # type: ignore[arg-type]
+        Lap1Loss(weighting="even")  # type: ignore[arg-type]
     for levels in (-1, 1.5, True):
         with pytest.raises(UserError, match="whole number from 0 up"):
-            Lap1(levels=levels)  # type: ignore[arg-type]
+            Lap1Loss(levels=levels)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="5 levels does not fit images of 9x20; use at most 4"):
-        Lap1(levels=5)(torch.zeros(1, 1, 9, 20), torch.zeros(1, 1, 9, 20))
+        Lap1Loss(levels=5)(torch.zeros(1, 1, 9, 20), torch.zeros(1, 1, 9, 20))
     with pytest.raises(UserError, match=r"not examples of shape \(9,\); use the loss 'mse' or"):
-        Lap1()(torch.zeros(2, 9), torch.zeros(2, 9))
+        Lap1Loss()(torch.zeros(2, 9), torch.zeros(2, 9))

@@ -151,9 +151,6 @@ class Coarse(Decoder):
         small = torch.tanh(self.linear(codes)).view(-1, 1, 4, 4)
         return functional.interpolate(small, size=self.shape[1:], mode="nearest")
 
-    def flops(self) -> int:
-        return 2 * 16 * self.code_dim
-
 
 @pytest.mark.parametrize("loss", ["mse", "l1"])
 def test_both_rates_are_free_of_the_resolution(blobs: Maker, loss: str) -> None:

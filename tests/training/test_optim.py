@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from glo.config.settings import Settings
-from glo.decoders import DCGANDecoder
+from glo.decoders import DCGAN
 from glo.training.optim import JointOptimizer, decoder_optimizer
 
 
@@ -60,7 +60,7 @@ def test_muon_takes_wide_matrices_and_adam_the_rest() -> None:
 
 
 def test_every_parameter_of_a_decoder_has_one_optimiser() -> None:
-    decoder = DCGANDecoder(code_dim=32, shape=(1, 16, 16), width=32)
+    decoder = DCGAN(code_dim=32, shape=(1, 16, 16), width=32)
     optimizer = decoder_optimizer(Settings(), decoder)
     owned = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(owned) == sorted(id(p) for p in decoder.parameters())
@@ -69,7 +69,7 @@ def test_every_parameter_of_a_decoder_has_one_optimiser() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_last_layer_goes_by_adam(channels: int) -> None:
-    decoder = DCGANDecoder(code_dim=32, shape=(channels, 16, 16), width=64)
+    decoder = DCGAN(code_dim=32, shape=(channels, 16, 16), width=64)
     muon, adam = decoder_optimizer(Settings(), decoder).parts
     *hidden, last = (p for p in decoder.parameters() if p.ndim == 2)
     assert [id(p) for p in muon.param_groups[0]["params"]] == [id(p) for p in hidden]

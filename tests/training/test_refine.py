@@ -262,8 +262,8 @@ def test_decoding_is_in_evaluation_mode_and_without_gradient(
 ) -> None:
     training, _ = trained
     codes = training.codes
-    pictures = decode(training.decoder.train(), codes, training.settings)
+    pictures = decode(training.decoder.train(), codes, training.settings.precision)
     assert pictures.shape == (32, 1, 8, 8)
     assert not pictures.requires_grad
-    one = decode(training.decoder, codes[3:4], training.settings)
+    one = decode(training.decoder, codes[3:4], training.settings.precision)
     torch.testing.assert_close(pictures[3:4], one, atol=1e-5, rtol=1e-4)

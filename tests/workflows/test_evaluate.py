@@ -67,7 +67,7 @@ def test_the_search_finds_what_the_decoder_can_make(
     run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
     codes = run.prior("gaussian").sample(20, seed=5)
-    rows = to_uint8(decode(run.decoder, codes, run.settings))
+    rows = to_uint8(decode(run.decoder, codes, run.settings.precision))
     made = Dataset(rows=rows, name="made")
     kept = found(run, images[0], heldout=made)["heldout"]
     assert (kept["n"], kept["name"]) == (20, "made")
@@ -85,7 +85,7 @@ def test_distances_and_their_floor_are_of_the_same_numbers(
     floor = frechet_distance(look(images[0].batch(rows)), unseen)
     own = frechet_distance(look(run.reconstruct(rows)), unseen)
     codes = run.prior("gaussian").sample(30, seed=0)
-    drawn = frechet_distance(look(decode(run.decoder, codes, run.settings)), unseen)
+    drawn = frechet_distance(look(decode(run.decoder, codes, run.settings.precision)), unseen)
     assert values["floor"]["fd"] == pytest.approx(floor, rel=1e-4)
     assert values["reconstructions"]["fd"]["value"] == pytest.approx(own, rel=1e-4)
     kept = values["priors"]["gaussian"]["fd"]

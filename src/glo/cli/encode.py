@@ -167,7 +167,7 @@ def _draw(run: "Run", seen: "Inputs", found: dict[str, "Tensor"], out: Path) -> 
     worst = found["residual"].argsort(descending=True, stable=True)[:count]
     paths = []
     for name, rows in (("first", torch.arange(count)), ("worst", worst)):
-        copies = decode(run.decoder, found["codes"][rows], run.settings)
+        copies = decode(run.decoder, found["codes"][rows], run.settings.precision)
         picture = pairs(seen.samples.batch(rows), copies, columns=min(count, 16))
         paths.append(save_picture(picture, out.with_name(f"{out.stem}-{name}.png")))
     return paths

@@ -10,18 +10,18 @@ from glo.decoders.custom import (
     import_decoder,
     is_custom,
 )
-from glo.decoders.dcgan import DCGANDecoder
+from glo.decoders.dcgan import DCGAN
 from glo.decoders.load import read_decoder
-from glo.decoders.mlp import MLPDecoder
-from glo.decoders.residual import ResidualDecoder
-from glo.decoders.tensorlayer import TensorLayerDecoder
+from glo.decoders.mlp import MLP
+from glo.decoders.resnet import ResNet
+from glo.decoders.tensorlayer import TensorLayerDCGAN
 
 __all__ = [
-    "DCGANDecoder",
+    "DCGAN",
+    "MLP",
     "Decoder",
-    "MLPDecoder",
-    "ResidualDecoder",
-    "TensorLayerDecoder",
+    "ResNet",
+    "TensorLayerDCGAN",
     "build_decoder",
     "check_custom",
     "class_name",

@@ -16,7 +16,7 @@ __all__ = ["Decoder"]
 class Decoder(nn.Module, ABC):
     """Map codes z (B, D) to examples (B, *shape).
 
-    A subclass gives `name`, `forward` and `flops`, passes its other keywords on as `options`, and
+    A subclass gives `name` and `forward`, passes its other keywords on as `options`, and
     draws its weights from torch's global generator.
 
     Args:
@@ -34,8 +34,8 @@ class Decoder(nn.Module, ABC):
         UserError: if `code_dim` is not a positive integer.
 
     Example:
-        >>> from glo.decoders import DCGANDecoder
-        >>> DCGANDecoder(code_dim=8, shape=(3, 16, 16), width=4).config
+        >>> from glo.decoders import DCGAN
+        >>> DCGAN(code_dim=8, shape=(3, 16, 16), width=4).config
         {'name': 'dcgan', 'code_dim': 8, 'shape': [3, 16, 16], 'width': 4}
     """
 
@@ -64,14 +64,6 @@ class Decoder(nn.Module, ABC):
 
         Returns:
             Examples (B, *shape), float32 even under autocast; images lie in [-1, 1].
-        """
-
-    @abstractmethod
-    def flops(self) -> int:
-        """Count multiplications and additions of one forward pass for one example.
-
-        Two per multiply-add of a linear layer or convolution; the rest is not counted. A training
-        step costs about three times as much.
         """
 
     def standardise(self) -> None:

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from glo.decoders.base import Decoder
-from glo.decoders.dcgan import DCGANDecoder
-from glo.decoders.mlp import MLPDecoder
-from glo.decoders.residual import ResidualDecoder
-from glo.decoders.tensorlayer import TensorLayerDecoder
+from glo.decoders.dcgan import DCGAN
+from glo.decoders.mlp import MLP
+from glo.decoders.resnet import ResNet
+from glo.decoders.tensorlayer import TensorLayerDCGAN
 from glo.errors import UserError, suggest
 
 __all__ = ["build_decoder"]
 
 DECODERS: dict[str, type[Decoder]] = {
-    "dcgan": DCGANDecoder,
-    "tensorlayer": TensorLayerDecoder,
-    "mlp": MLPDecoder,
-    "residual": ResidualDecoder,
+    "dcgan": DCGAN,
+    "tensorlayer": TensorLayerDCGAN,
+    "mlp": MLP,
+    "residual": ResNet,
 }
 
 
@@ -33,8 +33,8 @@ def build_decoder(config: Mapping[str, Any], own: type[Decoder] | None = None) -
         UserError: if the name or a keyword is unknown, missing or out of range.
 
     Example:
-        >>> build_decoder({"name": "mlp", "code_dim": 2, "shape": [5], "hidden": []}).flops()
-        20
+        >>> build_decoder({"name": "mlp", "code_dim": 2, "shape": [5], "hidden": []}).shape
+        (5,)
     """
     keywords = dict(config)
     name = str(keywords.pop("name", "missing"))

@@ -41,9 +41,9 @@ def class_name(own: type[Decoder]) -> str:
     """Return the name that a run keeps of a class.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
-        >>> class_name(MLPDecoder)
-        'glo.decoders.mlp:MLPDecoder'
+        >>> from glo.decoders import MLP
+        >>> class_name(MLP)
+        'glo.decoders.mlp:MLP'
     """
     return f"{own.__module__}:{own.__qualname__}"
 
@@ -122,7 +122,7 @@ decoder= with the class in Python.
 def _check_class(given: object, name: str) -> None:
     if not (inspect.isclass(given) and issubclass(given, Decoder)) or inspect.isabstract(given):
         raise UserError(
-            f"{name} is no decoder; give a subclass of glo.decoders.Decoder with forward and flops."
+            f"{name} is no decoder; give a subclass of glo.decoders.Decoder with forward."
         )
     word = getattr(given, "name", None)
     if not isinstance(word, str) or not word or word in DECODERS:

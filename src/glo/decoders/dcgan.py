@@ -9,7 +9,7 @@ from torch import Tensor
 from glo.decoders.base import Decoder, full_precision, positive
 from glo.decoders.generator import Generator, doubled_widths, image_side
 
-__all__ = ["BASE", "CAP", "DCGANDecoder"]
+__all__ = ["BASE", "CAP", "DCGAN"]
 
 BASE = 4
 """Side of the first map."""
@@ -19,7 +19,7 @@ CAP = 8
 
 
 @final
-class DCGANDecoder(Decoder):
+class DCGAN(Decoder):
     """Decode images by DCGAN's generator.
 
     D -> 4x4 map, then 4x4 transposed convolutions of stride 2 with batch norm and ReLU, then tanh.
@@ -40,7 +40,7 @@ class DCGANDecoder(Decoder):
         Lopez-Paz and Szlam, "Optimizing the latent space of generative networks" (ICML 2018).
 
     Example:
-        >>> decoder = DCGANDecoder(code_dim=8, shape=(3, 16, 16), width=4)
+        >>> decoder = DCGAN(code_dim=8, shape=(3, 16, 16), width=4)
         >>> decoder(torch.zeros(2, 8)).shape
         torch.Size([2, 3, 16, 16])
     """
@@ -65,7 +65,3 @@ class DCGANDecoder(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [-1, 1]."""
         return torch.tanh(full_precision(self.net(self.checked(codes))))
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        return self.plan.flops()

@@ -1,11 +1,9 @@
-"""Decode codes in batches, in evaluation mode."""
+"""Decoding of codes in batches, in evaluation mode."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from glo.config.settings import Settings
-from glo.decoders.base import Decoder
-from glo.utils.device import autocast
+from glo.utils.device import Precision, autocast
 
 __all__ = ["decode"]
 
@@ -14,19 +12,27 @@ _BATCH = 256
 
 
 @torch.no_grad()
-def decode(decoder: Decoder, codes: Tensor, settings: Settings) -> Tensor:
-    """Return what the decoder makes of `codes`, in evaluation mode.
+def decode(decoder: nn.Module, codes: Tensor, precision: Precision = "auto") -> Tensor:
+    """Decode codes in batches, in evaluation mode; the decoder's mode is restored after.
 
     Args:
-        codes: (B, D).
+        decoder: module from codes (B, D) to examples (B, *shape).
+        codes: codes (N, D), on any device.
+        precision: "auto", "float32" or "bf16", as in the settings.
 
     Returns:
-        float32 (B, *shape) on the CPU; images in [-1, 1].
+        Examples, float32 (N, *shape) on the CPU; images in [-1, 1].
+
+    Example:
+        >>> decode(nn.Linear(2, 3), torch.zeros(500, 2)).shape
+        torch.Size([500, 3])
     """
+    training = decoder.training
     decoder.eval()
     device = next(decoder.parameters()).device
     parts = []
     for part in codes.split(_BATCH):
-        with autocast(device, settings.precision):
+        with autocast(device, precision):
             parts.append(decoder(part.to(device)).float().cpu())
+    decoder.train(training)
     return torch.cat(parts)

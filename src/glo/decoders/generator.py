@@ -29,8 +29,8 @@ class Generator:
 
     Example:
         >>> plan = Generator(code_dim=32, widths=(256, 128, 64), channels=1, base=4, kernel=4)
-        >>> plan.flops()
-        34340864
+        >>> len(plan.build())
+        10
     """
 
     code_dim: int
@@ -46,15 +46,6 @@ class Generator:
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
             layers.append(Upsample(before, after, kernel=self.kernel))
         return nn.Sequential(*layers)
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        total = self.code_dim * self.widths[0] * self.base**2
-        side = self.base
-        for before, after in pairwise((*self.widths, self.channels)):
-            total += before * after * (side * self.kernel) ** 2
-            side *= 2
-        return 2 * total
 
 
 def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int, ...]:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from glo.decoders.base import Decoder, full_precision, positive
 from glo.errors import UserError
 
-__all__ = ["MLPDecoder"]
+__all__ = ["MLP"]
 
 
 @final
-class MLPDecoder(Decoder):
+class MLP(Decoder):
     """Decode vectors by linear layers with GELU between them.
 
     The output is linear, so its range is free. A run standardises the columns of its data, and the
@@ -33,7 +33,7 @@ class MLPDecoder(Decoder):
 
     Example:
         >>> import torch
-        >>> MLPDecoder(code_dim=2, shape=(5,), hidden=(16,))(torch.zeros(3, 2)).shape
+        >>> MLP(code_dim=2, shape=(5,), hidden=(16,))(torch.zeros(3, 2)).shape
         torch.Size([3, 5])
     """
 
@@ -63,10 +63,6 @@ class MLPDecoder(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         """Return vectors (B, F) of any range."""
         return full_precision(self.net(self.checked(codes)))
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        return 2 * sum(before * after for before, after in pairwise(self.sizes))
 
 
 def _layers(sizes: Sequence[int]) -> list[nn.Module]:

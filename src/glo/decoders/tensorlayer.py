@@ -9,7 +9,7 @@ from torch import Tensor
 from glo.decoders.base import Decoder, full_precision
 from glo.decoders.generator import Generator, doubled_widths, image_side
 
-__all__ = ["TensorLayerDecoder"]
+__all__ = ["TensorLayerDCGAN"]
 
 BASE = 2  # side of the first map
 WIDTH = 64  # channels of the last map before the image
@@ -17,7 +17,7 @@ CAP = 512  # channels of the widest map
 
 
 @final
-class TensorLayerDecoder(Decoder):
+class TensorLayerDCGAN(Decoder):
     """Decode images by the described project's generator.
 
     D -> 2x2 map of 512, then 5x5 transposed convolutions of stride 2 to 256, 128, 64 and C
@@ -36,7 +36,7 @@ class TensorLayerDecoder(Decoder):
         UserError: if the shape is not square with such a side, or a number is below 1.
 
     Example:
-        >>> decoder = TensorLayerDecoder(code_dim=32)
+        >>> decoder = TensorLayerDCGAN(code_dim=32)
         >>> decoder(torch.zeros(2, 32)).shape
         torch.Size([2, 1, 32, 32])
     """
@@ -55,7 +55,3 @@ class TensorLayerDecoder(Decoder):
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [-1, 1]."""
         return torch.tanh(full_precision(self.net(self.checked(codes))))
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        return self.plan.flops()

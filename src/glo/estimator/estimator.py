@@ -205,7 +205,7 @@ class GLO(
                 f"The codes have {codes.shape[1]} numbers, but this model's have "
                 f"{self._n_features_out}; give codes that transform made."
             )
-        made = decode(home.run.decoder, torch.from_numpy(codes), home.run.settings)
+        made = decode(home.run.decoder, torch.from_numpy(codes), home.run.settings.precision)
         return self._form.restore(home.run.in_units(made))
 
     def sample(

@@ -77,7 +77,7 @@ class LatentSpace:
         run, parts = self.run, []
         for part in project(codes, run.settings.constraint).split(_BLOCK):
             with self._turns.soon():
-                parts.append(decode(run.decoder, part, run.settings))
+                parts.append(decode(run.decoder, part, run.settings.precision))
         return run.in_units(torch.cat(parts))
 
     @property

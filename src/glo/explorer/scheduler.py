@@ -93,8 +93,8 @@ class YieldingDecoder(Decoder):
         turns: that it waits for.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
-        >>> decoder = MLPDecoder(code_dim=2, shape=(3,), hidden=(4,)).eval()
+        >>> from glo.decoders import MLP
+        >>> decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
         >>> patient, codes = YieldingDecoder(decoder, Scheduler()), torch.zeros(40, 2)
         >>> torch.allclose(patient(codes), decoder(codes))
         True
@@ -114,7 +114,3 @@ class YieldingDecoder(Decoder):
             with self._turns.later():
                 parts.append(self.decoder(part))
         return torch.cat(parts)
-
-    def flops(self) -> int:
-        """Return those of the decoder."""
-        return self.decoder.flops()

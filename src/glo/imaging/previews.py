@@ -40,7 +40,7 @@ def draw_progress(
     """
     training = decoder.training
     rows = _even_rows(len(samples), _PAIRS)
-    copies = decode(decoder, codes[rows], settings)
+    copies = decode(decoder, codes[rows], settings.precision)
     decoder.train(training)
     return save_picture(pairs(samples.batch(rows), copies), folder / f"{name}.png")
 
@@ -70,7 +70,7 @@ def draw_outcome(
     """
     paths = [draw_progress(folder, "reconstructions", decoder, codes, samples, settings)]
     worst = errors.topk(min(32, len(errors))).indices
-    copies = decode(decoder, codes[worst], settings)
+    copies = decode(decoder, codes[worst], settings.precision)
     paths.append(save_picture(pairs(samples.batch(worst), copies), folder / "worst.png"))
     return paths + draw_codes(folder, decoder, codes, priors, settings)
 
@@ -94,10 +94,10 @@ def draw_codes(
     ends = codes[_even_rows(len(codes), 2 * _WALKS)]
     if len(ends) >= 2:
         walks = torch.cat([_walk(a, b) for a, b in ends.unflatten(0, (-1, 2))[:_WALKS]])
-        picture = grid(decode(decoder, walks, settings), columns=_WALK_STEPS)
+        picture = grid(decode(decoder, walks, settings.precision), columns=_WALK_STEPS)
         paths.append(save_picture(picture, folder / "interpolations.png"))
     for prior in priors:
-        drawn = decode(decoder, prior.sample(_SAMPLES, seed=settings.seed), settings)
+        drawn = decode(decoder, prior.sample(_SAMPLES, seed=settings.seed), settings.precision)
         paths.append(save_picture(grid(drawn, columns=10), folder / f"{prior.name}.png"))
     return paths
 

@@ -47,8 +47,8 @@ def frozen(decoder: Decoder, precision: Precision) -> Iterator[Frozen]:
     """Hold a decoder still, and give it back as it was.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
-        >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,)).train()
+        >>> from glo.decoders import MLP
+        >>> decoder = MLP(code_dim=2, shape=(4,), hidden=(8,)).train()
         >>> with frozen(decoder, "float32") as fixed:
         ...     fixed(torch.zeros(3, 2)).requires_grad
         False

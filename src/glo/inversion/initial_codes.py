@@ -71,8 +71,8 @@ def decode_initial_codes(
         UserError: fewer than two codes, or codes of another decoder.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
-        >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
+        >>> from glo.decoders import MLP
+        >>> decoder = MLP(code_dim=2, shape=(4,), hidden=(8,))
         >>> starts = decode_initial_codes(decoder, torch.randn(50, 2), most=20)
         >>> starts.examples.shape
         torch.Size([20, 4])

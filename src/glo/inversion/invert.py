@@ -92,10 +92,10 @@ def invert(
         equation 2. Nocedal and Wright, "Numerical Optimization", Springer 2006, algorithm 6.1.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
+        >>> from glo.decoders import MLP
         >>> from glo.inversion import decode_initial_codes
         >>> _ = torch.manual_seed(0)
-        >>> decoder = MLPDecoder(code_dim=2, shape=(6,), hidden=(16,))
+        >>> decoder = MLP(code_dim=2, shape=(6,), hidden=(16,))
         >>> codes = torch.rand(200, 2) - 0.5
         >>> starts = decode_initial_codes(decoder, codes[10:])
         >>> found = invert(decoder, decoder(codes[:10]).detach(), starts=starts, tolerance=1e-4)
@@ -150,9 +150,9 @@ def follow(
         `SearchState` after each decoding, and last the `Inversion`.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
+        >>> from glo.decoders import MLP
         >>> from glo.inversion import decode_initial_codes
-        >>> decoder = MLPDecoder(code_dim=2, shape=(6,), hidden=(16,))
+        >>> decoder = MLP(code_dim=2, shape=(6,), hidden=(16,))
         >>> starts = decode_initial_codes(decoder, torch.rand(200, 2) - 0.5)
         >>> *seen, found = follow(decoder, torch.zeros(1, 6), starts=starts)
         >>> len(seen) == int(found.steps), seen[0].codes.shape

@@ -3,13 +3,13 @@
 from glo.losses.base import Loss
 from glo.losses.combine import WeightedSum, parse_loss
 from glo.losses.features import FeatureLoss
-from glo.losses.lap1 import Lap1
+from glo.losses.lap1 import Lap1Loss
 from glo.losses.pointwise import L1Loss, MSELoss
 
 __all__ = [
     "FeatureLoss",
     "L1Loss",
-    "Lap1",
+    "Lap1Loss",
     "Loss",
     "MSELoss",
     "WeightedSum",

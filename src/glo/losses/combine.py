@@ -13,7 +13,7 @@ from glo.errors import UserError, suggest
 from glo.features.layers import feature_network
 from glo.losses.base import Loss
 from glo.losses.features import FeatureLoss
-from glo.losses.lap1 import Lap1
+from glo.losses.lap1 import Lap1Loss
 from glo.losses.pointwise import L1Loss, MSELoss
 
 __all__ = ["WeightedSum", "parse_loss"]
@@ -22,7 +22,7 @@ __all__ = ["WeightedSum", "parse_loss"]
 LOSSES: dict[str, Callable[[str], Loss]] = {
     "mse": lambda _: MSELoss(),
     "l1": lambda _: L1Loss(),
-    "lap1": lambda _: Lap1(),
+    "lap1": lambda _: Lap1Loss(),
     "features": lambda features: FeatureLoss(network=feature_network(features)),
 }
 

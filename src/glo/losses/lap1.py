@@ -10,7 +10,7 @@ from glo.errors import UserError
 from glo.losses.base import Loss, masked_difference, row_mean
 from glo.losses.pyramid import laplacian_pyramid
 
-__all__ = ["Lap1"]
+__all__ = ["Lap1Loss"]
 
 Weighting = Literal["coarse", "fine"]
 SMALLEST_RESIDUAL = 4  # by default, the shorter side of the residual is at least this
@@ -18,7 +18,7 @@ SMALLEST_RESIDUAL = 4  # by default, the shorter side of the residual is at leas
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Lap1(Loss):
+class Lap1Loss(Loss):
     """Compare images by the absolute difference of their Laplacian pyramids, per pixel.
 
         Lap1(x, y) = 1/HW sum_j 2^{2j} |L_j(x) - L_j(y)|_1 = sum_j mean |L_j(x) - L_j(y)|
@@ -48,7 +48,7 @@ class Lap1(Loss):
         Ling and Okada, "Diffusion distance for histogram comparison" (CVPR 2006).
 
     Example:
-        >>> Lap1()(torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 3, 32, 32))
+        >>> Lap1Loss()(torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 3, 32, 32))
         tensor([0.5000])
     """
 

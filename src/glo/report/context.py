@@ -76,7 +76,7 @@ class ReportContext:
 
     def decoded(self, codes: Tensor) -> Tensor:
         """Return what codes decode to, as the decoder sees examples: (B, *shape)."""
-        return decode(self.run.decoder, codes, self.run.settings)
+        return decode(self.run.decoder, codes, self.run.settings.precision)
 
     def examples(self, rows: Tensor) -> Tensor:
         """Return training examples, or their reconstructions where the data are not there."""

@@ -330,11 +330,11 @@ class Run:
             codes = sample_label(
                 source, labels, number, n, seed=seed, start=start, temperature=temperature
             )
-        return self.in_units(decode(self.decoder, codes, self.settings))
+        return self.in_units(decode(self.decoder, codes, self.settings.precision))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
         """Decode the codes of training examples `rows`, float32 (B, *shape), as for `sample`."""
-        return self.in_units(decode(self.decoder, self.codes[rows], self.settings))
+        return self.in_units(decode(self.decoder, self.codes[rows], self.settings.precision))
 
     def write_config(self) -> None:
         """Save settings and data facts as config.toml."""

@@ -76,8 +76,8 @@ def load_standardizer(decoder: Decoder) -> Standardizer | None:
     """Return the columns that a decoder's data were standardised with, or None: as they are.
 
     Example:
-        >>> from glo.decoders import MLPDecoder
-        >>> load_standardizer(MLPDecoder(code_dim=1, shape=(2,), standardised=True))
+        >>> from glo.decoders import MLP
+        >>> load_standardizer(MLP(code_dim=1, shape=(2,), standardised=True))
         Standardizer(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
     """
     if decoder.standardised:

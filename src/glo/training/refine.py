@@ -61,11 +61,11 @@ def refine_codes(
 
     Example:
         >>> import numpy as np
-        >>> from glo.decoders import MLPDecoder
+        >>> from glo.decoders import MLP
         >>> from glo.latents.optim import RowSGD
         >>> latents = LatentCodes(torch.zeros(3, 2))
         >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
-        >>> decoder = MLPDecoder(code_dim=2, shape=(4,), hidden=(8,))
+        >>> decoder = MLP(code_dim=2, shape=(4,), hidden=(8,))
         >>> optimizer = RowSGD(latents.parameters())
         >>> options = {"passes": 2, "lr": 0.1, "settings": Settings()}
         >>> list(refine_codes(decoder, latents, optimizer, samples, MSELoss(), **options))
@@ -153,7 +153,7 @@ def squared_errors(decoder: Decoder, codes: Tensor, samples: Dataset, settings: 
     """
     measure, parts = MSELoss(), []
     for rows in torch.arange(len(samples)).split(_BATCH):
-        output = decode(decoder, codes[rows], settings)
+        output = decode(decoder, codes[rows], settings.precision)
         parts.append(measure(output, samples.batch(rows), samples.observed(rows)))
     return torch.cat(parts)
 

@@ -86,7 +86,7 @@ def evaluate(plan: Plan) -> Iterator[Progress | Evaluation]:
 def _training(plan: Plan, made: list[Tensor]) -> Part:
     errors: list[dict[str, Tensor]] = []
     for rows in plan.training_rows[: plan.n].split(_SMALL):
-        output = decode(plan.run.decoder, plan.run.codes[rows], plan.run.settings)
+        output = decode(plan.run.decoder, plan.run.codes[rows], plan.run.settings.precision)
         errors.append(_errors(output, plan.training, rows))
         if plan.description is not None:
             made.append(_described(plan.description.features, output))
@@ -152,7 +152,7 @@ def _samples(plan: Plan, prior: Prior, yardstick: Reference, test: CopyTest) -> 
         began = time.perf_counter()
         count = min(_CHUNK, plan.n - start)
         codes = prior.sample(count, seed=plan.seed, start=start)
-        images = decode(plan.run.decoder, codes, plan.run.settings)
+        images = decode(plan.run.decoder, codes, plan.run.settings.precision)
         seconds += time.perf_counter() - began
         made.append(_described(features, images))
         looked.append(made[-1] if copies is features else _described(copies, images))

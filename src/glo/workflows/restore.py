@@ -162,7 +162,7 @@ def _restored(
         images = torch.where(region > 0, images, target)
         large = torch.where(region > 0, torch.zeros_like(large), large)
     codes = found.alternatives
-    decoded = decode(run.decoder, codes.flatten(0, 1), run.settings)
+    decoded = decode(run.decoder, codes.flatten(0, 1), run.settings.precision)
     return Restoration(
         rows=rows,
         seen=large.clamp(-1, 1),

@@ -120,7 +120,7 @@ def save_neighbours(run: Run, rows: Tensor, distances: Tensor, path: Path) -> Pa
 
 
 def _decode(run: Run, lines: Sequence[Tensor]) -> list[Tensor]:
-    made = run.in_units(decode(run.decoder, torch.cat(list(lines)), run.settings))
+    made = run.in_units(decode(run.decoder, torch.cat(list(lines)), run.settings.precision))
     return list(made.split([len(line) for line in lines]))
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.optim import Muon
 
 from glo.config.settings import Settings
-from glo.decoders import ResidualDecoder
+from glo.decoders import ResNet
 from glo.errors import UserError
 from glo.training.optim import decoder_optimizer
 
@@ -22,13 +22,13 @@ from glo.training.optim import decoder_optimizer
 def test_channels_are_dcgans_and_half_of_the_width_at_last(
     side: int, width: int, expected: list[int]
 ) -> None:
-    decoder = ResidualDecoder(code_dim=2, shape=(3, side, side), width=width)
+    decoder = ResNet(code_dim=2, shape=(3, side, side), width=width)
     assert list(decoder.widths) == expected
 
 
 def test_group_norm_decodes_each_row_alone_in_training_too() -> None:
     torch.manual_seed(0)
-    decoder = ResidualDecoder(code_dim=4, shape=(3, 16, 16), width=8).train()
+    decoder = ResNet(code_dim=4, shape=(3, 16, 16), width=8).train()
     codes = torch.randn(6, 4)
     alone = torch.cat([decoder(code[None]) for code in codes])
     torch.testing.assert_close(decoder(codes), alone)
@@ -38,13 +38,13 @@ def test_group_norm_decodes_each_row_alone_in_training_too() -> None:
 
 def test_the_length_of_a_code_is_seen() -> None:
     torch.manual_seed(0)
-    decoder = ResidualDecoder(code_dim=4, shape=(3, 16, 16), width=8)
+    decoder = ResNet(code_dim=4, shape=(3, 16, 16), width=8)
     code = torch.randn(1, 4)
     assert not torch.allclose(decoder(code), decoder(3 * code), atol=1e-4)
 
 
 def test_hidden_convolutions_are_muons() -> None:
-    decoder = ResidualDecoder(code_dim=32, shape=(3, 16, 16), width=64)
+    decoder = ResNet(code_dim=32, shape=(3, 16, 16), width=64)
     parts = decoder_optimizer(Settings(decoder="residual"), decoder).parts
     (muon,) = [part for part in parts if isinstance(part, Muon)]
     taken = {id(weight) for group in muon.param_groups for weight in group["params"]}
@@ -57,4 +57,4 @@ def test_hidden_convolutions_are_muons() -> None:
 
 def test_a_side_that_is_no_power_of_two() -> None:
     with pytest.raises(UserError, match="power-of-two side from 8 to 1024, not 100x100"):
-        ResidualDecoder(code_dim=2, shape=(3, 100, 100))
+        ResNet(code_dim=2, shape=(3, 100, 100))

@@ -15,7 +15,7 @@ from glo.decoders.generator import doubled_widths, image_side
 from glo.decoders.upsample import INITIAL_STD, CodeToMap
 from glo.errors import UserError
 
-__all__ = ["ResidualDecoder"]
+__all__ = ["ResNet"]
 
 Norm = Literal["group", "batch"]
 
@@ -24,7 +24,7 @@ GROUPS = 8
 
 
 @final
-class ResidualDecoder(Decoder):
+class ResNet(Decoder):
     """Decode images by residual blocks that double the side.
 
     D -> 4x4 map, then for each doubling x -> up(W x) + f(x) with
@@ -54,7 +54,7 @@ class ResidualDecoder(Decoder):
         figure 8, for blocks that double.
 
     Example:
-        >>> decoder = ResidualDecoder(code_dim=8, shape=(3, 16, 16), width=4)
+        >>> decoder = ResNet(code_dim=8, shape=(3, 16, 16), width=4)
         >>> decoder(torch.zeros(2, 8)).shape
         torch.Size([2, 3, 16, 16])
     """
@@ -87,15 +87,6 @@ class ResidualDecoder(Decoder):
         maps = self.blocks(self.first(self.checked(codes)))
         image = self.image(functional.relu(maps))
         return torch.tanh(full_precision(image))
-
-    def flops(self) -> int:
-        """Count two operations per multiply-add of one forward pass for one example."""
-        total, side = self.code_dim * self.widths[0] * BASE**2, BASE
-        for before, after in pairwise(self.widths):
-            small, large = side**2, 4 * side**2
-            total += before * after * small + KERNEL**2 * after * (before * small + after * large)
-            side *= 2
-        return 2 * (total + KERNEL**2 * self.widths[-1] * self.shape[0] * side**2)
 
 
 @final
