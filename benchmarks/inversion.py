@@ -23,7 +23,8 @@ from glo.inversion import Inversion, decode_initial_codes, invert
 from glo.losses import MSELoss
 from glo.runs.run import Run, open_run
 from glo.training.refine import evaluate
-from glo.utils.device import autocast, tune_malloc
+from glo.utils.device import autocast
+from glo.utils.malloc import tune_malloc
 
 BATCH = 512
 BARE_BATCHES = 12

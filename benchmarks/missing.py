@@ -41,7 +41,7 @@ from torch import Tensor
 import glo
 from glo.imaging.grids import grid, save_picture
 from glo.inversion import finish
-from glo.utils.device import tune_malloc
+from glo.utils.malloc import tune_malloc
 from glo.workflows.encode import batches, prepare_search, search
 
 CHOOSING = 0.05

@@ -45,7 +45,8 @@ import glo
 from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGAN, build_decoder
 from glo.training.refine import evaluate
-from glo.utils.device import autocast, channels_last, tune_malloc
+from glo.utils.device import autocast, channels_last
+from glo.utils.malloc import tune_malloc
 from glo.utils.random import permutation
 
 RATE = 1e-3

@@ -40,8 +40,8 @@ from glo.latents.init import fit_pca
 from glo.training.loop import train
 from glo.training.state import init_train_state
 from glo.training.statistics import EpochRecord, StepRecord
-from glo.utils.device import tune_malloc
 from glo.utils.distributed import ProcessGroup
+from glo.utils.malloc import tune_malloc
 
 WARM = 5
 SPEEDS = (

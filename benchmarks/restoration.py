@@ -51,7 +51,7 @@ from glo.inversion import (
 )
 from glo.latents.init import fit_pca
 from glo.runs.run import Run, open_run
-from glo.utils.device import tune_malloc
+from glo.utils.malloc import tune_malloc
 
 NOISE = 0.5
 FEW = 100

@@ -39,7 +39,8 @@ from glo.losses import MSELoss
 from glo.training.loop import train
 from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import StepRecord
-from glo.utils.device import autocast, gains_from_bf16, tune_malloc
+from glo.utils.device import autocast, gains_from_bf16
+from glo.utils.malloc import tune_malloc
 from glo.workflows.train import TrainingRun
 
 PARTS = ("peak", "step", "rows", "reach", "compile")

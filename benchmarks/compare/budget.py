@@ -13,7 +13,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from glo.decoders import DCGAN
-from glo.utils.device import autocast, channels_last, tune_malloc
+from glo.utils.device import autocast, channels_last
+from glo.utils.malloc import tune_malloc
 
 __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
 

@@ -26,7 +26,7 @@ def test_lines_tell_the_time_left(
         "a: 2,000 of 4,000, 40 s left",
         "a: 4,000 of 4,000",
         "b: 500 of 2,000",
-        "b: 1,000 of 2,000, 1:20 left",
+        "b: 1,000 of 2,000, 1:20 min left",
     ]
 
 

@@ -13,9 +13,9 @@ def test_the_first_is_noted_and_the_second_interrupts(
 ) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop:
-        assert not stop.wanted
+        assert not stop.requested
         signal.raise_signal(number)
-        assert stop.wanted
+        assert stop.requested
         assert "stopping after this step; again to stop at once" in capsys.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)

@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.builders import finish
 
 from glo.cli import training_progress as module
-from glo.cli.training_progress import LiveReporter, PlainReporter, Reporter, clock, make_reporter
+from glo.cli.training_progress import LiveReporter, PlainReporter, Reporter, make_reporter
 from glo.training.events import Event
 
 
@@ -69,11 +69,3 @@ def test_names_are_not_markup() -> None:
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(make_reporter(), PlainReporter)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, import_named_decoder
+from glo.cli.open_run import DecoderOption, import_decoder_class
 
 if TYPE_CHECKING:
     from glo.data import Dataset
@@ -22,7 +22,7 @@ def add(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     refit: Annotated[bool, Parameter(negative="--keep-priors")] = True,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Add examples to a finished run, without training: their codes are found by search.
 
@@ -39,12 +39,10 @@ def add(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.device import tune_malloc
     from glo.workflows.edit_rows import add_rows
     from glo.workflows.inputs import open_inputs
 
-    tune_malloc()
-    own = import_named_decoder(decoder)
+    own = import_decoder_class(decoder)
     opened = open_run(run, decoder=own)
     seen = open_inputs(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:

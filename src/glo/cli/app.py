@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from glo.errors import UserError, suggest
+from glo.utils.malloc import tune_malloc
 
 __all__ = ["app", "main", "run"]
 
@@ -52,6 +53,7 @@ def main() -> None:
         # Names of files may hold bytes that are no text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    tune_malloc()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ def encode(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     out: Path = Path("codes.npz"),
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Search for the codes of examples that a run never saw.
 
@@ -44,12 +44,10 @@ def encode(
         out: A .npz, .csv or .parquet file. For images, pictures of the first and of the worst
             examples, each above its reconstruction, go beside it.
     """
-    from glo.utils.device import tune_malloc
     from glo.workflows.inputs import open_inputs
 
-    tune_malloc()
     _check_out(out)
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     seen = open_inputs(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)

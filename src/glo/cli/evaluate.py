@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +26,7 @@ def evaluate(
     n: int = 10_000,
     seed: int = 0,
     out: Path | None = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Measure reconstructions and samples of a run against examples it never saw.
 
@@ -49,16 +49,14 @@ def evaluate(
 
     from glo.errors import UserError
     from glo.runs.run import write_json
-    from glo.utils.device import tune_malloc
     from glo.workflows.evaluation_plan import prepare
     from glo.workflows.evaluation_table import sentences
 
-    tune_malloc()
     out = out or run / "evaluation.json"
     if out.suffix != ".json" or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .json.")
     names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     plan = prepare(opened, data, heldout=heldout, priors=names, features=features, n=n, seed=seed)
     values = _follow(plan)
     write_json(out, values)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, import_named_decoder
+from glo.cli.open_run import DecoderOption, import_decoder_class
 
 __all__ = ["explore"]
 
@@ -18,7 +18,7 @@ def explore(
     port: int = 0,
     browser: bool = True,
     parent: Annotated[int | None, Parameter(show=False)] = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Serve a page on this machine to look at a run and play with it; Ctrl-C ends it.
 
@@ -32,10 +32,8 @@ def explore(
         parent: End with this process, which started this one.
     """
     from glo.explorer import serve
-    from glo.utils.device import tune_malloc
 
-    tune_malloc()
-    own = import_named_decoder(decoder)
+    own = import_decoder_class(decoder)
     if parent is not None:
         # Whoever trains comes first.
         os.nice(5)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from glo.runs.run import Run
@@ -23,7 +23,7 @@ def export(
     prior: str | None = None,
     runtime: Path | None = None,
     license: str | None = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Write a run in the form of other programs; several forms at once are fine.
 
@@ -43,7 +43,7 @@ def export(
     """
     from glo.errors import UserError
 
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     if all(place is None for place in (onnx, web, hub, codes, tensorboard)):
         raise UserError(
             "Nothing was asked for; give --onnx, --web, --hub or --tensorboard with a folder, or "

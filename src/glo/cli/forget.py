@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, import_named_decoder
+from glo.cli.open_run import DecoderOption, import_decoder_class
 
 __all__ = ["forget"]
 
@@ -19,7 +19,7 @@ def forget(
     /,
     *,
     refit: Annotated[bool, Parameter(negative="--no-refit")] = True,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Remove examples from a finished run: codes, what the optimiser knows of them, and pictures.
 
@@ -35,12 +35,10 @@ def forget(
     """
     from glo.cli.row_progress import drive
     from glo.runs.run import open_run
-    from glo.utils.device import tune_malloc
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows
 
-    tune_malloc()
-    own = import_named_decoder(decoder)
+    own = import_decoder_class(decoder)
     opened = open_run(run, decoder=own)
     chosen = parse_rows(_words(rows), len(opened.codes))
     return drive(forget_rows(run, chosen, refit=refit, decoder=own))

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from glo.decoders import Decoder
     from glo.runs.run import Run
 
-__all__ = ["OwnDecoder", "import_named_decoder", "open_named"]
+__all__ = ["DecoderOption", "import_decoder_class", "open_with_decoder"]
 
-OwnDecoder = Annotated[
+DecoderOption = Annotated[
     str | None,
     Parameter(
         name="--decoder",
@@ -21,7 +21,7 @@ OwnDecoder = Annotated[
 ]
 
 
-def import_named_decoder(name: str | None) -> "type[Decoder] | None":
+def import_decoder_class(name: str | None) -> "type[Decoder] | None":
     """Import the class that the user named, if one was.
 
     Raises:
@@ -34,7 +34,7 @@ def import_named_decoder(name: str | None) -> "type[Decoder] | None":
     return import_decoder(name)
 
 
-def open_named(run: Path, decoder: str | None) -> "Run":
+def open_with_decoder(run: Path, decoder: str | None) -> "Run":
     """Open a run with the class that the user named for its decoder, if one was.
 
     Raises:
@@ -42,4 +42,4 @@ def open_named(run: Path, decoder: str | None) -> "Run":
     """
     from glo.runs.run import open_run
 
-    return open_run(run, decoder=import_named_decoder(decoder))
+    return open_run(run, decoder=import_decoder_class(decoder))

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import final
 
-from glo.cli.training_progress import clock
+from glo.utils.format import format_duration
 
 __all__ = ["PartReporter"]
 
@@ -51,7 +51,9 @@ class PartReporter:
         # What was done before the part was first shown took time that is not known.
         if not self._first < done < total:
             return ""
-        return f"{clock((now - self._began) / (done - self._first) * (total - done))} left"
+        return (
+            f"{format_duration((now - self._began) / (done - self._first) * (total - done))} left"
+        )
 
     def close(self) -> None:
         """Take the bar away."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 __all__ = ["report"]
 
@@ -13,7 +13,7 @@ def report(
     /,
     *,
     out: Path | None = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Write one HTML file that shows a run, and opens anywhere without a network.
 
@@ -27,10 +27,8 @@ def report(
     """
     from glo.errors import UserError
     from glo.report import write_report
-    from glo.utils.device import tune_malloc
 
-    tune_malloc()
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     if out is not None and (out.suffix not in (".html", ".htm") or out.is_dir()):
         raise UserError(f"--out is {out}; it must be a file that ends in .html.")
     print(f"Report: {write_report(opened, out, data=data)}")

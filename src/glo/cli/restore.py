@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from glo.cli.impute import fill_table
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def restore(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     out: Path | None = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Fill in, enlarge, sharpen or clean damaged images, or fill the gaps of a table.
 
@@ -89,7 +89,6 @@ def restore(
 
     from glo.imaging.grids import grid, save_picture
     from glo.runs.run import write_json
-    from glo.utils.device import tune_malloc
     from glo.workflows.encode import prepare_search
     from glo.workflows.inputs import open_inputs
     from glo.workflows.json_values import plain
@@ -97,10 +96,9 @@ def restore(
     from glo.workflows.restore import Degradation
     from glo.workflows.restore import restore as undo
 
-    tune_malloc()
     words = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
     given = {name: value for name, value in words.items() if value is not None}
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     if len(opened.data.shape) != 3:
         for_images = [*["task"] * (task != "inpaint"), *given, *["simulate"] * simulate]
         return fill_table(

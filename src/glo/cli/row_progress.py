@@ -36,7 +36,7 @@ def drive(events: "Iterator[RowEvent]") -> int:
                 reporter.show(part, round(100 * event.share), 100)
             else:
                 reporter.show("searching codes", event.rows, event.n)
-            if stop.wanted:
+            if stop.requested:
                 print("glo: stopped; nothing was changed.", file=sys.stderr)
                 return 130
     return 0

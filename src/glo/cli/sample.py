@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ def sample(
     temperature: float = 1.0,
     out: Path | None = None,
     separate: Annotated[bool, Parameter(negative="")] = False,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Draw new examples from the prior of a run, without its data.
 
@@ -51,7 +51,7 @@ def sample(
     from glo.errors import UserError
     from glo.imaging.grids import grid, save_picture
 
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
     images = opened.is_images

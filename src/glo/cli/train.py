@@ -52,22 +52,20 @@ def train(
         return 0
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
     from glo.cli.live_page import LivePage
-    from glo.cli.open_run import import_named_decoder
+    from glo.cli.open_run import import_decoder_class
     from glo.cli.signals import StopRequest
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_custom
-    from glo.utils.device import tune_malloc
     from glo.utils.distributed import ProcessGroup
     from glo.workflows.train import TrainingRun
 
-    tune_malloc()
     ranks = ProcessGroup.join()
     options = SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
     )
     # Of the command line alone: a file may come from a stranger.
     word: str | None = vars(given)["decoder"]
-    own = import_named_decoder(word) if is_custom(word) else None
+    own = import_decoder_class(word) if is_custom(word) else None
     samples = open_source(data, options)
     if ranks.main:
         _name_skipped(samples.skipped)
@@ -103,7 +101,7 @@ def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: st
                 reporter.line(news)
             trained = trained or isinstance(event, Begin)
             # A sentence may be the last thing of a run that is finished.
-            if session.stops(stop.wanted and not isinstance(event, Note), event):
+            if session.stops(stop.requested and not isinstance(event, Note), event):
                 session.save()
                 reporter.close()
                 if session.ranks.main:
@@ -146,8 +144,8 @@ def _report(session: "TrainingRun") -> None:
 
 
 def _show_outcome(session: "TrainingRun") -> None:
-    from glo.cli.training_progress import clock
     from glo.decoders import is_custom
+    from glo.utils.format import format_duration
 
     summary, folder = session.run.summary, session.run.folder
     assert summary is not None, "a finished run has a summary"
@@ -156,7 +154,7 @@ def _show_outcome(session: "TrainingRun") -> None:
         f"MSE {summary['mse']:.4f} on {summary['data']['n']:,} training examples "
         f"(mean image {base['mean_image']:.4f}, PCA {base['pca']:.4f}); "
         f"{100 * summary['explained_variance']:.1f} % of the variance explained "
-        f"in {clock(summary['seconds'])}."
+        f"in {format_duration(summary['seconds'])}."
     )
     pictures = sorted(path.name for path in (folder / "samples").glob("*.png"))
     shown = [name for name in pictures if not name.startswith("epoch-")]

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from glo.training.diagnosis import explained_variance
 from glo.training.events import Begin, Event, Fitting, Note, Polishing
 from glo.training.statistics import EpochRecord, StepRecord
+from glo.utils.format import format_duration
 
 __all__ = ["Reporter", "SilentReporter", "make_reporter"]
 
@@ -70,7 +71,7 @@ class Reporter(ABC):
         """Return loss, speed and time left after a step."""
         assert self._begin is not None, "Begin is the first event"
         left = (self._begin.total_steps - record.step) * record.rows / max(self._rate, 1e-9)
-        return f"loss {record.loss:.4f}  {self._rate:,.0f} images/s  {clock(left)} left"
+        return f"loss {record.loss:.4f}  {self._rate:,.0f} images/s  {format_duration(left)} left"
 
     def _measure(self, record: StepRecord) -> None:
         now = time.perf_counter()
@@ -86,7 +87,8 @@ class Reporter(ABC):
         seconds = left * record.rows / max(self._rate, 1e-9) if record.epoch else 0.0
         return (
             f"epoch {record.epoch}/{begin.epochs}  mse {record.mse:.4f}  "
-            f"explains {explained:.1f} %  {self._rate:,.0f} images/s  {clock(seconds)} left"
+            f"explains {explained:.1f} %  {self._rate:,.0f} images/s  "
+            f"{format_duration(seconds)} left"
         )
 
 
@@ -210,21 +212,6 @@ class LiveReporter(Reporter):
 def make_reporter() -> Reporter:
     """Return a live bar where standard output is a terminal, else plain lines."""
     return LiveReporter(Console()) if sys.stdout.isatty() else PlainReporter()
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as people do.
-
-    Example:
-        >>> clock(42), clock(724), clock(9000)
-        ('42 s', '12:04', '2:30:00')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _greeting(event: Begin) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import OwnDecoder, open_named
+from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ def walk(
     seed: int = 0,
     data: str | None = None,
     out: Path | None = None,
-    decoder: OwnDecoder = None,
+    decoder: DecoderOption = None,
 ) -> int:
     """Walk through the code space of a run, and draw what its decoder makes on the way.
 
@@ -83,7 +83,7 @@ def walk(
 
     terms = (begin, minus, plus)
     task = _task(points, grid=grid, terms=terms, principal=principal, neighbours=neighbours)
-    opened = open_named(run, decoder)
+    opened = open_with_decoder(run, decoder)
     words = [begin, *minus, *plus] if begin is not None else list(points)
     out = out or _place(opened, task, words)
     _check_out(opened, task, out)

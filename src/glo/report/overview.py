@@ -8,6 +8,7 @@ from glo.config.settings import Settings
 from glo.report.blocks import Section, Table, Tile
 from glo.report.context import ReportContext
 from glo.runs.run import Run
+from glo.utils.format import format_duration
 from glo.workflows.evaluation_table import figures, sentences
 
 __all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
@@ -60,7 +61,7 @@ def _cost(summary: dict[str, Any]) -> list[Tile]:
     return [
         Tile(
             name="Time",
-            value=_clock(summary["seconds"]),
+            value=format_duration(summary["seconds"]),
             note=f"{summary['images_per_second']:,.0f} examples a second",
         ),
         Tile(name="Memory", value=f"{summary['peak_memory_mb']:,.0f} MiB", note="at most"),
@@ -157,11 +158,3 @@ def _word(value: Any) -> str:
     if value is None:
         return "unset"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02d} h"
-    return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"

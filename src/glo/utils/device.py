@@ -1,8 +1,6 @@
 """Where and in what arithmetic the decoder runs."""
 
-import ctypes
 import platform
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeVar
 
@@ -19,7 +17,6 @@ __all__ = [
     "channels_last",
     "find_device",
     "gains_from_bf16",
-    "tune_malloc",
 ]
 
 Precision = Literal["auto", "float32", "bf16"]
@@ -91,24 +88,3 @@ def channels_last(network: Network) -> Network:
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-
-
-def tune_malloc() -> None:
-    """Have the C library keep freed blocks for the next step instead of giving them back.
-
-    A decoder's step frees and asks again for the same tens of megabytes; glibc returns such blocks
-    to the kernel, which must then zero every page anew. On small machines that was up to half of
-    the processor's time. Elsewhere than on glibc nothing is done.
-
-    Example:
-        >>> tune_malloc()
-    """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, 2**30)
-        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
