@@ -1,4 +1,4 @@
-"""Pictures one after the other: GIFs, and MP4s where ffmpeg is installed."""
+"""Animations: GIF files, and MP4 files by ffmpeg."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from glo.utils.files import atomic_write
 
 __all__ = ["ping_pong", "save_gif", "save_mp4", "upscale"]
 
-# GIFs count hundredths of a second, so 25 pictures a second are exact.
+# Frames per second; GIF delays are in hundredths of a second, so 25 is exact.
 _RATE = 25
-_HELD = 10
+_REST_FRAMES = 10
 _SIDE = 256
 
 
 def upscale(picture: Image.Image, side: int = _SIDE) -> Image.Image:
-    """Enlarge a small picture, whole pixels at a time, until its longer side has about `side`.
+    """Enlarge a small picture by a whole factor until its longer side has about `side` pixels.
 
     Example:
         >>> upscale(Image.new("L", (28, 14))).size
@@ -33,22 +33,22 @@ def upscale(picture: Image.Image, side: int = _SIDE) -> Image.Image:
 
 
 def ping_pong(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return frames that go to the end and back, with a rest at both ends, to be repeated.
+    """Return a loop of frames: forth, ten frames of rest, back, and ten frames of rest.
 
     Example:
-        >>> there = [Image.new("L", (1, 1), grey) for grey in range(3)]
-        >>> [frame.getpixel((0, 0)) for frame in ping_pong(there)][_HELD - 1 : _HELD + 2]
+        >>> frames = [Image.new("L", (1, 1), grey) for grey in range(3)]
+        >>> [frame.getpixel((0, 0)) for frame in ping_pong(frames)][9:12]
         [0, 1, 2]
     """
-    first, last = [frames[0]] * (_HELD - 1), [frames[-1]] * (_HELD - 1)
+    first, last = [frames[0]] * (_REST_FRAMES - 1), [frames[-1]] * (_REST_FRAMES - 1)
     return [*first, *frames, *last, *frames[-2:0:-1]]
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
-    """Write a GIF that repeats for ever, whole or not at all, and return its path.
+    """Write an endlessly repeated GIF atomically, and return its path.
 
     Args:
-        frames: of one size, 25 a second; those that repeat the one before become one longer frame.
+        frames: pictures of one size, 25 per second; repeated pictures become one longer frame.
     """
     with atomic_write(path) as writing:
         frames[0].save(
@@ -63,13 +63,13 @@ def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
 
 
 def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
-    """Write an MP4 with ffmpeg, whole or not at all, and return its path.
+    """Write an MP4 file by ffmpeg atomically, and return its path.
 
     Args:
-        frames: of one size, 25 a second.
+        frames: pictures of one size, 25 per second.
 
     Raises:
-        UserError: ffmpeg is not on the PATH, or it failed.
+        UserError: ffmpeg is not on the PATH, or fails.
     """
     program = shutil.which("ffmpeg")
     if program is None:
@@ -78,8 +78,8 @@ def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
             f"name that ends in .gif."
         )
     width, height = frames[0].size
-    # Players need colour at half the resolution, and so even sides.
-    words = [
+    # Players need 4:2:0 chroma subsampling, which needs even sides.
+    command = [
         *(program, "-hide_banner", "-loglevel", "error", "-y"),
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(_RATE)),
         *("-i", "pipe:0", "-an", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"),
@@ -87,10 +87,10 @@ def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
     ]
     content = b"".join(np.asarray(frame.convert("RGB")).tobytes() for frame in frames)
     with atomic_write(path) as writing:
-        words.append(os.path.abspath(writing))
-        done = subprocess.run(words, input=content, capture_output=True, check=False)
-        if done.returncode != 0 or not writing.is_file():
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            reason = said[-1] if said else f"exit code {done.returncode}"
-            raise UserError(f"ffmpeg could not write {path} ({reason}); give a .gif instead.")
+        command.append(os.path.abspath(writing))
+        process = subprocess.run(command, input=content, capture_output=True, check=False)
+        if process.returncode != 0 or not writing.is_file():
+            errors = process.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = errors[-1] if errors else f"exit code {process.returncode}"
+            raise UserError(f"ffmpeg could not write {path} ({reason}); give a .gif file instead.")
     return path
