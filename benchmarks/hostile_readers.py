@@ -25,9 +25,14 @@ from glo.explorer.scheduler import Scheduler
 from glo.explorer.streaming_search import Live
 from glo.features.digits import read_features
 from glo.priors import load_labels, load_prior
-from glo.report.context import gather
-from glo.report.curves import curves
-from glo.report.overview import diagnosis, evaluation, headline, recipe
+from glo.report.context import read_context
+from glo.report.curves import curves_section
+from glo.report.overview import (
+    diagnosis_section,
+    evaluation_section,
+    headline,
+    settings_section,
+)
 from glo.runs.checkpoint import restore_training
 from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.runs.run import Run, open_run
@@ -153,11 +158,11 @@ def _all(run: Run) -> torch.Tensor:
 
 
 def _page(run: Run) -> Any:
-    material = gather(run, None)
-    headline(material)
-    diagnosis(material)
-    evaluation(material)
-    return recipe(material)
+    context = read_context(run, None)
+    headline(context)
+    diagnosis_section(context)
+    evaluation_section(context)
+    return settings_section(context)
 
 
 def _journal(path: Path, root: Path) -> str:
@@ -244,7 +249,7 @@ READERS: dict[str, dict[str, Reader]] = {
     "gone.json": {"run": _in_run(".change/gone.json", _info)},
     "metrics.jsonl": {
         "journal": _journal,
-        "report": _in_run("metrics.jsonl", lambda run: curves(gather(run, None))),
+        "report": _in_run("metrics.jsonl", lambda run: curves_section(read_context(run, None))),
     },
     "row numbers": {"forget": _rows},
     "errors": {"errors": _in_run("errors.safetensors", lambda run: run.errors)},

@@ -25,7 +25,7 @@ from glo.estimator.estimator import load
 from glo.explorer.protocol import object_from
 from glo.features.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
-from glo.report.context import gather
+from glo.report.context import read_context
 from glo.report.overview import headline
 from glo.runs.checkpoint import Checkpoint, restore_training
 from glo.runs.metrics_log import MetricsLog, read_metrics_log
@@ -140,7 +140,7 @@ class Readers:
             "labels": lambda path: load_labels(path.parent).predict(torch.zeros(2, 4)),
             **{f"{name} prior": prior for name in _PRIORS},
             "config": lambda path: (merge(None, path, NOTHING_GIVEN), _used(open_run(run))),
-            "summary": lambda _: headline(gather(open_run(run), None)),
+            "summary": lambda _: headline(read_context(open_run(run), None)),
             "journal": lambda path: (read_metrics_log(path), MetricsLog(path, 3)),
             "estimator": lambda path: load(path.parent),
             "facts of a set": store,

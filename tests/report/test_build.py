@@ -30,12 +30,12 @@ def texts(
 ) -> dict[str, str]:
     return {
         "images": text,
-        "no data": make_report(pictures, None, absent="They are gone."),
+        "no data": make_report(pictures, None, missing_data="They are gone."),
         "vectors": make_report(table[0], table[0].standardize(table[1])),
-        "vectors, no data": make_report(table[0], None, absent="They are gone."),
+        "vectors, no data": make_report(table[0], None, missing_data="They are gone."),
         "one": make_report(*single),
         "begun": make_report(begun, labelled()),
-        "begun, no data": make_report(begun, None, absent="They are gone."),
+        "begun, no data": make_report(begun, None, missing_data="They are gone."),
     }
 
 
@@ -118,7 +118,7 @@ def test_plots_take_the_colours_of_the_page(text: str) -> None:
 
 def test_a_run_without_labels(texts: dict[str, str], single: tuple[Run, Dataset]) -> None:
     page = read(texts["vectors"])
-    assert "There are no labels to colour them by." in page.text
+    assert "There are no labels to color them by." in page.text
     assert "Linear discriminants" not in page.text
 
 
@@ -154,7 +154,7 @@ def test_without_its_data_a_page_says_so(pictures: Run, tmp_path: Path) -> None:
 
 
 def test_without_data_and_errors_the_order_is_that_of_the_data(begun: Run) -> None:
-    page = read(make_report(begun, None, absent="They are gone."))
+    page = read(make_report(begun, None, missing_data="They are gone."))
     assert "They are gone. So these are reconstructions alone, in the order" in page.text
 
 
@@ -189,15 +189,15 @@ def test_the_evaluation_is_shown_where_there_is_one(pictures: Run, tmp_path: Pat
     path = tmp_path / "run" / "evaluation.json"
     values = {"training": {"n": 9, "mse": 0.12345}, "heldout": None, "notes": ["<b>Note</b>"]}
     path.write_text(json.dumps(values))
-    page = read(make_report(open_run(tmp_path / "run"), None, absent="They are gone."))
+    page = read(make_report(open_run(tmp_path / "run"), None, missing_data="They are gone."))
     assert page.faults == []
     assert "0.12345" in page.text
     assert "Warning: <b>Note</b>" in page.text
     path.write_text(json.dumps({"training": 3}))
-    page = read(make_report(open_run(tmp_path / "run"), None, absent="They are gone."))
+    page = read(make_report(open_run(tmp_path / "run"), None, missing_data="They are gone."))
     assert "evaluation.json cannot be read" in page.text
     cut(path)
-    page = read(make_report(open_run(tmp_path / "run"), None, absent="They are gone."))
+    page = read(make_report(open_run(tmp_path / "run"), None, missing_data="They are gone."))
     assert "Evaluation" not in page.text
 
 

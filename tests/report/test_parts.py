@@ -19,11 +19,11 @@ from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.report.blocks import Picture
-from glo.report.context import gather
-from glo.report.overview import command
-from glo.report.reconstructions import pairs
+from glo.report.context import read_context
+from glo.report.overview import train_command
+from glo.report.reconstructions import reconstructions_section
 from glo.report.sheets import sheet
-from glo.report.svg import SERIES, axes_style, new_axes, plain_log, to_svg
+from glo.report.svg import SERIES, axes_style, log_scale, new_axes, to_plot
 from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
@@ -48,7 +48,9 @@ def test_a_sheet_lays_images_out_with_gaps_to_see_through() -> None:
 
 def test_the_first_of_a_line_can_stand_apart() -> None:
     images = torch.zeros(4, 1, 8, 8)
-    together, apart = (pixels(sheet(images, columns=2, alt="", apart=way)) for way in (False, True))
+    together, apart = (
+        pixels(sheet(images, columns=2, alt="", indent=way)) for way in (False, True)
+    )
     assert apart.shape[1] == together.shape[1] + 2
     assert (apart[:, 8:11, 3] == 0).all()
 
@@ -71,8 +73,8 @@ def test_drawings_have_a_style_of_their_own_and_leave_no_trace() -> None:
                 axes = new_axes()
                 axes.plot([1, 2, 40], color=SERIES[0])
                 axes.set_xlabel("a $b$ <c>")
-                plain_log(axes, "y")
-                drawn.append(to_svg(axes, "name", 'say "this"'))
+                log_scale(axes, "y")
+                drawn.append(to_plot(axes, "name", alt='say "this"', caption="").svg)
         assert mpl.rcParams.copy() == before
     assert drawn[0] == drawn[1]
     assert "a $b$ &lt;c&gt;</text>" in drawn[0]
@@ -82,21 +84,21 @@ def test_drawings_have_a_style_of_their_own_and_leave_no_trace() -> None:
 
 
 def test_rows_are_sorted_by_the_errors_that_the_run_keeps(pictures: Run) -> None:
-    material = gather(pictures, None)
+    context = read_context(pictures, None)
     assert pictures.errors is not None
-    assert torch.equal(material.errors, pictures.errors.sort().values)
-    assert torch.equal(pictures.errors[material.rows], material.errors)
-    assert material.labels is not None
-    assert material.labels.values.tolist() == [row % 3 for row in range(20)]
+    assert torch.equal(context.errors, pictures.errors.sort().values)
+    assert torch.equal(pictures.errors[context.rows], context.errors)
+    assert context.labels is not None
+    assert context.labels.tolist() == [row % 3 for row in range(20)]
 
 
 def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Dataset], tmp_path: Path) -> None:
     run, data = table[0], table[0].standardize(table[1])
-    kept = gather(run, data)
+    kept = read_context(run, data)
     write_errors(run.folder, torch.zeros(3))
     try:
-        measured = gather(open_run(run.folder), data)
-        assert gather(open_run(run.folder), None).rows.numel() == 0
+        measured = read_context(open_run(run.folder), data)
+        assert read_context(open_run(run.folder), None).rows.numel() == 0
     finally:
         write_errors(run.folder, squared_errors(run.decoder, run.codes, data, run.settings))
     assert torch.equal(measured.rows, kept.rows)
@@ -104,11 +106,11 @@ def test_errors_that_are_not_kept_are_measured(table: tuple[Run, Dataset], tmp_p
 
 
 def test_pairs_go_from_the_best_to_the_worst(pictures: Run) -> None:
-    material, data = gather(pictures, labelled()), labelled()
-    best, worst = pairs(material).items
+    context, data = read_context(pictures, labelled()), labelled()
+    best, worst = reconstructions_section(context).items
     assert isinstance(best, Picture)
     assert isinstance(worst, Picture)
-    for picture, row, column in ((best, material.rows[0], 0), (worst, material.rows[-1], 7)):
+    for picture, row, column in ((best, context.rows[0], 0), (worst, context.rows[-1], 7)):
         found = pixels(picture)[:8, 9 * column : 9 * column + 8, 0]
         assert (found == data.rows[int(row)][..., 0]).all()
 
@@ -127,7 +129,7 @@ def test_the_command_makes_such_a_run(
 ) -> None:
     settings = Settings(**{**PRESETS[preset].settings, **changes})
     facts = DataRecord(source="my data", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
-    made = command(Run(Path("runs/x y"), settings=settings, data=facts, preset=preset))
+    made = train_command(Run(Path("runs/x y"), settings=settings, data=facts, preset=preset))
     words = shlex.split(made)
     assert words[:5] == ["glo", "train", "my data", "--out", "x y"]
     assert glo([*words[1:], "--dry-run"]) == 0
@@ -136,4 +138,4 @@ def test_the_command_makes_such_a_run(
 
 def test_a_run_from_python_has_no_command() -> None:
     facts = DataRecord(source="array", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
-    assert command(Run(Path("x"), settings=Settings(), data=facts, preset="python")) == ""
+    assert train_command(Run(Path("x"), settings=Settings(), data=facts, preset="python")) == ""

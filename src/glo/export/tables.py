@@ -115,8 +115,6 @@ def read_codes(path: str | Path) -> Tensor:
         >>> run = open_run("runs/mnist")  # doctest: +SKIP
         >>> codes = read_codes("mine.csv")  # doctest: +SKIP
         >>> decode(run.decoder, codes, run.settings.precision).shape  # doctest: +SKIP
-        ...     run.decoder, read_codes("mine.csv"), run.settings.precision
-        ... ).shape  # doctest: +SKIP
         torch.Size([12, 1, 32, 32])
     """
     require_extra("A table of codes", "tables", "pyarrow")

@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything there is to see of a run."""
+"""The report: one HTML file on a run."""
 
 from glo.report.build import make_report, write_report
 

@@ -1,17 +1,17 @@
-"""What a page is made of: sections of plots, pictures and tables."""
+"""Building blocks of the page: sections of plots, pictures and tables."""
 
 from dataclasses import dataclass
 from typing import final
 
 from markupsafe import Markup
 
-__all__ = ["Key", "Picture", "Plot", "Section", "Table", "Tile"]
+__all__ = ["LegendEntry", "Picture", "Plot", "Section", "Table", "Tile"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Key:
-    """One entry of a legend: a CSS colour and what it stands for."""
+class LegendEntry:
+    """One entry of a legend: a CSS color and its meaning."""
 
     colour: str
     text: str
@@ -20,32 +20,32 @@ class Key:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A drawing that takes the colours of the page.
+    """An inline drawing in the colors of the page.
 
     Attributes:
         svg: an `svg` element.
-        caption: below it.
-        keys: its legend, in words of the page, so that it wraps on a phone.
+        caption: text below it.
+        legend: entries of the legend, drawn in HTML so that it wraps on a phone.
     """
 
     svg: Markup
     caption: str
-    keys: tuple[Key, ...] = ()
+    legend: tuple[LegendEntry, ...] = ()
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Examples side by side in one image.
+    """A grid of examples as one image.
 
     Attributes:
-        uri: the image itself, as a data: address.
-        width: in pixels.
-        height: in pixels.
-        columns: examples in a line; few are not blown up to the whole width.
-        pixelated: whether its pixels stay sharp when it is enlarged.
-        alt: what it shows, for who cannot see it.
-        caption: below it.
+        uri: the image as a data: address.
+        width: width in pixels.
+        height: height in pixels.
+        columns: examples in a line, which bounds the width on the page.
+        pixelated: whether the browser enlarges it without smoothing.
+        alt: text alternative.
+        caption: text below it.
     """
 
     uri: str
@@ -60,12 +60,12 @@ class Picture:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Figures in rows.
+    """A table of figures.
 
     Attributes:
-        headings: of the columns after the first.
-        rows: each a label and its cells.
-        folded: a title under which the table is folded away, or empty.
+        headings: headings of the columns after the first.
+        rows: label and cells of each row.
+        folded: title of a folded table, or empty.
     """
 
     headings: tuple[str, ...]
@@ -76,7 +76,7 @@ class Table:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One headline figure: its name, its value, and what to compare it with."""
+    """One headline figure: name, value and a note for comparison."""
 
     name: str
     value: str
@@ -86,14 +86,14 @@ class Tile:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
-        anchor: its name in addresses, lower-case letters and hyphens.
-        title: its heading.
+        anchor: fragment of its address, lower-case letters and hyphens.
+        title: heading.
         text: paragraphs.
-        items: what is shown, in order.
-        columns: how many stand side by side where there is room.
+        items: plots, pictures and tables in order.
+        columns: items side by side on a wide screen.
         code: a command, or empty.
     """
 

@@ -1,23 +1,28 @@
-"""The report itself: one HTML file that opens anywhere and asks no other address for anything."""
+"""The report: one HTML file without external resources."""
 
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
+from glo._version import __version__
 from glo.data import Dataset
 from glo.errors import UserError
 from glo.report.blocks import Section
-from glo.report.code_scatter import codemap
-from glo.report.context import ReportContext, gather
-from glo.report.curves import curves
-from glo.report.interpolations import interpolations, principal_walks
-from glo.report.overview import diagnosis, evaluation, headline, recipe
-from glo.report.reconstructions import pairs
-from glo.report.samples import nearest, samples
-from glo.report.vectors import columns, lines, spread
+from glo.report.code_scatter import code_scatter_section
+from glo.report.context import ReportContext, read_context
+from glo.report.curves import curves_section
+from glo.report.interpolations import directions_section, interpolations_section
+from glo.report.overview import (
+    diagnosis_section,
+    evaluation_section,
+    headline,
+    settings_section,
+)
+from glo.report.reconstructions import reconstructions_section
+from glo.report.samples import nearest_section, samples_section
+from glo.report.vectors import columns_section, lines_section, spread_section
 from glo.runs.run import Run
 from glo.utils.files import write_text
 
@@ -27,99 +32,82 @@ __all__ = ["make_report", "write_report"]
 def write_report(
     run: Run, out: Path | None = None, *, data: str | Path | Dataset | None = None
 ) -> Path:
-    """Write a page that shows a run, whole or not at all, and return its path.
+    """Write the report of a run as an HTML file atomically, and return its path.
 
     Args:
         run: finished or not.
-        out: the file; None: report.html in the run folder.
-        data: the training data; None: from where the run got them, and where they cannot be opened,
-            the page does without them and says so.
+        out: path of the file; None: report.html in the run folder.
+        data: the training data; None: the source recorded in the run, or a report without data
+            where that cannot be opened.
 
     Raises:
-        UserError: `data` are not those of the run, or it has no checkpoint.
-        OSError: the file could not be written; one that was there before is as it was.
+        UserError: `data` are not the training data, or the run has no checkpoint.
+        OSError: the file cannot be written; an earlier file is unchanged.
 
     Example:
         >>> write_report(open_run("runs/mnist"))  # doctest: +SKIP
         PosixPath('runs/mnist/report.html')
     """
-    found, absent = _data(run, data)
-    text = make_report(run, found, absent=absent)
+    dataset, missing_data = None, ""
+    if isinstance(data, Dataset):
+        dataset = run.standardize(data)
+    else:
+        try:
+            dataset = run.open_data(data, command=f"glo report {run.folder}")
+        except UserError as error:
+            if data is not None:
+                raise
+            missing_data = str(error)
+    text = make_report(run, dataset, missing_data=missing_data)
     path = out or run.folder / "report.html"
     write_text(path, text)
     return path
 
 
-def make_report(run: Run, samples: Dataset | None, *, absent: str = "") -> str:
-    """Return the page; the same for the same run, whenever it is made.
+def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> str:
+    """Return the report of a run as HTML; it depends on the run and its data only.
 
     Args:
         run: finished or not.
-        samples: its training data as the decoder sees them, or None.
-        absent: a sentence that says why there are none.
+        dataset: its training data, standardized as in training, or None.
+        missing_data: a sentence on why there are no data.
     """
-    from glo._version import __version__
-
-    material = gather(run, samples, absent=absent)
-    room = files("glo.report")
+    context = read_context(run, dataset, missing_data=missing_data)
+    folder = files("glo.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(room.joinpath("report.html.jinja").read_text("utf-8"))
+    template = environment.from_string(folder.joinpath("report.html.jinja").read_text("utf-8"))
+    shape = " × ".join(map(str, run.data.shape))
+    kind = "images" if run.is_images else "vectors"
     page = template.render(
         title=run.folder.resolve().name,
-        lead=_lead(material),
-        style=Markup(room.joinpath("report.css").read_text("utf-8")),
-        tiles=headline(material),
-        sections=list(_sections(material)),
-        well=material.finished and not material.summary.get("diagnosis"),
+        lead=f"A decoder and one code for each of {run.data.n:,} {kind} ({run.data.name}, {shape}),"
+        f" learned together by reconstruction.",
+        style=Markup(folder.joinpath("report.css").read_text("utf-8")),
+        tiles=headline(context),
+        sections=_sections(context),
+        well=context.finished and not context.summary.get("diagnosis"),
         version=__version__,
     )
     return page + "\n"
 
 
-def _data(run: Run, data: str | Path | Dataset | None) -> tuple[Dataset | None, str]:
-    if isinstance(data, Dataset):
-        return run.standardize(data), ""
-    try:
-        return run.open_data(data, command=f"glo report {run.folder}"), ""
-    except UserError as error:
-        if data is not None:
-            raise
-        return None, str(error)
-
-
-def _lead(material: ReportContext) -> str:
-    run = material.run
-    shape = " × ".join(map(str, run.data.shape))
-    kind = "images" if material.is_images else "vectors"
-    return (
-        f"A decoder and one code for each of {run.data.n:,} {kind} ({run.data.name}, {shape}), "
-        f"learned together by reconstruction."
-    )
-
-
-def _sections(material: ReportContext) -> Iterator[Section]:
-    yield diagnosis(material)
-    if material.is_images:
-        yield pairs(material)
+def _sections(context: ReportContext) -> list[Section]:
+    images, has_space = context.run.is_images, len(context.run.codes) > 1
+    sections: list[Section | None] = [diagnosis_section(context)]
+    if images:
+        sections.append(reconstructions_section(context))
     else:
-        yield lines(material)
-        yield from _there(columns(material))
-    if len(material.run.codes) > 1:
-        yield from _space(material)
-    yield curves(material)
-    yield from _there(evaluation(material))
-    yield recipe(material)
-
-
-def _space(material: ReportContext) -> Iterator[Section]:
-    """Yield what is to be seen of the space between codes, of which one code has none."""
-    yield from _there((samples if material.is_images else spread)(material))
-    if material.is_images:
-        yield interpolations(material)
-        yield principal_walks(material)
-        yield from _there(nearest(material))
-    yield codemap(material)
-
-
-def _there(section: Section | None) -> tuple[Section, ...]:
-    return () if section is None else (section,)
+        sections += [lines_section(context), columns_section(context)]
+    if has_space and images:
+        sections += [
+            samples_section(context),
+            interpolations_section(context),
+            directions_section(context),
+            nearest_section(context),
+        ]
+    elif has_space:
+        sections.append(spread_section(context))
+    if has_space:
+        sections.append(code_scatter_section(context))
+    sections += [curves_section(context), evaluation_section(context), settings_section(context)]
+    return [section for section in sections if section is not None]

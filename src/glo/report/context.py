@@ -1,4 +1,4 @@
-"""What a report is made from: a run, the errors of its rows, and its data where they are there."""
+"""Inputs of a report: a run, the errors of its rows, and its data if available."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -17,136 +17,111 @@ from glo.training.refine import squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation
 
-__all__ = ["Labels", "ReportContext", "gather"]
+__all__ = ["ReportContext", "read_context"]
 
-# Where the errors of all rows are not kept, so many are measured: enough for quantiles.
-_MEASURED = 1000
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """The label of every row, int64 (N,), and the names of the labels."""
-
-    values: Tensor
-    names: tuple[str, ...]
-
-    def name(self, label: int) -> str:
-        """Return the name of a label, or its number where it has none."""
-        return self.names[label] if 0 <= label < len(self.names) else str(label)
+# Rows whose errors are measured where the run has no errors: enough for quantiles.
+_MEASURED_ROWS = 1000
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReportContext:
-    """What the sections of a report take.
+    """Inputs of the sections of a report.
 
     Attributes:
         run: finished or not.
         finished: whether it has a summary and priors.
-        samples: the training data as the decoder sees them, or None.
-        absent: a sentence that says why there are none, or empty.
-        rows: int64 (M,), rows whose errors are known, by rising error.
-        errors: float32 (M,), theirs.
-        labels: of all rows, or None.
-        priors: those that are fitted, the run's own first.
-        left_out: a sentence for each prior that cannot be read.
-        records: lines of metrics.jsonl.
-        summary: summary.json, or nothing.
+        dataset: the training data, standardized as in training, or None.
+        missing_data: a sentence on why there are no data, or empty.
+        rows: int64 (M,), rows of known error by rising error.
+        errors: float32 (M,), their squared errors.
+        labels: int64 (N,), labels of all rows, or None.
+        label_names: names of the labels 0, 1, ..., or empty.
+        priors: fitted priors, the run's default first.
+        missing_priors: a sentence for each prior that cannot be read.
+        records: records of metrics.jsonl.
+        summary: summary.json, or empty.
         evaluation: evaluation.json, or None.
     """
 
     run: Run
     finished: bool
-    samples: Dataset | None
-    absent: str
+    dataset: Dataset | None
+    missing_data: str
     rows: Tensor
     errors: Tensor
-    labels: Labels | None
+    labels: Tensor | None
+    label_names: tuple[str, ...]
     priors: tuple[Prior, ...]
-    left_out: tuple[str, ...]
+    missing_priors: tuple[str, ...]
     records: list[dict[str, Any]]
     summary: dict[str, Any]
     evaluation: dict[str, Any] | None
 
-    @property
-    def is_images(self) -> bool:
-        """Whether the examples are images, not vectors."""
-        return self.run.is_images
-
-    def decoded(self, codes: Tensor) -> Tensor:
-        """Return what codes decode to, as the decoder sees examples: (B, *shape)."""
+    def decode(self, codes: Tensor) -> Tensor:
+        """Decode codes (B, D) to examples (B, *shape) in the units of the decoder."""
         return decode(self.run.decoder, codes, self.run.settings.precision)
 
     def examples(self, rows: Tensor) -> Tensor:
-        """Return training examples, or their reconstructions where the data are not there."""
-        if self.samples is None:
-            return self.decoded(self.run.codes[rows])
-        return self.samples.batch(rows)
+        """Return training examples, or their reconstructions where there are no data."""
+        if self.dataset is None:
+            return self.decode(self.run.codes[rows])
+        return self.dataset.batch(rows)
 
 
-def gather(run: Run, samples: Dataset | None, *, absent: str = "") -> ReportContext:
-    """Read everything that a report needs.
+def read_context(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> ReportContext:
+    """Read the inputs of a report.
 
     Args:
         run: finished or not.
-        samples: its training data as the decoder sees them, or None.
-        absent: why there are none.
+        dataset: its training data, standardized as in training, or None.
+        missing_data: a sentence on why there are no data.
 
     Raises:
-        UserError: it has no whole checkpoint.
+        UserError: the run has no whole checkpoint.
     """
     finished = run.checkpoint.finished and run.summary is not None
-    rows, errors = _measured(run, samples, finished)
-    priors, left_out = _priors(run) if finished and run.data.n > 1 else ((), ())
+    rows, errors = _errors(run, dataset, finished)
+    labels, label_names = run.labels, run.label_names
+    if labels is None and dataset is not None and dataset.labels is not None:
+        # The labels of an unfinished run are in its data only.
+        labels = torch.from_numpy(np.array(dataset.labels, dtype=np.int64))
+        label_names = dataset.label_names
+    priors: list[Prior] = []
+    missing_priors: list[str] = []
+    for name in run.fitted_priors if finished and run.data.n > 1 else ():
+        # A damaged prior, or one whose library is missing, must not cost the whole page.
+        try:
+            priors.append(run.prior(name))
+        except UserError as error:
+            missing_priors.append(f"The {name} prior is left out: {error}")
     return ReportContext(
         run=run,
         finished=finished,
-        samples=samples,
-        absent=absent,
+        dataset=dataset,
+        missing_data=missing_data,
         rows=rows,
         errors=errors,
-        labels=_labels(run, samples),
-        priors=priors,
-        left_out=left_out,
+        labels=labels,
+        label_names=label_names,
+        priors=tuple(priors),
+        missing_priors=tuple(missing_priors),
         records=read_metrics_log(run.folder / "metrics.jsonl"),
         summary=(run.summary or {}) if finished else {},
         evaluation=_evaluation(run),
     )
 
 
-def _measured(run: Run, samples: Dataset | None, finished: bool) -> tuple[Tensor, Tensor]:
+def _errors(run: Run, dataset: Dataset | None, finished: bool) -> tuple[Tensor, Tensor]:
     errors = run.errors if finished else None
     rows = torch.arange(run.data.n)
     if errors is None:
-        if samples is None:
+        if dataset is None:
             return rows[:0], torch.zeros(0)
-        rows = permutation(run.data.n, 0, 0)[:_MEASURED].sort().values
-        errors = squared_errors(run.decoder, run.codes[rows], samples.subset(rows), run.settings)
+        rows = permutation(run.data.n, 0, 0)[:_MEASURED_ROWS].sort().values
+        errors = squared_errors(run.decoder, run.codes[rows], dataset.subset(rows), run.settings)
     order = errors.argsort(stable=True)
     return rows[order], errors[order]
-
-
-def _labels(run: Run, samples: Dataset | None) -> Labels | None:
-    if run.labels is not None:
-        return Labels(values=run.labels, names=run.label_names)
-    # A run that is not finished has no labels of its own yet.
-    if samples is None or samples.labels is None:
-        return None
-    values = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
-    return Labels(values=values, names=samples.label_names)
-
-
-def _priors(run: Run) -> tuple[tuple[Prior, ...], tuple[str, ...]]:
-    priors: list[Prior] = []
-    left_out: list[str] = []
-    for name in run.fitted_priors:
-        # One that is damaged, or whose library is not here, must not cost the whole page.
-        try:
-            priors.append(run.prior(name))
-        except UserError as error:
-            left_out.append(f"The {name} prior is left out: {error}")
-    return tuple(priors), tuple(left_out)
 
 
 def _evaluation(run: Run) -> dict[str, Any] | None:

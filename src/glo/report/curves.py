@@ -1,127 +1,123 @@
-"""How a run went: loss, explained variance, the way of the codes, and the errors at its end."""
+"""Section of training curves: loss, explained variance, code movement, and final errors."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from glo.report.blocks import Key, Plot, Section
+from glo.report.blocks import Plot, Section
 from glo.report.context import ReportContext
-from glo.report.svg import INK, SERIES, axes_style, new_axes, page_colour, plain_log, to_svg
+from glo.report.svg import INK, SERIES, axes_style, log_scale, new_axes, to_plot
 from glo.training.diagnosis import Baselines, explained_variance
 
-__all__ = ["curves"]
+__all__ = ["curves_section"]
 
 _FIRST, _SECOND, _THIRD, _ = SERIES
-# The numbers of a record that are drawn.
-_OF_STEPS = ("step", "loss")
-_OF_EPOCHS = (*_OF_STEPS, "epoch", "explained_variance", "code_travel", "code_step", "code_norm")
+_STEP_FIELDS = ("step", "loss")
+_EPOCH_FIELDS = (
+    *_STEP_FIELDS, "epoch", "explained_variance", "code_travel", "code_step", "code_norm",
+)  # fmt: skip
+_DASHED = (0, (2, 2))
+
+_Records = list[dict[str, Any]]
 
 
-def curves(material: ReportContext) -> Section:
-    """Draw what metrics.jsonl tells, and the errors of the rows."""
-    steps = _having(material.records, "step", _OF_STEPS)
-    epochs = _having(material.records, "epoch", _OF_EPOCHS)
+def curves_section(context: ReportContext) -> Section:
+    """Draw the curves of metrics.jsonl and a histogram of the errors of the rows."""
+    steps = _complete(context.records, "step", _STEP_FIELDS)
+    epochs = _complete(context.records, "epoch", _EPOCH_FIELDS)
     plots: list[Plot] = []
     with axes_style():
         if steps or epochs:
             plots.append(_loss(steps, epochs))
         if epochs:
-            plots += [_explained(epochs, material.summary), _travel(epochs)]
-        if len(material.errors) > 1 and float(material.errors.max()) > 0:
-            plots.append(_errors(material))
-    text = "" if epochs else "No epoch is over yet, so there is little to draw."
+            plots += [_explained(epochs, context.summary), _travel(epochs)]
+        if len(context.errors) > 1 and float(context.errors.max()) > 0:
+            plots.append(_errors(context))
     return Section(
         anchor="training",
         title="Training",
-        text=(text,) if text else (),
+        text=() if epochs else ("No epoch is over yet, so there is little to draw.",),
         items=tuple(plots),
         columns=2,
     )
 
 
-def _loss(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> Plot:
-    axes, keys = new_axes(), []
+def _loss(steps: _Records, epochs: _Records) -> Plot:
+    axes, legend = new_axes(), []
     for records, colour, width, text in (
         (steps, _SECOND, 0.9, "one step in 50"),
         (epochs, _FIRST, 1.8, "mean of an epoch"),
     ):
         if records:
-            x, y = _column(records, "step"), _column(records, "loss")
-            axes.plot(x, y, color=colour, linewidth=width, marker=_marker(x))
-            keys.append(Key(colour=page_colour(colour), text=text))
+            _line(axes, records, "step", "loss", color=colour, linewidth=width)
+            legend.append((colour, text))
     if all(record["loss"] > 0 for record in (*steps, *epochs)):
-        plain_log(axes, "y")
+        log_scale(axes, "y")
     axes.set(xlabel="step", ylabel="loss")
     last = (epochs or steps)[-1]["loss"]
     alt = f"The loss over the steps of the run; the last value is {last:.4g}."
-    return Plot(svg=to_svg(axes, "loss", alt), caption="Loss, before each update", keys=tuple(keys))
+    return to_plot(axes, "loss", alt=alt, caption="Loss, before each update", legend=legend)
 
 
-def _explained(epochs: list[dict[str, Any]], summary: dict[str, Any]) -> Plot:
+def _explained(epochs: _Records, summary: dict[str, Any]) -> Plot:
     axes = new_axes()
-    x, y = _column(epochs, "epoch"), 100 * _column(epochs, "explained_variance")
-    axes.plot(x, y, color=_FIRST, marker=_marker(x))
-    axes.axhline(0, color=INK, linewidth=1.2, linestyle=(0, (2, 2)))
-    keys = [Key(colour=page_colour(_FIRST), text="this run")]
-    alt = f"The share of the variance that is explained; after the last epoch {y[-1]:.1f} %."
+    percent = _line(axes, epochs, "epoch", "explained_variance", scale=100, color=_FIRST)
+    axes.axhline(0, color=INK, linewidth=1.2, linestyle=_DASHED)
+    legend = [(_FIRST, "this run")]
+    alt = f"The share of the variance that is explained; after the last epoch {percent[-1]:.1f} %."
     if summary:
-        base = Baselines(**summary["baselines"])
-        pca = 100 * explained_variance(base.pca, base)
+        baselines = Baselines(**summary["baselines"])
+        pca = 100 * explained_variance(baselines.pca, baselines)
         axes.axhline(pca, color=_THIRD, linewidth=1.4, linestyle=(0, (5, 2)))
-        keys.append(Key(colour=page_colour(_THIRD), text="PCA of the same size"))
+        legend.append((_THIRD, "PCA of the same size"))
         alt += f" PCA of the same size explains {pca:.1f} %."
-    keys.append(Key(colour=page_colour(INK), text="mean image: 0 %"))
-    # A run that diverged would leave nothing to see of the rest.
+    legend.append((INK, "mean image: 0 %"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="explained, %", ylim=(max(-50, min(-3, y.min())), 103))
-    return Plot(
-        svg=to_svg(axes, "explained", alt),
-        caption="Variance of the data that the reconstructions explain",
-        keys=tuple(keys),
-    )
+    # Bounded below: a run that diverged would flatten the rest of the curve.
+    bottom = max(-50, min(-3, *percent))
+    axes.set(xlabel="epoch", ylabel="explained, %", ylim=(bottom, 103))
+    caption = "Variance of the data that the reconstructions explain"
+    return to_plot(axes, "explained", alt=alt, caption=caption, legend=legend)
 
 
-def _travel(epochs: list[dict[str, Any]]) -> Plot:
-    axes, keys = new_axes(), []
-    x = _column(epochs, "epoch")
+def _travel(epochs: _Records) -> Plot:
+    axes, legend = new_axes(), []
     for name, colour, text in (
-        ("code_travel", _FIRST, "from where it began"),
-        ("code_step", _SECOND, "since the epoch before"),
+        ("code_travel", _FIRST, "from the initial code"),
+        ("code_step", _SECOND, "in the last epoch"),
     ):
-        axes.plot(x, _column(epochs, name), color=colour, marker=_marker(x))
-        keys.append(Key(colour=page_colour(colour), text=text))
+        _line(axes, epochs, "epoch", name, color=colour)
+        legend.append((colour, text))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="mean distance", ylim=(0, None))
-    alt = f"The mean way of a code; it ends {epochs[-1]['code_travel']:.3g} from where it began."
-    caption = f"How far a code has moved; mean length of a code: {epochs[-1]['code_norm']:.2f}"
-    return Plot(svg=to_svg(axes, "travel", alt), caption=caption, keys=tuple(keys))
+    last = epochs[-1]
+    alt = f"The mean distance of a code; at the end {last['code_travel']:.3g} from its start."
+    caption = f"Movement of the codes; mean norm of a code: {last['code_norm']:.2f}"
+    return to_plot(axes, "travel", alt=alt, caption=caption, legend=legend)
 
 
-def _errors(material: ReportContext) -> Plot:
-    axes, errors = new_axes(), material.errors.double().numpy()
+def _errors(context: ReportContext) -> Plot:
+    axes, errors, n = new_axes(), context.errors.double().numpy(), context.run.data.n
     positive = errors[errors > 0]
     edges = np.geomspace(positive.min(), positive.max() * 1.0001, 41)
     axes.hist(positive, bins=edges.tolist(), color=_FIRST)
     median = float(np.median(errors))
-    axes.axvline(median, color=INK, linewidth=1.2, linestyle=(0, (2, 2)))
-    plain_log(axes, "x")
+    axes.axvline(median, color=INK, linewidth=1.2, linestyle=_DASHED)
+    log_scale(axes, "x")
     axes.set(xlabel="squared error of an example", ylabel="examples")
     axes.grid(visible=False, axis="x")
     alt = f"A histogram of the errors of {len(errors):,} examples; half are below {median:.4g}."
-    whole = len(errors) == material.run.data.n
-    which = "all" if whole else f"{len(errors):,} of {material.run.data.n:,}"
-    return Plot(
-        svg=to_svg(axes, "errors", alt),
-        caption=f"Errors of {which} training examples; median {median:.4f} (dashed)",
-    )
+    count = "all" if len(errors) == n else f"{len(errors):,} of {n:,}"
+    caption = f"Errors of {count} training examples; median {median:.4f} (dashed)"
+    return to_plot(axes, "errors", alt=alt, caption=caption)
 
 
-def _having(
-    records: list[dict[str, Any]], kind: str, names: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """Return the records of a kind that have all these numbers: a file may have been edited."""
+def _complete(records: _Records, kind: str, names: Sequence[str]) -> _Records:
+    """Return the records of a kind that have these finite numbers: a file may be edited."""
     return [
         record
         for record in records
@@ -133,10 +129,11 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _column(records: list[dict[str, Any]], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([record[name] for record in records], dtype=np.float64)
-
-
-def _marker(x: np.ndarray[Any, np.dtype[np.float64]]) -> str:
-    # A line of one point is not seen.
-    return "o" if len(x) == 1 else ""
+def _line(
+    axes: Axes, records: _Records, x: str, y: str, *, scale: float = 1, **style: Any
+) -> list[float]:
+    """Draw field y over field x and return the values of y; one point is drawn as a dot."""
+    values = [scale * float(record[y]) for record in records]
+    marker = "o" if len(values) == 1 else ""
+    axes.plot([float(record[x]) for record in records], values, marker=marker, **style)
+    return values

@@ -1,4 +1,4 @@
-"""The parts of a report that are words and figures: headline, diagnosis, evaluation, recipe."""
+"""Headline figures, and the sections of text and tables: diagnosis, evaluation, settings."""
 
 import shlex
 from typing import Any
@@ -11,12 +11,18 @@ from glo.runs.run import Run
 from glo.utils.format import format_duration
 from glo.workflows.evaluation_table import figures, sentences
 
-__all__ = ["command", "diagnosis", "evaluation", "headline", "recipe"]
+__all__ = [
+    "diagnosis_section",
+    "evaluation_section",
+    "headline",
+    "settings_section",
+    "train_command",
+]
 
 
-def headline(material: ReportContext) -> tuple[Tile, ...]:
-    """Return the figures that a reader looks for first."""
-    run, summary = material.run, material.summary
+def headline(context: ReportContext) -> tuple[Tile, ...]:
+    """Return the headline figures of a run: errors, size and cost."""
+    run, summary = context.run, context.summary
     shape = " × ".join(map(str, run.data.shape))
     size = [
         Tile(name="Examples", value=f"{run.data.n:,}", note=f"{run.data.name}, {shape}"),
@@ -29,10 +35,10 @@ def headline(material: ReportContext) -> tuple[Tile, ...]:
     if not summary:
         step = run.checkpoint.step
         return (*size, Tile(name="Not finished", value=f"step {step:,}", note="so far"))
-    return (*_quality(summary), *size, *_cost(summary))
+    return (*_error_tiles(summary), *size, *_cost_tiles(summary))
 
 
-def _quality(summary: dict[str, Any]) -> list[Tile]:
+def _error_tiles(summary: dict[str, Any]) -> list[Tile]:
     base, explained = summary["baselines"], summary["explained_variance"]
     pca = 1 - base["pca"] / base["mean_image"] if base["mean_image"] > 0 else 1.0
     tiles = [
@@ -48,74 +54,70 @@ def _quality(summary: dict[str, Any]) -> list[Tile]:
         ),
     ]
     if summary.get("psnr") is not None:
-        worst = _worst(summary.get("worst_mse"))
-        tiles.append(Tile(name="PSNR", value=f"{summary['psnr']:.1f} dB", note=worst))
+        worst = summary.get("worst_mse")
+        note = "" if worst is None else f"worst example: error {worst:.4f}"
+        tiles.append(Tile(name="PSNR", value=f"{summary['psnr']:.1f} dB", note=note))
     return tiles
 
 
-def _worst(error: float | None) -> str:
-    return "" if error is None else f"worst example: error {error:.4f}"
+def _cost_tiles(summary: dict[str, Any]) -> list[Tile]:
+    speed = f"{summary['images_per_second']:,.0f} examples a second"
+    tiles = [Tile(name="Time", value=format_duration(summary["seconds"]), note=speed)]
+    if summary.get("peak_memory_mb") is not None:
+        memory = f"{summary['peak_memory_mb']:,.0f} MiB"
+        tiles.append(Tile(name="Memory", value=memory, note="at most"))
+    return tiles
 
 
-def _cost(summary: dict[str, Any]) -> list[Tile]:
-    return [
-        Tile(
-            name="Time",
-            value=format_duration(summary["seconds"]),
-            note=f"{summary['images_per_second']:,.0f} examples a second",
-        ),
-        Tile(name="Memory", value=f"{summary['peak_memory_mb']:,.0f} MiB", note="at most"),
-    ]
-
-
-def diagnosis(material: ReportContext) -> Section:
-    """Say in words what is wrong with a run, or that nothing is."""
-    title, anchor = "Diagnosis", "diagnosis"
-    if not material.finished:
+def diagnosis_section(context: ReportContext) -> Section:
+    """Return the diagnosis of a run in sentences."""
+    text: tuple[str, ...]
+    if context.finished:
+        findings = context.summary.get("diagnosis") or ["Nothing was found wrong."]
+        text = (*findings, *context.run.checkpoint.notes)
+    else:
         text = (
-            f"This run is not finished: it is at step {material.run.checkpoint.step:,}. The "
-            f"command that began it goes on with it; what follows shows how far it is."
+            f"This run is not finished: it is at step {context.run.checkpoint.step:,}. The "
+            f"command that started it continues it; the sections below show its present state.",
         )
-        return Section(anchor=anchor, title=title, text=(text,))
-    found = material.summary.get("diagnosis") or ["Nothing was found wrong."]
-    notes = material.run.checkpoint.notes
-    return Section(anchor=anchor, title=title, text=(*map(str, found), *notes))
+    return Section(anchor="diagnosis", title="Diagnosis", text=text)
 
 
-def evaluation(material: ReportContext) -> Section | None:
+def evaluation_section(context: ReportContext) -> Section | None:
     """Return the table of the last `glo evaluate`, or None where there was none."""
-    values = material.evaluation
+    values = context.evaluation
     if values is None:
         return None
     try:
         headings, rows = figures(values)
-        said = sentences(values)
+        text = sentences(values)
     except (AttributeError, KeyError, TypeError, ValueError):
-        said, headings, rows = ["evaluation.json cannot be read; run glo evaluate again."], [], []
+        text, headings, rows = ["evaluation.json cannot be read; run glo evaluate again."], [], []
     table = Table(headings=tuple(headings), rows=tuple((name, tuple(row)) for name, row in rows))
     return Section(
         anchor="evaluation",
         title="Evaluation",
-        text=("Measured by glo evaluate against examples that the run never saw.", *said),
+        text=("Measured by glo evaluate against examples that were not trained on.", *text),
         items=(table,) if rows else (),
     )
 
 
-def recipe(material: ReportContext) -> Section:
-    """Return the settings, and the command that makes such a run."""
-    run = material.run
-    values = tuple((name, (_word(value),)) for name, value in vars(run.settings).items())
+def settings_section(context: ReportContext) -> Section:
+    """Return the settings, the data record, and the command that trains such a run."""
+    run = context.run
+    values = tuple((name, (_cell(value),)) for name, value in vars(run.settings).items())
     shape = " × ".join(map(str, run.data.shape))
-    about = {**run.data.to_dict(), "shape": shape, "changes": run.data.history}
-    facts = tuple((name, (str(value),)) for name, value in about.items() if value)
-    made = command(run)
-    text = "It was made by this command:" if made else "It was made from Python."
-    since = f"Rows have changed since the training: {run.data.history}."
+    record = {**run.data.to_dict(), "shape": shape, "changes": run.data.history}
+    facts = tuple((name, (str(value),)) for name, value in record.items() if value)
+    command = train_command(run)
+    text = ["It was made by this command:" if command else "It was made from Python."]
+    if run.data.changes:
+        text.append(f"Rows have changed since the training: {run.data.history}.")
     return Section(
         anchor="recipe",
         title="How it was made",
-        text=(text, since) if run.data.changes else (text,),
-        code=made,
+        text=tuple(text),
+        code=command,
         items=(
             Table(headings=("value",), rows=values, folded="All settings"),
             Table(headings=("value",), rows=facts, folded="The data"),
@@ -124,24 +126,24 @@ def recipe(material: ReportContext) -> Section:
     )
 
 
-def command(run: Run) -> str:
-    """Return the words of `glo train` that make such a run, or nothing if none do.
+def train_command(run: Run) -> str:
+    """Return the `glo train` command of such a run, or an empty string if there is none.
 
     Example:
         >>> from pathlib import Path
         >>> from glo.runs.data_record import DataRecord
         >>> data = DataRecord(source="mnist", name="mnist", n=9, shape=(1, 32, 32), fingerprint="")
         >>> settings = Settings(code_dim=8, shuffle=False)
-        >>> command(Run(Path("runs/x"), settings=settings, data=data, preset="mnist"))
+        >>> train_command(Run(Path("runs/x"), settings=settings, data=data, preset="mnist"))
         'glo train mnist --out x --code-dim 8 --no-shuffle'
     """
     if run.preset not in PRESETS:
         return ""
-    usual = Settings(**PRESETS[run.preset].settings)
+    defaults = Settings(**PRESETS[run.preset].settings)
     words = ["glo", "train", run.data.source, "--out", run.folder.resolve().name]
     words += [] if run.preset == "mnist" else ["--preset", run.preset]
     for name, value in vars(run.settings).items():
-        if value != getattr(usual, name):
+        if value != getattr(defaults, name):
             words += _option(name, value)
     return shlex.join(words)
 
@@ -154,7 +156,7 @@ def _option(name: str, value: Any) -> list[str]:
     return [f"--{flag}", *map(str, values)]
 
 
-def _word(value: Any) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return "unset"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Training images above their reconstructions, from the best to the worst."""
+"""Section of reconstructed images, from the smallest to the largest error."""
 
 import torch
 
@@ -7,9 +7,9 @@ from glo.report.context import ReportContext
 from glo.report.sheets import sheet
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["pairs"]
+__all__ = ["reconstructions_section"]
 
-_SHOWN = 8
+_COLUMNS = 8
 _UNSORTED = 32
 _QUANTILES = (
     (0.0, "The best"),
@@ -21,52 +21,52 @@ _QUANTILES = (
 )
 
 
-def pairs(material: ReportContext) -> Section:
-    """Show reconstructions below their originals at quantiles of the error."""
-    sorted_by_error = len(material.rows) > 0
-    if not sorted_by_error:
-        text = f"{material.absent} So these are reconstructions alone, in the order of the data."
-    elif material.samples is None:
-        text = f"{material.absent} So these are reconstructions alone, sorted by their error."
+def reconstructions_section(context: ReportContext) -> Section:
+    """Draw reconstructions below their originals at quantiles of the error."""
+    n = len(context.rows)
+    if not n:
+        order = "in the order of the data"
+        items: tuple[Picture, ...] = (_unsorted(context),)
     else:
-        text = "Above: training examples. Below each: what the decoder makes of its code."
-    places = _places(len(material.rows))
+        order = "sorted by their error"
+        items = tuple(_pairs(context, *each) for each in _places(n))
+    text = f"{context.missing_data} So these are reconstructions alone, {order}."
+    if n and context.dataset is not None:
+        text = "Above: training examples. Below each: its reconstruction from its code."
     return Section(
         anchor="reconstructions",
-        title="Reconstructions" + (", from best to worst" if len(material.rows) > 1 else ""),
+        title="Reconstructions" + (", from best to worst" if n > 1 else ""),
         text=(text,),
-        items=tuple(_pair(material, *each) for each in places)
-        if sorted_by_error
-        else (_unsorted(material),),
-        columns=3 if sorted_by_error else 1,
+        items=items,
+        columns=3 if n else 1,
     )
 
 
 def _places(n: int) -> list[tuple[slice, str]]:
-    """Return where the quantiles lie among n sorted rows; a small set is shown as a whole."""
-    if n <= _SHOWN:
+    """Return the slices of n sorted rows at the quantiles; small sets are shown completely."""
+    if n <= _COLUMNS:
         return [(slice(0, n), "All examples" if n > 1 else "The only example")]
-    if n < len(_QUANTILES) * _SHOWN:
-        return [(slice(0, _SHOWN), "The best"), (slice(max(_SHOWN, n - _SHOWN), n), "The worst")]
-    last = n - _SHOWN
+    if n < len(_QUANTILES) * _COLUMNS:
+        return [(slice(0, _COLUMNS), "The best"), (slice(n - _COLUMNS, n), "The worst")]
+    last = n - _COLUMNS
     starts = [(min(int(share * n), last), name) for share, name in _QUANTILES]
-    return [(slice(first, first + _SHOWN), name) for first, name in starts]
+    return [(slice(start, start + _COLUMNS), name) for start, name in starts]
 
 
-def _pair(material: ReportContext, place: slice, name: str) -> Picture:
-    rows, errors = material.rows[place], material.errors[place]
+def _pairs(context: ReportContext, place: slice, name: str) -> Picture:
+    rows, errors = context.rows[place], context.errors[place]
     low, high = (f"{float(error):.4f}" for error in (errors[0], errors[-1]))
     span = f"error {low}" if low == high else f"errors {low} to {high}"
-    images = material.decoded(material.run.codes[rows])
+    images = context.decode(context.run.codes[rows])
     alt = f"{name}: reconstructions"
-    if material.samples is not None:
-        images = torch.cat([material.samples.batch(rows), images])
+    if context.dataset is not None:
+        images = torch.cat([context.dataset.batch(rows), images])
         alt = f"{name}: training examples above their reconstructions"
     return sheet(images, columns=len(rows), alt=alt, caption=f"{name}: {span}")
 
 
-def _unsorted(material: ReportContext) -> Picture:
-    n = material.run.data.n
+def _unsorted(context: ReportContext) -> Picture:
+    n = context.run.data.n
     rows = evenly_spaced(n, min(_UNSORTED, n))
-    images = material.decoded(material.run.codes[rows])
-    return sheet(images, columns=min(len(rows), _SHOWN), alt="Reconstructions")
+    images = context.decode(context.run.codes[rows])
+    return sheet(images, columns=min(len(rows), _COLUMNS), alt="Reconstructions")

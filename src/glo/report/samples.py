@@ -1,73 +1,70 @@
-"""New images: samples of every prior, and the training examples nearest to some of them."""
+"""Sections of new images: samples of every prior, and the nearest training examples of some."""
 
 import torch
-from torch import Tensor
 
 from glo.latents.neighbours import neighbours
-from glo.report.blocks import Picture, Section
+from glo.report.blocks import Section
 from glo.report.context import ReportContext
 from glo.report.sheets import sheet
 
-__all__ = ["nearest", "samples"]
+__all__ = ["nearest_section", "samples_section"]
 
 _SAMPLES, _COLUMNS = 64, 8
-_LOOKED_UP, _NEIGHBOURS = 8, 6
+_QUERIES, _NEIGHBOURS = 8, 6
 
 
-def samples(material: ReportContext) -> Section | None:
-    """Show samples of every prior that is fitted, or None where there is none."""
-    if not material.priors and not material.left_out:
+def samples_section(context: ReportContext) -> Section | None:
+    """Draw samples of every fitted prior; None where there is none."""
+    if not context.priors and not context.missing_priors:
         return None
-    settings, own, items = material.run.settings, material.run.prior_name, []
-    for prior in material.priors:
-        picture = sheet(
-            material.decoded(prior.sample(_SAMPLES, seed=settings.seed)),
+    seed, default = context.run.settings.seed, context.run.prior_name
+    pictures = [
+        sheet(
+            context.decode(prior.sample(_SAMPLES, seed=seed)),
             columns=_COLUMNS,
             alt=f"{_SAMPLES} new examples from the {prior.name} prior",
-            caption=f"{prior.name}{', the prior of this run' if prior.name == own else ''}",
+            caption=f"{prior.name}{', the prior of this run' if prior.name == default else ''}",
         )
-        items.append(picture)
-    text = f"New examples: codes drawn from each density that is fitted, seed {settings.seed}."
+        for prior in context.priors
+    ]
     return Section(
         anchor="samples",
         title="Samples",
-        text=(text, *material.left_out),
-        items=tuple(items),
+        text=(
+            f"New examples, decoded from samples of each fitted prior, seed {seed}.",
+            *context.missing_priors,
+        ),
+        items=tuple(pictures),
         columns=2,
     )
 
 
-def nearest(material: ReportContext) -> Section | None:
-    """Show samples beside the training examples with the nearest codes."""
-    if not material.priors:
+def nearest_section(context: ReportContext) -> Section | None:
+    """Draw samples beside the training examples with the nearest codes."""
+    if not context.priors:
         return None
-    run, prior = material.run, material.priors[0]
-    drawn = prior.sample(_LOOKED_UP, seed=run.settings.seed)
-    found = [neighbours(run.codes, code, _NEIGHBOURS) for code in drawn]
-    lines = [
-        torch.cat([image.unsqueeze(0), material.examples(rows)])
-        for image, (rows, _) in zip(material.decoded(drawn), found, strict=True)
-    ]
+    run, prior = context.run, context.priors[0]
+    codes = prior.sample(_QUERIES, seed=run.settings.seed)
+    lines, distances = [], []
+    for code, image in zip(codes, context.decode(codes), strict=True):
+        rows, distance = neighbours(run.codes, code, _NEIGHBOURS)
+        lines.append(torch.cat([image.unsqueeze(0), context.examples(rows)]))
+        distances.append(float(distance[0]))
+    kind = "training examples" if context.dataset is not None else "reconstructions of those"
+    text = (
+        f"First in each line: a sample of the {prior.name} prior. After it the {kind} with the "
+        f"nearest codes, the nearest first. A sample that equals one of them would be a copy. "
+        f"The distance of the nearest code is {min(distances):.2f} to {max(distances):.2f}."
+    )
+    alt = "In each line a sample, then the training examples with the nearest codes"
     half = len(lines) // 2
     return Section(
         anchor="neighbours",
         title="Nearest training examples of samples",
-        text=(_explained(material, prior.name, torch.stack([far[0] for _, far in found])),),
-        items=(_sheet(lines[:half]), _sheet(lines[half:])),
+        text=(text,),
+        items=tuple(
+            sheet(torch.cat(part), columns=len(lines[0]), alt=alt, indent=True)
+            for part in (lines[:half], lines[half:])
+        ),
         columns=2,
     )
-
-
-def _explained(material: ReportContext, prior: str, distances: Tensor) -> str:
-    near, far = float(distances.min()), float(distances.max())
-    what = "training examples" if material.samples is not None else "reconstructions of those"
-    return (
-        f"First in each line, set apart: a sample of the {prior} prior. After it the {what} whose "
-        f"codes lie nearest, the nearest first. A sample that equals one of them would be a copy. "
-        f"The nearest code is {near:.2f} to {far:.2f} away."
-    )
-
-
-def _sheet(lines: list[Tensor]) -> Picture:
-    alt = "In each line a sample, then the training examples with the nearest codes"
-    return sheet(torch.cat(lines), columns=len(lines[0]), alt=alt, apart=True)

@@ -1,36 +1,36 @@
-"""Sheets of examples as images inside a page."""
+"""Grids of images inside a page, as data: addresses."""
 
 import base64
 import io
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, features
 from torch import Tensor
 from torch.nn import functional
 
 from glo.data import to_uint8
+from glo.imaging.grids import tile
 from glo.report.blocks import Picture
 
 __all__ = ["sheet"]
 
-# Larger examples are shown smaller: a page with some hundred of them is to be sent to a friend.
-_LARGEST = 96
-# Up to this side pixels are shown as they are; above it enlarging may smooth them.
-_PIXELS = 64
+# Larger images are reduced, so that a page of some hundred images stays small.
+_MAX_SIDE = 96
+# Images up to this side are enlarged without smoothing.
+_MAX_PIXELATED_SIDE = 64
 
 
 def sheet(
-    images: Tensor, *, columns: int, alt: str, caption: str = "", apart: bool = False
+    images: Tensor, *, columns: int, alt: str, caption: str = "", indent: bool = False
 ) -> Picture:
-    """Lay images out in lines, with see-through gaps between them.
+    """Draw images in a grid with transparent gaps.
 
     Args:
         images: (B, C, H, W) in [-1, 1].
         columns: images in a line.
-        alt: what the sheet shows.
-        caption: below it.
-        apart: whether the first of each line stands apart from the others.
+        alt: text alternative.
+        caption: text below the picture.
+        indent: whether a wider gap follows the first image of each line.
 
     Example:
         >>> import torch
@@ -38,42 +38,37 @@ def sheet(
         >>> picture.width, picture.height, picture.uri[:22]
         (26, 17, 'data:image/png;base64,')
     """
-    tiles = to_uint8(_smaller(images))
-    n, height, width, channels = tiles.shape
-    lines, gap = -(-n // columns), max(1, width // 16)
-    after_first = width // 4 if apart else 0
-    size = (
-        lines * (height + gap) - gap,
-        columns * (width + gap) - gap + after_first,
-        channels + 1,
-    )
-    paper = np.zeros(size, np.uint8)
-    for number, tile in enumerate(tiles):
-        top, left = number // columns * (height + gap), number % columns * (width + gap)
-        left += after_first if number % columns else 0
-        paper[top : top + height, left : left + width, :-1] = tile
-        paper[top : top + height, left : left + width, -1] = 255
-    return Picture(
-        uri=_uri(paper),
-        width=size[1],
-        height=size[0],
+    tiles = to_uint8(_reduced(images))
+    opaque = np.pad(tiles, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)
+    height, width = tiles.shape[1:3]
+    canvas = tile(
+        opaque,
         columns=columns,
-        pixelated=max(height, width) <= _PIXELS,
+        gap=max(1, width // 16),
+        background=0,
+        indent=width // 4 if indent else 0,
+    )
+    image = Image.fromarray(canvas, "LA" if canvas.shape[2] == 2 else "RGBA")
+    return Picture(
+        uri=_data_uri(image),
+        width=image.width,
+        height=image.height,
+        columns=columns,
+        pixelated=max(height, width) <= _MAX_PIXELATED_SIDE,
         alt=alt,
         caption=caption,
     )
 
 
-def _smaller(images: Tensor) -> Tensor:
+def _reduced(images: Tensor) -> Tensor:
     side = max(images.shape[2:])
-    if side <= _LARGEST:
+    if side <= _MAX_SIDE:
         return images
-    size = [round(length * _LARGEST / side) for length in images.shape[2:]]
+    size = [round(length * _MAX_SIDE / side) for length in images.shape[2:]]
     return functional.interpolate(images, size, mode="bilinear", antialias=True).clamp(-1, 1)
 
 
-def _uri(paper: NDArray[np.uint8]) -> str:
-    image = Image.fromarray(paper, "LA" if paper.shape[2] == 2 else "RGBA")
+def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
     # Photographs take a fifth of the space in WebP, but not every Pillow can write it.
     if image.mode == "RGBA" and features.check("webp"):

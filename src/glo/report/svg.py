@@ -1,12 +1,12 @@
-"""Plots as SVG that takes the colours and the font of the page it stands in.
+"""Plots as SVG in the colors and the font of the page.
 
-They are drawn with a few made-up colours, which then become the page's own: so one drawing is
+Plots are drawn in placeholder colors, which CSS variables of the page replace: one drawing is
 readable on light and on dark. The same data give the same bytes.
 """
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -16,14 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-__all__ = ["INK", "LINE", "SERIES", "axes_style", "new_axes", "page_colour", "plain_log", "to_svg"]
+from glo.report.blocks import LegendEntry, Plot
 
-INK, LINE = "#0000f0", "#0000f1"
+__all__ = ["INK", "SERIES", "axes_style", "log_scale", "new_axes", "to_plot"]
+
+INK, _LINE = "#0000f0", "#0000f1"
 SERIES = ("#0000f2", "#0000f3", "#0000f4", "#0000f5")
-_PAGE = {INK: "var(--ink)", LINE: "var(--line)"} | {
+_VARIABLES = {INK: "var(--ink)", _LINE: "var(--line)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
 }
-# 4.4 inches are about the width of a phone: there a letter of 9 points keeps its size.
+# Inches: about the width of a phone, where text of 9 points keeps its size.
 _SIZE = (4.4, 2.75)
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -31,19 +33,19 @@ _STYLE: Any = {
     "savefig.transparent": True,
     "font.size": 9.0,
     "text.color": INK,
-    # A name with dollar signs is no formula.
+    # A name with dollar signs is not a formula.
     "text.parse_math": False,
     "axes.labelcolor": INK,
-    "axes.edgecolor": LINE,
+    "axes.edgecolor": _LINE,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
-    "grid.color": LINE,
+    "grid.color": _LINE,
     "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "xtick.minor.size": 0,
@@ -55,7 +57,7 @@ _STYLE: Any = {
 
 @contextmanager
 def axes_style() -> Iterator[None]:
-    """Draw in the report's style, whatever the user's own is, and leave that as it was."""
+    """Set matplotlib to the style of the report, whatever the user's settings, and restore it."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -63,63 +65,62 @@ def axes_style() -> Iterator[None]:
 
 
 def new_axes(width: float = 1.0, height: float = 1.0) -> Axes:
-    """Return axes in a figure of their own, of so many times the usual width and height."""
+    """Return the axes of a new figure; width and height are multiples of the usual size."""
     size = (_SIZE[0] * width, _SIZE[1] * height)
     axes: Axes = Figure(figsize=size, layout="constrained").subplots()
     return axes
 
 
-def page_colour(colour: str) -> str:
-    """Return the page's name of a colour that is drawn with.
-
-    Example:
-        >>> page_colour(SERIES[0])
-        'var(--series-1)'
-    """
-    return _PAGE.get(colour, colour)
-
-
-def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with a few plain numbers beside it."""
+def log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic with a few plain tick labels."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = sorted(axis.get_view_interval())
-    # Over a few powers of ten, those alone would be too few numbers to read a value by.
+    # Over a few powers of ten, those alone would be too few ticks to read a value by.
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def to_svg(axes: Axes, name: str, alt: str) -> Markup:
-    """Return the figure of `axes` as an `svg` element for a page.
+def to_plot(
+    axes: Axes, name: str, *, alt: str, caption: str, legend: Sequence[tuple[str, str]] = ()
+) -> Plot:
+    """Return the figure of `axes` as a plot of the page.
 
     Args:
-        axes: drawn in `axes_style`, and still in it.
-        name: unique in the page; the names inside the drawing begin with it.
-        alt: what the plot shows, for who cannot see it.
+        axes: axes drawn inside `axes_style`, which is still active.
+        name: identifier, unique in the page; prefix of the identifiers inside the SVG.
+        alt: text alternative.
+        caption: text below the plot.
+        legend: color and text of each entry.
 
     Example:
         >>> with axes_style():
         ...     axes = new_axes()
         ...     _ = axes.plot([1, 2], color=SERIES[0])
-        ...     text = to_svg(axes, "a", "A line <upwards>.")
-        >>> text[:67]
+        ...     plot = to_plot(axes, "a", alt="A line <upwards>.", caption="A line")
+        >>> plot.svg[:67]
         Markup('<svg role="img" aria-label="A line &lt;upwards&gt;." viewBox="0 0 3')
-        >>> "var(--series-1)" in text, "http" in text
+        >>> "var(--series-1)" in plot.svg, "http" in plot.svg
         (True, False)
     """
+    entries = (LegendEntry(colour=_VARIABLES.get(c, c), text=text) for c, text in legend)
+    return Plot(svg=_svg(axes, name, alt), caption=caption, legend=tuple(entries))
+
+
+def _svg(axes: Axes, name: str, alt: str) -> Markup:
     figure, buffer = axes.get_figure(root=True), io.StringIO()
-    assert figure is not None, "axes are made in a figure"
+    assert figure is not None, "axes belong to a figure"
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     box = re.search(r'viewBox="([^"]*)"', text)
     assert box is not None, "an SVG has a view box"
-    # Without the head, the description of the file, and a style that would hold for the whole page.
+    # Remove the head, the metadata, and a style that would apply to the whole page.
     text = re.sub(
         r"^.*?<svg[^>]*>|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.S
     )
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-    text = re.sub(r'\bid="|href="#|url\(#', lambda found: f"{found[0]}{name}-", text)
-    for colour, page in _PAGE.items():
-        text = text.replace(colour, page)
+    text = re.sub(r'\bid="|href="#|url\(#', lambda match: f"{match[0]}{name}-", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, variable)
     return Markup(f'<svg role="img" aria-label="{escape(alt)}" viewBox="{box[1]}">{text}')
