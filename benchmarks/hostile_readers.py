@@ -20,9 +20,9 @@ from glo.data.readers.images import decode, decode_opaque, probe
 from glo.estimator.estimator import load
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.progress import TrainingLog
-from glo.explorer.protocol import object_from
+from glo.explorer.protocol import parse_object
 from glo.explorer.scheduler import Scheduler
-from glo.explorer.streaming_search import Live
+from glo.explorer.streaming_search import StreamingSearch
 from glo.features.digits import read_features
 from glo.priors import load_labels, load_prior
 from glo.report.context import read_context
@@ -88,7 +88,8 @@ def _upload(path: Path, root: Path) -> str:
     if path.stat().st_size > 20 * 2**20 or not path.is_file():
         return LEFT_OUT  # the page takes no more
     run = open_run(root / "run")
-    Live(LatentSpace(run, None, Scheduler()), Scheduler()).read(path.read_bytes(), path.name)  # type: ignore[arg-type]
+    space = LatentSpace(run, None, Scheduler())  # type: ignore[arg-type]
+    StreamingSearch(space, Scheduler()).read(path.read_bytes(), path.name)
     return TAKEN
 
 
@@ -180,7 +181,7 @@ def _rows(path: Path, root: Path) -> str:
 
 
 def _request(path: Path, root: Path) -> str:
-    object_from(path.read_bytes()[: 20 * 2**20])
+    parse_object(path.read_bytes()[: 20 * 2**20])
     return TAKEN
 
 

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.explorer.asking import PORT, TOKEN, Visit, browser, raw, sentence
 
-from glo.explorer.auth import MOST_BYTES
+from glo.explorer.auth import MAX_BYTES
 
 
 @pytest.fixture
@@ -82,10 +82,10 @@ def test_our_page_may_post(visit: Visit, bare: Path) -> None:
 
 def test_too_large_with_and_without_its_length(visit: Visit, bare: Path) -> None:
     def pieces() -> Iterator[bytes]:
-        for _ in range(MOST_BYTES // 2**20 + 2):
+        for _ in range(MAX_BYTES // 2**20 + 2):
             yield bytes(2**20)
 
-    for content in (bytes(MOST_BYTES + 1), pieces()):
+    for content in (bytes(MAX_BYTES + 1), pieces()):
         answer = visit(bare).post("/api/encode", content=content)
         assert answer.status_code == 413
         assert "20 MB" in sentence(answer)

@@ -4,7 +4,9 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +17,7 @@ from tests.explorer.asking import TOKEN, N, Visit, browser, floats, lines, packe
 
 from glo.data import open_source
 from glo.errors import UserError
-from glo.explorer import make_app
-from glo.explorer import run_watcher as shelf
+from glo.explorer import make_app, run_watcher
 from glo.runs.run import open_run
 from glo.training.statistics import EpochRecord
 from glo.workflows.train import TrainingRun
@@ -34,7 +35,7 @@ def test_without_labels_and_data(visit: Visit, bare: Path) -> None:
     for address in ("/api/example/0/image", "/api/worst"):
         answer = client.get(address)
         assert answer.status_code == 404
-        assert "not at hand" in sentence(answer)
+        assert "not available" in sentence(answer)
     wish = {"prior": "gaussian", "label": 0}
     assert client.post("/api/sample", json=wish).status_code == 400
     found = client.post("/api/neighbours", content=raw([0] * 4)).json()["neighbours"]
@@ -130,7 +131,7 @@ def test_without_checkpoint(stopped: Path, tmp_path: Path) -> None:
 def test_newest_checkpoint_is_shown(
     labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "_PAUSE", 0.0)
+    monkeypatch.setattr(run_watcher, "time", SimpleNamespace(monotonic=count(step=10).__next__))
     samples = open_source(str(labelled.parent / "labelled.npz"))
     folder = tmp_path / "run"
     sitting = TrainingRun(folder, samples, settings(), source="gone", preset="mnist")

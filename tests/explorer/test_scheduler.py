@@ -2,35 +2,35 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from glo.decoders import MLP
-from glo.explorer.once_cache import OnceCache
-from glo.explorer.scheduler import Closed, Scheduler, YieldingDecoder
+from glo.explorer.scheduler import Closed, Scheduler, YieldingDecoder, compute_once
 
 
 def test_short_work_does_not_wait_for_long_work() -> None:
-    turns = Scheduler()
-    with turns.later(), turns.soon():
+    scheduler = Scheduler()
+    with scheduler.background(), scheduler.interactive():
         pass
 
 
-@pytest.mark.parametrize("lane", ["soon", "later"])
+@pytest.mark.parametrize("lane", ["interactive", "background"])
 def test_turns_come_in_order_and_one_at_a_time(lane: str) -> None:
-    turns, order = Scheduler(), []
+    scheduler, order = Scheduler(), []
     inside: list[int] = []
 
     def work(number: int) -> None:
-        with getattr(turns, lane)():
+        with getattr(scheduler, lane)():
             inside.append(number)
             assert len(inside) == 1
             order.append(number)
             time.sleep(0.005)
             inside.pop()
 
-    with getattr(turns, lane)():
+    with getattr(scheduler, lane)():
         threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
         for thread in threads:
             thread.start()
@@ -42,56 +42,56 @@ def test_turns_come_in_order_and_one_at_a_time(lane: str) -> None:
 
 
 def test_greedy_work_leaves_a_turn_to_others() -> None:
-    turns, done = Scheduler(), threading.Event()
+    scheduler, done = Scheduler(), threading.Event()
 
     def greedy() -> None:
         while not done.is_set():
-            with turns.later():
+            with scheduler.background():
                 time.sleep(0.001)
 
     thread = threading.Thread(target=greedy)
     thread.start()
     for _ in range(20):
-        with turns.later():
+        with scheduler.background():
             pass
     done.set()
     thread.join()
 
 
 def test_turn_is_given_back_after_a_fault() -> None:
-    turns = Scheduler()
-    for take in (turns.soon, turns.later):
+    scheduler = Scheduler()
+    for take in (scheduler.interactive, scheduler.background):
         with pytest.raises(ZeroDivisionError), take():
             _ = 1 / 0
-    with turns.later(), turns.soon():
+    with scheduler.background(), scheduler.interactive():
         pass
 
 
 def test_closing_ends_long_work_alone() -> None:
-    turns = Scheduler()
+    scheduler = Scheduler()
     decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
-    turns.close()
+    scheduler.close()
     with pytest.raises(Closed):
-        YieldingDecoder(decoder, turns)(torch.zeros(1, 2))
-    with turns.soon():
+        YieldingDecoder(decoder, scheduler)(torch.zeros(1, 2))
+    with scheduler.interactive():
         pass
 
 
 def test_closing_wakes_who_waits() -> None:
-    turns, seen = Scheduler(), []
+    scheduler, seen = Scheduler(), []
 
     def wait() -> None:
         try:
-            with turns.later():
+            with scheduler.background():
                 seen.append("served")
         except Closed:
             seen.append("closed")
 
-    with turns.later():
+    with scheduler.background():
         thread = threading.Thread(target=wait)
         thread.start()
         time.sleep(0.02)
-        turns.close()
+        scheduler.close()
         thread.join()
     assert seen == ["closed"]
 
@@ -105,25 +105,24 @@ def test_patient_decoder_has_gradients_and_weights_of_its_decoder() -> None:
     assert next(patient.parameters()) is next(decoder.parameters())
 
 
-def test_value_is_made_once_for_all() -> None:
-    kept, made = OnceCache(), []
+def test_concurrent_calls_wait_for_one_computation() -> None:
+    calls: list[int] = []
 
-    def make() -> int:
-        made.append(1)
-        time.sleep(0.05)
-        return 7
+    class Slow:
+        @compute_once
+        def square(self, number: int) -> int:
+            calls.append(number)
+            time.sleep(0.05)
+            return number**2 // (number - 1)
 
-    threads = [threading.Thread(target=kept.get, args=("x", make)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == [1]
-    assert kept.get("x", make) == 7
-
-
-def test_failure_is_not_kept() -> None:
-    kept = OnceCache()
-    with pytest.raises(ZeroDivisionError):
-        kept.get("x", lambda: 1 // 0)
-    assert kept.get("x", lambda: 3) == 3
+    slow = Slow()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(slow.square, [2, 3, 2, 3])) == [4, 4, 4, 4]
+    assert sorted(calls) == [2, 3]
+    # An error is not cached.
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            slow.square(1)
+    assert sorted(calls) == [1, 1, 2, 3]
+    assert Slow().square(2) == 4
+    assert len(calls) == 5

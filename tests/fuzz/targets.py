@@ -22,7 +22,7 @@ from glo.data import Dataset, open_source, read_idx
 from glo.data.readers.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator.estimator import load
-from glo.explorer.protocol import object_from
+from glo.explorer.protocol import parse_object
 from glo.features.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import read_context
@@ -168,7 +168,7 @@ def _files() -> dict[str, Target]:
         "tensors": read_tensors,
         "digit network": read_features,
         "row numbers": lambda path: parse_rows(read_text(path, most=1000), 20),
-        "request": lambda path: object_from(path.read_bytes()),
+        "request": lambda path: parse_object(path.read_bytes()),
     }
 
 

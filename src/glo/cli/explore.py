@@ -38,7 +38,7 @@ def explore(
         # Whoever trains comes first.
         os.nice(5)
 
-    def opened(address: str) -> None:
+    def on_ready(address: str) -> None:
         # Alone on its line, so that a terminal makes a link of it.
         print(address, flush=True)
         if browser:
@@ -47,7 +47,7 @@ def explore(
             webbrowser.open(address)
 
     try:
-        serve(run, port=port, parent=parent, opened=opened, decoder=own)
+        serve(run, port=port, parent=parent, on_ready=on_ready, decoder=own)
     except KeyboardInterrupt:
         # The way to end it; there is nothing to save.
         return 0

@@ -1,4 +1,4 @@
-"""A page to play with a run: served on this machine, to the person who started it alone."""
+"""Interactive web page of a run, served on this machine for one user."""
 
 from glo.explorer.app import make_app
 from glo.explorer.serve import serve

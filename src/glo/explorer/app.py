@@ -1,4 +1,4 @@
-"""The page's addresses, and what becomes of a mistake."""
+"""ASGI application of the page: routes, error responses, lifespan."""
 
 import logging
 import threading
@@ -12,26 +12,25 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.explorer.auth import AuthMiddleware, refusal
+from glo.explorer.auth import AuthMiddleware, error_response
 from glo.explorer.handlers import Handlers
-from glo.explorer.protocol import line, object_from
-from glo.explorer.run_info import run_info
+from glo.explorer.protocol import NotFound, json_line, parse_object
 from glo.explorer.run_watcher import RunWatcher
 from glo.explorer.scheduler import Closed, Scheduler
 from glo.explorer.streaming_search import StreamingSearch
-from glo.explorer.training_examples import NotThere
 
 __all__ = ["make_app"]
 
 _STATIC = Path(__file__).parent / "static"
-_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_OURS = "Something went wrong in glo itself; the terminal that it runs in says more."
+# Named here: the system's table of types may name scripts as plain text.
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_INTERNAL_ERROR = "Something went wrong in glo itself; its terminal shows the error."
 _CLOSED = "The page was closed before this was done."
 
 _log = logging.getLogger("glo.explorer")
@@ -48,37 +47,37 @@ def make_app(
     """Make the page of a run.
 
     Args:
-        folder: of the run.
-        token: the secret that every request must bring.
-        port: that it is served on.
-        warm: whether to prepare, in the background, what the page will ask for.
-        decoder: the class of the run's decoder, if that is none of this package.
+        folder: path of the run folder.
+        token: secret that every request must carry.
+        port: port of the server.
+        warm: whether to compute the inputs of the page's searches in the background at the start.
+        decoder: class of the run's decoder, if it is a custom one.
 
     Returns:
         an ASGI application.
 
     Raises:
-        UserError: it is not a run folder.
+        UserError: the folder is not a run folder.
     """
-    turns = Scheduler()
-    shelf = RunWatcher(folder, turns, decoder)
+    scheduler = Scheduler()
+    watcher = RunWatcher(folder, scheduler, decoder)
     app = Starlette(
-        routes=[*_page_routes(), *_routes(shelf, Handlers(shelf), turns)],
+        routes=[*_page_routes(), *_api_routes(watcher, scheduler)],
         exception_handlers={
-            UserError: _mistake,
-            HTTPException: _http_mistake,
-            ClientDisconnect: _cut_short,
-            Closed: _closed,
-            Exception: _fault,
+            UserError: _user_error,
+            HTTPException: _http_error,
+            ClientDisconnect: _respond(400, "The request was cut short."),
+            Closed: _respond(503, _CLOSED),
+            Exception: _respond(500, _INTERNAL_ERROR),
         },
-        lifespan=_lifespan(shelf, turns, warm),
+        lifespan=_lifespan(watcher, scheduler, warm),
     )
     return AuthMiddleware(app, token=token, port=port)
 
 
 def _page_routes() -> list[Route]:
-    # The names are fixed here, so no name in a request ever becomes a path.
-    files = {path.name: path for path in _STATIC.glob("*") if path.suffix in _KINDS}
+    # A fixed list: no name in a request becomes a path.
+    files = {path.name: path for path in _STATIC.glob("*") if path.suffix in _MEDIA_TYPES}
 
     def page(request: Request) -> Response:
         return FileResponse(_STATIC / "index.html", media_type="text/html")
@@ -86,46 +85,50 @@ def _page_routes() -> list[Route]:
     def static(request: Request) -> Response:
         path = files.get(request.path_params["name"])
         if path is None:
-            raise NotThere("There is no such file.")
-        return FileResponse(path, media_type=_KINDS[path.suffix])
+            raise NotFound("There is no such file.")
+        return FileResponse(path, media_type=_MEDIA_TYPES[path.suffix])
 
     return [Route("/", page), Route("/static/{name}", static)]
 
 
-def _routes(shelf: RunWatcher, answers: Handlers, turns: Scheduler) -> list[Route]:
-    def run(request: Request) -> Response:
-        return JSONResponse(run_info(shelf))
+def _api_routes(watcher: RunWatcher, scheduler: Scheduler) -> list[Route]:
+    handlers = Handlers(watcher)
 
     def encode(request: Request, body: bytes) -> Response:
-        live = StreamingSearch(shelf.space, turns)
+        search = StreamingSearch(watcher.space, scheduler)
         name = unquote(request.headers.get("x-name", ""), errors="replace")[:200] or "The file"
-        return _stream(live.encode(live.read(body, name), name))
+        return _stream(search.encode(search.read(body, name), name))
 
     def restore(request: Request, body: bytes) -> Response:
-        return _stream(StreamingSearch(shelf.space, turns).restore(object_from(body)))
+        return _stream(StreamingSearch(watcher.space, scheduler).restore(parse_object(body)))
 
+    gets = {
+        "run": handlers.run,
+        "map/{method}": handlers.map,
+        "directions": handlers.directions,
+        "example/{row}": handlers.example,
+        "example/{row}/image": handlers.image,
+        "worst": handlers.worst,
+        "progress": handlers.progress,
+        "picture/{name}": handlers.picture,
+    }
+    posts = {
+        "decode": handlers.decode,
+        "sample": handlers.sample,
+        "neighbours": handlers.neighbours,
+        "walk": handlers.walk,
+        "encode": encode,
+        "restore": restore,
+    }
     return [
-        Route("/api/run", run),
-        Route("/api/map/{method}", answers.chart),
-        Route("/api/directions", answers.directions),
-        Route("/api/decode", _with_body(answers.decode), methods=["POST"]),
-        Route("/api/sample", _with_body(answers.sample), methods=["POST"]),
-        Route("/api/example/{row}", answers.example),
-        Route("/api/example/{row}/image", answers.image),
-        Route("/api/worst", answers.worst),
-        Route("/api/neighbours", _with_body(answers.neighbours), methods=["POST"]),
-        Route("/api/walk", _with_body(answers.walk), methods=["POST"]),
-        Route("/api/encode", _with_body(encode), methods=["POST"]),
-        Route("/api/restore", _with_body(restore), methods=["POST"]),
-        Route("/api/progress", answers.progress),
-        Route("/api/picture/{name}", answers.picture),
+        *(Route(f"/api/{path}", handler) for path, handler in gets.items()),
+        *(Route(f"/api/{path}", _with_body(f), methods=["POST"]) for path, f in posts.items()),
     ]
 
 
-def _with_body(work: Callable[[Request, bytes], Response]) -> Callable[[Request], Any]:
+def _with_body(handler: Callable[[Request, bytes], Response]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        body = await request.body()
-        return await run_in_threadpool(work, request, body)
+        return await run_in_threadpool(handler, request, await request.body())
 
     return endpoint
 
@@ -135,56 +138,48 @@ def _stream(events: Iterator[dict[str, Any]]) -> Response:
 
 
 def _lines(events: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Write events as lines; the status was sent long ago, so a mistake is a line too."""
+    """Encode events as lines, an error too: the status is sent before the first line."""
     try:
         for event in events:
-            yield line(event)
+            yield json_line(event)
     except UserError as error:
-        yield line({"kind": "error", "error": str(error)})
+        yield json_line({"kind": "error", "error": str(error)})
     except Closed:
-        yield line({"kind": "error", "error": _CLOSED})
+        yield json_line({"kind": "error", "error": _CLOSED})
     except Exception:
-        _log.exception("while answering in a stream")
-        yield line({"kind": "error", "error": _OURS})
+        _log.exception("in a streamed response")
+        yield json_line({"kind": "error", "error": _INTERNAL_ERROR})
 
 
-def _mistake(request: Request, error: Exception) -> Response:
-    return refusal(404 if isinstance(error, NotThere) else 400, str(error))
+def _user_error(request: Request, error: Exception) -> Response:
+    return error_response(404 if isinstance(error, NotFound) else 400, str(error))
 
 
-def _http_mistake(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for these"
-    words = {404: "There is nothing at this address.", 405: "This address takes no such request."}
-    return refusal(error.status_code, words.get(error.status_code, error.detail))
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for this class"
+    messages = {404: "There is nothing at this address.", 405: "This address has no such method."}
+    return error_response(error.status_code, messages.get(error.status_code, error.detail))
 
 
-def _cut_short(request: Request, error: Exception) -> Response:
-    return refusal(400, "The request was cut short.")
+def _respond(status: int, message: str) -> Callable[[Request, Exception], Response]:
+    return lambda request, error: error_response(status, message)
 
 
-def _closed(request: Request, error: Exception) -> Response:
-    return refusal(503, _CLOSED)
-
-
-def _fault(request: Request, error: Exception) -> Response:
-    return refusal(500, _OURS)
-
-
-def _lifespan(shelf: RunWatcher, turns: Scheduler, warm: bool) -> Callable[[Starlette], Any]:
-    def prepare() -> None:
-        # What fails here fails again, and is told, when somebody asks for it.
+def _lifespan(watcher: RunWatcher, scheduler: Scheduler, warm: bool) -> Callable[[Starlette], Any]:
+    def precompute() -> None:
+        # An error occurs again, and is shown, in the request that needs the result.
         with suppress(Exception):
-            shelf.space.warm()
+            watcher.space.precompute()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        worker = threading.Thread(target=prepare, name="prepare")
+        worker = threading.Thread(target=precompute, name="precompute")
         if warm:
             worker.start()
         try:
             yield
         finally:
-            turns.close()
+            scheduler.close()
             if warm:
                 await run_in_threadpool(worker.join, 10)
 

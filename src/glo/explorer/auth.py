@@ -1,26 +1,27 @@
-"""Who may ask, and how much: nobody but the person who started the page may use it.
+"""ASGI middleware: token authentication, Host and Origin checks, request-size limit.
 
-The page listens on this machine only. That alone does not keep others out: other people of the same
-machine can reach its ports, and a foreign web page can make a browser send requests here. So every
-request must carry the token of the printed address, name this machine as its host, and, where it
-brings something, come from our own page.
+The server listens on this machine only, yet other users of the machine can reach its ports, and a
+foreign web page can make a browser send requests here. So each request must carry the token of the
+printed address and name this machine and port as its host, and a request with a body must come
+from the page itself.
 """
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import final
 
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MOST_BYTES", "AuthMiddleware", "refusal"]
+__all__ = ["MAX_BYTES", "AuthMiddleware", "error_response"]
 
-MOST_BYTES = 20 * 2**20
-# A body that is too large is read on so far and thrown away: a browser shows an answer only after
-# it has sent everything.
-_MOST_READ = 10 * MOST_BYTES
+MAX_BYTES = 20 * 2**20
+# A body beyond the limit is read up to this size and dropped: a browser shows a response only
+# after it has sent everything.
+_MAX_DROPPED = 10 * MAX_BYTES
+_TOO_LARGE = f"The request is larger than {MAX_BYTES // 2**20} MB; send a smaller file."
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -36,110 +37,97 @@ _HEADERS = {
 }
 
 
-def refusal(status: int, sentence: str) -> JSONResponse:
-    """Return an answer that says in one sentence why a request is refused."""
-    return JSONResponse({"error": sentence}, status_code=status)
+def error_response(status: int, message: str) -> JSONResponse:
+    """Return a response with an error's message."""
+    return JSONResponse({"error": message}, status_code=status)
 
 
 @final
 class AuthMiddleware:
-    """Let through what the person's own page asks, and refuse the rest.
+    """Pass authenticated requests of the page to an application, and refuse others.
 
     Args:
-        app: what is guarded.
-        token: the secret of the printed address.
-        port: that the page is served on.
+        app: application behind the middleware.
+        token: secret of the printed address.
+        port: port of the server.
     """
 
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
         self._app = app
-        self._token = token.encode()
+        self._token = token
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._cookie = f"glo-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request; web sockets are ignored."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
         if scope["type"] != "http":
-            # No web sockets; the start and end of the server are the app's own affair.
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        answer = self._answer(scope)
-        if answer is not None:
-            await answer(scope, receive, send_guarded)
+        response = self._check(Request(scope))
+        if response is not None:
+            await response(scope, receive, send_with_headers)
         else:
-            await self._app(scope, _limited(receive), send_guarded)
+            await self._app(scope, _limited(receive), send_with_headers)
 
-    def _answer(self, scope: Scope) -> ASGIApp | None:
-        """Return the refusal or the redirection that a request gets, or None to serve it."""
-        headers = Headers(scope=scope)
+    def _check(self, request: Request) -> ASGIApp | None:
+        """Return the refusal of a request or its redirection; None for a valid request."""
+        headers = request.headers
+        # Starlette's TrustedHostMiddleware ignores the port and repeated headers.
         if headers.getlist("host") not in [[host] for host in self._hosts]:
-            return refusal(
+            return error_response(
                 400, "This page is served at 127.0.0.1 only; open the address that glo printed."
             )
-        given = QueryParams(scope["query_string"]).get("token", "")
-        by_address, by_cookie = self._is_token(given), self._is_token(self._kept(headers))
-        if not by_address and not by_cookie:
-            return refusal(403, "This needs the token; open the address that glo explore printed.")
-        if scope["method"] not in ("GET", "HEAD") and not self._is_ours(headers):
-            return refusal(403, "Another web page asked for this; use the page of glo explore.")
-        if by_address and scope["path"] == "/":
-            return self._enter()
-        if _announced(headers) > _MOST_READ:
-            return refusal(413, _TOO_LARGE)
+        has_token = self._is_token(request.query_params.get("token", ""))
+        if not has_token and not self._is_token(request.cookies.get(self._cookie, "")):
+            return error_response(
+                403, "The token is missing; open the address that glo explore printed."
+            )
+        if request.method not in ("GET", "HEAD") and not self._is_same_origin(headers):
+            return error_response(
+                403, "The request came from another web page; use the page of glo explore."
+            )
+        if has_token and request.url.path == "/":
+            return self._set_cookie()
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > _MAX_DROPPED:
+            return error_response(413, _TOO_LARGE)
         return None
 
-    def _enter(self) -> RedirectResponse:
-        # The token leaves the address bar, and with it the history and any copied address.
-        answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(
-            self._cookie, self._token.decode(), httponly=True, samesite="strict", path="/"
-        )
-        return answer
+    def _set_cookie(self) -> RedirectResponse:
+        # Removes the token from the address bar, and so from the history and from copied addresses.
+        response = RedirectResponse("/", status_code=303)
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
+        return response
 
-    def _is_token(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode("utf-8", "replace"), self._token)
+    def _is_token(self, text: str) -> bool:
+        return secrets.compare_digest(text.encode("utf-8", "replace"), self._token.encode())
 
-    def _kept(self, headers: Headers) -> str:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return ""
-        return cookies[self._cookie].value if self._cookie in cookies else ""
-
-    def _is_ours(self, headers: Headers) -> bool:
-        # Browsers name the origin of every POST; who sends none is no browser and has the token.
+    def _is_same_origin(self, headers: Headers) -> bool:
+        # Browsers send the origin with every POST; other clients have the token.
         origin = headers.get("origin")
         return origin is None or origin in {f"http://{host}" for host in self._hosts}
 
 
-_TOO_LARGE = f"That is larger than {MOST_BYTES // 2**20} MB; give a smaller file."
-
-
-def _announced(headers: Headers) -> int:
-    length = headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
-
-
 def _limited(receive: Receive) -> Receive:
-    """Count the bytes of a body as they come, whatever length was announced."""
-    seen = 0
+    """Limit the bytes of a body as they arrive, whatever its announced length."""
+    size = 0
 
     async def receive_limited() -> Message:
-        nonlocal seen
+        nonlocal size
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen <= MOST_BYTES:
+        size += len(message.get("body", b""))
+        if size <= MAX_BYTES:
             return message
-        while message.get("more_body", False) and seen <= _MOST_READ:
+        while message.get("more_body", False) and size <= _MAX_DROPPED:
             message = await receive()
-            seen += len(message.get("body", b""))
+            size += len(message.get("body", b""))
         raise HTTPException(413, _TOO_LARGE)
 
     return receive_limited

@@ -1,182 +1,233 @@
-"""What the page may ask of a run, and the answers."""
+"""Request handlers of the page's API, one method per address."""
 
 import io
+import math
+from pathlib import Path
 from typing import Any, final
 
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from glo._version import __version__
 from glo.errors import UserError
-from glo.explorer.progress import TrainingLog, picture_path, pictures_of
+from glo.explorer.latent_space import LatentSpace
+from glo.explorer.progress import TrainingLog, list_pictures, picture_path
+from glo.explorer.projections import projection_methods
 from glo.explorer.protocol import (
-    bytes_of,
-    codes_from,
-    number_from,
-    object_from,
-    packed_codes,
-    unpacked,
-    whole,
-    word_from,
+    NotFound,
+    base64_to_bytes,
+    codes_to_base64,
+    examples_to_bytes,
+    parse_choice,
+    parse_codes,
+    parse_float,
+    parse_int,
+    parse_object,
 )
 from glo.explorer.run_watcher import RunWatcher
-from glo.explorer.training_examples import NotThere
 from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
 
 __all__ = ["Handlers"]
 
-_MOST_DECODED, _MOST_SAMPLES, _MOST_STEPS, _MOST_WORST = 256, 100, 60, 500
-_MOST_SEED = 2**31 - 1
+_MAX_DECODED, _MAX_SAMPLES, _MAX_STEPS, _MAX_WORST = 256, 100, 60, 500
+_MAX_SEED = 2**31 - 1
 _PATHS: tuple[WalkPath, ...] = ("straight", "sphere")
 
 
 @final
 class Handlers:
-    """Answers to single questions; each method serves one address.
+    """Handlers of single requests.
 
     Args:
-        shelf: the run.
+        watcher: the run.
     """
 
-    def __init__(self, shelf: RunWatcher) -> None:
-        self._shelf = shelf
-        self._diary = TrainingLog(shelf.run.folder / "metrics.jsonl")
+    def __init__(self, watcher: RunWatcher) -> None:
+        self._watcher = watcher
+        self._log = TrainingLog(watcher.run.folder / "metrics.jsonl")
 
-    def chart(self, request: Request) -> Response:
-        """Return the codes laid out in the plane."""
-        return JSONResponse(self._shelf.space.chart(request.path_params["method"]))
+    def run(self, request: Request) -> Response:
+        """Return name, shape, state, scores and capabilities of the run."""
+        state = self._watcher.state
+        run = self._watcher.run
+        summary, settings = run.summary or {}, run.settings
+        values = {
+            "name": run.data.name,
+            "folder_name": Path(run.folder).resolve().name,
+            "state": state,
+            "kind": "image" if run.is_images else "vector",
+            "shape": list(run.data.shape),
+            "n": run.data.n,
+            "code_dim": settings.code_dim,
+            "constraint": settings.constraint,
+            "epochs": settings.epochs_for(run.data.n),
+            "mse": _finite(summary.get("mse")),
+            "explained_variance": _finite(summary.get("explained_variance")),
+            "psnr": _finite(summary.get("psnr")),
+            "diagnosis": summary.get("diagnosis", []),
+            "version": __version__,
+        }
+        return JSONResponse(values | _capabilities(None if state == "empty" else self._space))
+
+    def map(self, request: Request) -> Response:
+        """Return the codes projected to the plane."""
+        return JSONResponse(self._space.map(request.path_params["method"]))
 
     def directions(self, request: Request) -> Response:
-        """Return the widest directions of the codes."""
-        found = self._shelf.space.directions
+        """Return the principal directions of the codes."""
+        directions = self._space.directions
         return JSONResponse(
             {
-                "mean": packed_codes(found.mean),
-                "components": packed_codes(found.components),
-                "scales": packed_codes(found.deviations),
-                "explained": found.shares.tolist(),
-                "k": len(found),
+                "mean": codes_to_base64(directions.mean),
+                "components": codes_to_base64(directions.components),
+                "scales": codes_to_base64(directions.deviations),
+                "explained": directions.shares.tolist(),
+                "k": len(directions),
             }
         )
 
     def decode(self, request: Request, body: bytes) -> Response:
-        """Return what some codes decode to, in raw bytes."""
-        space = self._shelf.space
-        content, shape = bytes_of(
-            space.decode(codes_from(body, space.codes.shape[1], most=_MOST_DECODED))
-        )
+        """Return decoded codes as raw bytes, their shape in a header."""
+        space = self._space
+        codes = parse_codes(body, space.codes.shape[1], max_count=_MAX_DECODED)
+        content, shape = examples_to_bytes(space.decode(codes))
         headers = {"X-Shape": ",".join(map(str, shape))}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     def sample(self, request: Request, body: bytes) -> Response:
         """Return codes drawn from a prior."""
-        space, wish = self._shelf.space, object_from(body)
+        space, values = self._space, parse_object(body)
         if not space.priors:
             raise UserError("This run has no prior yet, so there is nothing to sample from.")
-        name = word_from(wish.get("prior", space.priors[0]), "prior", space.priors)
-        n = whole(wish.get("n", 1), "n", 1, _MOST_SAMPLES)
-        choices: dict[str, Any] = {
-            "seed": whole(wish.get("seed", 0), "seed", 0, _MOST_SEED),
-            "start": whole(wish.get("start", 0), "start", 0, _MOST_SEED),
-            "temperature": number_from(wish.get("temperature", 1.0), "temperature", 0.01, 10.0),
+        prior = space.prior(
+            parse_choice(values.get("prior", space.priors[0]), "prior", space.priors)
+        )
+        n = parse_int(values.get("n", 1), "n", 1, _MAX_SAMPLES)
+        options: dict[str, Any] = {
+            "seed": parse_int(values.get("seed", 0), "seed", 0, _MAX_SEED),
+            "start": parse_int(values.get("start", 0), "start", 0, _MAX_SEED),
+            "temperature": parse_float(values.get("temperature", 1.0), "temperature", 0.01, 10.0),
         }
-        if wish.get("label") is None:
-            codes = space.prior(name).sample(n, **choices)
+        if values.get("label") is None:
+            codes = prior.sample(n, **options)
         else:
             numbers = space.labels.numbers
-            label = numbers[whole(wish["label"], "label", 0, len(numbers) - 1)]
-            codes = sample_label(space.prior(name), space.known_labels, label, n, **choices)
-        return JSONResponse({"codes": packed_codes(codes), "n": n})
+            label = numbers[parse_int(values["label"], "label", 0, len(numbers) - 1)]
+            codes = sample_label(prior, space.run.label_classifier, label, n, **options)
+        return JSONResponse({"codes": codes_to_base64(codes), "n": n})
 
     def example(self, request: Request) -> Response:
-        """Return what is known of a training example."""
-        space, row = self._shelf.space, self._row(request)
+        """Return code, label, error and neighbours of a training example."""
+        space, row = self._space, self._row(request)
         return JSONResponse(
             {
                 "row": row,
-                "code": packed_codes(space.codes[row]),
+                "code": codes_to_base64(space.codes[row]),
                 "label": space.labels.of(row),
                 "error": space.error_of(row),
-                "neighbours": space.near(space.codes[row], but=row),
-                "has_image": space.run.is_images and space.originals.samples is not None,
+                "neighbours": space.nearest(space.codes[row], exclude=row),
+                "has_image": space.run.is_images and space.examples.dataset is not None,
             }
         )
 
     def image(self, request: Request) -> Response:
-        """Return a training example itself as a PNG."""
-        space, row = self._shelf.space, self._row(request)
-        if len(space.run.data.shape) != 3:
-            raise NotThere("The examples of this run are vectors, not images.")
-        pixels = space.originals.require().rows[row]
-        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        written = io.BytesIO()
-        picture.save(written, format="PNG")
-        return Response(written.getvalue(), media_type="image/png")
+        """Return a training image as a PNG."""
+        space, row = self._space, self._row(request)
+        if not space.run.is_images:
+            raise NotFound("The examples of this run are vectors, not images.")
+        pixels = space.examples.require().rows[row]
+        file = io.BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+        return Response(file.getvalue(), media_type="image/png")
 
     def worst(self, request: Request) -> Response:
         """Return the training examples with the largest errors."""
-        space = self._shelf.space
-        n = whole(request.query_params.get("n", "60"), "n", 1, _MOST_WORST)
+        space = self._space
+        n = parse_int(request.query_params.get("n", "60"), "n", 1, _MAX_WORST)
         rows, errors, source = space.errors
-        most = errors.topk(min(n, len(errors)))
-        chosen = rows[most.indices]
+        largest = errors.topk(min(n, len(errors)))
+        worst = rows[largest.indices]
         listed = [
             {"row": row, "error": error, "label": space.labels.of(row)}
-            for row, error in zip(chosen.tolist(), most.values.tolist(), strict=True)
+            for row, error in zip(worst.tolist(), largest.values.tolist(), strict=True)
         ]
-        codes = packed_codes(space.codes[chosen])
+        codes = codes_to_base64(space.codes[worst])
         return JSONResponse({"rows": listed, "codes": codes, "source": source, "of": len(rows)})
 
     def neighbours(self, request: Request, body: bytes) -> Response:
-        """Return the training examples nearest to a code."""
-        space = self._shelf.space
-        found = space.near(codes_from(body, space.codes.shape[1], most=1)[0])
-        codes = space.codes[[each["row"] for each in found]]
-        return JSONResponse({"neighbours": found, "codes": packed_codes(codes)})
+        """Return the training examples with the nearest codes to a code."""
+        space = self._space
+        nearest = space.nearest(parse_codes(body, space.codes.shape[1], max_count=1)[0])
+        codes = space.codes[[example["row"] for example in nearest]]
+        return JSONResponse({"neighbours": nearest, "codes": codes_to_base64(codes)})
 
     def walk(self, request: Request, body: bytes) -> Response:
-        """Return the codes between two codes."""
-        space, wish = self._shelf.space, object_from(body)
-        dim = space.codes.shape[1]
+        """Return the codes of an interpolation between two codes."""
+        space, values = self._space, parse_object(body)
         first, last = (
-            codes_from(unpacked(wish.get(name), name), dim, most=1)[0] for name in ("from", "to")
+            parse_codes(base64_to_bytes(values.get(name), name), space.codes.shape[1], max_count=1)[
+                0
+            ]
+            for name in ("from", "to")
         )
-        path: WalkPath = word_from(wish.get("path", "straight"), "path", _PATHS)
         codes = interpolate(
             first,
             last,
-            whole(wish.get("steps", 12), "steps", 2, _MOST_STEPS),
-            path=path,
+            parse_int(values.get("steps", 12), "steps", 2, _MAX_STEPS),
+            path=parse_choice(values.get("path", "straight"), "path", _PATHS),
             constraint=space.run.settings.constraint,
         )
-        return JSONResponse({"codes": packed_codes(codes), "n": len(codes)})
+        return JSONResponse({"codes": codes_to_base64(codes), "n": len(codes)})
 
     def progress(self, request: Request) -> Response:
-        """Return the records of the training that are new to the page."""
-        after = whole(request.query_params.get("after", "0"), "after", 0, _MOST_SEED)
-        run, state = self._shelf.run, self._shelf.state
-        records, total = self._diary.after(after)
+        """Return the records of training after those that the page has."""
+        after = parse_int(request.query_params.get("after", "0"), "after", 0, _MAX_SEED)
+        run, state = self._watcher.run, self._watcher.state
+        records, total = self._log.after(after)
         return JSONResponse(
             {
                 "records": records,
                 "next": total,
                 "restarted": after > total,
                 "state": state,
-                "pictures": pictures_of(run.folder),
-                "seconds_left": None if state == "finished" else self._diary.seconds_left(run),
+                "pictures": list_pictures(run.folder),
+                "seconds_left": None if state == "finished" else self._log.seconds_left(run),
             }
         )
 
     def picture(self, request: Request) -> Response:
         """Return one of the run's pictures."""
-        path = picture_path(self._shelf.run.folder, request.path_params["name"])
+        path = picture_path(self._watcher.run.folder, request.path_params["name"])
         return FileResponse(path, media_type="image/png")
 
+    @property
+    def _space(self) -> LatentSpace:
+        return self._watcher.space
+
     def _row(self, request: Request) -> int:
-        n = len(self._shelf.space.codes)
         try:
-            return whole(request.path_params["row"], "row", 0, n - 1)
+            return parse_int(request.path_params["row"], "row", 0, len(self._space.codes) - 1)
         except UserError as error:
-            raise NotThere(str(error)) from None
+            raise NotFound(str(error)) from None
+
+
+def _capabilities(space: LatentSpace | None) -> dict[str, Any]:
+    priors = [] if space is None else space.priors
+    return {
+        "labels": [] if space is None else list(space.labels.names),
+        "priors": priors,
+        "default_prior": priors[0] if priors else None,
+        "data": space is not None and space.examples.dataset is not None,
+        "map_methods": [] if space is None else projection_methods(space.codes),
+        "can_sample": bool(priors),
+        "tasks": ["inpaint"] if space is not None and space.can_search else [],
+        "typical_residual": None if space is None else space.typical_error,
+    }
+
+
+def _finite(value: object) -> float | None:
+    """Return a number that JSON can represent, or None."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,6 +1,6 @@
-"""The code space of one checkpoint: what the page shows of it, each thing computed once.
+"""Code space of one checkpoint: maps, directions, neighbours, errors, each computed once.
 
-Everything here may be asked for by several requests at the same time.
+Several requests may use it at the same time.
 """
 
 from functools import cached_property
@@ -10,16 +10,15 @@ import torch
 from torch import Tensor
 
 from glo.decoders.decode import decode
-from glo.explorer.once_cache import OnceCache
-from glo.explorer.projections import chart, chart_methods
-from glo.explorer.protocol import packed, packed_codes
-from glo.explorer.scheduler import Scheduler, YieldingDecoder
-from glo.explorer.training_examples import Labels, NotThere, TrainingExamples, read_labels
+from glo.explorer.projections import project_to_plane, projection_methods
+from glo.explorer.protocol import NotFound, array_to_base64, codes_to_base64
+from glo.explorer.scheduler import Scheduler, YieldingDecoder, compute_once
+from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
 from glo.inversion import InitialCodes, decode_initial_codes
 from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
-from glo.priors import LabelClassifier, Prior
+from glo.priors import Prior
 from glo.runs.run import Run
 from glo.training.refine import squared_errors
 from glo.utils.device import find_device
@@ -27,126 +26,125 @@ from glo.utils.random import permutation
 
 __all__ = ["LatentSpace"]
 
-# Points on the map: more are neither seen apart nor drawn fast.
-_POINTS = 4000
-_DIRECTIONS = 12
+# Points on the map: more overlap, and are slow to draw.
+_MAX_POINTS = 4000
+_MAX_DIRECTIONS = 12
 # Codes that the directions are fitted to: the sums are in float64.
-_FITTED = 100_000
+_MAX_FITTED = 100_000
 _NEIGHBOURS = 8
-# Decoded in one turn: the last of a grid come a little later, and who drags is not held up.
+# Rows decoded in one turn, so that a large grid does not delay a drag on the map.
 _BLOCK = 32
 
 
 @final
 class LatentSpace:
-    """A run as its newest checkpoint has it.
+    """Code space of the newest checkpoint of a run.
 
     Args:
-        run: opened anew, with a checkpoint.
-        originals: its data, which outlive a checkpoint.
-        turns: whose turn it is to compute.
+        run: run with a checkpoint, opened after that was written.
+        examples: training data of the run.
+        scheduler: scheduler of the decoder's work.
     """
 
-    def __init__(self, run: Run, originals: TrainingExamples, turns: Scheduler) -> None:
-        self.run, self.originals, self._turns = run, originals, turns
-        self._kept = OnceCache()
+    def __init__(self, run: Run, examples: TrainingExamples, scheduler: Scheduler) -> None:
+        self.run, self.examples, self._scheduler = run, examples, scheduler
         self.finished = run.checkpoint.finished and run.summary is not None
         self.priors = list(run.fitted_priors) if run.checkpoint.finished else []
-        # Those of an earlier end are no longer true of a run that goes on.
-        self._saved = run.errors if self.finished else None
+        # Errors saved by an earlier end are outdated in a run that continues.
+        self._saved_errors = run.errors if self.finished else None
+        # The median error, once errors are known.
+        self.typical_error = None if self._saved_errors is None else _median(self._saved_errors)
         # Read now: a run in training removes old checkpoints.
         self.codes = run.codes.float()
         run.decoder.requires_grad_(False).to(find_device("auto"))
 
     @property
+    def can_search(self) -> bool:
+        """Whether codes of further images can be searched for."""
+        return self.finished and len(self.codes) > 1 and self.run.is_images
+
+    @property
+    @compute_once
     def labels(self) -> Labels:
-        """The labels of the examples."""
-        return self._kept.get("labels", lambda: read_labels(self.run, self.originals))
+        """Labels of the examples."""
+        return read_labels(self.run, self.examples)
 
     @cached_property
-    def shown(self) -> Tensor:
-        """Rows on the map, int64, rising."""
-        return permutation(len(self.codes), 0, 0)[:_POINTS].sort().values
+    def map_rows(self) -> Tensor:
+        """Rows on the map, int64, ascending."""
+        return permutation(len(self.codes), 0, 0)[:_MAX_POINTS].sort().values
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Decode codes, (B, D), brought under the constraint, as soon as may be.
+        """Decode codes, (B, D), projected to the constraint, on the interactive lane.
 
         Returns:
             float32 (B, *shape) in the units of the data.
         """
         run, parts = self.run, []
         for part in project(codes, run.settings.constraint).split(_BLOCK):
-            with self._turns.soon():
+            with self._scheduler.interactive():
                 parts.append(decode(run.decoder, part, run.settings.precision))
         return run.in_units(torch.cat(parts))
 
-    @property
-    def known_labels(self) -> LabelClassifier:
-        """What predicts the label of a code.
-
-        Raises:
-            UserError: the run was trained without labels.
-        """
-        return self.run.label_classifier
-
+    @compute_once
     def prior(self, name: str) -> Prior:
         """Return one of `priors`."""
-        return self._kept.get(f"prior {name}", lambda: self.run.prior(name))
+        return self.run.prior(name)
 
-    def chart(self, method: str) -> dict[str, Any]:
-        """Return a map of the codes by one of `chart_methods`.
+    def map(self, method: str) -> dict[str, Any]:
+        """Return a map of the codes by one of `projection_methods`.
 
         Raises:
-            NotThere: it is none of them.
+            NotFound: there is no such method.
         """
-        if method not in chart_methods(self.codes):
-            known = ", ".join(chart_methods(self.codes))
-            raise NotThere(f"There is no map {method[:40]!r} here; choose one of {known}.")
-        return self._kept.get(f"map {method}", lambda: self._chart(method))
+        methods = projection_methods(self.codes)
+        if method not in methods:
+            raise NotFound(
+                f"There is no map {method[:40]!r} here; choose one of {', '.join(methods)}."
+            )
+        return self._map(method)
 
-    def _chart(self, method: str) -> dict[str, Any]:
-        codes, labels = self.codes[self.shown], self.labels.rows
+    @compute_once
+    def _map(self, method: str) -> dict[str, Any]:
+        codes, labels = self.codes[self.map_rows], self.labels.rows
+        rows = self.map_rows.numpy()
         return {
             "method": method,
             "n": len(self.codes),
-            "rows": packed(self.shown.numpy(), "<i4"),
-            "xy": packed(chart(codes, self.directions, method), "<f4"),
-            "codes": packed_codes(codes),
-            "labels": None if labels is None else packed(labels[self.shown.numpy()], "<i4"),
+            "rows": array_to_base64(rows, "<i4"),
+            "xy": array_to_base64(project_to_plane(codes, self.directions, method), "<f4"),
+            "codes": codes_to_base64(codes),
+            "labels": None if labels is None else array_to_base64(labels[rows], "<i4"),
             "sprites": None,
         }
 
     @property
+    @compute_once
     def directions(self) -> Directions:
-        """The widest directions of the codes; none where there is one code."""
-        return self._kept.get("directions", self._directions)
-
-    def _directions(self) -> Directions:
-        rows = permutation(len(self.codes), 0, 0)[:_FITTED]
-        codes = self.codes[rows]
+        """Principal directions of the codes; none where there is one code."""
+        codes = self.codes[permutation(len(self.codes), 0, 0)[:_MAX_FITTED]]
         if len(codes) < 2:
-            empty = torch.zeros(0)
             return Directions(
                 mean=codes[0],
                 components=torch.zeros(0, codes.shape[1]),
-                deviations=empty,
-                shares=empty,
+                deviations=torch.zeros(0),
+                shares=torch.zeros(0),
             )
-        return principal_directions(codes, min(_DIRECTIONS, *codes.shape))
+        return principal_directions(codes, min(_MAX_DIRECTIONS, *codes.shape))
 
-    def near(self, code: Tensor, *, but: int | None = None) -> list[dict[str, Any]]:
-        """Return the training examples whose codes are nearest to one, (D,)."""
-        rows, distances = neighbours(self.codes, code, _NEIGHBOURS + (but is not None))
-        found = [
+    def nearest(self, code: Tensor, *, exclude: int | None = None) -> list[dict[str, Any]]:
+        """Return the training examples with the nearest codes to one, (D,), but for a row."""
+        rows, distances = neighbours(self.codes, code, _NEIGHBOURS + (exclude is not None))
+        nearest = [
             {"row": row, "distance": distance, "label": self.labels.of(row)}
             for row, distance in zip(rows.tolist(), distances.tolist(), strict=True)
-            if row != but
+            if row != exclude
         ]
-        return found[:_NEIGHBOURS]
+        return nearest[:_NEIGHBOURS]
 
     @property
-    def starts(self) -> InitialCodes:
-        """Where searches begin; some seconds of work, done in the background if there is time.
+    def initial_codes(self) -> InitialCodes:
+        """Initial codes of searches; some seconds of work on the background lane.
 
         Raises:
             UserError: the run is not finished, or has one code.
@@ -155,49 +153,43 @@ class LatentSpace:
             unfinished="its codes and decoder still change",
             single="a search needs two codes to begin at",
         )
-        decoder = YieldingDecoder(self.run.decoder, self._turns)
-        precision = self.run.settings.precision
-        return self._kept.get(
-            "starts", lambda: decode_initial_codes(decoder, self.codes, precision=precision)
-        )
+        return self._initial_codes()
+
+    @compute_once
+    def _initial_codes(self) -> InitialCodes:
+        decoder = YieldingDecoder(self.run.decoder, self._scheduler)
+        return decode_initial_codes(decoder, self.codes, precision=self.run.settings.precision)
 
     @property
+    @compute_once
     def errors(self) -> tuple[Tensor, Tensor, str]:
-        """Rows, int64, their squared errors, and whether these were saved or computed.
+        """Rows, int64 (m,), their squared errors, float32 (m,), and "saved" or "computed".
 
         Raises:
-            NotThere: they were not saved, and the data are not at hand.
+            NotFound: no errors were saved, and the data are not available.
         """
-        return self._kept.get("errors", self._errors)
-
-    def _errors(self) -> tuple[Tensor, Tensor, str]:
-        if self._saved is not None:
-            return torch.arange(len(self._saved)), self._saved, "saved"
-        samples, rows = self.originals.require(), self.shown
-        errors = squared_errors(
-            YieldingDecoder(self.run.decoder, self._turns),
-            self.codes[rows],
-            samples.subset(rows),
-            self.run.settings,
-        )
+        if self._saved_errors is not None:
+            return torch.arange(len(self._saved_errors)), self._saved_errors, "saved"
+        dataset, rows = self.examples.require(), self.map_rows
+        decoder = YieldingDecoder(self.run.decoder, self._scheduler)
+        errors = squared_errors(decoder, self.codes[rows], dataset.subset(rows), self.run.settings)
+        self.typical_error = _median(errors)
         return rows, errors, "computed"
 
     def error_of(self, row: int) -> float | None:
-        """Return the squared error of an example, where it was saved."""
-        return None if self._saved is None else float(self._saved[row])
+        """Return the squared error of an example, or None unless it was saved."""
+        return None if self._saved_errors is None else float(self._saved_errors[row])
 
-    @property
-    def typical_error(self) -> float | None:
-        """The median of the errors, where they are known without further work."""
-        known = self._saved is not None or "errors" in self._kept
-        return float(self.errors[1].median()) if known else None
-
-    def warm(self) -> None:
-        """Do what searches and tables will need, one after the other."""
+    def precompute(self) -> None:
+        """Compute the inputs of searches and tables, one after the other."""
         _ = self.directions, self.labels
         if not self.finished:
             return
         if len(self.codes) > 1:
-            _ = self.starts
-        if self.originals.samples is not None:
+            _ = self.initial_codes
+        if self.examples.dataset is not None:
             _ = self.errors
+
+
+def _median(errors: Tensor) -> float:
+    return float(errors.median())

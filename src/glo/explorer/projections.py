@@ -1,4 +1,4 @@
-"""Maps of codes: two numbers for each, so that what is near stays near."""
+"""Projections of codes to the plane: PCA, UMAP, t-SNE."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,32 +10,32 @@ from torch import Tensor
 
 from glo.latents.directions import Directions
 
-__all__ = ["chart", "chart_methods"]
+__all__ = ["project_to_plane", "projection_methods"]
 
-# The other methods need neighbours, and dimensions to leave out.
-_FEWEST = 12
+# UMAP and t-SNE need neighbours, a third of the codes at most.
+_MIN_CODES = 12
 
 
-def chart_methods(codes: Tensor) -> list[str]:
-    """Return the ways to lay out codes, (N, D), that can be taken here, the fastest first.
+def projection_methods(codes: Tensor) -> list[str]:
+    """Return the methods available for codes, (N, D), the fastest first.
 
     Example:
         >>> import torch
-        >>> chart_methods(torch.zeros(5, 2))
+        >>> projection_methods(torch.zeros(5, 2))
         ['pca']
     """
-    if len(codes) < _FEWEST or codes.shape[1] < 3:
+    if len(codes) < _MIN_CODES or codes.shape[1] < 3:
         return ["pca"]
     return ["pca", *(["umap"] if find_spec("umap") else []), "tsne"]
 
 
-def chart(codes: Tensor, directions: Directions, method: str) -> NDArray[np.float32]:
-    """Lay out codes in the plane.
+def project_to_plane(codes: Tensor, directions: Directions, method: str) -> NDArray[np.float32]:
+    """Project codes to the plane.
 
     Args:
-        codes: (m, D).
-        directions: of the codes, the first two of which pca takes.
-        method: one of `chart_methods`.
+        codes: codes, (m, D).
+        directions: principal directions of the codes; "pca" uses the first two.
+        method: one of `projection_methods`.
 
     Returns:
         float32 (m, 2).
@@ -44,25 +44,20 @@ def chart(codes: Tensor, directions: Directions, method: str) -> NDArray[np.floa
         >>> import torch
         >>> from glo.latents.directions import principal_directions
         >>> codes = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
-        >>> chart(codes, principal_directions(codes), "pca")
+        >>> project_to_plane(codes, principal_directions(codes), "pca")
         array([[-1.,  0.],
                [ 1.,  0.]], dtype=float32)
     """
-    if method == "pca":
-        flat = ((codes - directions.mean) @ directions.components[:2].T).numpy()
-        places = np.zeros((len(codes), 2), np.float32)
-        places[:, : flat.shape[1]] = flat
-        return places
-    return _fitted(codes.numpy(), method)
-
-
-def _fitted(codes: NDArray[np.float32], method: str) -> NDArray[np.float32]:
-    near = min(30, (len(codes) - 1) // 3)
+    n_neighbors = min(30, (len(codes) - 1) // 3)
     model: Any
     if method == "umap":
-        model = import_module("umap").UMAP(n_neighbors=min(15, near), random_state=0)
-    else:
+        model = import_module("umap").UMAP(n_neighbors=min(15, n_neighbors), random_state=0)
+    elif method == "tsne":
         from sklearn.manifold import TSNE
 
-        model = TSNE(perplexity=near, init="pca", random_state=0)
-    return np.asarray(model.fit_transform(codes), np.float32)
+        model = TSNE(perplexity=n_neighbors, init="pca", random_state=0)
+    else:
+        scores = ((codes - directions.mean) @ directions.components[:2].T).numpy()
+        # One code has no direction, and codes of one number have one.
+        return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
+    return np.asarray(model.fit_transform(codes.numpy()), np.float32)

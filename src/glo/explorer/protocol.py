@@ -1,7 +1,6 @@
-"""The forms in which numbers travel between the page and this program.
+"""Encoding of numbers between the page and the server, and validation of requests.
 
-All numbers are little-endian and in C order. What comes in is checked here, once: whoever computes
-with it needs no further doubt.
+All numbers are little-endian and in C order.
 """
 
 import base64
@@ -20,55 +19,50 @@ from glo.data import to_uint8
 from glo.errors import UserError
 
 __all__ = [
-    "bytes_of",
-    "codes_from",
-    "line",
-    "number_from",
-    "object_from",
-    "packed",
-    "packed_codes",
-    "pixels_from",
-    "unpacked",
-    "whole",
-    "word_from",
+    "NotFound",
+    "array_to_base64",
+    "base64_to_bytes",
+    "codes_to_base64",
+    "examples_to_bytes",
+    "json_line",
+    "parse_choice",
+    "parse_codes",
+    "parse_float",
+    "parse_int",
+    "parse_object",
+    "parse_pixels",
 ]
 
-Word = TypeVar("Word", bound=str)
+Choice = TypeVar("Choice", bound=str)
+
+# Length of a value's text in a message.
+_MAX_TEXT = 40
 
 
-def packed(numbers: NDArray[Any], kind: str) -> str:
-    """Return numbers in base64.
+class NotFound(UserError):
+    """The requested thing does not exist; the message gives the reason."""
 
-    Args:
-        numbers: of any shape.
-        kind: of the bytes: '<f4', '<i4' or 'u1'.
+
+def array_to_base64(array: NDArray[Any], dtype: str) -> str:
+    """Encode an array of any shape as `dtype`: "<f4", "<i4" or "u1".
 
     Example:
-        >>> packed(np.array([1, 258]), "<i4")
+        >>> array_to_base64(np.array([1, 258]), "<i4")
         'AQAAAAIBAAA='
     """
-    return base64.b64encode(np.ascontiguousarray(numbers, kind).tobytes()).decode()
+    return base64.b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
 
 
-def packed_codes(codes: Tensor) -> str:
-    """Return codes as float32 in base64."""
-    return packed(codes.detach().cpu().numpy(), "<f4")
+def codes_to_base64(codes: Tensor) -> str:
+    """Encode codes as float32."""
+    return array_to_base64(codes.detach().cpu().numpy(), "<f4")
 
 
-def bytes_of(examples: Tensor) -> tuple[bytes, tuple[int, ...]]:
-    """Return images as uint8 (B, H, W, C) or vectors as float32 (B, F), and that shape."""
-    if examples.ndim == 4:
-        pixels = to_uint8(examples)
-        return pixels.tobytes(), pixels.shape
-    rows = np.ascontiguousarray(examples.numpy(), "<f4")
-    return rows.tobytes(), rows.shape
-
-
-def unpacked(text: object, name: str) -> bytes:
-    """Return the bytes behind base64.
+def base64_to_bytes(text: object, name: str) -> bytes:
+    """Decode the field `name` of a request.
 
     Raises:
-        UserError: it is not base64.
+        UserError: the field is not base64.
     """
     try:
         return base64.b64decode(text if isinstance(text, str) else "?", validate=True)
@@ -76,56 +70,64 @@ def unpacked(text: object, name: str) -> bytes:
         raise UserError(f"{name} is not base64; send the bytes in base64.") from None
 
 
-def codes_from(body: bytes, dim: int, *, most: int) -> Tensor:
-    """Return the codes in raw float32.
+def examples_to_bytes(examples: Tensor) -> tuple[bytes, tuple[int, ...]]:
+    """Return images as uint8 (B, H, W, C) or vectors as float32 (B, F), and that shape."""
+    array: NDArray[Any] = examples.numpy().astype("<f4", order="C")
+    if examples.ndim == 4:
+        array = to_uint8(examples)
+    return array.tobytes(), array.shape
+
+
+def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
+    """Decode raw float32 numbers to codes.
 
     Args:
         body: B D numbers.
         dim: D.
-        most: of B.
+        max_count: upper limit of B.
 
     Returns:
-        float32 (B, D), B from 1 to `most`, all finite.
+        float32 (B, D), all finite.
 
     Raises:
-        UserError: there are too few, too many or half ones, or NaN or infinity among them.
+        UserError: B is not from 1 to `max_count`, or a number is not finite.
 
     Example:
-        >>> codes_from(np.ones(4, "<f4").tobytes(), 2, most=8).shape
+        >>> parse_codes(np.ones(4, "<f4").tobytes(), 2, max_count=8).shape
         torch.Size([2, 2])
     """
     count, rest = divmod(len(body), 4 * dim)
-    if rest or not 1 <= count <= most:
-        wanted = "one code" if most == 1 else f"1 to {most} codes"
+    if rest or not 1 <= count <= max_count:
+        expected = "one code" if max_count == 1 else f"1 to {max_count} codes"
         raise UserError(
-            f"The body holds {len(body):,} bytes; send {wanted} of {dim} float32 numbers, "
+            f"The body holds {len(body):,} bytes; send {expected} of {dim} float32 numbers, "
             f"{4 * dim} bytes each."
         )
     codes = torch.from_numpy(np.frombuffer(body, "<f4").astype(np.float32)).view(count, dim)
-    # Squares of larger numbers are not finite any more, and neither would the picture be.
+    # The squares of larger numbers overflow.
     if not bool((codes.abs() < 1e15).all()):
         raise UserError("A code holds NaN, infinity or a number beyond 1e15; send others.")
     return codes
 
 
-def pixels_from(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the bytes of an image or mask, uint8 of a shape, from a field in base64.
+def parse_pixels(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Decode the field `name`, base64 of an image or mask, to uint8 of a shape.
 
     Raises:
-        UserError: it is not there, or of another size.
+        UserError: the field is missing, or of another size.
     """
-    body, wanted = unpacked(values.get(name), name), math.prod(shape)
-    if len(body) != wanted:
+    body, size = base64_to_bytes(values.get(name), name), math.prod(shape)
+    if len(body) != size:
         sides = " x ".join(map(str, shape))
-        raise UserError(f"{name} holds {len(body):,} bytes; send {sides}, {wanted:,} in all.")
+        raise UserError(f"{name} holds {len(body):,} bytes; send {sides}, {size:,} in all.")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def object_from(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body.
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Decode a JSON object.
 
     Raises:
-        UserError: it is not one.
+        UserError: the body is not a JSON object.
     """
     try:
         values = json.loads(body)
@@ -136,52 +138,52 @@ def object_from(body: bytes) -> dict[str, Any]:
     return values
 
 
-def whole(value: object, name: str, low: int, high: int) -> int:
-    """Return a whole number in a range, given as a number or, in an address, as digits.
+def parse_int(value: object, name: str, low: int, high: int) -> int:
+    """Check an integer in [low, high], given as a number or, in an address, as digits.
 
     Raises:
-        UserError: it is not one.
+        UserError: the value is no integer, or out of range.
 
     Example:
-        >>> whole("7", "row", 0, 9), whole(7, "row", 0, 9)
+        >>> parse_int("7", "row", 0, 9), parse_int(7, "row", 0, 9)
         (7, 7)
-        >>> whole(1.5, "row", 0, 9)
+        >>> parse_int(1.5, "row", 0, 9)
         Traceback (most recent call last):
-        glo.errors.UserError: row is 1.5; give a whole number from 0 to 9.
+        glo.errors.UserError: row is 1.5; give an integer from 0 to 9.
     """
     number = value
     if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit():
         number = int(value)
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
-        # Repeated in the sentence, but not at any length.
-        given = repr(value)[:40]
-        raise UserError(f"{name} is {given}; give a whole number from {low} to {high}.")
+        text = repr(value)[:_MAX_TEXT]
+        raise UserError(f"{name} is {text}; give an integer from {low} to {high}.")
     return number
 
 
-def number_from(value: object, name: str, low: float, high: float) -> float:
-    """Return a number in a range.
+def parse_float(value: object, name: str, low: float, high: float) -> float:
+    """Check a number in [low, high].
 
     Raises:
-        UserError: it is not one.
+        UserError: the value is no number, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise UserError(f"{name} is {repr(value)[:40]}; give a number from {low:g} to {high:g}.")
+        text = repr(value)[:_MAX_TEXT]
+        raise UserError(f"{name} is {text}; give a number from {low:g} to {high:g}.")
     return float(value)
 
 
-def word_from(value: object, name: str, allowed: Sequence[Word]) -> Word:
-    """Return a word that must be one of those allowed.
+def parse_choice(value: object, name: str, choices: Sequence[Choice]) -> Choice:
+    """Check a string against its allowed values.
 
     Raises:
-        UserError: it is not.
+        UserError: the value is not among `choices`.
     """
-    for word in allowed:
-        if word == value:
-            return word
-    raise UserError(f"{name} is {repr(value)[:40]}; choose one of {', '.join(allowed)}.")
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UserError(f"{name} is {repr(value)[:_MAX_TEXT]}; choose one of {', '.join(choices)}.")
 
 
-def line(values: dict[str, Any]) -> str:
-    """Return a line of a stream: one JSON object."""
+def json_line(values: dict[str, Any]) -> str:
+    """Encode one JSON object as a line of a stream."""
     return json.dumps(values, separators=(",", ":")) + "\n"

@@ -1,116 +1,144 @@
-"""Whose turn it is to compute, so that the page answers at once while a search goes on.
+"""Scheduling of the page's threads: a lane for interactive work, a lane for background work.
 
-There are two lanes, one for what a person waits for and one for long work, and each has half of the
-cores (`serve` sees to that). Measured on two cores, a decode beside long work took 10 to 18 ms this
-way, and 111 ms where both took turns with both cores: a decode then waits for a block of the other,
-and their threads for one another.
+Each lane runs one piece of work at a time with half of the cores (`serve` sets the number of
+threads). Measured on two cores, a decode beside background work took 10 to 18 ms this way, and
+111 ms where both lanes shared one lock and all cores.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import final
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, final
 
 import torch
 from torch import Tensor
 
 from glo.decoders import Decoder
 
-__all__ = ["Closed", "Scheduler", "YieldingDecoder"]
+__all__ = ["Closed", "Scheduler", "YieldingDecoder", "compute_once"]
 
-# Decoded in one turn: so long others on the lane may have to wait.
+P = ParamSpec("P")
+Instance = TypeVar("Instance")
+Result = TypeVar("Result")
+
+# Rows decoded in one turn of the background lane; others on the lane wait for so long.
 _BLOCK = 16
 
 
 class Closed(Exception):
-    """The page is being closed, so long work ends here."""
+    """The page is closing, so background work ends."""
 
 
 @final
 class _Lane:
-    """Work that is done one at a time, in the order in which it was asked for."""
+    """Fair lock: turns are granted in the order of the requests."""
 
     def __init__(self) -> None:
-        # A plain lock would go again and again to whoever gave it back just now.
-        self._moved = threading.Condition()
-        self._asked, self._served = 0, 0
+        # A `threading.Lock` may be reacquired again and again by the thread that released it.
+        self._changed = threading.Condition()
+        self._requested, self._served = 0, 0
         self._closed = False
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        with self._moved:
-            own = self._asked
-            self._asked += 1
-            self._moved.wait_for(lambda: self._closed or self._served == own)
+        with self._changed:
+            ticket = self._requested
+            self._requested += 1
+            self._changed.wait_for(lambda: self._closed or self._served == ticket)
             if self._closed:
                 raise Closed
         try:
             yield
         finally:
-            with self._moved:
+            with self._changed:
                 self._served += 1
-                self._moved.notify_all()
+                self._changed.notify_all()
 
     def close(self) -> None:
-        with self._moved:
+        with self._changed:
             self._closed = True
-            self._moved.notify_all()
+            self._changed.notify_all()
 
 
 @final
 class Scheduler:
-    """Two lanes of work; long work gives its lane back often, so that several get on together.
+    """Two lanes of work; background work releases its lane often, so that several proceed.
 
     Example:
-        >>> turns = Scheduler()
-        >>> with turns.later(), turns.soon():
+        >>> scheduler = Scheduler()
+        >>> with scheduler.background(), scheduler.interactive():
         ...     print("both")
         both
     """
 
     def __init__(self) -> None:
-        self._soon, self._later = _Lane(), _Lane()
+        self._interactive, self._background = _Lane(), _Lane()
 
-    def soon(self) -> AbstractContextManager[None]:
-        """Take a turn for something short that a person waits for."""
-        return self._soon.turn()
+    def interactive(self) -> AbstractContextManager[None]:
+        """Return the context of one short piece of work that a person waits for."""
+        return self._interactive.turn()
 
-    def later(self) -> AbstractContextManager[None]:
-        """Take a turn for a piece of long work; it raises `Closed` once there are no more."""
-        return self._later.turn()
+    def background(self) -> AbstractContextManager[None]:
+        """Return the context of one piece of long work; entering raises `Closed` after `close`."""
+        return self._background.turn()
 
     def close(self) -> None:
-        """End all long work at its next turn."""
-        self._later.close()
+        """End all background work at its next turn."""
+        self._background.close()
 
 
 @final
 class YieldingDecoder(Decoder):
-    """A decoder that waits for its turn, some rows at a time: for long work in the background.
+    """Decoder for background work: each block of rows takes a turn of the background lane.
 
     Args:
-        decoder: the network.
-        turns: that it waits for.
+        decoder: network to call.
+        scheduler: scheduler of the lane.
 
     Example:
         >>> from glo.decoders import MLP
         >>> decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
-        >>> patient, codes = YieldingDecoder(decoder, Scheduler()), torch.zeros(40, 2)
-        >>> torch.allclose(patient(codes), decoder(codes))
+        >>> yielding, codes = YieldingDecoder(decoder, Scheduler()), torch.zeros(40, 2)
+        >>> torch.allclose(yielding(codes), decoder(codes))
         True
     """
 
-    name = "patient"
+    name = "yielding"
 
-    def __init__(self, decoder: Decoder, turns: Scheduler) -> None:
+    def __init__(self, decoder: Decoder, scheduler: Scheduler) -> None:
         super().__init__(code_dim=decoder.code_dim, shape=decoder.shape)
-        self.decoder, self._turns = decoder, turns
+        self.decoder, self._scheduler = decoder, scheduler
         self.train(decoder.training)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Decode a batch, (B, D), one block after another."""
+        """Decode a batch of codes, (B, D), block by block."""
         parts = []
         for part in codes.split(_BLOCK):
-            with self._turns.later():
+            with self._scheduler.background():
                 parts.append(self.decoder(part))
         return torch.cat(parts)
+
+
+def compute_once(
+    method: Callable[Concatenate[Instance, P], Result],
+) -> Callable[Concatenate[Instance, P], Result]:
+    """Cache the results of a method by instance and arguments, for use by several threads.
+
+    Concurrent calls with the same arguments wait for one computation; calls with other arguments
+    run beside it. An exception is not cached.
+
+    Args:
+        method: method with hashable positional arguments, of a class with a `__dict__`.
+    """
+
+    @wraps(method)
+    def cached(self: Instance, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        results, locks = vars(self).setdefault(f"_{method.__name__}_once", ({}, {}))
+        with locks.setdefault(args, threading.Lock()):
+            if args not in results:
+                results[args] = method(self, *args, **kwargs)
+            result: Result = results[args]
+            return result
+
+    return cached

@@ -16,7 +16,7 @@ from glo.data.pixels import fit, recolour
 from glo.data.readers.images import decode, shown
 from glo.errors import UserError
 from glo.explorer.latent_space import LatentSpace
-from glo.explorer.protocol import packed, packed_codes, pixels_from, whole
+from glo.explorer.protocol import array_to_base64, codes_to_base64, parse_int, parse_pixels
 from glo.explorer.scheduler import Scheduler
 from glo.inversion import InitialCodes, Inversion, SearchState
 from glo.utils.random import permutation
@@ -34,13 +34,13 @@ class StreamingSearch:
 
     Args:
         space: of a finished run.
-        turns: whose turn it is to compute.
+        scheduler: scheduler of the search's work.
 
     Raises:
         UserError: nothing can be searched for in this run; the sentence says why.
     """
 
-    def __init__(self, space: LatentSpace, turns: Scheduler) -> None:
+    def __init__(self, space: LatentSpace, scheduler: Scheduler) -> None:
         run = space.run
         if len(run.data.shape) != 3:
             raise UserError("This run is of vectors; pictures are for runs of images.")
@@ -48,7 +48,7 @@ class StreamingSearch:
             unfinished="its codes and decoder still change",
             single="a search needs two codes to begin at",
         )
-        self._space, self._turns = space, turns
+        self._space, self._scheduler = space, scheduler
         self._channels, *sides = run.data.shape
         self._sides: tuple[int, int] = (sides[0], sides[1])
 
@@ -67,7 +67,7 @@ class StreamingSearch:
         """
         try:
             # In turn, too: an image of the largest size allowed takes some memory.
-            with self._turns.later(), warnings.catch_warnings():
+            with self._scheduler.background(), warnings.catch_warnings():
                 # Pillow warns of odd metadata.
                 warnings.simplefilter("ignore")
                 pixels = decode(io.BytesIO(body))
@@ -87,25 +87,25 @@ class StreamingSearch:
         Yields:
             the picture as the decoder sees it, a line for each decoding, and what was found.
         """
-        yield {"kind": "seen", "pixels": packed(pixels, "u1"), "name": shown(name)}
+        yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": shown(name)}
         space, began = self._space, time.perf_counter()
-        for step in self._search(_target(pixels), None, space.starts, 1):
+        for step in self._search(_target(pixels), None, space.initial_codes, 1):
             if isinstance(step, SearchState):
                 yield {
                     "kind": "step",
                     "share": step.share,
                     "residual": float(step.residual[0]),
-                    "code": packed_codes(step.codes[0]),
+                    "code": codes_to_base64(step.codes[0]),
                 }
                 continue
             yield {
                 "kind": "done",
-                "code": packed_codes(step.codes[0]),
+                "code": codes_to_base64(step.codes[0]),
                 "residual": float(step.residual[0]),
                 "typical_residual": space.typical_error,
                 "converged": bool(step.converged[0]),
                 "seconds": time.perf_counter() - began,
-                "neighbours": space.near(step.codes[0]),
+                "neighbours": space.nearest(step.codes[0]),
             }
 
     def restore(self, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -120,21 +120,21 @@ class StreamingSearch:
         Raises:
             UserError: these cannot be used; nothing has begun then.
         """
-        pixels = pixels_from(values, "pixels", (*self._sides, self._channels))
-        mask = pixels_from(values, "mask", self._sides) > 0
+        pixels = parse_pixels(values, "pixels", (*self._sides, self._channels))
+        mask = parse_pixels(values, "mask", self._sides) > 0
         if not mask.any():
             raise UserError("The mask hides everything; leave some of the picture.")
         if mask.all():
             raise UserError("The mask hides nothing; paint over what is to be found.")
-        answers = whole(values.get("n", 4), "n", 1, _MOST_ANSWERS)
-        seed = whole(values.get("seed", 0), "seed", 0, _MOST_SEED)
+        answers = parse_int(values.get("n", 4), "n", 1, _MOST_ANSWERS)
+        seed = parse_int(values.get("seed", 0), "seed", 0, _MOST_SEED)
         return self._restored(pixels, mask, answers, seed)
 
     def _restored(
         self, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], answers: int, seed: int
     ) -> Iterator[dict[str, Any]]:
         space, began = self._space, time.perf_counter()
-        starts = _chosen(space.starts, seed)
+        starts = _chosen(space.initial_codes, seed)
         observed = torch.from_numpy(mask)[None, None].float()
         found = self._search(_target(pixels), observed, starts, min(answers, len(starts)))
         for step in found:
@@ -145,8 +145,8 @@ class StreamingSearch:
             restored = np.where(mask[..., None], pixels, to_uint8(space.decode(codes)))
             yield {
                 "kind": "done",
-                "codes": packed_codes(codes),
-                "restored": packed(restored, "u1"),
+                "codes": codes_to_base64(codes),
+                "restored": array_to_base64(restored, "u1"),
                 "residuals": step.alternative_residuals[0].tolist(),
                 "seconds": time.perf_counter() - began,
             }
@@ -156,7 +156,7 @@ class StreamingSearch:
     ) -> Iterator[SearchState | Inversion]:
         steps = search(self._space.run, target, starts=starts, observed=observed, answers=answers)
         while True:
-            with self._turns.later():
+            with self._scheduler.background():
                 step = next(steps, None)
             if step is None:
                 return

@@ -1,6 +1,5 @@
-"""What is known of the training examples themselves: their data and their labels."""
+"""Training data and labels of a run, opened on first use."""
 
-import threading
 from dataclasses import dataclass
 from typing import final
 
@@ -9,18 +8,16 @@ from numpy.typing import NDArray
 
 from glo.data import Dataset
 from glo.errors import UserError
+from glo.explorer.protocol import NotFound
+from glo.explorer.scheduler import compute_once
 from glo.runs.run import Run
 
-__all__ = ["Labels", "NotThere", "TrainingExamples", "read_labels"]
-
-
-class NotThere(UserError):
-    """What was asked for does not exist; the message says why."""
+__all__ = ["Labels", "TrainingExamples", "read_labels"]
 
 
 @final
 class TrainingExamples:
-    """The training data of a run, opened once, when they are first asked for.
+    """Training data of a run, opened once, on first use.
 
     Args:
         run: the run.
@@ -28,77 +25,65 @@ class TrainingExamples:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._lock = threading.Lock()
-        self._opened = False
-        self._samples: Dataset | None = None
-        self._reason = ""
 
     @property
-    def samples(self) -> Dataset | None:
+    def dataset(self) -> Dataset | None:
         """All N examples as the decoder sees them, or None where they cannot be opened."""
-        with self._lock:
-            if not self._opened:
-                self._open()
-        return self._samples
+        return self._open()[0]
 
     def require(self) -> Dataset:
-        """Return the examples.
+        """Return all N examples.
 
         Raises:
-            NotThere: they cannot be opened.
+            NotFound: the data cannot be opened.
         """
-        samples = self.samples
-        if samples is None:
-            raise NotThere(self._reason)
-        return samples
+        dataset, reason = self._open()
+        if dataset is None:
+            raise NotFound(f"The training examples are not available: {reason}.")
+        return dataset
 
-    def _open(self) -> None:
+    @compute_once
+    def _open(self) -> tuple[Dataset | None, str]:
         try:
-            self._samples = self._run.open_data(command="glo evaluate RUN")
+            return self._run.open_data(command="glo evaluate RUN"), ""
         except (UserError, OSError) as error:
-            # The command line's advice, to name other data, is of no use on a page.
-            reason = str(error).split(";")[0].rstrip(".")
-            self._reason = f"The training examples themselves are not at hand: {reason}."
-        self._opened = True
+            # The rest of the message advises on the command line's arguments.
+            return None, str(error).split(";")[0].rstrip(".")
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labels:
-    """The labels of a run, counted 0, 1, 2, ... without gaps.
+    """Labels of a run, numbered 0, 1, 2, ... without gaps.
 
     Attributes:
-        numbers: of each label, its number in the data.
-        names: of each label.
-        rows: int32 (N,), which of these labels each example has, -1 for none; None: not known.
+        numbers: number of each label in the data.
+        names: name of each label.
+        rows: label of each example, int32 (N,), -1 for none; None without labels.
     """
 
-    numbers: tuple[int, ...] = ()
-    names: tuple[str, ...] = ()
-    rows: NDArray[np.int32] | None = None
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+    rows: NDArray[np.int32] | None
 
     def of(self, row: int) -> int | None:
-        """Return which label an example has, or None."""
+        """Return the label of an example, or None."""
         label = -1 if self.rows is None else int(self.rows[row])
         return label if label >= 0 else None
 
 
-def read_labels(run: Run, originals: TrainingExamples) -> Labels:
+def read_labels(run: Run, examples: TrainingExamples) -> Labels:
     """Return the labels of a run, or those of its data while the run is not finished."""
-    labels, names = run.labels, run.label_names
-    given = None if labels is None else labels.numpy()
-    samples = originals.samples if given is None else None
-    if samples is not None and samples.labels is not None:
-        given, names = np.asarray(samples.labels), samples.label_names
-    numbers = [] if given is None else np.unique(given).tolist()
-    every = [number for number in numbers if number >= 0]
+    values = None if run.labels is None else run.labels.numpy()
+    names = run.label_names
+    if values is None and examples.dataset is not None and examples.dataset.labels is not None:
+        values, names = np.asarray(examples.dataset.labels), examples.dataset.label_names
+    if values is None:
+        return Labels(numbers=(), names=(), rows=None)
+    numbers = np.unique(values[values >= 0])
+    rows = np.where(values < 0, -1, np.searchsorted(numbers, values)).astype(np.int32)
     return Labels(
-        numbers=tuple(every),
-        names=tuple(names[each] if each < len(names) else str(each) for each in every),
-        rows=None if given is None else _places(given, every),
+        numbers=tuple(numbers.tolist()),
+        names=tuple(names[k] if k < len(names) else str(k) for k in numbers.tolist()),
+        rows=rows,
     )
-
-
-def _places(given: NDArray[np.int64], every: list[int]) -> NDArray[np.int32]:
-    places = np.searchsorted(np.array(every, np.int64), given)
-    return np.where(given < 0, -1, places).astype(np.int32)
