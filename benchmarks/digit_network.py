@@ -21,7 +21,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.features.digits import DIGITS_FILE, DigitNetwork
-from glo.utils.safetensors_writer import write_tensors
+from glo.utils.safetensors_io import write_tensors
 
 LR = 2e-3
 DECAY = 0.02

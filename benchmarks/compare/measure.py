@@ -16,7 +16,7 @@ from glo.metrics.memorisation import CopyTest
 from glo.metrics.prdc import precision_recall_density_coverage
 from glo.utils.files import atomic_write
 from glo.utils.row_ranges import evenly_spaced
-from glo.utils.safetensors_writer import write_tensors
+from glo.utils.safetensors_io import write_tensors
 
 __all__ = ["Judge"]
 

@@ -279,7 +279,7 @@ def test_no_space_left(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
 
     with monkeypatch.context() as patch:
-        patch.setattr("glo.utils.safetensors_writer.os.fsync", full)
+        patch.setattr("glo.utils.safetensors_io.os.fsync", full)
         assert train(data, out) == 2
     sentence = said(capsys)
     assert "no space is left on the device; what was saved before is kept" in sentence

@@ -246,7 +246,7 @@ def test_no_space_leaves_the_earlier_one(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(file)
 
-    monkeypatch.setattr("glo.utils.safetensors_writer.os.fsync", full)
+    monkeypatch.setattr("glo.utils.safetensors_io.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save(tmp_path, training)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

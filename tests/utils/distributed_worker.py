@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import glo.utils.distributed
-import glo.utils.safetensors_writer
+import glo.utils.safetensors_io
 from glo.config.settings import Settings
 from glo.data import SourceOptions, open_source
 from glo.utils.distributed import ProcessGroup
@@ -57,7 +57,7 @@ def main() -> None:
         def full(file: int) -> None:
             raise OSError(28, "No space left on device")
 
-        glo.utils.safetensors_writer.os.fsync = full
+        glo.utils.safetensors_io.os.fsync = full
     try:
         shutil.copytree(folder / "stopped", folder / f"full-{ranks.rank}", dirs_exist_ok=True)
         ranks.exchange(None)

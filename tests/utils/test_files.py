@@ -7,12 +7,15 @@ import pytest
 
 from glo.errors import UserError
 from glo.utils.files import (
+    atomic_folder,
     atomic_write,
     clear_unfinished,
     flush,
     open_plain,
     read_bytes,
     read_text,
+    recover_folder,
+    replace_folder,
     write_text,
 )
 
@@ -79,7 +82,7 @@ def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"12345")
     assert read_bytes(path, most=5) == b"12345"
-    with pytest.raises(UserError, match="holds 5 bytes, and at most 4 are read"):
+    with pytest.raises(UserError, match="has 5 bytes, and at most 4 are read"):
         read_bytes(path, most=4)
     # A hole takes no room on the disk, and would in memory.
     with path.open("wb") as file:
@@ -112,3 +115,49 @@ def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {name for name, stays in names.items() if stays} | {".999999999.folder"}
     clear_unfinished(tmp_path / "none")
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for number in range(2):
+        with atomic_folder(folder, replace=True) as temporary:
+            (temporary / f"{number}.txt").touch()
+    with pytest.raises(RuntimeError), atomic_folder(folder, replace=True) as temporary:
+        raise RuntimeError
+    with atomic_folder(folder, replace=False) as temporary:
+        (temporary / "2.txt").touch()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")] == ["set/1.txt"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_an_interrupted_replacement_of_a_folder_is_recovered(
+    tmp_path: Path, renames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, new, rename = tmp_path / "set", tmp_path / "new", Path.rename
+    for path in (folder, new):
+        path.mkdir()
+        (path / path.name).touch()
+    count = iter(range(renames))
+
+    def interrupted(self: Path, target: Path) -> Path:
+        next(count)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(StopIteration):
+        replace_folder(new, folder)
+    monkeypatch.undo()
+    recover_folder(folder)
+    assert [path.name for path in folder.iterdir()] == ["set"]
+    replace_folder(new, folder)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_folders_of_killed_processes_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / ".999999999.1.set" / "inside").mkdir(parents=True)
+    (tmp_path / f".{os.getppid()}.1.set").mkdir()
+    with atomic_folder(tmp_path / "set", replace=False):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"set", f".{os.getppid()}.1.set"}

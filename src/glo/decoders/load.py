@@ -44,7 +44,7 @@ def read_decoder(path: Path, own: type[Decoder] | None = None) -> Decoder:
     Example:
         >>> import json, tempfile
         >>> from glo.decoders import MLP
-        >>> from glo.utils.safetensors_writer import write_tensors
+        >>> from glo.utils.safetensors_io import write_tensors
         >>> made, path = MLP(code_dim=2, shape=(3,)), Path(tempfile.mkdtemp()) / "x"
         >>> _ = write_tensors(path, made.state_dict(), {"config": json.dumps(made.config)})
         >>> torch.equal(read_decoder(path).net[0].weight, made.net[0].weight)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.utils.files import atomic_write
-from glo.utils.safetensors_io import Header, check_finite, read_header, read_tensors
-from glo.utils.safetensors_writer import write_tensors
+from glo.utils.safetensors_io import Header, check_finite, read_header, read_tensors, write_tensors
 
 __all__ = ["read_tensors_with_checksum", "write_tensors_with_checksum"]
 

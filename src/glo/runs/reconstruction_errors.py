@@ -7,8 +7,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.utils.files import atomic_write
-from glo.utils.safetensors_io import check_finite, read_tensors
-from glo.utils.safetensors_writer import write_tensors
+from glo.utils.safetensors_io import check_finite, read_tensors, write_tensors
 
 __all__ = ["read_errors", "write_errors"]
 

@@ -1,8 +1,12 @@
-"""Files that are written whole or not at all, and files of others, read with a limit."""
+"""Atomic writes of files and folders, and size-limited reads of regular files."""
 
+import glob
 import os
 import re
+import shutil
 import stat
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -12,64 +16,157 @@ from pathlib import Path
 from glo.errors import UserError, suggest
 
 __all__ = [
+    "atomic_folder",
     "atomic_write",
     "clear_unfinished",
     "flush",
     "open_plain",
     "read_bytes",
     "read_text",
+    "recover_folder",
+    "replace_folder",
     "suggest_beside",
     "write_text",
 ]
 
 _UNFINISHED = re.compile(r"\.(\d{1,9})\..+")
-_MOST_BESIDE = 1000
+MAX_SUGGESTED_FROM = 1000
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a place to write to; what was written there takes the place of `path` at the end.
+    """Yield a temporary path whose file is flushed and renamed to `path` at the end of the block.
 
-    It lies in the same folder, which is made, and ends as `path` does, as writers look at that.
+    It lies in the folder of `path`, which is created, and has its suffix, which some writers need.
 
     Raises:
-        OSError: it could not be written; the file before is as it was.
+        OSError: the file could not be written; an existing one is unchanged.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "made" / "table.csv"
-        >>> with atomic_write(path) as writing:
-        ...     _ = writing.write_text("1,2")
-        ...     path.exists(), writing.suffix
+        >>> path = Path(tempfile.mkdtemp()) / "new" / "table.csv"
+        >>> with atomic_write(path) as temporary:
+        ...     _ = temporary.write_text("1,2")
+        ...     path.exists(), temporary.suffix
         (False, '.csv')
         >>> path.read_text(), len(list(path.parent.iterdir()))
         ('1,2', 1)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield writing
-        flush(writing)
-        writing.replace(path)
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
         flush(path.parent)
     finally:
-        writing.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; its folder is made.
+    """Write a text file in UTF-8 atomically; its folder is created.
 
     Raises:
-        OSError: it could not be written; the file before is as it was.
+        OSError: the file could not be written; an existing one is unchanged.
     """
-    with atomic_write(path) as writing:
-        # A file's name may hold bytes that are no text; they must not stop a run from being
-        # written.
-        writing.write_text(text, encoding="utf-8", errors="replace")
+    with atomic_write(path) as temporary:
+        # Names of files may hold undecodable bytes, which must not stop a run from being written.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
+    """Yield a temporary folder that is flushed and renamed to `folder` at the end of the block.
+
+    Args:
+        folder: path of the new folder; its parents are created.
+        replace: True replaces a folder of that name; False keeps one that another process or
+            thread created meanwhile, and deletes the new one.
+
+    Raises:
+        OSError: the folder could not be written; an existing one is unchanged.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "new"
+        >>> for text in "ab":
+        ...     with atomic_folder(folder, replace=True) as temporary:
+        ...         _ = (temporary / "a.txt").write_text(text)
+        >>> (folder / "a.txt").read_text(), len(list(folder.parent.iterdir()))
+        ('b', 1)
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for path in folder.parent.glob(f".*.*.{glob.escape(folder.name)}"):
+        match = _UNFINISHED.fullmatch(path.name)
+        if match and path.is_dir() and not _is_running(int(match[1])):
+            shutil.rmtree(path, ignore_errors=True)
+    if replace:
+        recover_folder(folder)
+    temporary = folder.with_name(f".{os.getpid()}.{threading.get_ident()}.{folder.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            flush(path)
+        if replace:
+            replace_folder(temporary, folder)
+        else:
+            _rename_unless_present(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(new: Path, folder: Path, *, aside: Path | None = None) -> None:
+    """Rename a folder to the name of another, which is moved aside and deleted.
+
+    No system replaces a folder in one step. After an interruption either call it again or, once
+    `new` is gone, `recover_folder`.
+
+    Args:
+        new: path of the new folder, on the same disk.
+        folder: path to rename it to.
+        aside: path that the existing folder has in between; None: `.NAME.old` beside it.
+    """
+    aside = _aside(folder) if aside is None else aside
+    recover_folder(folder, aside=aside)
+    if folder.exists():
+        folder.rename(aside)
+    new.rename(folder)
+    flush(folder.parent)
+    recover_folder(folder, aside=aside)
+
+
+def recover_folder(folder: Path, *, aside: Path | None = None) -> None:
+    """Undo or complete an interrupted `replace_folder`.
+
+    Args:
+        folder: path that the folder should have; nothing else may write to it meanwhile.
+        aside: as for `replace_folder`.
+    """
+    aside = _aside(folder) if aside is None else aside
+    if aside.is_dir() and folder.exists():
+        shutil.rmtree(aside)
+    elif aside.is_dir():
+        aside.rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _rename_unless_present(new: Path, folder: Path) -> None:
+    try:
+        new.rename(folder)
+    except OSError:
+        # Another process was first with the same content.
+        if not folder.is_dir():
+            raise
+    flush(folder.parent)
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what killed processes were writing in a folder by `atomic_write`, and never named.
+    """Delete the temporary files that killed processes left in a folder.
 
     Example:
         >>> import tempfile
@@ -80,15 +177,18 @@ def clear_unfinished(folder: Path) -> None:
         []
     """
     for path in folder.iterdir() if folder.is_dir() else ():
-        found = _UNFINISHED.fullmatch(path.name)
-        if found and path.is_file() and not _writes_elsewhere(int(found[1])):
+        match = _UNFINISHED.fullmatch(path.name)
+        if match is None or not path.is_file():
+            continue
+        # After a restart of a container this process may have the number of the killed one.
+        if int(match[1]) == os.getpid() or not _is_running(int(match[1])):
             path.unlink(missing_ok=True)
 
 
-def _writes_elsewhere(process: int) -> bool:
-    # A process that is started again where few are may have the number of the killed one.
-    if process == os.getpid():
-        return False
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        # There signal 0 is Ctrl+C.
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -99,8 +199,10 @@ def _writes_elsewhere(process: int) -> bool:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -108,12 +210,12 @@ def flush(path: Path) -> None:
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a file to read it, if it is one: a pipe would wait for ever, a device have no end.
+    """Open a regular file for reading; links are followed.
 
-    A link is followed.
+    A pipe would block for ever, and a device has no end.
 
     Raises:
-        UserError: it is a folder, a pipe, a socket or a device.
+        UserError: the path is a folder, a pipe, a socket or a device.
         OSError: it cannot be opened.
 
     Example:
@@ -121,8 +223,9 @@ def open_plain(path: Path) -> BufferedReader:
         Traceback (most recent call last):
         glo.errors.UserError: /dev/null is not a plain file; put one in its place.
     """
-    # Without this flag the opening of a pipe would wait for somebody who writes to it.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    # Without O_NONBLOCK, which Windows lacks as it lacks such pipes, opening a pipe would block.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise UserError(f"{path} is not a plain file; put one in its place.")
@@ -130,31 +233,31 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def read_bytes(path: Path, *, most: int) -> bytes:
-    """Return what a file holds.
+    """Return the content of a regular file.
 
     Args:
-        path: a plain file.
-        most: bytes that it may hold; no memory is taken for more.
+        path: path of the file.
+        most: limit in bytes, checked before memory is allocated.
 
     Raises:
-        UserError: it is larger, or not a plain file.
+        UserError: the file is larger, or not a regular file.
         OSError: it cannot be read.
     """
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise UserError(
-                f"{path} holds {size:,} bytes, and at most {most:,} are read of such a file; "
+                f"{path} has {size:,} bytes, and at most {most:,} are read of such a file; "
                 f"replace it."
             )
         return file.read(size)
 
 
 def read_text(path: Path, *, most: int) -> str:
-    """Return the text in a file, as `read_bytes` does.
+    """Return the text of a file, as `read_bytes` does.
 
     Raises:
-        UserError: it is larger than `most` bytes, not a plain file, or not text in UTF-8.
+        UserError: the file is larger than `most` bytes, not a regular file, or not UTF-8.
         OSError: it cannot be read.
 
     Example:
@@ -172,11 +275,11 @@ def read_text(path: Path, *, most: int) -> str:
 
 
 def suggest_beside(path: Path, *words: str) -> str:
-    """Return a closing question that names what lies where nothing of this name is, or nothing.
+    """Return a closing question with the nearest name in the folder of a missing path, or "".
 
     Args:
-        path: what is not there.
-        words: what else could have been meant in its folder.
+        path: missing path.
+        words: further candidates in its folder.
 
     Example:
         >>> import tempfile
@@ -185,5 +288,5 @@ def suggest_beside(path: Path, *words: str) -> str:
         >>> suggest_beside(folder / "mnsit") == f" Did you mean '{folder / 'mnist'}'?"
         True
     """
-    beside = (entry.name for entry in islice(path.parent.glob("*"), _MOST_BESIDE))
-    return suggest(path.name, [*words, *beside], folder=path.parent)
+    names = (entry.name for entry in islice(path.parent.glob("*"), MAX_SUGGESTED_FROM))
+    return suggest(path.name, [*words, *names], folder=path.parent)

@@ -1,12 +1,11 @@
-"""Tensors on disk, read without trusting the file: safetensors.
+"""Size-limited reading of safetensors files, and writing them piece by piece."""
 
-The header of such a file is a claim. It is compared with the size of the file, and with what the
-reader wants, before memory is taken.
-"""
-
+import hashlib
+import json
 import math
 import os
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -20,35 +19,43 @@ from glo.errors import UserError
 from glo.utils.files import open_plain
 from glo.utils.json_toml import parse_json
 
-__all__ = ["Header", "check_finite", "map_tensor", "read_header", "read_tensors"]
+__all__ = [
+    "Header",
+    "check_finite",
+    "map_tensor",
+    "read_header",
+    "read_tensors",
+    "write_tensors",
+]
 
-LARGEST_HEADER = 4 * 2**20
-"""Bytes of names, shapes and descriptions; the longest hold the names of labels."""
+MAX_HEADER = 4 * 2**20
+"""Bytes of names, shapes and metadata; the longest headers hold the names of labels."""
 
-_MOST_DIMENSIONS = 8
-_ABOUT = "__metadata__"
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+MAX_DIMENSIONS = 8
+_DTYPE_NAMES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
 }
+_DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
+_PIECE_BYTES = 2**25
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a safetensors file says of itself; it was compared with the size of the file.
+    """Header of a safetensors file, consistent with the size of the file.
 
     Attributes:
-        path: of the file.
-        about: texts that its writer added.
+        path: path of the file.
+        about: metadata, text by name.
         tensors: dtype and shape of each tensor, by name.
     """
 
@@ -58,91 +65,96 @@ class Header:
 
     @property
     def count(self) -> int:
-        """How many numbers all tensors hold."""
+        """Number of elements of all tensors together."""
         return sum(math.prod(shape) for _, shape in self.tensors.values())
 
     def described(self, name: str) -> dict[str, Any]:
-        """Return one of the texts, which is a JSON object.
+        """Return one of the metadata texts, a JSON object.
 
         Raises:
-            UserError: it is not there, or not such an object.
+            UserError: the file has no such object.
         """
-        values = parse_json(self.about.get(name, "null"), f"What {self.path} says of itself")
+        values = parse_json(self.about.get(name, "null"), f"The metadata of {self.path}")
         if not isinstance(values, dict):
-            raise UserError(f"{self.path} does not say what it is; it was made by something else.")
+            raise UserError(f"{self.path} has no metadata '{name}'; it was made by something else.")
         return values
 
-    def check(self, wanted: Mapping[str, Tensor]) -> None:
-        """Check that the file holds tensors of these names, shapes and dtypes, and no others.
+    def check(self, expected: Mapping[str, Tensor]) -> None:
+        """Check that the file holds exactly these names, shapes and dtypes.
 
         Args:
-            wanted: by name; their values do not count, so they may be on torch's meta device.
+            expected: tensors by name; their values do not count, so torch's meta device will do.
 
         Raises:
-            UserError: it does not.
+            UserError: a tensor is missing, unknown, or of another shape or dtype.
         """
-        for name in sorted(wanted.keys() ^ self.tensors.keys()):
-            fault = f"lacks '{name}'" if name in wanted else f"has '{name}', which is not known"
+        for name in sorted(expected.keys() ^ self.tensors.keys()):
+            fault = f"lacks '{name}'" if name in expected else f"has '{name}', which is not known"
             raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
-        for name, like in wanted.items():
-            given = self.tensors[name]
-            if given != (like.dtype, tuple(like.shape)):
+        for name, tensor in expected.items():
+            wanted, actual = (tensor.dtype, tuple(tensor.shape)), self.tensors[name]
+            if actual != wanted:
                 raise UserError(
-                    f"{self.path} holds '{name}' as {_words(*given)}, where "
-                    f"{_words(like.dtype, tuple(like.shape))} belongs; it was edited, or is of "
-                    f"something else."
+                    f"{self.path} holds '{name}' as {_words(*actual)}, where {_words(*wanted)} "
+                    f"belongs; it was edited, or is of something else."
                 )
+
+
+def _words(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {' x '.join(map(str, shape)) or 'number'}"
 
 
 def read_header(path: Path) -> Header:
-    """Read what a safetensors file says of itself.
+    """Read the header of a safetensors file; no tensor is read.
 
     Raises:
-        UserError: it cannot be read, is not such a file, is cut off, or claims what it cannot hold.
+        UserError: the file cannot be read, is not a safetensors file, is cut off, has a header of
+            more than 4 MiB, or a tensor of a dtype that this package does not write.
 
     Example:
         >>> import tempfile
-        >>> from glo.utils.safetensors_writer import write_tensors
         >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
-        >>> _ = write_tensors(path, {"x": torch.zeros(2, 3)}, {"made": "today"})
+        >>> _ = write_tensors(path, {"x": torch.zeros(2, 3)}, {"written": "today"})
         >>> read_header(path).tensors, read_header(path).about
-        ({'x': (torch.float32, (2, 3))}, {'made': 'today'})
+        ({'x': (torch.float32, (2, 3))}, {'written': 'today'})
     """
     try:
         with open_plain(path) as file:
-            size = os.fstat(file.fileno()).st_size - 8
             length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= size:
-                raise UserError(f"{path} is not a safetensors file, or was cut off; fetch it anew.")
-            if length > LARGEST_HEADER:
+            if MAX_HEADER < length <= os.fstat(file.fileno()).st_size:
                 raise UserError(
-                    f"The header of {path} takes {length:,} bytes, and at most {LARGEST_HEADER:,} "
-                    f"are read; it was made by something else."
+                    f"The header of {path} has {length:,} bytes, and at most {MAX_HEADER:,} are "
+                    f"read; it was made by something else."
                 )
-            text = file.read(length).decode("utf-8", errors="replace")
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {
+                name: (_DTYPES[each.get_dtype()], tuple(each.get_shape()))
+                for name, each in slices.items()
+            }
+            about = file.metadata() or {}
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    values = parse_json(text, f"The header of {path}")
-    try:
-        about: dict[str, str] = dict(values.pop(_ABOUT, {}))
-        if not all(isinstance(text, str) for text in about.values()):
-            raise TypeError("what a writer adds are texts")
-        claims = {name: _claim(value) for name, value in values.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"The header of {path} is not one of safetensors; fetch it anew.") from None
-    _check_places(path, claims, size - length)
-    return Header(path=path, about=about, tensors={name: c[:2] for name, c in claims.items()})
+    except KeyError as error:
+        raise UserError(f"{path} has tensors of dtype {error}; it is of something else.") from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is not a safetensors file, or was cut off ({error}); fetch it anew."
+        ) from None
+    if any(len(shape) > MAX_DIMENSIONS for _, shape in tensors.values()):
+        raise UserError(f"{path} has tensors of more than {MAX_DIMENSIONS} dimensions.")
+    return Header(path=path, about=about, tensors=tensors)
 
 
-def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Read all tensors of a safetensors file; it takes no more memory than the file holds bytes.
+def read_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Read all tensors of a safetensors file; it allocates no more memory than the file has bytes.
 
     Args:
-        path: the file.
-        wanted: what it must hold, as for `Header.check`; None: anything.
+        path: path of the file.
+        expected: its tensors, as for `Header.check`; None: any.
 
     Raises:
-        UserError: it cannot be read, is damaged, or holds something else.
+        UserError: the file cannot be read, is damaged, or holds other tensors.
 
     Example:
         >>> read_tensors(Path("no/such/file"))
@@ -150,8 +162,8 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict
         glo.errors.UserError: no/such/file cannot be read: No such file or directory.
     """
     header = read_header(path)
-    if wanted is not None:
-        header.check(wanted)
+    if expected is not None:
+        header.check(expected)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -159,20 +171,17 @@ def read_tensors(path: Path, wanted: Mapping[str, Tensor] | None = None) -> dict
 
 
 def map_tensor(header: Header, name: str) -> Tensor:
-    """Return a tensor that stays in its file: what is used of it is read then, and not kept.
-
-    What is written to it stays with this process; the file is as it was.
+    """Return a tensor that is memory-mapped copy-on-write: the file never changes.
 
     Args:
-        header: of the file.
-        name: of a tensor that it has.
+        header: header of the file.
+        name: name of the tensor.
 
     Raises:
-        UserError: it cannot be read, is damaged, or holds NaN or infinity.
+        UserError: the file cannot be read, is damaged, or the tensor holds NaN or infinity.
 
     Example:
         >>> import tempfile
-        >>> from glo.utils.safetensors_writer import write_tensors
         >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
         >>> _ = write_tensors(path, {"x": torch.ones(2), "y": torch.zeros(2)}, {})
         >>> map_tensor(read_header(path), "x")
@@ -188,50 +197,75 @@ def map_tensor(header: Header, name: str) -> Tensor:
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Check that there is no NaN and no infinity in tensors that come from a file.
+    """Check that tensors from a file hold neither NaN nor infinity.
 
     Raises:
-        UserError: there is.
+        UserError: a tensor holds one.
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.numel():
-            # These two numbers take no memory, as a mask of all would.
-            low, high = torch.aminmax(tensor)
-            if not bool(torch.isfinite(low) & torch.isfinite(high)):
-                raise UserError(
-                    f"{path} holds NaN or infinity in '{name}'; the training diverged or the file "
-                    f"was edited, so train again."
-                )
-
-
-_Claim = tuple[torch.dtype, tuple[int, ...], int, int]
-
-
-def _claim(value: Any) -> _Claim:
-    """Return dtype, shape, and the first byte and the one after the last."""
-    (first, end), shape = value["data_offsets"], tuple(value["shape"])
-    if not all(type(number) is int and number >= 0 for number in (first, end, *shape)):
-        raise ValueError("places and lengths are whole numbers from 0")
-    if len(value) != 3 or len(shape) > _MOST_DIMENSIONS:
-        raise ValueError("there is more than belongs there")
-    return _DTYPES[value["dtype"]], shape, first, end
-
-
-def _check_places(path: Path, claims: dict[str, _Claim], size: int) -> None:
-    """Check that the tensors fill the file, one after the other, as their shapes need."""
-    place = 0
-    for dtype, shape, first, end in sorted(claims.values(), key=lambda claim: claim[2:]):
-        if first != place or end - first != math.prod(shape) * dtype.itemsize:
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        # Two numbers, where `isfinite` of all would allocate a mask.
+        if not torch.stack(torch.aminmax(tensor)).isfinite().all():
             raise UserError(
-                f"The tensors of {path} do not lie where its header says; fetch it anew."
+                f"{path} holds NaN or infinity in '{name}'; the training diverged or the file "
+                f"was edited, so train again."
             )
-        place = end
-    if place != size:
-        raise UserError(
-            f"{path} claims {place:,} bytes of tensors and holds {size:,}; it was cut off, so "
-            f"fetch it anew."
-        )
 
 
-def _words(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
-    return f"{str(dtype).removeprefix('torch.')} {' x '.join(map(str, shape)) or 'number'}"
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    metadata: dict[str, str],
+    after_piece: Callable[[], None] = lambda: None,
+) -> str:
+    """Write a safetensors file, flush it to the disk, and return its sha256.
+
+    The library copies tensors before it writes, and hides the number of a system's error; codes
+    larger than memory and a full disk need better.
+
+    Args:
+        path: path of the file; an existing one is overwritten.
+        tensors: tensors by name.
+        metadata: text by name.
+        after_piece: called after each piece of 32 MiB, to release memory.
+
+    Raises:
+        OSError: the file could not be written, with the system's number: no space, no rights.
+
+    Example:
+        >>> write_tensors(Path("no/such/folder/x.safetensors"), {"x": torch.zeros(1)}, {})
+        Traceback (most recent call last):
+        FileNotFoundError: [Errno 2] No such file or directory: 'no/such/folder/x.safetensors'
+    """
+    # Largest items first aligns every array.
+    ordered = sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0]))
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for piece in _pieces(ordered, metadata):
+            digest.update(piece)
+            file.write(piece)
+            after_piece()
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _pieces(ordered: list[tuple[str, Tensor]], metadata: dict[str, str]) -> Iterator[memoryview]:
+    entries: dict[str, object] = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    for name, tensor in ordered:
+        begin, end = end, end + tensor.nbytes
+        entries[name] = {
+            "dtype": _DTYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    yield memoryview(struct.pack("<Q", len(header)) + header)
+    for _, tensor in ordered:
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        step = max(1, _PIECE_BYTES // tensor.element_size())
+        for first in range(0, len(flat), step):
+            yield memoryview(flat[first : first + step].view(torch.uint8).numpy().data)

@@ -2,6 +2,9 @@
 
 import errno
 import hashlib
+import json
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from glo.utils import safetensors_writer as module
-from glo.utils.safetensors_writer import write_tensors
+from glo.errors import UserError
+from glo.utils import safetensors_io as module
+from glo.utils.safetensors_io import read_header, read_tensors, write_tensors
 
 DTYPES = [
     torch.float64,
@@ -61,7 +65,7 @@ def test_the_library_reads_what_was_written(
 def test_a_tensor_larger_than_a_piece_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PIECE", 64)
+    monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     value = torch.randn(1000)
     write_tensors(tmp_path / "x", {"x": value}, {})
     assert torch.equal(load_file(tmp_path / "x")["x"], value)
@@ -71,3 +75,40 @@ def test_the_number_of_a_failure_is_kept() -> None:
     with pytest.raises(OSError, match="No space") as caught:
         write_tensors(Path("/dev/full"), {"x": torch.zeros(3)}, {})
     assert caught.value.errno == errno.ENOSPC
+
+
+def _file(path: Path, data: bytes, **changes: object) -> Path:
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changes}
+    header = json.dumps({"x": entry}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": bytes(7)},
+        {"data": bytes(9)},
+        {"shape": [-2]},
+        {"shape": [3]},
+        {"shape": [2**60, 2**60]},
+        {"shape": [1] * 100 + [2]},
+        {"data_offsets": [8, 16]},
+        {"dtype": "F99"},
+        {"dtype": "U64", "shape": [1]},
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    path = _file(tmp_path / "x", **{"data": bytes(8), **changes})
+    for read in (read_header, read_tensors):
+        with pytest.raises(UserError, match=f"{path} "):
+            read(path)
+
+
+def test_a_large_header_and_a_pipe_are_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(struct.pack("<Q", 2**23))
+    os.truncate(tmp_path / "x", 2**24)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("x", "pipe"):
+        with pytest.raises(UserError, match=name):
+            read_header(tmp_path / name)
