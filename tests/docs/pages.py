@@ -1,4 +1,4 @@
-"""The pages that people read, and the code and commands that are printed in them."""
+"""Pages of the documentation, with their code blocks and commands."""
 
 import re
 import shlex
@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# A block that cannot be run here has the reason before it: <!-- not run: it publishes -->
+# A block excluded from the tests has a reason before it: <!-- not run: it publishes -->
 _FENCE = re.compile(
-    r"(?P<why>^<!-- not run: [^\n]+ -->\n)?"
+    r"(?P<excluded>^<!-- not run: [^\n]+ -->\n)?"
     r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -19,7 +19,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """Code between fences: its language, its text, and the line of the page it begins on."""
+    """Fenced code block: language, text, and its first line in the page."""
 
     language: str
     text: str
@@ -27,21 +27,21 @@ class Block:
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    """Return the blocks of a page in one language that can be run, as they stand there."""
+    """Return the runnable blocks of a page in one language."""
     text = page.read_text("utf-8")
     return [
         Block(
             language,
-            _set_out(found["text"], len(found["indent"])),
+            _dedented(found["text"], len(found["indent"])),
             text[: found.start("text")].count("\n") + 1,
         )
         for found in _FENCE.finditer(text)
-        if found["language"] == language and not found["why"]
+        if found["language"] == language and not found["excluded"]
     ]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Yield the words of every command line of a page, without comments."""
+    """Yield the arguments of every command line of a page, without comments."""
     for block in blocks(page, "sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
             for part in line.split("&&"):
@@ -50,5 +50,5 @@ def commands(page: Path) -> Iterator[list[str]]:
                     yield words
 
 
-def _set_out(text: str, indent: int) -> str:
+def _dedented(text: str, indent: int) -> str:
     return re.sub(rf"^ {{{indent}}}", "", text, flags=re.MULTILINE) if indent else text

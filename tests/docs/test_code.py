@@ -1,7 +1,6 @@
-"""The Python code of every page runs, from top to bottom, as a reader would run it.
+"""The Python code of every page runs from top to bottom.
 
-Only the length of a training differs: here it is a few steps, and `runs/mnist` is a run of 300
-digits with a narrow decoder. So what is tested is that the code runs, not how well anything learns.
+Trainings are shortened to a few steps, and `runs/mnist` is a run of 300 digits with a narrow decoder.
 """
 
 import shutil
@@ -22,20 +21,19 @@ from glo.cli.app import run as command
 from glo.runs.run import Run
 
 RUN = "runs/mnist"
-# What a page says it has already: pictures of one's own, a table.
+# Prerequisites of the pages: images, a table.
 _RNG = np.random.default_rng(0)
 BYTES = _RNG.integers(0, 256, (40, 32, 32), dtype=np.uint8)
 
 
 def exported() -> Run:
-    """The run, and beside it what the page of exports writes first."""
+    """Return the run, after the exports at the beginning of the page."""
     assert command(["export", RUN, "--onnx", "onnx", "--codes", "codes.parquet"]) == 0
     return glo.open_run(RUN)
 
 
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"X": _RNG.normal(size=(60, 5))},
-    "design.md": lambda: {"images": BYTES, "new_images": BYTES[:3]},
     "encode.md": lambda: {"images": BYTES[:3]},
     "export.md": lambda: {"run": exported()},
     "restore.md": lambda: {
@@ -63,22 +61,22 @@ def _make(folder: Path) -> None:
 
 
 @pytest.fixture
-def desk(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of its own with the run in it, where trainings are short."""
+def workdir(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Change to a temporary folder with the run, and shorten trainings."""
     shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("glo.config.settings._LEAST_EPOCHS", 1)
     monkeypatch.setattr("glo.config.settings._LEAST_STEPS", 20)
     monkeypatch.setattr("glo.config.settings._LEAST_STEPS_OF_VECTORS", 20)
     with warnings.catch_warnings():
-        # What is said of models that were hardly trained.
+        # The diagnosis of models that were hardly trained.
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield tmp_path
 
 
 @pytest.fixture
 def few_digits(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a page takes all digits of scikit-learn, and does not count them, it gets some."""
+    """Replace all digits of scikit-learn by some, unless the page depends on their number."""
     if page.name == "estimator.md":
         return
     bunch = datasets.load_digits()
@@ -88,10 +86,10 @@ def few_digits(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 @pytest.mark.usefixtures("few_digits")
-def test_the_code_of_a_page_runs(page: Path, desk: Path) -> None:
+def test_code_of_page_runs(page: Path, workdir: Path) -> None:
     names: dict[str, Any] = {"__name__": "__main__", **GIVEN.get(page.name, dict)()}
     for block in blocks(page, "python"):
-        # Lines are counted as on the page, so that a traceback points there.
+        # Keeps the line numbers of the page in tracebacks.
         source = "\n" * (block.line - 1) + block.text
         exec(compile(source, str(page), "exec"), names)
 

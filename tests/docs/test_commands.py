@@ -1,4 +1,4 @@
-"""Every command that a page prints is one that the program takes."""
+"""Commands in the pages parse, and scripts in the pages exist."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_pages_print_commands() -> None:
 @pytest.mark.parametrize(
     ("page", "words"), OURS, ids=lambda x: x.name if isinstance(x, Path) else " ".join(x)
 )
-def test_the_program_takes_it(page: Path, words: list[str]) -> None:
+def test_command_parses(page: Path, words: list[str]) -> None:
     app.parse_args(words[1:], exit_on_error=False, print_error=False)
 
 
@@ -33,6 +33,6 @@ def test_the_program_takes_it(page: Path, words: list[str]) -> None:
     SCRIPTS,
     ids=lambda x: x.name if isinstance(x, Path) else " ".join(x),
 )
-def test_the_script_is_there(page: Path, words: list[str]) -> None:
+def test_script_exists(page: Path, words: list[str]) -> None:
     name = words[2].replace(".", "/") if words[1] == "-m" else words[1]
     assert (ROOT / name).exists() or name.split("/")[0] in sys.stdlib_module_names

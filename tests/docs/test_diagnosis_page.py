@@ -1,4 +1,4 @@
-"""The page of troubleshooting has all that a run can say, in the words that it says it with."""
+"""The troubleshooting page lists every finding, and its examples provoke them."""
 
 import ast
 import inspect
@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "diagnosis.md").read_text("utf-8")
 
 
 def names() -> set[str]:
-    """The names of all findings, read off the source: `Finding(name="...")`."""
+    """Return the names of all findings in the source: `Finding(name="...")`."""
     calls = (node for node in ast.walk(ast.parse(inspect.getsource(diagnosis))) if is_finding(node))
     return {word.value.value for call in calls for word in call.keywords if word.arg == "name"}
 
@@ -28,23 +28,23 @@ def is_finding(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
 
 
-def test_every_finding_has_its_place() -> None:
+def test_every_finding_is_listed() -> None:
     shown = re.findall(r"^```\{glo-finding\} (\w+)$", PAGE, re.MULTILINE)
     assert len(names()) >= 7
     assert sorted(shown) == sorted(names())
 
 
-def test_an_example_provokes_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_finding_has_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(ROOT / "docs" / "_ext"), *sys.path])
     from glo_examples import examples
 
     found = examples()
     assert set(found) == names()
-    # What the page says of the example that it prints.
+    # Quoted by the page.
     assert "divides each code's gradient by the batch size" in found["frozen_codes"].sentence
 
 
-def test_the_sentence_of_a_run_that_diverges(
+def test_message_of_divergence(
     begin: Callable[..., TrainState], blobs: Callable[..., Dataset]
 ) -> None:
     (quoted,) = re.findall(r"^> The loss or a gradient .*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
