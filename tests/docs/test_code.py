@@ -1,6 +1,6 @@
 """The Python code of every page runs from top to bottom.
 
-Trainings are shortened to a few steps, and `runs/mnist` is a run of 300 digits with a narrow decoder.
+Trainings are shortened to a few steps; `runs/mnist` is a run of 300 digits with a narrow decoder.
 """
 
 import shutil
