@@ -101,13 +101,13 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(module, "app", fail)
 
 
-@pytest.mark.parametrize("number", sorted(module._REASONS))
+@pytest.mark.parametrize("number", sorted(module._OS_ERRORS))
 def test_what_the_system_refuses_is_told(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing(monkeypatch, OSError(number, os.strerror(number), "runs/x"))
     assert run(["train"]) == 2
-    assert capsys.readouterr().err == f"glo: runs/x {module._REASONS[number]}\n"
+    assert capsys.readouterr().err == f"glo: runs/x {module._OS_ERRORS[number]}\n"
     failing(monkeypatch, OSError(number, os.strerror(number)))
     assert run(["train"]) == 2
     assert capsys.readouterr().err.startswith("glo: The run folder ")

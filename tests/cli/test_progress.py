@@ -1,25 +1,24 @@
-"""Progress of a part of the work: lines with the time left, and not too many of them."""
+"""Progress lines with the time left, and a bar on a terminal."""
 
 import pytest
 
 from glo.cli import progress
+from glo.cli.progress import ProgressBar
 
 
-def test_lines_tell_the_time_left(
+def test_lines_show_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    reporter = progress.PartReporter()
-    for part, done, later in (("a", 0, 0), ("a", 1000, 10), ("a", 2000, 30), ("a", 4000, 1)):
-        now += later
-        reporter.show(part, done, 4000)
-    # A part that was begun unseen has no speed yet.
-    now += 40
-    reporter.show("b", 500, 2000)
-    now += 40
-    reporter.show("b", 1000, 2000)
-    reporter.close()
+    with ProgressBar() as bar:
+        for part, done, seconds in (("a", 0, 0), ("a", 1000, 10), ("a", 2000, 30), ("a", 4000, 1)):
+            now += seconds
+            bar.show(part, done, 4000)
+        # The speed of units done before the first call is unknown.
+        for done in (500, 1000):
+            now += 40
+            bar.show("b", done, 2000)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -30,12 +29,11 @@ def test_lines_tell_the_time_left(
     ]
 
 
-def test_a_bar_on_a_terminal(
+def test_bar_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    reporter = progress.PartReporter()
-    reporter.show("searching", 1, 2)
-    reporter.show("searching", 2, 2)
-    reporter.close()
+    with ProgressBar() as bar:
+        bar.show("searching", 1, 2)
+        bar.show("searching", 2, 2)
     assert "searching: " not in capsys.readouterr().err

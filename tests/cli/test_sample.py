@@ -147,10 +147,10 @@ def test_another_prior_is_fitted_once_and_kept(
         str(tmp_path / "a.npy"),
     ]
     assert run(words) == 0
-    assert "fitted the gaussian prior" in capsys.readouterr().out
+    assert "fitting the gaussian prior" in capsys.readouterr().err
     first = np.load(tmp_path / "a.npy")
     assert run(words) == 0
-    assert "fitted the" not in capsys.readouterr().out
+    assert "fitting" not in capsys.readouterr().err
     assert np.array_equal(np.load(tmp_path / "a.npy"), first)
 
 

@@ -282,7 +282,7 @@ def test_no_space_left(
         patch.setattr("glo.utils.safetensors_io.os.fsync", full)
         assert train(data, out) == 2
     sentence = said(capsys)
-    assert "no space is left on the device; what was saved before is kept" in sentence
+    assert "no space is left on the device" in sentence
     assert "run the same command again" in sentence
     assert [p.name for p in (out / "checkpoint").iterdir()] == ["step-000000000005"]
     assert train(data, out) == 0
@@ -304,7 +304,7 @@ def test_a_file_that_may_not_grow(
     )
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2, errors
-    assert "the file is larger than is allowed here; what was saved before is kept" in errors
+    assert "the file is larger than is allowed here" in errors
     assert "Traceback" not in errors
     assert train(data, out) == 0
     assert_same(tensors(out), tensors(whole("default")))

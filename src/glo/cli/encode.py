@@ -79,23 +79,20 @@ def _check_out(out: Path) -> None:
 def _search(run: "Run", seen: "Inputs") -> dict[str, "Tensor"]:
     import torch
 
-    from glo.cli.progress import PartReporter
+    from glo.cli.progress import ProgressBar
     from glo.workflows.encode import Found, prepare_search, search_samples
 
     starts = prepare_search(run)
     names = ("codes", "residual", "converged", "steps")
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
-    reporter = PartReporter()
-    try:
+    with ProgressBar() as bar:
         for step in search_samples(run, seen.samples, starts=starts):
             if isinstance(step, Found):
                 # Not the reconstructions: those of all could be more than the memory holds.
                 for name in names:
                     parts[name].append(getattr(step.inversion, name))
             else:
-                reporter.show("searching codes", round(step * len(seen)), len(seen))
-    finally:
-        reporter.close()
+                bar.show("searching codes", round(step * len(seen)), len(seen))
     return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 

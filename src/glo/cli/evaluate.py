@@ -72,20 +72,17 @@ def evaluate(
 
 
 def _follow(plan: "Plan") -> dict[str, Any]:
-    from glo.cli.progress import PartReporter
+    from glo.cli.progress import ProgressBar
     from glo.workflows.evaluate import Evaluation
     from glo.workflows.evaluate import evaluate as events
 
     values: dict[str, Any] = {}
-    reporter = PartReporter()
-    try:
+    with ProgressBar() as bar:
         for event in events(plan):
             if isinstance(event, Evaluation):
                 values = event.values
             else:
-                reporter.show(event.part, event.done, event.total)
-    finally:
-        reporter.close()
+                bar.show(event.part, event.done, event.total)
     return values
 
 

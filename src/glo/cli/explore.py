@@ -1,4 +1,4 @@
-"""`glo explore`: a page to play with a run, on this machine."""
+"""`glo explore`: an interactive page of a run."""
 
 import os
 from pathlib import Path
@@ -20,35 +20,40 @@ def explore(
     parent: Annotated[int | None, Parameter(show=False)] = None,
     decoder: DecoderOption = None,
 ) -> int:
-    """Serve a page on this machine to look at a run and play with it; Ctrl-C ends it.
+    """Serve an interactive page of a run on this machine; Ctrl-C ends it.
 
-    The printed address holds a token, and nobody gets in without it. A run that is still in
-    training can be opened too: its curves and pictures come as they are made.
+    Access needs the token in the printed address. The page of a run in training shows its curves
+    and pictures as they are written.
 
     Args:
         run: The run folder.
-        port: Port to serve on; 0 takes a free one.
-        browser: Open the page in the browser. --no-browser only prints the address.
-        parent: End with this process, which started this one.
+        port: Port of the server; 0: a free one.
+        browser: Open the page in the browser, or only print its address.
+        parent: End with the process of this id, which started this one.
     """
+    import webbrowser
+
     from glo.explorer import serve
 
-    own = import_decoder_class(decoder)
     if parent is not None:
-        # Whoever trains comes first.
+        # The training has priority.
         os.nice(5)
 
     def on_ready(address: str) -> None:
-        # Alone on its line, so that a terminal makes a link of it.
+        # On a line of its own, so that a terminal makes a link of it.
         print(address, flush=True)
         if browser:
-            import webbrowser
-
             webbrowser.open(address)
 
     try:
-        serve(run, port=port, parent=parent, on_ready=on_ready, decoder=own)
+        serve(
+            run,
+            port=port,
+            parent=parent,
+            on_ready=on_ready,
+            decoder=import_decoder_class(decoder),
+        )
     except KeyboardInterrupt:
-        # The way to end it; there is nothing to save.
+        # The regular end; there is nothing to save.
         return 0
     return 0

@@ -88,19 +88,16 @@ def _check_out(run: "Run", place: Path, out: Path) -> None:
 
 
 def _follow(steps: "Iterator[float | Filled]", sheet: "IncompleteTable") -> "Filled":
-    from glo.cli.progress import PartReporter
+    from glo.cli.progress import ProgressBar
     from glo.workflows.impute import Filled
 
     found, total = None, int(sheet.gaps.any(axis=1).sum())
-    reporter = PartReporter()
-    try:
+    with ProgressBar() as bar:
         for step in steps:
             if isinstance(step, Filled):
                 found = step
             else:
-                reporter.show("filling", int(step * total), total)
-    finally:
-        reporter.close()
+                bar.show("filling", int(step * total), total)
     assert found is not None, "the last step is what was found"
     return found
 

@@ -1,7 +1,7 @@
-"""A page beside a run in training: `glo explore` in a process of its own.
+"""`glo explore` in a child process beside a training.
 
-A thread would share the interpreter and torch's global random numbers with the training, and a run
-that is watched must come out as one that is not.
+A thread would share the interpreter and torch's global random numbers with the training, and so
+could change its result.
 """
 
 import os
@@ -14,62 +14,57 @@ from glo.training.events import Begin, Event
 
 __all__ = ["LivePage"]
 
-_PATIENCE = 5.0
+_STOP_SECONDS = 5.0
 
 
 @final
 class LivePage:
-    """The page of a run, from the first event of its training to `stop`.
+    """Page of a run, served from the first event of its training until `stop`.
 
     Args:
-        decoder: name of the class that the user named for its decoder, or None.
+        decoder: name of the class of a custom decoder, or None.
     """
 
     def __init__(self, decoder: str | None = None) -> None:
         self._decoder = decoder
         self._process: subprocess.Popen[bytes] | None = None
-        self._printed = b""
-        self._told = False
+        self._output = b""
+        self._reported = False
 
     def after(self, event: Event, folder: Path) -> str | None:
-        """Begin to serve once a run has begun, and tell when the page can be opened.
+        """Start the server at the first event, and report its address.
 
         Args:
-            event: that just happened.
-            folder: of the run.
+            event: last event of the training.
+            folder: path of the run folder.
 
         Returns:
-            a sentence, once: where the page is, or that there is none.
+            once, a sentence with the address or a warning; else None.
         """
-        if self._process is None:
-            if isinstance(event, Begin):
-                self._process = _start(folder, self._decoder)
+        if self._process is None and isinstance(event, Begin):
+            self._process = _start(folder, self._decoder)
+        if self._process is None or self._process.stdout is None or self._reported:
             return None
-        return None if self._told else self._news(self._process)
-
-    def _news(self, process: "subprocess.Popen[bytes]") -> str | None:
-        assert process.stdout is not None, "a pipe was asked for"
-        self._printed += process.stdout.read() or b""
-        address, newline, _ = self._printed.partition(b"\n")
-        self._told = bool(newline) or process.poll() is not None
+        self._output += self._process.stdout.read() or b""
+        address, newline, _ = self._output.partition(b"\n")
+        self._reported = bool(newline) or self._process.poll() is not None
         if newline:
             return f"The page that shows this run:\n{address.decode()}"
-        if self._told:
-            return "Warning: the page could not be served; training goes on without it."
+        if self._reported:
+            return "Warning: the page could not be served; training continues without it."
         return None
 
     def stop(self) -> None:
-        """End the page."""
+        """Stop the server."""
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        # Closes the pipe and waits for the end.
+        with self._process:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
 
 
 def _start(folder: Path, decoder: str | None) -> "subprocess.Popen[bytes]":
@@ -79,9 +74,9 @@ def _start(folder: Path, decoder: str | None) -> "subprocess.Popen[bytes]":
         [sys.executable, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        # Ctrl-C is for the training, which goes on until its step is whole.
+        # Ctrl-C is for the training, which continues until its step is complete.
         start_new_session=True,
     )
-    assert process.stdout is not None, "a pipe was asked for"
+    assert process.stdout is not None, "a pipe was requested"
     os.set_blocking(process.stdout.fileno(), False)
     return process

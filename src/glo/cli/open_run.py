@@ -1,4 +1,4 @@
-"""What commands share that open a run whose decoder may be of somebody's own."""
+"""Opening of a run whose decoder may be a custom class."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,30 +15,28 @@ DecoderOption = Annotated[
     str | None,
     Parameter(
         name="--decoder",
-        help="For a run with a decoder of somebody's own: its class as module:Class, which is "
+        help="Class of the run's decoder as module:Class, for a custom decoder; its module is "
         "imported and run.",
     ),
 ]
 
 
 def import_decoder_class(name: str | None) -> "type[Decoder] | None":
-    """Import the class that the user named, if one was.
+    """Import the class of a custom decoder, or return None.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no such class.
     """
-    if name is None:
-        return None
     from glo.decoders import import_decoder
 
-    return import_decoder(name)
+    return None if name is None else import_decoder(name)
 
 
 def open_with_decoder(run: Path, decoder: str | None) -> "Run":
-    """Open a run with the class that the user named for its decoder, if one was.
+    """Open a run, with the class of a custom decoder if one is named.
 
     Raises:
-        UserError: it is no run folder, or there is no such class.
+        UserError: the path is not a run folder, or there is no such class.
     """
     from glo.runs.run import open_run
 

@@ -179,14 +179,13 @@ def _follow(
     """
     import torch
 
-    from glo.cli.progress import PartReporter
+    from glo.cli.progress import ProgressBar
     from glo.runs.run import write_json
 
     records: list[dict[str, Any]] = []
     lines: list[Tensor] = []
-    reporter = PartReporter()
-    try:
-        reporter.show("restoring", 0, len(seen))
+    with ProgressBar() as bar:
+        bar.show("restoring", 0, len(seen))
         for part in parts:
             if not records:
                 # A folder that is left half filled is known by it, and filled again.
@@ -197,9 +196,7 @@ def _follow(
                     truth = [] if part.truth is None else [part.truth[place]]
                     line = [part.seen[place], part.images[place], *truth, *part.answers[place]]
                     lines.append(torch.stack(line))
-            reporter.show("restoring", len(records), len(seen))
-    finally:
-        reporter.close()
+            bar.show("restoring", len(records), len(seen))
     return records, lines
 
 

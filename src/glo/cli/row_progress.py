@@ -1,41 +1,37 @@
-"""What is seen while rows of a run come or go; a signal leaves all as it was."""
+"""Progress of `glo add` and `glo forget`; a signal leaves the run unchanged."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glo.training.events import RowEvent
 
-__all__ = ["drive"]
+__all__ = ["show_row_events"]
 
 
-def drive(events: "Iterator[RowEvent]") -> int:
-    """Show events until they end or a signal comes, and return the exit code.
+def show_row_events(events: "Generator[RowEvent, None, None]") -> int:
+    """Show the events of an edit of rows until their end or a signal; return the exit code.
 
     Args:
-        events: a generator, which is closed when a signal comes.
+        events: generator of the edit, which is closed after a signal.
     """
-    from glo.cli.progress import PartReporter
+    from glo.cli.progress import ProgressBar
     from glo.cli.signals import StopRequest
     from glo.training.events import Fitting, Note
 
-    reporter = PartReporter()
-    with StopRequest() as stop, ExitStack() as stack:
-        stack.callback(reporter.close)
-        stack.callback(getattr(events, "close", reporter.close))
+    with StopRequest() as stop, closing(events), ProgressBar() as bar:
         for event in events:
             if isinstance(event, Note):
-                # Sentences come last: the change is made, and there is nothing left to stop.
-                reporter.close()
+                # Notes follow the last step, so a signal has nothing left to stop.
+                bar.close()
                 print(f"{'Warning: ' if event.warning else ''}{event.sentence}")
                 continue
             if isinstance(event, Fitting):
-                part = f"fitting the {event.prior} prior, %"
-                reporter.show(part, round(100 * event.share), 100)
+                bar.show(f"fitting the {event.prior} prior, %", round(100 * event.share), 100)
             else:
-                reporter.show("searching codes", event.rows, event.n)
+                bar.show("searching codes", event.rows, event.n)
             if stop.requested:
                 print("glo: stopped; nothing was changed.", file=sys.stderr)
                 return 130

@@ -30,19 +30,19 @@ def sample(
 ) -> int:
     """Draw new examples from the prior of a run, without its data.
 
-    Sample j of a seed is always the same, however many are drawn.
+    Sample j of a seed does not depend on the number of samples.
 
     Args:
         run: The run folder.
-        n: How many.
-        seed: Which sequence of samples.
-        prior: gaussian, mixture, flow-matching, normalizing-flow or imle; one that the run does not
-            have yet is fitted first and kept. Unset: the run's own.
-        label: Only examples of this label, by number or name, where the data had labels.
+        n: Number of samples.
+        seed: Seed of the samples.
+        prior: gaussian, mixture, flow-matching, normalizing-flow or imle; a prior that the run
+            lacks is fitted first and saved. Unset: the run's default.
+        label: Draw only examples of this label, by number or name, from a run of labelled data.
         temperature: Factor of the prior's spread; below 1: more typical, less varied.
-        out: A .png for a grid, a .npy for numbers, a folder with --separate; of vectors also a
+        out: A .png for a grid, a .npy for numbers, a folder with --separate; for vectors also a
             .csv or .parquet file; unset: in the run's samples folder.
-        separate: Write every example as a file of its own.
+        separate: Write each example to a file of its own.
     """
     import numpy as np
 
@@ -54,34 +54,36 @@ def sample(
     opened = open_with_decoder(run, decoder)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
-    images = opened.is_images
-    chosen = prior or opened.prior_name
-    which = "" if label is None else f"-label-{label.replace('/', '_')}"
-    name = f"{chosen}{which}-seed{seed}-n{n}"
-    out = out or run / "samples" / (name if separate else f"{name}.{'png' if images else 'npy'}")
+    prior = prior or opened.prior_name
+    suffix = "" if label is None else f"-label-{label.replace('/', '_')}"
+    name = f"{prior}{suffix}-seed{seed}-n{n}"
+    file = f"{name}.{'png' if opened.is_images else 'npy'}"
+    out = out or run / "samples" / (name if separate else file)
     if not separate:
         _check_out(opened, out)
-    _fit_if_missing(opened, chosen)
-    examples = opened.sample(n, seed=seed, temperature=temperature, prior=chosen, label=label)
+    _fit_if_missing(opened, prior)
+    examples = opened.sample(n, seed=seed, temperature=temperature, prior=prior, label=label)
     if separate:
-        return _write_each(examples, out, seed)
+        _write_each(examples, out, seed)
+        print(f"{n} samples of seed {seed}: one file each in {out}")
+        return 0
     out.parent.mkdir(parents=True, exist_ok=True)
-    if not images:
+    if not opened.is_images:
         save_vectors(out, examples.numpy())
     elif out.suffix == ".npy":
         np.save(out, to_uint8(examples))
     else:
         save_picture(grid(examples), out)
-    print(f"{n} samples of seed {seed} from the {chosen} prior: {out}")
+    print(f"{n} samples of seed {seed} from the {prior} prior: {out}")
     return 0
 
 
-def _check_out(opened: "Run", out: Path) -> None:
+def _check_out(run: "Run", out: Path) -> None:
     from glo.data.table_writer import check_table
     from glo.errors import UserError
 
-    if len(opened.data.shape) != 3:
-        check_table(out, f"{opened.folder} was trained on vectors")
+    if not run.is_images:
+        check_table(out, f"{run.folder} was trained on vectors")
     elif out.suffix not in (".png", ".npy"):
         raise UserError(
             f"--out is {out}; it must end in .png (a grid) or .npy (numbers), or be a folder with "
@@ -89,21 +91,16 @@ def _check_out(opened: "Run", out: Path) -> None:
         )
 
 
-def _fit_if_missing(opened: "Run", name: str) -> None:
-    if opened.has_prior(name):
-        return
-    from glo.cli.training_progress import make_reporter
-    from glo.training.events import Fitting
+def _fit_if_missing(run: "Run", prior: str) -> None:
+    from glo.cli.progress import ProgressBar
 
-    reporter = make_reporter()
-    try:
-        for share in opened.fit_prior(name):
-            reporter.show(Fitting(prior=name, share=share))
-    finally:
-        reporter.close()
+    if not run.has_prior(prior):
+        with ProgressBar() as bar:
+            for share in run.fit_prior(prior):
+                bar.show(f"fitting the {prior} prior, %", round(100 * share), 100)
 
 
-def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:
+def _write_each(examples: "Tensor", folder: Path, seed: int) -> None:
     import numpy as np
 
     from glo.imaging.grids import grid, save_picture
@@ -115,5 +112,3 @@ def _write_each(examples: "Tensor", folder: Path, seed: int) -> int:
             save_picture(grid(example.unsqueeze(0), frame=False), path.with_suffix(".png"))
         else:
             np.save(path.with_suffix(".npy"), example.numpy())
-    print(f"{len(examples)} samples of seed {seed}: one file each in {folder}")
-    return 0

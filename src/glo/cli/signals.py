@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM as a request: stop at the next whole step, then save."""
+"""Ctrl-C and SIGTERM as a request to stop after the current step."""
 
 import signal
 import sys
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self, final
 
 __all__ = ["StopRequest"]
@@ -10,9 +10,9 @@ __all__ = ["StopRequest"]
 
 @final
 class StopRequest:
-    """Catch the first signal and remember it; a second one interrupts at once.
+    """Context manager that records the first signal; a second one interrupts at once.
 
-    An interrupt in the middle of a step would leave weights that moved and codes that did not.
+    An interrupt inside a step would leave updated weights beside codes of the step before.
 
     Example:
         >>> with StopRequest() as stop:
@@ -21,26 +21,20 @@ class StopRequest:
         True
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
     def __init__(self) -> None:
         self.requested = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in self._SIGNALS}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

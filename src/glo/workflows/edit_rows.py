@@ -43,7 +43,7 @@ def add_rows(
     refit: bool = True,
     device: str = "auto",
     decoder: type[Decoder] | None = None,
-) -> Iterator[RowEvent]:
+) -> Generator[RowEvent, None, None]:
     """Add examples to a finished run: their codes are found by search under its decoder.
 
     The codes of the rows before keep every bit.
@@ -101,7 +101,7 @@ def forget_rows(
     *,
     refit: bool = True,
     decoder: type[Decoder] | None = None,
-) -> Iterator[RowEvent]:
+) -> Generator[RowEvent, None, None]:
     """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
 
     The rows after them move up: row numbers are those of the examples that are left.
