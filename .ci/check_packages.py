@@ -1,4 +1,4 @@
-"""Check that a wheel and an sdist hold what the package needs beside its code.
+"""Check that a wheel and an sdist contain all files of the package and its licenses.
 
 Run as `python .ci/check_packages.py dist/*.whl dist/*.tar.gz` from the root of a checkout.
 """
@@ -9,11 +9,11 @@ import zipfile
 from pathlib import Path
 
 SOURCE = Path("src")
-LICENCES = {"LICENSE", "NOTICE"}
+LICENSES = {"LICENSE", "NOTICE"}
 
 
 def names(archive: Path) -> set[str]:
-    """List the files of a wheel or an sdist; those of an sdist without its top folder."""
+    """List the files of a wheel or an sdist, without the top folder of an sdist."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             return {name for name in wheel.namelist() if not name.endswith("/")}
@@ -22,7 +22,7 @@ def names(archive: Path) -> set[str]:
 
 
 def expected() -> set[str]:
-    """List what the package ships, relative to `src`: code, data, weights and the type marker."""
+    """List the files of the package relative to `src`: code, data, weights, py.typed."""
     return {
         path.relative_to(SOURCE).as_posix()
         for path in (SOURCE / "glo").rglob("*")
@@ -31,16 +31,16 @@ def expected() -> set[str]:
 
 
 def missing(archive: Path) -> list[str]:
-    """List what should be in `archive` and is not."""
-    held = names(archive)
+    """List the files missing from `archive`."""
+    archived = names(archive)
     prefix = "" if archive.suffix == ".whl" else f"{SOURCE}/"
-    files = sorted(name for name in expected() if prefix + name not in held)
-    licences = LICENCES - {Path(name).name for name in held}
-    return files + sorted(licences)
+    files = sorted(name for name in expected() if prefix + name not in archived)
+    licenses = LICENSES - {Path(name).name for name in archived}
+    return files + sorted(licenses)
 
 
 def main(arguments: list[str]) -> int:
-    """Print one line per archive, and return 1 where something is missing."""
+    """Print one line per archive, and return 1 if a file is missing."""
     archives = [Path(argument) for argument in arguments]
     lacks = {archive: missing(archive) for archive in archives}
     for archive, files in lacks.items():

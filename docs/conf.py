@@ -19,31 +19,31 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    # Our own, in _ext: tables and sentences read off the package, docstrings taken as plain text.
+    # Extensions in _ext: tables and messages generated from the package, plain-text docstrings.
     "glo_docstrings",
     "glo_findings",
     "glo_tables",
 ]
-# No page is fetched from another site's index: the build works without a network.
+# Without intersphinx, the build needs no network.
 exclude_patterns = ["_build", "_ext"]
-# Notebooks are text and hold no outputs, so each is run in every build; one that fails fails it.
+# Notebooks contain no outputs, so every build executes them; a failing notebook fails the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-# Seconds for a cell: many times what it takes, for machines that are busy.
+# Seconds per cell: many times the usual duration, for busy machines.
 nb_execution_timeout = 900
-# What a cell complains of must be mended, not shown.
+# Warnings of cells fail the build.
 nb_output_stderr = "warn"
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
-# Names in docstrings stand between single backticks.
+# Names in docstrings are between single backticks.
 default_role = "code"
-# Signatures carry the types, so the text does not repeat them.
+# Types are in the signatures only.
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-# House style names arguments without types ("n: how many rows"), as Google's style allows.
+# Google style without types: "n: number of rows".
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

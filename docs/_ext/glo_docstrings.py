@@ -1,7 +1,6 @@
-r"""Docstrings of this package are plain text: here |z| is a length, not a substitution.
+r"""Escape reStructuredText markup in plain-text docstrings, where |z| is a length.
 
-Before reStructuredText reads them, the signs it would take for markup are escaped, and formulas
-and listings that are set in by four spaces are kept line by line.
+Formulas and listings indented by four spaces become literal blocks.
 """
 
 import re
@@ -43,6 +42,6 @@ def _escaped(line: str) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Run before napoleon, which turns sections into markup of its own."""
+    """Connect before napoleon, which converts sections to markup."""
     app.connect("autodoc-process-docstring", make_plain, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,11 +1,11 @@
-"""Runs that went wrong, one for each sentence of the diagnosis; no Sphinx, so tests can ask."""
+"""Example records of failing runs, one for each finding of the diagnosis; independent of Sphinx."""
 
 from dataclasses import replace
 
-from glo.training.diagnosis import Baselines, Finding, diagnose
 from glo.config.presets import find_preset
-from glo.training.statistics import EpochRecord
 from glo.config.settings import Settings
+from glo.training.diagnosis import Baselines, Finding, diagnose
+from glo.training.statistics import EpochRecord
 
 __all__ = ["examples"]
 
@@ -30,8 +30,8 @@ _HEALTHY = EpochRecord(
 
 
 def examples() -> dict[str, Finding]:
-    """Return what is said of one run for each thing that can go wrong, by the finding's name."""
-    described = Settings(**find_preset("tensorlayer-baseline").settings)
+    """Return one finding of each name, from an example record."""
+    tensorlayer = Settings(**find_preset("tensorlayer-baseline").settings)
     paper = Settings(**find_preset("paper").settings)
     plain = Settings(decoder_optimizer="sgd", decoder_lr=1e-3)
     still = replace(
@@ -46,13 +46,13 @@ def examples() -> dict[str, Finding]:
     white = replace(_HEALTHY, mse=0.4276, output_mean=-1.0, output_std=0.0)
     alike = replace(_HEALTHY, mse=0.2471, output_std=0.0012)
     poor = replace(_HEALTHY, mse=0.0631)
-    said = [
+    findings = [
         *diagnose(poor, Baselines(mean_image=0.0, pca=0.0), Settings(), mse=0.1, n=_N, last=True),
         *diagnose(white, _MNIST, paper, mse=white.mse, n=_N, last=False),
         *diagnose(alike, _MNIST, plain, mse=alike.mse, n=_N, last=False),
-        *diagnose(still, _MNIST, described, mse=still.mse, n=_N, last=False),
+        *diagnose(still, _MNIST, tensorlayer, mse=still.mse, n=_N, last=False),
         *diagnose(poor, _MNIST, Settings(), mse=poor.mse, n=_N, last=True),
         *diagnose(_HEALTHY, _MNIST, Settings(), mse=_HEALTHY.mse, n=20, last=True),
     ]
     # The first of each name: a cause comes before its effects.
-    return {finding.name: finding for finding in reversed(said)}
+    return {finding.name: finding for finding in reversed(findings)}

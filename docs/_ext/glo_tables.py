@@ -1,8 +1,4 @@
-"""Directives that print the settings and the presets as the installed package has them.
-
-A table typed by hand goes stale the day a default changes, so these are read off the dataclass
-that the command line itself is made from.
-"""
+"""Directives for tables of settings and presets, generated from the dataclass `Settings`."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 from glo.config.presets import PRESETS
 from glo.config.settings import _RANGES, Settings
 
-_KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+_KINDS = {int: "integer", float: "number", bool: "true or false", str: "string"}
 
 
 class SettingsTable(SphinxDirective):
@@ -35,7 +31,7 @@ class SettingsTable(SphinxDirective):
 
 
 class PresetsTable(SphinxDirective):
-    """Print the presets, each with the settings in which it differs from the defaults."""
+    """Print the presets, each with the settings that differ from the defaults."""
 
     def run(self) -> list[nodes.Node]:
         rows = [
@@ -43,7 +39,11 @@ class PresetsTable(SphinxDirective):
             for name, preset in PRESETS.items()
         ]
         return [
-            _table(("Preset", "What it is", "Differs from the defaults in"), (14, 40, 60), rows)
+            _table(
+                ("Preset", "Description", "Settings that differ from the defaults"),
+                (14, 40, 60),
+                rows,
+            )
         ]
 
 
