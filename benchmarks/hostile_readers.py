@@ -256,7 +256,8 @@ READERS: dict[str, dict[str, Reader]] = {
     "errors": {"errors": _in_run("errors.safetensors", lambda run: run.errors)},
     "labels": {"labels": _in_run("prior/labels.safetensors", _labels)},
     "digit network": {"features": lambda path, root: (read_features(path), TAKEN)[1]},
-    **{name: _checkpoint(name) for name in ("decoder", "averaged", "optimizer", "statistics")},
+    **{name: _checkpoint(name) for name in ("decoder", "averaged", "optimizer")},
+    "statistics": _checkpoint("statistics-0-of-1"),
     "codes": _checkpoint("rows-0-of-1"),
     **{
         f"{name} prior": {"sample": _prior(name)}

@@ -29,7 +29,7 @@ _TENSORS = {
     "averaged": f"{CHECKPOINT}/averaged",
     "codes": f"{CHECKPOINT}/rows-0-of-1",
     "optimizer": f"{CHECKPOINT}/optimizer",
-    "statistics": f"{CHECKPOINT}/statistics",
+    "statistics": f"{CHECKPOINT}/statistics-0-of-1",
     "errors": "errors",
     "labels": "prior/labels",
     "gaussian prior": "prior/gaussian",

@@ -210,7 +210,7 @@ def test_all_checkpoints_damaged(
 ) -> None:
     out = shutil.copytree(whole("default"), home / "run")
     for folder in (out / "checkpoint").iterdir():
-        (folder / "statistics.safetensors").unlink()
+        (folder / "statistics-0-of-1.safetensors").unlink()
     before = contents(out)
     assert train(data, out) == 2
     assert "no whole checkpoint is left, so train again into another folder" in said(capsys)

@@ -27,7 +27,7 @@ from glo.features.digits import DIGITS_FILE, read_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import read_context
 from glo.report.overview import headline
-from glo.runs.checkpoint import Checkpoint, restore_training
+from glo.runs.checkpoint import restore_training
 from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
@@ -100,9 +100,10 @@ class Readers:
     def _paths(self) -> dict[str, str]:
         """Where the parts of a run or a saved set lie, by the name of their reader."""
         final = {name: f"run/{_FINAL}/{name}.safetensors" for name in ("decoder", "averaged")}
-        final |= {name: f"run/{_FINAL}/{name}.safetensors" for name in ("optimizer", "statistics")}
         return {
             **final,
+            "optimizer": f"run/{_FINAL}/optimizer.safetensors",
+            "statistics": f"run/{_FINAL}/statistics-0-of-1.safetensors",
             "codes": f"run/{_FINAL}/rows-0-of-1.safetensors",
             "manifest": f"run/{_FINAL}/manifest.json",
             "errors": "run/errors.safetensors",
@@ -118,10 +119,10 @@ class Readers:
 
     def _parts(self) -> dict[str, Target]:
         run, settings = self.run, open_run(self.run).settings
-        kept = Checkpoint(folder=run / _FINAL, step=12, finished=True, facts={})
+        checkpoint = open_run(run).checkpoint
 
         def resume(_: Path) -> Any:
-            return restore_training(kept, settings)
+            return restore_training(checkpoint, settings)
 
         def store(path: Path) -> Any:
             return Dataset.open(path.parent).batch(torch.arange(2))
@@ -131,10 +132,10 @@ class Readers:
 
         return {
             "decoder": resume,
-            "averaged": lambda _: kept.decoder()(torch.zeros(1, 4)),
+            "averaged": lambda _: checkpoint.decoder()(torch.zeros(1, 4)),
             "optimizer": resume,
             "statistics": resume,
-            "codes": lambda _: (resume(_), kept.codes()),
+            "codes": lambda _: (resume(_), checkpoint.codes()),
             "manifest": lambda _: open_run(run).checkpoint,
             "errors": lambda _: open_run(run).errors,
             "labels": lambda path: load_labels(path.parent).predict(torch.zeros(2, 4)),

@@ -16,11 +16,16 @@ from tests.builders import assert_same, cut, flip, samples, settings, tensors
 from glo.data import Dataset
 from glo.errors import UserError
 from glo.latents.init import fit_pca
-from glo.runs.checkpoint import clear_litter, newest_checkpoint, restore_training, save_checkpoint
+from glo.runs.checkpoint import (
+    newest_checkpoint,
+    remove_unfinished,
+    restore_training,
+    save_checkpoint,
+)
 from glo.training.loop import train
 from glo.training.state import TrainState, init_train_state
 
-FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "statistics")
+FILES = ("decoder", "averaged", "optimizer", "rows-0-of-1", "statistics-0-of-1")
 # Wide enough that Muon takes the matrices.
 MATRICES = {"code_dim": 32, "width": 32}
 VARIANTS = {
@@ -66,7 +71,7 @@ def test_every_tensor_comes_back(tmp_path: Path, changes: dict[str, object]) -> 
     assert again is not None
     assert (again.step, again.finished, again.facts) == (4, False, {"seconds": 1.5})
     assert_same(stored(found.folder), stored(again.folder))
-    assert stored(found.folder)["statistics/sums"].abs().sum() > 0
+    assert stored(found.folder)["statistics-0-of-1/sums"].abs().sum() > 0
 
 
 def test_moments_are_saved_and_lie_in_memory_as_their_weights(tmp_path: Path) -> None:
@@ -285,7 +290,7 @@ def test_the_only_one_is_not_lost_when_its_step_is_saved_again(
         save(tmp_path, training)
     monkeypatch.undo()
     assert newest_checkpoint(kept) is None
-    clear_litter(kept)
+    remove_unfinished(kept)
     assert [path.name for path in kept.iterdir()] == [target.name]
     found = newest_checkpoint(kept)
     assert found is not None

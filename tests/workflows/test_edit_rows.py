@@ -115,7 +115,9 @@ def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:
     (run / "samples" / "mine-seed0-n1.png").write_bytes(b"a sample")
     rows = [7, 30, 62]
     secrets = [held[f"rows-0-of-1/{name}"][row] for name in ("codes", "exp_avg_sq") for row in rows]
-    secrets += [held[f"statistics/{name}"][row] for name in ("first", "codes") for row in (7, 30)]
+    secrets += [
+        held[f"statistics-0-of-1/{name}"][row] for name in ("first", "codes") for row in (7, 30)
+    ]
     marks = [value.numpy().tobytes() for value in secrets if value.any()]
     there = b"".join(contents(run).values())
     assert len(marks) == 9

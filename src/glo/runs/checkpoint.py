@@ -1,16 +1,19 @@
-"""Checkpoints that are whole or not there at all.
+"""Checkpoints: written atomically, checksummed, the last two kept.
 
 A checkpoint is a folder of safetensors files and a manifest with their checksums. It is written
 under another name, flushed to the disk and renamed, so a power cut, a kill or a full disk leaves
-the one before it untouched. The last two are kept: when the newest was damaged later, the other is
-used, and a sentence says so. There is no pickle in it.
+the earlier checkpoints untouched. Where the newest is damaged later, the one before it is used,
+with a message. There is no pickle in it.
 
-Each process writes the rows that it owns, `rows-r-of-R.safetensors`, and the first one all else; a
-run that R processes saved goes on with any number of them.
+Each process writes the rows that it owns, `rows-r-of-R.safetensors`, and the first one all other
+files; a run that R processes saved can be continued by any number of processes.
 """
 
+import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,208 +25,186 @@ from glo.config.settings import Settings
 from glo.decoders import Decoder, read_decoder
 from glo.errors import UserError
 from glo.latents.table import LatentCodes
-from glo.runs.manifest import fault_of, read_manifest, write_manifest
-from glo.runs.row_shards import read_rows, rows_name
-from glo.runs.state_io import contents, restore
+from glo.runs.manifest import read_manifest, verify, write_manifest
+from glo.runs.row_shards import read_rows, shard_name
 from glo.training.factory import code_optimizer, code_row
+from glo.training.optim import JointOptimizer
 from glo.training.state import TrainState
 from glo.utils.device import channels_last
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.files import flush
 from glo.utils.row_store import IN_MEMORY, RowStore
-from glo.utils.safetensors_io import map_tensor, read_header, write_tensors
+from glo.utils.safetensors_io import map_tensor, read_header, read_tensors, write_tensors
 
 __all__ = [
     "Checkpoint",
-    "clear_litter",
     "keep_last",
     "newest_checkpoint",
+    "remove_unfinished",
     "restore_training",
     "save_checkpoint",
 ]
 
-_KEPT = 2
+_MAX_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A checkpoint on disk whose files were compared with their checksums.
+    """A checkpoint on disk whose files agree with their checksums.
 
     Attributes:
-        folder: where it is.
-        step: updates made.
-        finished: whether training and polishing were over.
-        facts: what the caller saved with it, such as the seconds spent.
-        ranks: R, how many processes saved it.
-        shards: how the rows are dealt in the order of an epoch.
-        skipped: steps that were left out, in all and just before.
-        notes: a sentence for each newer checkpoint that was damaged and passed over.
+        folder: path of its folder.
+        step: steps made.
+        finished: whether training and refinement are over.
+        facts: values that the caller saved with it, such as the seconds spent.
+        ranks: R, number of processes that saved it.
+        shards: S, groups of rows in the order of an epoch.
+        skipped: steps skipped, in all and in a row.
+        notes: a sentence for each newer, damaged checkpoint.
     """
 
     folder: Path
     step: int
     finished: bool
     facts: dict[str, Any]
-    ranks: int = 1
-    shards: int = 1
-    skipped: tuple[int, int] = (0, 0)
+    ranks: int
+    shards: int
+    skipped: tuple[int, int]
     notes: tuple[str, ...] = ()
 
-    def decoder(self, own: type[Decoder] | None = None) -> Decoder:
-        """Return the decoder to use, in evaluation mode; `own` is its class if not of `glo`."""
+    def decoder(self, custom: type[Decoder] | None = None) -> Decoder:
+        """Read the decoder to use, in evaluation mode.
+
+        Args:
+            custom: class of a custom decoder; None: a decoder of this package.
+        """
         name = "averaged" if (self.folder / "averaged.safetensors").exists() else "decoder"
-        return channels_last(read_decoder(self.folder / f"{name}.safetensors", own)).eval()
+        return channels_last(read_decoder(self.folder / f"{name}.safetensors", custom)).eval()
 
     def codes(self) -> Tensor:
-        """Return the codes, (N, D), without their optimiser's state.
-
-        Those that one process saved stay in their file, and what is used of them is read then.
-        """
-        name = self.folder / rows_name("rows", 0, self.ranks)
-        header = read_header(name)
-        about = header.tensors.get("codes")
-        if about is None or len(about[1]) != 2 or about[0] != torch.float32:
-            raise UserError(f"{name} holds no codes, (N, D) in float32; it was edited.")
+        """Read the codes, float32 (N, D); memory-mapped where one process saved them."""
+        path = self.folder / shard_name("rows", 0, self.ranks)
+        header = read_header(path)
+        dtype, shape = header.tensors.get("codes", (None, ()))
+        if dtype != torch.float32 or len(shape) != 2:
+            raise UserError(f"{path} has no codes, float32 (N, D); it was edited.")
         if self.ranks == 1:
             return map_tensor(header, "codes")
-        wanted = {"codes": torch.empty(1, about[1][1])}
-        return read_rows(self.folder, self.ranks, wanted, more=True)["codes"]
+        example = {"codes": torch.empty(1, shape[1])}
+        return read_rows(self.folder, self.ranks, example, partial=True)["codes"]
 
 
 def save_checkpoint(
     root: Path, training: TrainState, *, finished: bool, facts: dict[str, Any]
 ) -> Path:
-    """Write a checkpoint of `training` and remove all but the last two.
+    """Write a checkpoint, and remove all but the last two.
 
     With several processes all call it at the same step, and all write to one folder.
 
     Args:
-        root: the folder of checkpoints, `checkpoint/` in a run.
-        training: what to save.
-        finished: whether training and polishing are over.
-        facts: anything JSON-able to keep with it.
+        root: path of the folder of checkpoints, `checkpoint/` in a run.
+        training: state to save.
+        finished: whether training and refinement are over.
+        facts: values for JSON to save with it.
 
     Returns:
-        its folder.
+        path of the checkpoint.
 
     Raises:
-        OSError: it could not be written; earlier checkpoints are as they were.
+        OSError: it cannot be written; earlier checkpoints are unchanged.
     """
     ranks = training.ranks
     target = root / ("final" if finished else f"step-{training.step:012d}")
     writing = root / f".writing-{ranks.tell(os.getpid())}"
-    failed: OSError | None = None
-    if ranks.main:
-        failed = _begin(root, writing)
-    ranks.agree(failed)
     try:
-        files = _write_own(writing, training)
-        told = ranks.exchange(files if isinstance(files, dict) else None)
-        ranks.agree(None if isinstance(files, dict) else files)
-        if ranks.main:
-            manifest = {
-                "step": training.step,
-                "finished": finished,
-                "ranks": ranks.size,
-                "shards": training.shards,
-                "skipped": [training.skipped, training.skipped_in_a_row],
-                "facts": facts,
-                "files": {name: about for each in told for name, about in each.items()},
-            }
-            failed = _seal_and_name(root, writing, target, manifest)
+        with _raise_on_all(ranks):
+            if ranks.main:
+                remove_unfinished(root)
+                root.mkdir(parents=True, exist_ok=True)
+                flush(root.parent)
+                writing.mkdir()
+        with _raise_on_all(ranks):
+            files = _write_files(writing, training)
+        parts = ranks.exchange(files)
+        with _raise_on_all(ranks):
+            if ranks.main:
+                manifest = {
+                    "step": training.step,
+                    "finished": finished,
+                    "ranks": ranks.size,
+                    "shards": training.shards,
+                    "skipped": [training.skipped, training.skipped_in_a_row],
+                    "facts": facts,
+                    "files": {name: about for part in parts for name, about in part.items()},
+                }
+                write_manifest(writing, manifest)
+                flush(writing)
+                _replace_folder(target, writing)
     finally:
         if ranks.main:
             _remove(writing)
-    ranks.agree(failed)
     if ranks.main:
-        # Those that come first are damaged: the run went on from one before them.
-        for passed_over in _newest_first(root):
-            if passed_over == target:
+        # Newer ones are damaged: the run was continued from an earlier one.
+        for damaged in _newest_first(root):
+            if damaged == target:
                 break
-            _remove(passed_over)
+            _remove(damaged)
         keep_last(root, target)
     return target
 
 
-def clear_litter(root: Path) -> None:
-    """Remove what killed processes left half written or half removed, which would fill the disk.
-
-    Args:
-        root: the folder of checkpoints; the caller is the one who may write to it.
-    """
-    for litter in root.glob(".writing-*"):
-        shutil.rmtree(litter, ignore_errors=True)
-    for litter in root.glob(".removing-*"):
-        if not _newest_first(root) and fault_of(litter) is None:
-            # The only one, whose place another was about to take.
-            litter.rename(root / litter.name.split("-", 2)[2])
-        else:
-            shutil.rmtree(litter, ignore_errors=True)
-
-
-def keep_last(root: Path, newest: Path) -> None:
-    """Remove all checkpoints but the newest whole one and the one before it.
-
-    Args:
-        root: the folder of checkpoints; the caller is the one who may write to it.
-        newest: folder of the newest whole one.
-    """
-    folders = _newest_first(root)
-    for old in folders[folders.index(newest) + _KEPT :]:
-        _remove(old)
-
-
-def _begin(root: Path, writing: Path) -> OSError | None:
-    clear_litter(root)
+@contextmanager
+def _raise_on_all(ranks: ProcessGroup) -> Iterator[None]:
+    """Raise an OSError of one process on all processes."""
+    failure: OSError | None = None
     try:
-        if not root.exists():
-            root.mkdir(parents=True)
-            flush(root.parent)
-        writing.mkdir()
+        yield
     except OSError as error:
-        return error
-    return None
+        failure = error
+    ranks.agree(failure)
 
 
-def _write_own(writing: Path, training: TrainState) -> dict[str, dict[str, Any]] | OSError:
-    """Write the files of this process and return what the manifest says of them."""
-    written = {}
-    try:
-        for name, tensors, metadata in contents(training):
-            path = writing / name
-            digest = write_tensors(path, tensors, metadata, training.store.relax)
-            written[name] = {"sha256": digest, "bytes": path.stat().st_size}
-    except OSError as error:
-        return error
-    return written
+def _write_files(folder: Path, training: TrainState) -> dict[str, dict[str, Any]]:
+    """Write the files of this process; return their entries in the manifest."""
+    entries = {}
+    for name, tensors, metadata in _state_files(training):
+        digest = write_tensors(folder / name, tensors, metadata, training.store.relax)
+        entries[name] = {"sha256": digest, "bytes": (folder / name).stat().st_size}
+    return entries
 
 
-def _seal_and_name(
-    root: Path, writing: Path, target: Path, manifest: dict[str, Any]
-) -> OSError | None:
-    try:
-        write_manifest(writing, manifest)
-        flush(writing)
-        # A folder cannot be replaced in one step; see `clear_litter` for a kill in between.
-        before = _set_aside(target)
-        writing.rename(target)
-        flush(root)
-        if before is not None:
-            shutil.rmtree(before, ignore_errors=True)
-    except OSError as error:
-        return error
-    return None
+def _state_files(training: TrainState) -> Iterator[tuple[str, dict[str, Tensor], dict[str, str]]]:
+    """Yield name, tensors and metadata of each file of this process."""
+    config = {"config": json.dumps(training.decoder.config)}
+    rank, size = training.ranks.rank, training.ranks.size
+    if training.ranks.main:
+        yield "decoder.safetensors", training.decoder.state_dict(), config
+        if training.averaged is not None:
+            yield "averaged.safetensors", training.final_decoder.state_dict(), config
+        yield "optimizer.safetensors", _optimizer_tensors(training.optimizer), {}
+    rows = {"codes": training.codes, **training.code_optimizer.row_state()}
+    yield shard_name("rows", rank, size), rows, {"rank": str(rank), "ranks": str(size)}
+    yield shard_name("statistics", rank, size), training.statistics.tensors(), {}
+
+
+def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": value
+        for index, state in enumerate(optimizer.state.values())
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, or None when there never was one.
+    """Return the newest whole checkpoint, or None where there are none.
 
     Raises:
-        UserError: there are checkpoints, and every one is damaged.
+        UserError: all checkpoints are damaged.
     """
-    notes: list[str] = []
+    faults: list[str] = []
     for folder in _newest_first(root):
-        fault = fault_of(folder)
+        fault = verify(folder)
         if fault is None:
             manifest = read_manifest(folder)
             return Checkpoint(
@@ -231,16 +212,15 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
                 step=manifest["step"],
                 finished=manifest["finished"],
                 facts=manifest["facts"],
-                # Of one process in a run that was made before there could be more.
-                ranks=manifest.get("ranks", 1),
-                shards=manifest.get("shards", 1),
-                skipped=tuple(manifest.get("skipped", (0, 0))),
-                notes=tuple(f"{note}; the checkpoint before it is used." for note in notes),
+                ranks=manifest["ranks"],
+                shards=manifest["shards"],
+                skipped=tuple(manifest["skipped"]),
+                notes=tuple(f"{fault}; the checkpoint before it is used." for fault in faults),
             )
-        notes.append(f"{folder} is damaged: {fault}")
-    if notes:
+        faults.append(f"{folder} is damaged: {fault}")
+    if faults:
         raise UserError(
-            f"{'; '.join(notes)}; no whole checkpoint is left, so train again into another folder."
+            f"{'; '.join(faults)}; no whole checkpoint is left, so train again into another folder."
         )
     return None
 
@@ -254,18 +234,21 @@ def restore_training(
     store: RowStore = IN_MEMORY,
     custom: type[Decoder] | None = None,
 ) -> TrainState:
-    """Rebuild the training that a checkpoint holds; it goes on bit for bit as it would have.
+    """Rebuild the state of a run from a checkpoint; training continues bit for bit.
 
     Args:
-        checkpoint: whole, as `newest_checkpoint` gives it.
-        settings: those it was made with, which the run folder keeps beside it.
-        n: N, rows of all processes; those of the checkpoint when omitted and there is one process.
-        ranks: the processes that go on, of which each takes its own rows.
-        store: where codes and moments are put.
-        custom: custom decoder; None: a decoder of this package.
+        checkpoint: whole, from `newest_checkpoint`.
+        settings: settings of the run.
+        n: N, rows of all processes; None with one process: rows of the checkpoint.
+        ranks: processes that continue the run, each with its own rows.
+        store: storage of codes and row state.
+        custom: class of a custom decoder; None: a decoder of this package.
+
+    Raises:
+        UserError: the files do not fit the settings or each other.
     """
     folder = checkpoint.folder
-    # What is wanted is what these settings make: anything else was edited, and takes no memory.
+    # The shapes follow from the settings: an edited file cannot claim memory.
     state = read_rows(folder, checkpoint.ranks, code_row(settings), ranks=ranks, store=store)
     latents = LatentCodes.from_storage(state.pop("codes"), settings.constraint)
     training = TrainState(
@@ -280,19 +263,83 @@ def restore_training(
     )
     training.step = checkpoint.step
     training.skipped, training.skipped_in_a_row = checkpoint.skipped
-    restore(training, folder, checkpoint.ranks)
+    try:
+        _load_state(training, checkpoint)
+    except UserError:
+        raise
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
+        raise UserError(f"The files of {folder} do not fit each other ({error}).") from None
     return training
 
 
+def _load_state(training: TrainState, checkpoint: Checkpoint) -> None:
+    folder, ranks = checkpoint.folder, checkpoint.ranks
+    if training.averaged is not None:
+        decoder = training.final_decoder
+        tensors = read_tensors(folder / "averaged.safetensors", decoder.state_dict())
+        decoder.load_state_dict(tensors)
+        training.averaged.n_averaged.fill_(training.step - training.skipped)
+    _load_optimizer(training.optimizer, read_tensors(folder / "optimizer.safetensors"))
+    paths = [folder / shard_name("statistics", rank, ranks) for rank in range(ranks)]
+    training.statistics.restore([read_tensors(path) for path in paths])
+
+
+def _load_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) -> None:
+    states = list(optimizer.state.items())
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        parameter, state = states[int(index)]
+        # Moments must lie in memory as their weights do: the fused step pairs them by position.
+        if value.shape == parameter.shape:
+            value = torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(value)
+        # The fused step needs its counter on the device of the weights, too.
+        state[key] = value.to(parameter.device)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove what killed processes left half written or half removed.
+
+    Args:
+        root: path of the folder of checkpoints, locked by the caller.
+    """
+    for folder in root.glob(".writing-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in root.glob(".removing-*"):
+        if not _newest_first(root) and verify(folder) is None:
+            # The only checkpoint, killed before its replacement got its name.
+            folder.rename(root / folder.name.split("-", 2)[2])
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_last(root: Path, newest: Path) -> None:
+    """Remove all checkpoints but the newest whole one and the one before it.
+
+    Args:
+        root: path of the folder of checkpoints, locked by the caller.
+        newest: path of the newest whole one.
+    """
+    folders = _newest_first(root)
+    for folder in folders[folders.index(newest) + _MAX_CHECKPOINTS :]:
+        _remove(folder)
+
+
 def _newest_first(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    steps = sorted((p for p in root.iterdir() if p.name.startswith("step-")), reverse=True)
-    return [p for p in [root / "final"] if p.is_dir()] + [p for p in steps if p.is_dir()]
+    steps = sorted(root.glob("step-*"), reverse=True)
+    return [path for path in (root / "final", *steps) if path.is_dir()]
+
+
+def _replace_folder(target: Path, new: Path) -> None:
+    # A folder cannot be replaced in one step; see `remove_unfinished` for a kill in between.
+    old = _set_aside(target)
+    new.rename(target)
+    flush(target.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _remove(folder: Path) -> None:
-    # Renamed first: a removal that is cut off must not leave half a checkpoint under its name.
+    # Renamed first: an interrupted removal must not leave half a checkpoint under its name.
     aside = _set_aside(folder)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)

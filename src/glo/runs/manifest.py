@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint: what files belong to it, and their checksums."""
+"""Manifest of a checkpoint: its files and their checksums."""
 
 import hashlib
 import json
@@ -8,30 +8,33 @@ from typing import Any
 from glo.utils.files import write_text
 from glo.utils.json_toml import read_json
 
-__all__ = ["fault_of", "read_manifest", "write_manifest"]
+__all__ = ["read_manifest", "verify", "write_manifest"]
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
-_MOST_RANKS = 65536
+_FIELDS = {
+    "step": int, "finished": bool, "facts": dict, "files": dict, "ranks": int, "shards": int,
+    "skipped": list,
+}  # fmt: skip
+_MAX_SHARDS = 65536
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:
-    """Write the manifest of a checkpoint, with its format and a checksum of its own.
+    """Write the manifest of a checkpoint, with its format and its own checksum.
 
     Args:
-        folder: of the checkpoint, whose files are there.
-        values: by name; "files" has "bytes" and "sha256" of each file.
+        folder: path of the checkpoint, which has all its files.
+        values: values by name; "files" has "bytes" and "sha256" of each file.
 
     Raises:
-        OSError: it could not be written.
+        OSError: it cannot be written.
     """
     manifest = {"format": FORMAT, **values}
-    sealed = manifest | {"seal": _seal(manifest)}
-    write_text(folder / _MANIFEST, json.dumps(sealed, indent=1))
+    write_text(folder / _MANIFEST, json.dumps(manifest | {"seal": _seal(manifest)}, indent=1))
 
 
 def read_manifest(folder: Path) -> Any:
-    """Return what the manifest says, of which nothing was checked.
+    """Return the manifest without any check.
 
     Raises:
         OSError: it cannot be read.
@@ -40,18 +43,8 @@ def read_manifest(folder: Path) -> Any:
     return read_json(folder / _MANIFEST)
 
 
-def _seal(manifest: dict[str, Any]) -> str:
-    text = json.dumps(manifest, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fault_of(folder: Path) -> str | None:
-    """Return what is wrong with a checkpoint, its files compared with their checksums, or None."""
+def verify(folder: Path) -> str | None:
+    """Compare the files of a checkpoint with their checksums; return the fault, or None."""
     try:
         manifest = read_manifest(folder)
     except (OSError, ValueError):
@@ -62,39 +55,40 @@ def fault_of(folder: Path) -> str | None:
         return f"its format is {manifest.get('format')}, and this version reads {FORMAT}"
     if manifest.pop("seal", None) != _seal(manifest):
         return f"{_MANIFEST} was edited (it differs from its checksum)"
-    if not _is_manifest(manifest):
-        return f"{_MANIFEST} was edited (it lacks what belongs there)"
-    for name, facts in manifest["files"].items():
+    if not _is_complete(manifest):
+        return f"{_MANIFEST} was edited (it lacks a field)"
+    for name, expected in manifest["files"].items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
         # A file of another length need not be read.
-        if path.stat().st_size != facts["bytes"] or _digest(path) != facts["sha256"]:
+        if path.stat().st_size != expected["bytes"] or _digest(path) != expected["sha256"]:
             return f"{name} was cut or edited (it differs from its checksum)"
     return None
 
 
-def _is_manifest(values: dict[str, Any]) -> bool:
-    files, step = values.get("files"), values.get("step")
+def _is_complete(values: dict[str, Any]) -> bool:
+    """Return whether the fields can be used: the seal of a stranger's manifest may be right."""
+    if any(type(values.get(name)) is not kind for name, kind in _FIELDS.items()):
+        return False
+    # Plain names, so that no other file of this machine is read.
     return (
-        isinstance(files, dict)
+        all(Path(name).name == name for name in values["files"])
         and all(
-            isinstance(each, dict) and {"bytes", "sha256"} <= set(each) for each in files.values()
+            isinstance(e, dict) and {"bytes", "sha256"} <= e.keys()
+            for e in values["files"].values()
         )
-        # A plain name, so that no other file of this machine is read.
-        and all(Path(name).name == name for name in files)
-        and type(step) is int
-        and step >= 0
-        and isinstance(values.get("finished"), bool)
-        and isinstance(values.get("facts"), dict)
-        and all(_is_count(values.get(name, 1)) for name in ("ranks", "shards"))
-        and _are_counts(values.get("skipped", [0, 0]))
+        and values["step"] >= 0
+        and values["ranks"] == sum(name.startswith("rows-") for name in values["files"])
+        and 1 <= values["shards"] <= _MAX_SHARDS
+        and [type(count) for count in values["skipped"]] == [int, int]
     )
 
 
-def _are_counts(values: Any) -> bool:
-    return isinstance(values, list) and [type(each) for each in values] == [int, int]
+def _seal(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= _MOST_RANKS
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.decoders import Decoder, build_decoder, check_custom
 from glo.errors import UserError
-from glo.runs.checkpoint import clear_litter
+from glo.runs.checkpoint import remove_unfinished
 from glo.runs.run import Run, open_run
 from glo.training.factory import decoder_config, training_loss
 from glo.utils.compilation import check_compiler
@@ -102,7 +102,7 @@ def hold(folder: Path, ranks: ProcessGroup) -> RunLock | None:
 
 def _tidy(folder: Path) -> None:
     """Remove what killed sittings left, which nobody reads; they may have been other processes."""
-    clear_litter(folder / "checkpoint")
+    remove_unfinished(folder / "checkpoint")
     for place in (folder, folder / "prior", folder / "samples"):
         clear_unfinished(place)
     for rows in folder.glob(".rows-*-of-*"):
