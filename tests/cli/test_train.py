@@ -389,7 +389,7 @@ def test_two_writers_at_once(
     capsys.readouterr()
     lock, before = RunLock(out), contents(out)
     assert train(data, out) == 2
-    assert "is being trained by another process" in said(capsys)
+    assert "is in use by another process" in said(capsys)
     assert contents(out) == before
     lock.release()
     assert train(data, out) == 0

@@ -52,14 +52,14 @@ def _words(facts: dict[str, Any]) -> str:
     lines += [f"rows         {', '.join(changes)} since the training"] if changes else []
     lines += [f"warning      {note}" for note in facts["notes"]]
     if facts["finished"]:
-        base = summary["baselines"]
+        base, peak = summary["baselines"], summary.get("peak_memory_mb")
+        memory = "" if peak is None else f", at most {peak:,.0f} MB"
         lines += [
             f"error        mse {summary['mse']:.4f}, mean image {base['mean_image']:.4f}, "
             f"PCA {base['pca']:.4f}",
             f"explained    {100 * summary['explained_variance']:.1f} % of the variance",
             f"time         {summary['seconds']:.0f} s, "
-            f"{summary['images_per_second']:,.0f} images/s, at most "
-            f"{summary['peak_memory_mb']:,.0f} MB",
+            f"{summary['images_per_second']:,.0f} images/s{memory}",
         ]
         said = summary["diagnosis"] or ["healthy"]
         lines += [f"diagnosis    {sentence}" for sentence in said]

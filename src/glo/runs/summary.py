@@ -1,7 +1,6 @@
 """What came out of a run, in numbers: `summary.json` but for the diagnosis."""
 
 import math
-import resource
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -77,6 +76,11 @@ def _psnr(mse: float) -> float:
     return 10 * math.log10(4.0 / max(mse, 1e-12))
 
 
-def _peak_memory_mb() -> float:
+def _peak_memory_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:
+        # Windows.
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

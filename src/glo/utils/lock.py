@@ -1,24 +1,25 @@
-"""One writer per run folder."""
+"""Lock that allows one writer per run folder."""
 
 import errno
-import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, final
+from typing import final
+
+from filelock import FileLock, Timeout
 
 from glo.errors import UserError
+from glo.utils.files import read_text
 
 __all__ = ["RunLock"]
 
 
 @final
 class RunLock:
-    """Hold a run folder against other processes until released or until this process ends.
-
-    The kernel holds the lock, so a killed process never leaves it behind.
+    """Lock of a run folder, held until `release` is called or the process ends, even if killed.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, or the file `lock` is a link or a folder.
 
     Example:
         >>> import tempfile
@@ -26,33 +27,37 @@ class RunLock:
         >>> lock = RunLock(folder)
         >>> RunLock(folder)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        glo.errors.UserError: ... is being trained by another process; wait for it or give ...
+        glo.errors.UserError: ... is in use by another process (...); wait for it or give --out ...
         >>> lock.release()
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = _opened(folder / "lock")
+        path = folder / "lock"
+        # Any thread may release it.
+        self._lock = FileLock(path, timeout=0, thread_local=False)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
+            self._lock.acquire()
+        except Timeout:
             raise UserError(
-                f"{folder} is being trained by another process; wait for it or give --out another "
-                f"folder."
+                f"{folder} is in use by another process ({_holder(path)}); wait for it or give "
+                f"--out another folder."
             ) from None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR):
+                raise UserError(f"{path} is not a plain file; remove it, and try again.") from None
+            raise
+        # Windows denies writing to a locked file, and reading it.
+        with suppress(PermissionError):
+            path.write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
-        """Let others write."""
-        self._file.close()
+        """Release the lock."""
+        self._lock.release()
 
 
-def _opened(path: Path) -> BinaryIO:
+def _holder(path: Path) -> str:
     try:
-        # A link could make a file elsewhere, and a pipe would wait for ever.
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        return os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-            raise UserError(f"{path} is not a plain file; remove it, and try again.") from None
-        raise
+        return f"process {int(read_text(path, most=20))}"
+    except (OSError, ValueError):
+        return "its number is unknown"
