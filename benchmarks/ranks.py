@@ -145,7 +145,7 @@ def work(about: dict[str, Any]) -> None:
         device="cpu",
     )
     n = len(samples)
-    own = samples.subset(ranks.rows(n))
+    own = samples.subset(ranks.row_range(n))
     pca = fit_pca(own, settings.code_dim, ranks=ranks)
     training = init_train_state(own, settings, pca, n=n, ranks=ranks)
     counted = [0]
@@ -165,9 +165,9 @@ def work(about: dict[str, Any]) -> None:
     told["bytes_per_step"] = counted[0] / done
     told["wire_per_step"] = (_sent() - wire) / done
     told["gradient_bytes"] = sum(4 * p.numel() for p in training.decoder.parameters())
-    if ranks.main:
+    if ranks.is_main:
         print(json.dumps(told), flush=True)
-    ranks.leave()
+    ranks.shutdown()
 
 
 def _samples(about: dict[str, Any]) -> Dataset:

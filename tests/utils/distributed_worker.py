@@ -48,11 +48,11 @@ def main() -> None:
     # Stopped, for another number to go on with.
     drive(data, folder / "stopped", RECIPE, ranks, stop=7)
     # Told in pieces, to the main process alone.
-    glo.utils.distributed._PIECE = 3
-    told = ranks.gather(ranks.rows(8), 8)
+    glo.utils.distributed._PIECE_ROWS = 3
+    told = ranks.gather_to_main(ranks.row_range(8), 8)
     (folder / f"gathered-{ranks.rank}.txt").write_text(str(told.tolist()))
     # One process cannot write: all say so, and what was saved stays.
-    if not ranks.main:
+    if not ranks.is_main:
 
         def full(file: int) -> None:
             raise OSError(28, "No space left on device")
@@ -60,11 +60,11 @@ def main() -> None:
         glo.utils.safetensors_io.os.fsync = full
     try:
         shutil.copytree(folder / "stopped", folder / f"full-{ranks.rank}", dirs_exist_ok=True)
-        ranks.exchange(None)
+        ranks.all_gather_object(None)
         drive(data, folder / "full-0", RECIPE, ranks)
     except OSError as error:
         (folder / f"said-{ranks.rank}.txt").write_text(str(error))
-    ranks.leave()
+    ranks.shutdown()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from glo.runs.checkpoint import newest_checkpoint, restore_training
 from glo.runs.row_shards import read_rows
 from glo.runs.run import open_run
 from glo.training.factory import code_row
-from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup, _restarted
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup, _store_after_restart
 
 _ROOT = Path(__file__).parents[2]
 _N = 41
@@ -112,7 +112,7 @@ def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
         own = read_rows(checkpoint.folder, 2, wanted, ranks=ranks)
         assert own.keys() == whole.keys()
         for name, value in own.items():
-            assert torch.equal(value, whole[name][ranks.rows(_N)]), name
+            assert torch.equal(value, whole[name][ranks.row_range(_N)]), name
 
 
 def test_a_run_of_two_goes_on_alone(vectors: Path, made: Path, two: Path, tmp_path: Path) -> None:
@@ -164,13 +164,13 @@ def test_a_mistake_is_said_once_and_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_alone_asks_nobody() -> None:
-    assert SINGLE_PROCESS.exchange({"a": 1}) == [{"a": 1}]
+    assert SINGLE_PROCESS.all_gather_object({"a": 1}) == [{"a": 1}]
     assert SINGLE_PROCESS.any(True)
     assert not SINGLE_PROCESS.any(False)
     values = torch.arange(6.0).reshape(3, 2)
-    assert torch.equal(SINGLE_PROCESS.collect(values, torch.tensor([2, 0])), values[[2, 0]])
+    assert torch.equal(SINGLE_PROCESS.all_gather_rows(values, torch.tensor([2, 0])), values[[2, 0]])
     with pytest.raises(OSError, match="full"):
-        SINGLE_PROCESS.agree(OSError("full"))
+        SINGLE_PROCESS.raise_on_all(OSError("full"))
 
 
 def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:
@@ -192,7 +192,7 @@ def test_who_is_started_once_more_meets_anew(monkeypatch: pytest.MonkeyPatch) ->
     environment |= {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = _restarted()
+    found = _store_after_restart()
     assert (found["rank"], found["world_size"]) == (1, 2)
     found["store"].set("here", "1")
     assert server.get("restart-2/here") == b"1"
@@ -200,4 +200,4 @@ def test_who_is_started_once_more_meets_anew(monkeypatch: pytest.MonkeyPatch) ->
     for name, value in (("LOCAL_WORLD_SIZE", "1"), ("TORCHELASTIC_RESTART_COUNT", "0")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
-            assert _restarted() == {}
+            assert _store_after_restart() == {}

@@ -67,7 +67,7 @@ def train(
     word: str | None = vars(given)["decoder"]
     own = import_decoder_class(word) if is_custom(word) else None
     samples = open_source(data, options)
-    if ranks.main:
+    if ranks.is_main:
         _name_skipped(samples.skipped)
         if preset == "mnist" and config is None and settings.decoder is None:
             _name_preset(samples)
@@ -77,14 +77,14 @@ def train(
         session = TrainingRun(
             folder, samples, settings, source=data, preset=preset, ranks=ranks, decoder=own
         )
-        page = LivePage(word if own else None) if watch and ranks.main else None
+        page = LivePage(word if own else None) if watch and ranks.is_main else None
         try:
             return _drive(session, stop, page, _again(data, folder, preset, config))
         finally:
             session.close()
             if page is not None:
                 page.stop()
-            ranks.leave()
+            ranks.shutdown()
 
 
 def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: str) -> int:
@@ -92,7 +92,7 @@ def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: st
     from glo.training.events import Begin, Note
     from glo.utils.distributed import LOST
 
-    reporter = make_reporter() if session.ranks.main else SilentReporter()
+    reporter = make_reporter() if session.ranks.is_main else SilentReporter()
     trained = False
     try:
         for event in session.events():
@@ -104,7 +104,7 @@ def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: st
             if session.stops(stop.requested and not isinstance(event, Note), event):
                 session.save()
                 reporter.close()
-                if session.ranks.main:
+                if session.ranks.is_main:
                     print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
                 return 130
     except BrokenPipeError:
@@ -123,9 +123,9 @@ def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: st
         return 1
     finally:
         reporter.close()
-    if session.ranks.main:
+    if session.ranks.is_main:
         _show_outcome(session)
-    if trained and session.ranks.main:
+    if trained and session.ranks.is_main:
         _report(session)
     return 0
 

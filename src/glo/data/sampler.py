@@ -70,8 +70,8 @@ class EpochSampler:
             ]
             rows = parts[0] if len(parts) == 1 else torch.cat(parts)
         if self._ranks.size > 1:
-            rows = rows[self._ranks.mine(rows)]
-        return self._ranks.local(rows)
+            rows = rows[self._ranks.is_local(rows)]
+        return self._ranks.local_rows(rows)
 
 
 def _order(count: int, epoch: int, part: int, shards: int, settings: Settings) -> Tensor:

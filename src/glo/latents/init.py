@@ -87,19 +87,19 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: ProcessGroup = SIN
         covariance = torch.zeros(width, width, dtype=torch.float64)
         for centred in _centred(samples, mean, torch.arange(len(samples))):
             covariance += (centred.T @ centred).double()
-        variances, vectors = torch.linalg.eigh(ranks.sum(covariance) / n)
+        variances, vectors = torch.linalg.eigh(ranks.all_reduce(covariance) / n)
         k = min(dim, width, n)
         variances = variances.flip(0).clamp(min=0.0)
         total, kept = float(variances.sum()), variances[:k]
         components = vectors.flip(1)[:, :k].T
     else:
         index = torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, _SAMPLE_ROWS)).astype(int)))
-        own = ranks.mine(index)
+        own = ranks.is_local(index)
         rows = torch.zeros(len(index), width)
-        parts = list(_centred(samples, mean, ranks.local(index[own])))
+        parts = list(_centred(samples, mean, ranks.local_rows(index[own])))
         if parts:
             rows[own] = torch.cat(parts)
-        rows = ranks.sum(rows)
+        rows = ranks.all_reduce(rows)
         k = min(dim, *rows.shape)
         _, singular, right = randomized_svd(rows.numpy(), k, random_state=seed % 2**32)
         kept = torch.from_numpy(singular).double().square() / len(rows)
@@ -163,7 +163,7 @@ def pca_codes(
             codes[here, found:] = _drawn(seed, rows, dim - found, ranks)
         norms[here] = codes[here].norm(dim=1)
     n = _total(samples, ranks)
-    told = ranks.collect(norms, torch.arange(0, n, max(1, n // 100_000)))
+    told = ranks.all_gather_rows(norms, torch.arange(0, n, max(1, n // 100_000)))
     radius = float(np.quantile(told.numpy(), _INSIDE))
     for rows in blocks:
         here = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -175,12 +175,12 @@ def pca_codes(
 
 
 def _drawn(seed: int, rows: Tensor, dim: int, ranks: ProcessGroup) -> Tensor:
-    first = int(ranks.numbers(rows[0]))
+    first = int(ranks.global_rows(rows[0]))
     return normal(seed, first, len(rows), dim, stream="codes", every=ranks.size)
 
 
 def _total(samples: Rows, ranks: ProcessGroup) -> int:
-    return int(ranks.sum(torch.tensor([len(samples)])))
+    return int(ranks.all_reduce(torch.tensor([len(samples)])))
 
 
 def _with_known_errors(pca: PCA, samples: Rows, ranks: ProcessGroup) -> PCA:
@@ -196,7 +196,7 @@ def _with_known_errors(pca: PCA, samples: Rows, ranks: ProcessGroup) -> PCA:
         known = mask.sum(1).clamp(min=1.0)
         mean_image += float((centred.square().sum(1) / known).sum())
         projection += float((rest.square().sum(1) / known).sum())
-    sums = ranks.sum(torch.tensor([mean_image, projection], dtype=torch.float64))
+    sums = ranks.all_reduce(torch.tensor([mean_image, projection], dtype=torch.float64))
     mean_image, projection = (sums / _total(samples, ranks)).tolist()
     return replace(pca, mean_image_mse=mean_image, pca_mse=projection)
 
@@ -212,7 +212,7 @@ def _mean(samples: Rows, ranks: ProcessGroup) -> Tensor:
         known = known + mask.double().sum(0)
     assert isinstance(total, Tensor), "a data set has a row"
     assert isinstance(known, Tensor), "a data set has a row"
-    return (ranks.sum(total) / ranks.sum(known).clamp(min=1.0)).flatten().float()
+    return (ranks.all_reduce(total) / ranks.all_reduce(known).clamp(min=1.0)).flatten().float()
 
 
 def _centred(samples: Rows, mean: Tensor, rows: Tensor) -> Iterator[Tensor]:

@@ -115,19 +115,19 @@ def save_checkpoint(
     """
     ranks = training.ranks
     target = root / ("final" if finished else f"step-{training.step:012d}")
-    writing = root / f".writing-{ranks.tell(os.getpid())}"
+    writing = root / f".writing-{ranks.broadcast(os.getpid())}"
     try:
         with _raise_on_all(ranks):
-            if ranks.main:
+            if ranks.is_main:
                 remove_unfinished(root)
                 root.mkdir(parents=True, exist_ok=True)
                 flush(root.parent)
                 writing.mkdir()
         with _raise_on_all(ranks):
             files = _write_files(writing, training)
-        parts = ranks.exchange(files)
+        parts = ranks.all_gather_object(files)
         with _raise_on_all(ranks):
-            if ranks.main:
+            if ranks.is_main:
                 manifest = {
                     "step": training.step,
                     "finished": finished,
@@ -141,9 +141,9 @@ def save_checkpoint(
                 flush(writing)
                 _replace_folder(target, writing)
     finally:
-        if ranks.main:
+        if ranks.is_main:
             _remove(writing)
-    if ranks.main:
+    if ranks.is_main:
         # Newer ones are damaged: the run was continued from an earlier one.
         for damaged in _newest_first(root):
             if damaged == target:
@@ -161,7 +161,7 @@ def _raise_on_all(ranks: ProcessGroup) -> Iterator[None]:
         yield
     except OSError as error:
         failure = error
-    ranks.agree(failure)
+    ranks.raise_on_all(failure)
 
 
 def _write_files(folder: Path, training: TrainState) -> dict[str, dict[str, Any]]:
@@ -177,7 +177,7 @@ def _state_files(training: TrainState) -> Iterator[tuple[str, dict[str, Tensor],
     """Yield name, tensors and metadata of each file of this process."""
     config = {"config": json.dumps(training.decoder.config)}
     rank, size = training.ranks.rank, training.ranks.size
-    if training.ranks.main:
+    if training.ranks.is_main:
         yield "decoder.safetensors", training.decoder.state_dict(), config
         if training.averaged is not None:
             yield "averaged.safetensors", training.final_decoder.state_dict(), config

@@ -9,7 +9,8 @@ from glo.utils.json_toml import read_json
 __all__ = ["read_summary"]
 
 _NUMBERS = ("mse", "explained_variance", "seconds", "images_per_second")
-# Windows has no figure of the memory, vectors have no peak signal, and who forgot the worst example knows no worst error any more.
+# Windows has no figure of the memory, vectors have no peak signal, and a run whose worst example
+# was deleted has no worst error.
 _PERHAPS = ("psnr", "worst_mse", "peak_memory_mb")
 _BASELINES = ("mean_image", "pca")
 

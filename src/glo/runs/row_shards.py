@@ -62,17 +62,17 @@ def read_rows(
     savers = [ProcessGroup(rank, saved_by) for rank in range(saved_by)]
     n = sum(_count(header) for header in headers)
     for saver, header in zip(savers, headers, strict=True):
-        _check(header, example, saver.count(n), partial=partial)
+        _check(header, example, saver.row_count(n), partial=partial)
     tensors = {
-        name: store.zeros(name, (ranks.count(n), *row.shape[1:]), row.dtype)
+        name: store.zeros(name, (ranks.row_count(n), *row.shape[1:]), row.dtype)
         for name, row in example.items()
     }
     for saver, path in zip(savers, paths, strict=True):
         for name, tensor in tensors.items():
             for start, piece in _pieces(path, name):
-                rows = saver.numbers(torch.arange(start, start + len(piece)))
-                owned = ranks.mine(rows)
-                tensor[ranks.local(rows[owned])] = piece[owned]
+                rows = saver.global_rows(torch.arange(start, start + len(piece)))
+                owned = ranks.is_local(rows)
+                tensor[ranks.local_rows(rows[owned])] = piece[owned]
                 store.relax()
     return tensors
 

@@ -134,7 +134,7 @@ def recompute_batchnorm_stats(
     # Whole batches: each counts alike in the mean, and a last one of few rows would weigh too much.
     whole = min(_SETTLE, n // settings.batch_size) * settings.batch_size
     rows = evenly_spaced(n, whole or n)
-    batches = ranks.collect(codes, rows).split(settings.batch_size)
+    batches = ranks.all_gather_rows(codes, rows).split(settings.batch_size)
     device = next(decoder.parameters()).device
     with autocast(device, settings.precision):
         update_bn(batches, decoder, device=device)

@@ -226,6 +226,6 @@ def _project_all(latents: LatentCodes, store: RowStore) -> None:
 def _gaussian_codes(codes: Tensor, settings: Settings, ranks: ProcessGroup) -> None:
     dim = settings.code_dim
     for rows in row_blocks(len(codes)):
-        start = int(ranks.numbers(rows[0]))
+        start = int(ranks.global_rows(rows[0]))
         drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
         torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])

@@ -153,7 +153,7 @@ class EpochStatistics:
         step_length, norm = (now - self._codes).norm(dim=1), now.norm(dim=1)
         followed = torch.stack([step_length.double().sum(), norm.double().sum()])
         count = torch.tensor([len(now)], dtype=torch.float64)
-        sums = self._ranks.sum(torch.cat([self._sums, followed, count])).tolist()
+        sums = self._ranks.all_reduce(torch.cat([self._sums, followed, count])).tolist()
         rows, loss, error, squares, moved, stepped, length, tracked = sums
         size = float(self._weights.norm())
         return EpochRecord(
@@ -177,7 +177,7 @@ class EpochStatistics:
         """Return the mean distance of a code from where it began."""
         way = (codes[self._rows].cpu() - self._first).norm(dim=1).double().sum()
         count = way.new_tensor(len(self._rows))
-        total: Tensor = self._ranks.sum(torch.stack([way, count]))
+        total: Tensor = self._ranks.all_reduce(torch.stack([way, count]))
         return float(total[0] / total[1])
 
     def keep(self, rows: Tensor) -> None:
@@ -193,11 +193,11 @@ class EpochStatistics:
     def tensors(self) -> dict[str, Tensor]:
         """Return everything a stopped run needs to go on counting, rows by their number in it."""
         return {
-            "rows": self._ranks.numbers(self._rows),
+            "rows": self._ranks.global_rows(self._rows),
             "first": self._first,
             "codes": self._codes,
             # The same on all processes.
-            "weights": self._weights if self._ranks.main else self._weights[:0],
+            "weights": self._weights if self._ranks.is_main else self._weights[:0],
             "sums": self._sums,
             "output": self._output,
             "due": self._due,
@@ -206,8 +206,8 @@ class EpochStatistics:
     def restore(self, parts: Sequence[dict[str, Tensor]]) -> None:
         """Take up what `tensors` gave, of every process that there was; there may be others now."""
         joined = {name: torch.cat([part[name] for part in parts]) for name in _OF_ROWS}
-        own = self._ranks.mine(joined["rows"])
-        self._rows = self._ranks.local(joined["rows"][own])
+        own = self._ranks.is_local(joined["rows"])
+        self._rows = self._ranks.local_rows(joined["rows"][own])
         self._first, self._codes = joined["first"][own], joined["codes"][own]
         part = parts[0]
         if len(parts) == self._ranks.size:
@@ -217,7 +217,7 @@ class EpochStatistics:
         else:
             sums = torch.stack([each["sums"] for each in parts]).sum(0)
             # Counted once when they are summed over the processes.
-            self._sums = sums if self._ranks.main else torch.zeros_like(sums)
+            self._sums = sums if self._ranks.is_main else torch.zeros_like(sums)
         self._weights, self._output = parts[0]["weights"], part["output"]
         self._due = parts[0]["due"]
 

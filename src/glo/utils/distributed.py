@@ -1,8 +1,8 @@
-"""The processes that train one run together, as `torchrun` starts them.
+"""Process group of a run that `torchrun` starts: row ownership and rare collective operations.
 
-Rank r of R owns the rows r, r + R, r + 2R, ... of the data, of the codes and of what is remembered
-of them. Nothing of a row crosses the wire in a step: the decoder's gradients do, and only they.
-What is said here is said seldom, at the start, at the end of an epoch and when a run is saved.
+Rank r of R owns the rows r, r + R, r + 2R, ... of the data, the codes and their optimizer state. A
+step all-reduces the decoder's gradients only; per-row state is never communicated. The operations
+below run at the start, at the end of an epoch and at a checkpoint.
 """
 
 import errno
@@ -21,56 +21,53 @@ from glo.errors import UserError
 __all__ = ["LOST", "SINGLE_PROCESS", "ProcessGroup"]
 
 LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed? ?out|Socket")
-"""What an error says when another process is gone."""
+"""Pattern of messages of errors that another process has gone."""
 
-# The group that was joined, until the process ends. Whoever drops the last reference destroys it
-# and waits for its threads while holding the interpreter's lock; a thread that has just finished
-# its work needs that lock to drop the tensors, and both would wait for ever. It was so in one of
-# four runs of two processes, when DistributedDataParallel held the last reference.
+# A reference to the joined group, until the process ends. Dropping the last reference destroys it
+# and waits for its threads while holding the interpreter's lock, which a thread needs to free its
+# tensors: a deadlock in one of four runs of two processes, when DistributedDataParallel held it.
 _JOINED: list[Any] = []
 
-# Rows that are told at a time.
-_PIECE = 2**20
-
-# Rank 0 may draw or write for long while the others wait.
-_PATIENCE = timedelta(hours=2)
+_PIECE_ROWS = 2**20
+# The main process may write for long while the others wait.
+_TIMEOUT = timedelta(hours=2)
 
 
 @final
 class ProcessGroup:
-    """Which of the processes of a run this one is, and the few things they tell each other.
+    """Processes of one run.
 
     Args:
         rank: number of this process, from 0.
-        size: R, how many there are; above 1 `torch.distributed` must be set up.
+        size: R, number of processes; above 1 `torch.distributed` must be initialized.
 
     Example:
-        >>> ProcessGroup(1, 3).rows(8)
+        >>> ProcessGroup(1, 3).row_range(8)
         tensor([1, 4, 7])
         >>> SINGLE_PROCESS.size
         1
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
-        assert 0 <= rank < size, "a rank is one of those there are"
+        assert 0 <= rank < size, "a rank is below the size"
         self.rank = rank
         self.size = size
 
     @classmethod
     def join(cls) -> Self:
-        """Meet the other processes that `torchrun` started, or be alone without it.
+        """Join the other processes that `torchrun` started; without it, return a group of one.
 
         Raises:
-            UserError: the environment that torchrun makes is not whole, or nobody answers.
+            UserError: torchrun's environment is incomplete, or the others do not answer.
         """
         size = os.environ.get("WORLD_SIZE", "1")
         if size == "1":
             return cls()
         try:
             if not dist.is_initialized():
-                # Codes and counts are said by the CPU; gradients go from device to device.
+                # Codes and counts are communicated by the CPU, gradients between devices.
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-                dist.init_process_group(backend, timeout=_PATIENCE, **_restarted())
+                dist.init_process_group(backend, timeout=_TIMEOUT, **_store_after_restart())
                 _JOINED.append(dist.group.WORLD)
             return cls(dist.get_rank(), dist.get_world_size())
         except (ValueError, RuntimeError) as error:
@@ -79,160 +76,158 @@ class ProcessGroup:
                 f"start them with torchrun --nproc-per-node R -m glo train ..."
             ) from None
 
-    def leave(self) -> None:
-        """Say goodbye to the others, at the end."""
+    def shutdown(self) -> None:
+        """Leave the group at the end of the run."""
         if self.size > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     @property
-    def main(self) -> bool:
-        """Whether this process speaks for all: it writes what is no row, and prints."""
+    def is_main(self) -> bool:
+        """Whether this is the process that prints and that writes everything but rows."""
         return self.rank == 0
 
-    def rows(self, n: int) -> Tensor:
-        """Return the numbers of the rows that this process owns, of `n`; int64, rising."""
+    def row_range(self, n: int) -> Tensor:
+        """Return the numbers of this process's rows of `n`, int64, rising."""
         return torch.arange(self.rank, n, self.size)
 
-    def count(self, n: int) -> int:
-        """Return how many of `n` rows this process owns."""
+    def row_count(self, n: int) -> int:
+        """Return the number of this process's rows of `n`."""
         return len(range(self.rank, n, self.size))
 
-    def mine(self, rows: Tensor) -> Tensor:
-        """Return which of some rows this process owns, bool."""
+    def is_local(self, rows: Tensor) -> Tensor:
+        """Return whether each of some rows is this process's, bool."""
         return rows % self.size == self.rank
 
-    def local(self, rows: Tensor) -> Tensor:
-        """Return the places among its own rows of rows that this process owns.
+    def local_rows(self, rows: Tensor) -> Tensor:
+        """Return the indices of this process's rows in its own arrays.
 
         Example:
-            >>> ProcessGroup(1, 3).local(torch.tensor([4, 1, 7]))
+            >>> ProcessGroup(1, 3).local_rows(torch.tensor([4, 1, 7]))
             tensor([1, 0, 2])
         """
         return rows if self.size == 1 else rows // self.size
 
-    def numbers(self, places: Tensor) -> Tensor:
-        """Return the numbers of rows from their places among its own; the way back of `local`.
+    def global_rows(self, indices: Tensor) -> Tensor:
+        """Return the numbers of rows from their indices in this process's arrays.
 
         Example:
-            >>> ProcessGroup(1, 3).numbers(torch.tensor([1, 0, 2]))
+            >>> ProcessGroup(1, 3).global_rows(torch.tensor([1, 0, 2]))
             tensor([4, 1, 7])
         """
-        return places * self.size + self.rank
+        return indices * self.size + self.rank
 
-    def sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all processes, of tensors of one shape on the CPU."""
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """Return the sum of a CPU tensor over all processes."""
         if self.size == 1:
             return values
         total = values.clone()
         dist.all_reduce(total)
         return total
 
-    def collect(self, values: Tensor, rows: Tensor) -> Tensor:
-        """Return values of rows that several processes own, on every one of them.
+    def all_gather_rows(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Return values of rows of any process, on all processes.
 
         Args:
-            values: (n_own, ...), those of this process's rows, in their order.
-            rows: int64 (k,), numbers of the rows wanted.
+            values: (n_local, ...), values of this process's rows, in their order.
+            rows: int64 (k,), numbers of rows.
 
         Returns:
             (k, ...).
         """
         if self.size == 1:
             return values[rows]
-        mine = self.mine(rows)
-        found = values.new_zeros(len(rows), *values.shape[1:])
-        found[mine] = values[self.local(rows[mine])]
-        return self.sum(found)
+        local = self.is_local(rows)
+        result = values.new_zeros(len(rows), *values.shape[1:])
+        result[local] = values[self.local_rows(rows[local])]
+        return self.all_reduce(result)
 
-    def gather(self, values: Tensor, n: int) -> Tensor:
-        """Return values of all `n` rows on the main process, and of none on the others.
+    def gather_to_main(self, values: Tensor, n: int) -> Tensor:
+        """Return values of all rows on the main process, and an empty tensor on the others.
 
         Args:
-            values: (n_own, ...), those of this process's rows, in their order.
-            n: rows of all processes.
+            values: (n_local, ...), values of this process's rows, in their order.
+            n: number of rows of all processes.
 
         Returns:
-            (n, ...) on the main process, (0, ...) elsewhere: what is of all rows may be large.
+            (n, ...) on the main process, (0, ...) elsewhere.
         """
         if self.size == 1:
             return values
-        found = values.new_zeros(n if self.main else 0, *values.shape[1:])
-        for first in range(0, n, _PIECE):
-            rows = torch.arange(first, min(n, first + _PIECE))
-            piece = self.collect(values, rows)
-            if self.main:
-                found[rows] = piece
-        return found
+        result = values.new_zeros(n if self.is_main else 0, *values.shape[1:])
+        for first in range(0, n, _PIECE_ROWS):
+            rows = torch.arange(first, min(n, first + _PIECE_ROWS))
+            piece = self.all_gather_rows(values, rows)
+            if self.is_main:
+                result[rows] = piece
+        return result
 
-    def tell(self, value: Any = None) -> Any:
-        """Return what the main process says, on every process; anything JSON-able."""
-        return self.exchange(value)[0]
+    def broadcast(self, value: Any = None) -> Any:
+        """Return the main process's value, anything JSON-able, on all processes."""
+        return self.all_gather_object(value)[0]
 
-    def exchange(self, value: Any) -> list[Any]:
-        """Return what every process says, by rank; anything JSON-able."""
+    def all_gather_object(self, value: Any) -> list[Any]:
+        """Return the values of all processes, anything JSON-able, by rank.
+
+        As JSON, since torch's function of this name uses pickle.
+        """
         if self.size == 1:
             return [value]
         text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
-        lengths = self._gather(torch.tensor([len(text)]))
+        lengths = self._all_gather(torch.tensor([len(text)]))
         padded = torch.zeros(int(torch.stack(lengths).max()), dtype=torch.uint8)
         padded[: len(text)] = text
-        said = self._gather(padded)
-        pairs = zip(said, lengths, strict=True)
+        pairs = zip(self._all_gather(padded), lengths, strict=True)
         return [json.loads(bytes(each[: int(n)].tolist())) for each, n in pairs]
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so on any process."""
-        return bool(self.sum(torch.tensor([int(flag)]))) if self.size > 1 else flag
+        """Return whether the flag of any process is set."""
+        return bool(self.all_reduce(torch.tensor([int(flag)]))) if self.size > 1 else flag
 
-    def agree(self, error: Exception | None) -> None:
-        """Raise an error on every process where one of them has it.
+    def raise_on_all(self, error: Exception | None) -> None:
+        """Raise an error of any process on all processes.
 
         Args:
-            error: that of this process, or None.
+            error: error of this process, or None.
 
         Raises:
             OSError: another process could not read or write.
-            UserError: another process was given something wrong.
+            UserError: another process raised one.
         """
-        known = isinstance(error, UserError | OSError)
-        if error is not None and (self.size == 1 or not known):
+        shared = isinstance(error, UserError | OSError)
+        if error is not None and (self.size == 1 or not shared):
             raise error
-        for rank, other in enumerate(self.exchange(_told(error))):
+        pair = None
+        if error is not None:
+            pair = getattr(error, "errno", 0) or errno.EIO * isinstance(error, OSError), str(error)
+        for rank, other in enumerate(self.all_gather_object(pair)):
             if error is not None:
                 raise error
             if other is not None:
                 number, text = other
                 raise OSError(number, f"process {rank}: {text}") if number else UserError(text)
 
-    def _gather(self, value: Tensor) -> list[Tensor]:
+    def _all_gather(self, value: Tensor) -> list[Tensor]:
         parts = [torch.zeros_like(value) for _ in range(self.size)]
         dist.all_gather(parts, value)
         return parts
 
 
-def _told(error: Exception | None) -> tuple[int, str] | None:
-    if isinstance(error, OSError):
-        # The words of the system's own, or those of ours.
-        return error.errno or errno.EIO, str(error)
-    return None if error is None else (0, str(error))
+def _store_after_restart() -> dict[str, Any]:
+    """Return keywords of `init_process_group` after torchrun restarted the processes, else none.
 
-
-def _restarted() -> dict[str, Any]:
-    """Return where processes meet that torchrun started once more, as keywords.
-
-    Its store outlives them, and with it the addresses of those that are gone, which gloo would call
-    again. How often they were started is sure to be known to all of them on one machine alone.
+    Its store keeps the addresses of the processes before the restart, which gloo would connect to
+    again. All processes surely have the same number of restarts on a single machine only.
     """
     names = ("TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "LOCAL_WORLD_SIZE")
-    kept, restarts, here = (os.environ.get(name, "") for name in names)
-    if kept != "True" or restarts in ("", "0") or here != os.environ["WORLD_SIZE"]:
+    agent, restarts, local_size = (os.environ.get(name, "") for name in names)
+    if agent != "True" or restarts in ("", "0") or local_size != os.environ["WORLD_SIZE"]:
         return {}
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    # Both are documented there; its stubs forget them.
-    store_of: Any = dist
-    store = store_of.TCPStore(host, port, int(here), is_master=False, timeout=_PATIENCE)
-    anew = store_of.PrefixStore(f"restart-{restarts}", store)
-    return {"store": anew, "rank": int(os.environ["RANK"]), "world_size": int(here)}
+    # Both are documented there, but missing from its type stubs.
+    module: Any = dist
+    store = module.TCPStore(host, port, int(local_size), is_master=False, timeout=_TIMEOUT)
+    prefixed = module.PrefixStore(f"restart-{restarts}", store)
+    return {"store": prefixed, "rank": int(os.environ["RANK"]), "world_size": int(local_size)}
 
 
 SINGLE_PROCESS = ProcessGroup()

@@ -56,15 +56,15 @@ def finish(
     settings, ranks, codes = run.settings, training.ranks, training.codes
     travel = training.statistics.travel(codes)
     measured = squared_errors(training.final_decoder, codes, own, settings)
-    errors = ranks.gather(measured, training.n)
+    errors = ranks.gather_to_main(measured, training.n)
     record = training.statistics.record(
         settings.epochs_for(training.n), training.step, codes, training.decoder
     )
     told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
     if len(told) < training.n or ranks.size > 1:
-        codes = ranks.collect(codes, told)
+        codes = ranks.all_gather_rows(codes, told)
     training.store.relax()
-    if not ranks.main:
+    if not ranks.is_main:
         return
     write_errors(run.folder, errors)
     priors: list[Prior] = []

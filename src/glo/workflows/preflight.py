@@ -90,13 +90,13 @@ def hold(folder: Path, ranks: ProcessGroup) -> RunLock | None:
     """
     failed: UserError | OSError | None = None
     lock = None
-    if ranks.main:
+    if ranks.is_main:
         try:
             lock = RunLock(folder)
             _tidy(folder)
         except (UserError, OSError) as error:
             failed = error
-    ranks.agree(failed)
+    ranks.raise_on_all(failed)
     return lock
 
 

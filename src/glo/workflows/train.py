@@ -95,7 +95,7 @@ class TrainingRun:
         # Errors are in standard deviations of each column, and so is the run.
         self.samples = samples = samples.standardised()
         self.ranks = ranks
-        self._own = samples if ranks.size == 1 else samples.subset(ranks.rows(len(samples)))
+        self._own = samples if ranks.size == 1 else samples.subset(ranks.row_range(len(samples)))
         self._training: TrainState | None = None
         self._begun = time.perf_counter()
         self._earlier_seconds = 0.0
@@ -156,7 +156,7 @@ class TrainingRun:
         if checkpoint and checkpoint.finished and run.summary is not None:
             yield Note(sentence=f"{run.folder} is already trained; nothing was changed.")
             return
-        if self.ranks.main:
+        if self.ranks.is_main:
             run.write_config()
             if checkpoint:
                 # Killed before the third last one was removed.
@@ -204,7 +204,7 @@ class TrainingRun:
     def _train(self, training: TrainState, baselines: Baselines) -> Iterator[Event]:
         settings, said, saved = self.run.settings, set[str](), time.perf_counter()
         skipped = training.skipped
-        path, quiet = self.run.folder / "metrics.jsonl", not self.ranks.main
+        path, quiet = self.run.folder / "metrics.jsonl", not self.ranks.is_main
         journal = MetricsLog(path, training.step, quiet=quiet)
         records = train(training, self._own)
         for step in records:
@@ -238,7 +238,7 @@ class TrainingRun:
         # The first process's clock counts, which the others learn seldom.
         if self.ranks.size > 1 and step % _ASK_STEPS:
             return False
-        return bool(self.ranks.tell(seconds > self.run.settings.checkpoint_seconds))
+        return bool(self.ranks.broadcast(seconds > self.run.settings.checkpoint_seconds))
 
     def _log(
         self,
@@ -280,7 +280,7 @@ class TrainingRun:
         # every tenth, then every hundredth.
         every = 10 ** (len(str(epoch)) - 1)
         # Of several processes the first one shows its own rows.
-        if self.samples.is_images and epoch % every == 0 and self.ranks.main:
+        if self.samples.is_images and epoch % every == 0 and self.ranks.is_main:
             draw_progress(
                 self.run.folder / "samples",
                 f"epoch-{epoch:04d}",
