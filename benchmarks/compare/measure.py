@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glo.features.base import embed
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
-from glo.metrics.memorisation import CopyTest
+from glo.metrics.memorisation import MemorisationTest
 from glo.metrics.prdc import precision_recall_density_coverage
 from glo.utils.files import atomic_write
 from glo.utils.row_ranges import evenly_spaced
@@ -60,9 +60,9 @@ class Judge:
         return load_file(path)["features"]
 
     @cached_property
-    def _copies(self) -> CopyTest:
+    def _copies(self) -> MemorisationTest:
         name = self._found[0].name
-        return CopyTest(self._train, self._test, features=name, seed=self.problem.seed)
+        return MemorisationTest(self._train, self._test, features=name, seed=self.problem.seed)
 
     @property
     def _n_test(self) -> int:

@@ -1,4 +1,4 @@
-"""Walks: ends, radii and lines of codes, sums, main directions, neighbours."""
+"""Walks: ends, radii and lines of codes, sums, main directions."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
 from glo.latents.directions import principal_directions, walk_along
 from glo.latents.interpolation import Path, arithmetic, grid_interpolate, interpolate
-from glo.latents.neighbours import neighbours
 
 PATHS: list[Path] = ["straight", "sphere"]
 CONSTRAINTS: list[Constraint] = ["free", "ball", "sphere"]
@@ -187,25 +186,6 @@ def test_of_very_many_codes_some_are_enough_for_directions() -> None:
     torch.testing.assert_close(found.deviations, torch.tensor([4.0, 2.0, 1.0]), rtol=0.01, atol=0)
 
 
-def test_neighbours_are_found_among_more_codes_than_are_looked_at_together() -> None:
-    codes = torch.arange(2**16 + 9.0)[:, None]
-    rows, distances = neighbours(codes, torch.tensor([2.0**16 - 0.25]), 3)
-    assert (rows - 2**16).tolist() == [0, -1, 1]
-    assert distances.tolist() == [0.25, 0.75, 1.25]
-
-
-def test_neighbours_are_the_nearest_in_a_settled_order() -> None:
-    codes = draw(500, 4)
-    rows, distances = neighbours(codes, codes[7], 20)
-    truth = torch.cdist(codes[7:8].double(), codes.double())[0]
-    assert rows[0] == 7
-    assert distances[0] == 0
-    assert rows.tolist() == truth.argsort()[:20].tolist()
-    torch.testing.assert_close(distances, truth[rows].float(), atol=1e-6, rtol=1e-5)
-    same = torch.zeros(6, 2)
-    assert neighbours(same, torch.ones(2), 9)[0].tolist() == [0, 1, 2, 3, 4, 5]
-
-
 def test_mistakes_are_said() -> None:
     two, found = draw(2, 3), principal_directions(draw(9, 3))
     for act, part in (
@@ -216,8 +196,6 @@ def test_mistakes_are_said() -> None:
         (lambda: principal_directions(two, 3), "2 codes of 3 numbers have 2; give 1 to 2"),
         (lambda: walk_along(found, 3, 5), "no direction 3; give 0 to 2"),
         (lambda: walk_along(found, 0, 1), "n is 1"),
-        (lambda: neighbours(two, two[0], 0), "k is 0"),
-        (lambda: neighbours(two, two[0, :2], 1), r"shape \(2,\) among \(2, 3\)"),
     ):
         with pytest.raises(UserError, match=part):
             act()

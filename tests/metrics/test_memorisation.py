@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.metrics import CopyTest, Memorisation, copying_score
+from glo.metrics import Memorisation, MemorisationTest, copying_score
 
 
 def _blobs(n: int, seed: int, spread: float = 1.0) -> Tensor:
@@ -21,11 +21,11 @@ def _blobs(n: int, seed: int, spread: float = 1.0) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def copies() -> CopyTest:
-    return CopyTest(_blobs(2000, 1), _blobs(1000, 2), features="blobs")
+def copies() -> MemorisationTest:
+    return MemorisationTest(_blobs(2000, 1), _blobs(1000, 2), features="blobs")
 
 
-def test_exact_copies_are_found(copies: CopyTest) -> None:
+def test_exact_copies_are_found(copies: MemorisationTest) -> None:
     found = copies(_blobs(2000, 1)[:1000])
     assert found.samples_distance < 1e-6 < found.heldout_distance
     assert found.nearer_share == 1.0
@@ -35,12 +35,12 @@ def test_exact_copies_are_found(copies: CopyTest) -> None:
     assert found.cells == 5
 
 
-def test_blurred_copies_are_found(copies: CopyTest) -> None:
+def test_blurred_copies_are_found(copies: MemorisationTest) -> None:
     found = copies(_blobs(2000, 1)[:1000] + 0.05)
     assert found.copying < -10
 
 
-def test_fresh_examples_are_not_copies(copies: CopyTest) -> None:
+def test_fresh_examples_are_not_copies(copies: MemorisationTest) -> None:
     for seed in (3, 4, 5):
         found = copies(_blobs(1000, seed))
         assert abs(found.copying) < 3
@@ -49,14 +49,14 @@ def test_fresh_examples_are_not_copies(copies: CopyTest) -> None:
     assert "; no copies (" in found.sentence
 
 
-def test_underfit_samples_lie_above_zero(copies: CopyTest) -> None:
+def test_underfit_samples_lie_above_zero(copies: MemorisationTest) -> None:
     found = copies(_blobs(1000, 3, spread=2.0))
     assert found.copying > 5
     assert found.nearer_share < 0.01
     assert "further from training examples" in found.sentence
 
 
-def test_copies_in_one_cell_alone_are_found_by_the_cells(copies: CopyTest) -> None:
+def test_copies_in_one_cell_alone_are_found_by_the_cells(copies: MemorisationTest) -> None:
     # A quarter copied and the rest spread wide: all distances in one heap would cancel out.
     training, wide = _blobs(2000, 1), _blobs(1000, 3, spread=1.2)
     centre = 10 * torch.randn(4, 8, generator=torch.Generator().manual_seed(99))[0]
@@ -86,7 +86,7 @@ def test_the_score_is_the_formula_weighted_by_held_out_examples() -> None:
     assert score == pytest.approx(total / weight)
 
 
-def test_too_few_samples_say_so(copies: CopyTest) -> None:
+def test_too_few_samples_say_so(copies: MemorisationTest) -> None:
     found = copies(_blobs(10, 3))
     assert math.isnan(found.copying)
     assert found.cells == 0
@@ -96,11 +96,11 @@ def test_too_few_samples_say_so(copies: CopyTest) -> None:
 def test_the_same_seed_gives_the_same_figures() -> None:
     sets = _blobs(1500, 1), _blobs(800, 2)
     samples = _blobs(800, 3)
-    first, second = (CopyTest(*sets, features="blobs", seed=4)(samples) for _ in range(2))
+    first, second = (MemorisationTest(*sets, features="blobs", seed=4)(samples) for _ in range(2))
     assert dataclasses.asdict(first) == dataclasses.asdict(second)
     assert isinstance(first, Memorisation)
 
 
-def test_other_features_are_refused(copies: CopyTest) -> None:
+def test_other_features_are_refused(copies: MemorisationTest) -> None:
     with pytest.raises(UserError, match="cannot be compared"):
         copies(torch.zeros(5, 3))

@@ -15,46 +15,46 @@ def _normal(n: int, seed: int) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def yardstick() -> Reference:
+def reference() -> Reference:
     return Reference("four", heldout=_normal(300, 1), training=_normal(900, 2))
 
 
-def test_frechet_has_the_floor_of_as_many_training_examples(yardstick: Reference) -> None:
+def test_frechet_has_the_floor_of_as_many_training_examples(reference: Reference) -> None:
     samples = _normal(200, 3) + 0.5
-    found = yardstick.frechet(samples)
-    stand_in = yardstick.training[evenly_spaced(900, 200)]
-    assert found.value == frechet_distance(samples, yardstick.heldout)
-    assert found.floor == frechet_distance(stand_in, yardstick.heldout)
+    found = reference.frechet(samples)
+    substitutes = reference.training[evenly_spaced(900, 200)]
+    assert found.value == frechet_distance(samples, reference.heldout)
+    assert found.floor == frechet_distance(substitutes, reference.heldout)
     assert (found.measure, found.features, found.dim) == ("FD", "four", 4)
     assert (found.n, found.n_heldout, found.spread) == (200, 300, None)
-    assert yardstick.frechet(samples[:150]).floor != found.floor
+    assert reference.frechet(samples[:150]).floor != found.floor
 
 
-def test_kernel_has_its_floor_and_its_spread(yardstick: Reference) -> None:
+def test_kernel_has_its_floor_and_its_spread(reference: Reference) -> None:
     samples = _normal(300, 3) + 0.5
-    found = yardstick.kernel(samples)
-    stand_in = yardstick.training[evenly_spaced(900, 300)]
-    assert (found.value, found.spread) == kernel_distance(samples, yardstick.heldout)
-    assert found.floor == kernel_distance(stand_in, yardstick.heldout)[0]
+    found = reference.kernel(samples)
+    substitutes = reference.training[evenly_spaced(900, 300)]
+    assert (found.value, found.spread) == kernel_distance(samples, reference.heldout)
+    assert found.floor == kernel_distance(substitutes, reference.heldout)[0]
     assert found.measure == "KD"
 
 
-def test_neighbours_and_their_floor(yardstick: Reference) -> None:
+def test_prdc_and_its_floor(reference: Reference) -> None:
     samples = _normal(250, 3)
-    assert yardstick.neighbours(samples, k=3) == counts(yardstick.heldout, samples, k=3)
-    stand_in = yardstick.training[evenly_spaced(900, 250)]
-    assert yardstick.floor_neighbours(250) == counts(yardstick.heldout, stand_in, k=5)
+    assert reference.prdc(samples, k=3) == counts(reference.heldout, samples, k=3)
+    substitutes = reference.training[evenly_spaced(900, 250)]
+    assert reference.prdc_floor(250) == counts(reference.heldout, substitutes, k=5)
 
 
-def test_memorisation_uses_all_training_examples(yardstick: Reference) -> None:
-    found = yardstick.memorisation(yardstick.training[100:400])
+def test_memorisation_uses_all_training_examples(reference: Reference) -> None:
+    found = reference.memorisation(reference.training[100:400])
     assert found.samples_distance < 1e-6
     assert (found.features, found.n_training) == ("four", 900)
 
 
-def test_more_samples_than_training_examples_have_no_floor(yardstick: Reference) -> None:
+def test_more_samples_than_training_examples_have_no_floor(reference: Reference) -> None:
     with pytest.raises(UserError, match="901 samples are more than the 900"):
-        yardstick.frechet(_normal(901, 3))
+        reference.frechet(_normal(901, 3))
 
 
 def test_few_examples_are_warned_about() -> None:

@@ -1,25 +1,15 @@
-"""The IMLE map: its search against SciPy's, and that it forgets no part of the codes."""
+"""IMLE: coverage of all modes of the codes."""
 
 import pytest
 import torch
-from scipy.spatial import cKDTree
 
 from glo.errors import UserError
-from glo.priors import IMLEPrior, imle
-from glo.priors.imle import nearest
+from glo.priors import IMLEPrior
 from glo.utils.random import normal
 
 
 def small(**settings: int) -> IMLEPrior:
     return IMLEPrior(**{"passes": 60, "pool": 512, "width": 32, "blocks": 1, **settings})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("rows", "others"), [(1, 1), (50, 7), (33, 400)])
-def test_the_nearest_is_scipy_s(monkeypatch: pytest.MonkeyPatch, rows: int, others: int) -> None:
-    monkeypatch.setattr(imle, "_BLOCK", 16)
-    some = normal(0, 0, rows, 5, stream="codes")
-    pool = normal(1, 0, others, 5, stream="codes")
-    assert nearest(some, pool).tolist() == cKDTree(pool).query(some)[1].tolist()
 
 
 def test_a_few_codes_far_away_are_not_forgotten() -> None:
@@ -45,5 +35,5 @@ def test_temperature_scales_the_noise() -> None:
 
 @pytest.mark.parametrize("name", ["passes", "pool", "part", "batch_size", "width"])
 def test_settings_that_mean_nothing(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is 0|{name} 0"):
+    with pytest.raises(UserError, match=f"{name} is 0"):
         small(**{name: 0})

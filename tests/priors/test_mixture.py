@@ -98,7 +98,7 @@ def test_more_components_than_codes(components: int) -> None:
 def test_components_that_are_too_dear_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     n, dim = 640, 2
     # Three rounds of one and of two components, but not of four.
-    monkeypatch.setattr(mixture, "_SEARCH_LIMIT", 3 * 4 * n * 2 * dim**2)
+    monkeypatch.setattr(mixture, "_MAX_SEARCH_OPERATIONS", 3 * 4 * n * 2 * dim**2)
     assert len(MixturePrior().fit(clusters(800)).state_dict()["weights"]) == 2
 
 

@@ -10,7 +10,6 @@ import torch
 from glo.errors import UserError
 from glo.latents.constraints import project
 from glo.priors import NormalizingFlowPrior, load_prior, save_prior
-from glo.priors import normalizing_flow as module
 from glo.utils.random import normal
 
 MIX = torch.tensor([[1.0, 0.0], [0.8, 0.3]])
@@ -61,7 +60,7 @@ def test_the_density_has_a_gradient_by_the_codes_alone() -> None:
         behind[:, place] -= 1e-2
         wanted = (prior.log_prob(ahead) - prior.log_prob(behind)) / 2e-2
         torch.testing.assert_close(slope[:, place].double(), wanted, atol=0.1, rtol=0.05)
-    assert not any(weight.requires_grad for weight in prior.flow_.parameters())
+    assert not any(weight.requires_grad for weight in prior.network_.parameters())
     assert not prior.log_prob(codes.detach()).requires_grad
 
 
@@ -93,23 +92,6 @@ def test_temperature_scales_the_noise() -> None:
     )
 
 
-def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = iter([1.0, 3.0, 2.0, 2.5, 2.9, 2.0, 9.0])
-    kept: list[torch.Tensor] = []
-
-    def score(trial: torch.nn.Module, rows: torch.Tensor) -> float:
-        kept.append(torch.nn.utils.parameters_to_vector(trial.parameters()).detach().clone())
-        return next(scores)
-
-    monkeypatch.setattr(module, "_score", score)
-    prior = flow()
-    shares = list(prior.fit_iter(moons()))
-    # The second was the best, and four checks without gain end the fit.
-    assert len(kept) == 6
-    assert shares[-1] == 1.0
-    assert torch.equal(torch.nn.utils.parameters_to_vector(prior.flow_.parameters()), kept[1])
-
-
 def test_without_zuko(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     save_prior(flow(steps=2).fit(moons(20)), tmp_path)
     monkeypatch.setitem(sys.modules, "zuko", None)
@@ -124,5 +106,5 @@ def test_without_zuko(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     "settings", [{"steps": 0}, {"batch_size": 0}, {"layers": 0}, {"lr": 0.0}, {"noise": -1.0}]
 )
 def test_settings_that_mean_nothing(settings: dict[str, float]) -> None:
-    with pytest.raises(UserError, match="must be above 0"):
+    with pytest.raises(UserError, match=next(iter(settings))):
         flow(**settings)

@@ -24,7 +24,7 @@ def test_lengths_are_those_of_whitened_principal_components() -> None:
 def test_there_and_back() -> None:
     whiten = Whitening.fit(codes())
     torch.testing.assert_close(whiten.inverse(whiten.forward(codes())), codes())
-    again = Whitening.from_state(whiten.state_dict() | {"other": torch.zeros(1)})
+    again = Whitening.from_state_dict(whiten.state_dict() | {"other": torch.zeros(1)})
     assert torch.equal(again.forward(codes()), whiten.forward(codes()))
 
 

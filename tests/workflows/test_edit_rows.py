@@ -97,7 +97,7 @@ def test_priors_are_kept_when_asked(run: Path) -> None:
     add(run, spots(4, seed=2, labels=np.full(4, 9)))
     labels = load_labels(run / "prior")
     assert labels.classes == [0, 1, 5, 9]
-    assert labels.given.tolist() == [
+    assert labels.training_labels.tolist() == [
         *((np.arange(N) % 2) + (np.arange(N) == 7) * 4),
         *[-1] * 3,
         *[9] * 4,

@@ -1,16 +1,16 @@
 """Measures of reconstructions and of samples, in the features of any network."""
 
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
-from glo.metrics.memorisation import CopyTest, Memorisation, copying_score
+from glo.metrics.memorisation import Memorisation, MemorisationTest, copying_score
 from glo.metrics.prdc import PRDC, precision_recall_density_coverage
-from glo.metrics.reconstruction import mse, psnr, ssim
+from glo.metrics.reconstruction import mse, psnr, psnr_from_mse, ssim
 from glo.metrics.reference import Distance, Reference
 
 __all__ = [
     "PRDC",
-    "CopyTest",
     "Distance",
     "Memorisation",
+    "MemorisationTest",
     "Reference",
     "copying_score",
     "frechet_distance",
@@ -18,5 +18,6 @@ __all__ = [
     "mse",
     "precision_recall_density_coverage",
     "psnr",
+    "psnr_from_mse",
     "ssim",
 ]

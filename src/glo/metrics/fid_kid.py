@@ -1,4 +1,4 @@
-"""How far two sets of images are apart as distributions: Fréchet and kernel distance."""
+"""Fréchet distance (FID) and kernel distance (KID) of two sets of features."""
 
 import warnings
 from typing import final
@@ -19,9 +19,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
         FD = |mu_a - mu_b|^2 + trace(S_a + S_b - 2 (S_a S_b)^(1/2))
 
-    It is squared, as everywhere in the literature. With few rows it is too large, and by an amount
-    that depends on the features; so compare only distances with the same features and the same
-    numbers of rows, and look at the floor.
+    It is squared, as everywhere in the literature. With few rows it is biased upwards, by an amount
+    that depends on the features: compare only distances with the same features and the same
+    numbers of rows, and with the floor.
 
     Args:
         a: (n, d), features of one set.
@@ -45,8 +45,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     check_features(a, b)
-    metric = FrechetInceptionDistance(feature=_Given(a.shape[1])).set_dtype(torch.float64)
-    # The origin changes nothing but the rounding: sums of squares about a far mean would cancel.
+    metric = FrechetInceptionDistance(feature=_Identity(a.shape[1])).set_dtype(torch.float64)
+    # Centring changes the rounding only: sums of squares about a far mean would cancel.
     centre = a.double().mean(0)
     metric.update(a.double() - centre, real=True)
     metric.update(b.double() - centre, real=False)
@@ -58,13 +58,13 @@ def kernel_distance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, floa
 
         KD = E k(x, x') + E k(y, y') - 2 E k(x, y), k(x, y) = (x . y / d + 1)^3
 
-    Unbiased: its floor is 0 for any number of rows. Mean over 100 random subsets of 1,000 rows
-    each, or of as many as the smaller set has.
+    It is unbiased: its floor is 0 for any number of rows. The result is the mean over 100 random
+    subsets of 1,000 rows, or of as many as the smaller set has.
 
     Args:
         a: (n, d), features of one set.
         b: (m, d), features of the other.
-        seed: which subsets; the same seed gives the same number.
+        seed: seed of the subsets.
 
     Returns:
         the mean over the subsets, and their standard deviation.
@@ -85,15 +85,14 @@ def kernel_distance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, floa
 
     check_features(a, b)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # It says that it keeps the features, which are here already.
         warnings.filterwarnings("ignore", message=".*will save all extracted features.*")
-        # It draws from the global random numbers, which are put back as they were.
+        # The library draws from the global generator, which is restored.
         torch.default_generator.manual_seed(seed)
         size = min(_SUBSET_SIZE, len(a), len(b))
         # All subsets of all rows are the same one.
         subsets = _SUBSETS if size < max(len(a), len(b)) else 1
         metric = KernelInceptionDistance(
-            feature=_Given(a.shape[1]), subsets=subsets, subset_size=size
+            feature=_Identity(a.shape[1]), subsets=subsets, subset_size=size
         )
         metric.update(a.double(), real=True)
         metric.update(b.double(), real=False)
@@ -102,13 +101,13 @@ def kernel_distance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, floa
 
 
 @final
-class _Given(nn.Module):
-    """The network that the library wants, where the features are made already."""
+class _Identity(nn.Module):
+    """Feature network of torchmetrics for features that are computed already."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the features."""
+        """Return the features unchanged."""
         return features

@@ -1,4 +1,4 @@
-"""Whether samples look real and whether they show everything real: counts of neighbours."""
+"""Precision, recall, density and coverage of samples (PRDC)."""
 
 from dataclasses import dataclass
 from typing import final
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.features.base import check_features
-from glo.metrics.pairwise import neighbour_radius, squared_blocks
+from glo.latents.neighbours import distance_blocks
 
 __all__ = ["PRDC", "precision_recall_density_coverage"]
 
@@ -16,26 +16,33 @@ __all__ = ["PRDC", "precision_recall_density_coverage"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class PRDC:
-    """Four shares that say what a distance mixes: quality of samples, and variety."""
+    """Precision, recall, density and coverage: quality and diversity as separate figures.
+
+    Attributes:
+        precision: share of fakes within the radius of some real example: realism.
+        recall: share of real examples within the radius of some fake: diversity.
+        density: mean number of real examples whose radius contains a fake, over k; 1 for the same
+            distribution, or above.
+        coverage: share of real examples with a fake in their radius; below 1 even for the same
+            distribution.
+        k: neighbour that defines the radius of an example in its set.
+        n_real: number of real examples.
+        n_fake: number of fakes.
+    """
 
     precision: float
-    """Share of fakes within reach of some real one: do they look real?"""
     recall: float
-    """Share of real ones within reach of some fake: is everything there?"""
     density: float
-    """How many real ones have a fake in reach, over k; 1 for the same distribution, or above."""
     coverage: float
-    """Share of real ones that have a fake in reach; below 1 even for the same distribution."""
     k: int
-    """Reach of an example: the distance to its k-th nearest neighbour in its own set."""
     n_real: int
     n_fake: int
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> PRDC:
-    """Count which examples lie within reach of which.
+    """Compute precision, recall, density and coverage from k-nearest-neighbour balls.
 
-        R(x) = distance of x to its k-th nearest neighbour in its own set
+        R(x) = distance of x to its k-th nearest neighbour in its set
         precision = mean over fakes y of [some real x: |x - y| <= R(x)]
         recall    = mean over reals x of [some fake y: |x - y| <= R(y)]
         density   = 1/k mean over fakes y of #{real x: |x - y| <= R(x)}
@@ -47,7 +54,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5)
     Args:
         real: (n, d), features of real examples, such as held-out ones.
         fake: (m, d), features of samples.
-        k: which neighbour sets the reach.
+        k: neighbour that defines the radius, 1 or more.
 
     Raises:
         UserError: shapes do not fit, NaN, or no more than k rows.
@@ -60,31 +67,40 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5)
 
     Example:
         >>> real = torch.arange(10.0)[:, None]
-        >>> counts = precision_recall_density_coverage(real, real[:5] + 0.1, k=1)
-        >>> counts.precision, counts.recall, counts.coverage
+        >>> prdc = precision_recall_density_coverage(real, real[:5] + 0.1, k=1)
+        >>> prdc.precision, prdc.recall, prdc.coverage
         (1.0, 0.6, 0.6)
     """
     if k < 1:
         raise UserError(f"k is {k}; it counts neighbours and must be at least 1.")
     check_features(real, fake, least=k + 1)
-    reach, reach_fake = neighbour_radius(real, k), neighbour_radius(fake, k)
+    # In float32 far from the origin the distances of near neighbours would be rounding errors.
+    centre = real.double().mean(0)
+    real, fake = real.double() - centre, fake.double() - centre
+    radius, radius_fake = _radius(real, k), _radius(fake, k)
     recalled, covered = [], []
-    within = torch.zeros(len(fake), dtype=torch.int64)
-    for rows, squared in squared_blocks(real, fake):
-        near = squared <= reach[rows, None]
-        within += near.sum(0)
-        covered.append(near.any(1))
-        recalled.append((squared <= reach_fake).any(1))
+    containing = torch.zeros(len(fake), dtype=torch.int64)
+    for rows, distances in distance_blocks(real, fake):
+        inside = distances <= radius[rows, None]
+        containing += inside.sum(0)
+        covered.append(inside.any(1))
+        recalled.append((distances <= radius_fake).any(1))
     return PRDC(
-        precision=_share(within > 0),
-        recall=_share(torch.cat(recalled)),
-        density=float(within.double().mean()) / k,
-        coverage=_share(torch.cat(covered)),
+        precision=float((containing > 0).double().mean()),
+        recall=float(torch.cat(recalled).double().mean()),
+        density=float(containing.double().mean()) / k,
+        coverage=float(torch.cat(covered).double().mean()),
         k=k,
         n_real=len(real),
         n_fake=len(fake),
     )
 
 
-def _share(true: Tensor) -> float:
-    return float(true.double().mean())
+def _radius(points: Tensor, k: int) -> Tensor:
+    # The nearest of all is the point itself.
+    return torch.cat(
+        [
+            block.topk(k + 1, largest=False).values[:, k]
+            for _, block in distance_blocks(points, points)
+        ]
+    )

@@ -1,19 +1,18 @@
-"""How near a reconstruction is to its example: MSE, PSNR and SSIM, one number per example."""
+"""Reconstruction errors per example: MSE, PSNR and SSIM."""
 
+import torch
 from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["mse", "psnr", "ssim"]
+__all__ = ["mse", "psnr", "psnr_from_mse", "ssim"]
 
-# Side of the window of SSIM beyond which its padding reflects pixels that are not there.
-_LEAST_SIDE = 6
+# The padding of SSIM's window needs this many pixels.
+_MIN_SIDE = 6
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared error of each example.
-
-        mean over the numbers of an example of (x - y)^2
 
     Args:
         prediction: (B, *shape), images in [-1, 1] or vectors.
@@ -26,7 +25,6 @@ def mse(prediction: Tensor, target: Tensor) -> Tensor:
         UserError: the shapes differ.
 
     Example:
-        >>> import torch
         >>> mse(torch.ones(2, 1, 8, 8), torch.zeros(2, 1, 8, 8))
         tensor([1., 1.])
     """
@@ -34,13 +32,26 @@ def mse(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.float() - target.float()).square().flatten(1).mean(1)
 
 
-def psnr(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio of each image in decibels.
+def psnr_from_mse(error: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of mean squared errors of pixels in [-1, 1], in dB.
 
-        10 log10(range^2 / mse), range 2 for pixels in [-1, 1]
+        10 log10(range^2 / mse), range 2
 
     Args:
-        prediction: (B, C, H, W) in [-1, 1]; what lies outside is clipped, as in a file.
+        error: mean squared errors, any shape.
+
+    Example:
+        >>> psnr_from_mse(torch.tensor([0.04]))
+        tensor([20.])
+    """
+    return 10 * torch.log10(4 / error)
+
+
+def psnr(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of each image in dB.
+
+    Args:
+        prediction: (B, C, H, W) in [-1, 1]; values outside are clipped, as in a file.
         target: (B, C, H, W) in [-1, 1].
 
     Returns:
@@ -50,25 +61,20 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
         UserError: the shapes differ, or these are not images.
 
     Example:
-        >>> import torch
         >>> psnr(torch.full((1, 1, 8, 8), 0.2), torch.zeros(1, 1, 8, 8))
         tensor([20.0000])
     """
-    from torchmetrics.functional.image import peak_signal_noise_ratio
-
-    _check_images(prediction, target)
-    return peak_signal_noise_ratio(
-        _unit(prediction), _unit(target), data_range=1.0, reduction="none", dim=(1, 2, 3)
-    )
+    _check(prediction, target, images=True)
+    return psnr_from_mse(mse(prediction.clamp(-1, 1), target.clamp(-1, 1)))
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the structural similarity of each image, 1 where both are the same.
 
-    Gaussian window of deviation 1.5 over 11 x 11 pixels, on pixels brought to [0, 1].
+    Gaussian window of deviation 1.5 over 11 x 11 pixels, on pixels scaled to [0, 1].
 
     Args:
-        prediction: (B, C, H, W) in [-1, 1]; what lies outside is clipped, as in a file.
+        prediction: (B, C, H, W) in [-1, 1]; values outside are clipped, as in a file.
         target: (B, C, H, W) in [-1, 1].
 
     Returns:
@@ -82,40 +88,33 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
         structural similarity" (IEEE Transactions on Image Processing 2004), equation 13.
 
     Example:
-        >>> import torch
         >>> images = torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16)
         >>> ssim(images, images)
         tensor([1.])
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    _check_images(prediction, target)
-    if min(prediction.shape[2:]) < _LEAST_SIDE:
+    _check(prediction, target, images=True)
+    if min(prediction.shape[2:]) < _MIN_SIDE:
         raise UserError(
-            f"images are {tuple(prediction.shape[2:])}; SSIM looks through a window of 11 x 11 "
-            f"and needs at least {_LEAST_SIDE} pixels on each side. Use the MSE."
+            f"images are {tuple(prediction.shape[2:])}; SSIM has a window of 11 x 11 and needs at "
+            f"least {_MIN_SIDE} pixels on each side. Use the MSE."
         )
-    found = structural_similarity_index_measure(
-        _unit(prediction), _unit(target), data_range=1.0, reduction="none"
+    similarity = structural_similarity_index_measure(
+        *(images.float().clamp(-1, 1).add(1).div(2) for images in (prediction, target)),
+        data_range=1.0,
+        reduction="none",
     )
-    assert isinstance(found, Tensor)
-    # One image comes back without its axis.
-    return found.reshape(len(prediction))
+    assert isinstance(similarity, Tensor)
+    # For one image the library drops the axis.
+    return similarity.reshape(len(prediction))
 
 
-def _unit(images: Tensor) -> Tensor:
-    return images.float().clamp(-1.0, 1.0).add(1.0).div(2.0)
-
-
-def _check(prediction: Tensor, target: Tensor) -> None:
+def _check(prediction: Tensor, target: Tensor, *, images: bool = False) -> None:
     if prediction.shape != target.shape or prediction.ndim < 2:
         shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         raise UserError(f"prediction and target are {shapes}; both must be the same (B, ...).")
-
-
-def _check_images(prediction: Tensor, target: Tensor) -> None:
-    _check(prediction, target)
-    if prediction.ndim != 4:
+    if images and prediction.ndim != 4:
         raise UserError(
             f"prediction is {tuple(prediction.shape)}; this measure is for images, (B, C, H, W). "
             "Use the MSE for vectors."

@@ -1,14 +1,16 @@
-"""Distances that say what they were measured with, and what real examples would get."""
+"""Reference set of held-out examples: distances of samples to it, each with its floor."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from functools import cached_property
+from typing import Any, final
 
 from torch import Tensor
 
 from glo.errors import UserError
 from glo.features.base import check_features
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
-from glo.metrics.memorisation import CopyTest, Memorisation
+from glo.metrics.memorisation import Memorisation, MemorisationTest
 from glo.metrics.prdc import PRDC, precision_recall_density_coverage
 from glo.utils.row_ranges import evenly_spaced
 
@@ -18,34 +20,34 @@ __all__ = ["Distance", "Reference"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Distance:
-    """A distance between samples and held-out examples, with all one needs to compare it.
+    """A distance of samples to held-out examples, with the conditions under which it compares.
+
+    Attributes:
+        measure: "FD" or "KD".
+        value: the distance.
+        floor: the same distance of as many training examples in the place of the samples.
+        features: name of the features.
+        dim: d, length of a feature vector.
+        n: number of samples.
+        n_heldout: number of held-out examples.
+        spread: standard deviation of a KD over its subsets, None for an FD.
 
     Example:
-        >>> print(
-        ...     Distance(
-        ...         measure="FD",
-        ...         value=7.31,
-        ...         floor=1.52,
-        ...         features="digits",
-        ...         dim=128,
-        ...         n=10000,
-        ...         n_heldout=10000,
-        ...     )
+        >>> distance = Distance(
+        ...     measure="FD", value=7.31, floor=1.52, features="digits", dim=128, n=10, n_heldout=20
         ... )
-        FD 7.31 (floor 1.52; digits, 10,000 against 10,000)
+        >>> print(distance)
+        FD 7.31 (floor 1.52; digits, 10 against 20)
     """
 
     measure: str
-    """"FD" or "KD"."""
     value: float
     floor: float
-    """The same distance with as many training examples in the place of the samples."""
     features: str
     dim: int
     n: int
     n_heldout: int
     spread: float | None = None
-    """Of a KD: standard deviation over its subsets."""
 
     @property
     def warning(self) -> str | None:
@@ -68,14 +70,12 @@ class Distance:
 
 @final
 class Reference:
-    """Hold the features of real examples, and measure samples against them.
+    """Compare samples with the features of held-out examples.
 
-    The floor of a measure is what training examples get in the place of the samples, as many of
-    them, evenly spaced. No model of the training set can be expected to do better.
-
-    Give all rows in a random order, such as `randperm`: that of data means something, and evenly
-    spaced rows can be of one kind alone (every other training digit of MNIST has another source),
-    so that the floor comes out too high.
+    The floor of a measure is its value for as many training examples, evenly spaced, in the place
+    of the samples; no model of the training set can be expected to do better. Pass all rows in a
+    random order, such as `randperm`: evenly spaced rows of ordered data can be of one kind (every
+    other training digit of MNIST has another source), and the floor is then too high.
 
     Args:
         features: name of the features, stated with every figure.
@@ -87,10 +87,10 @@ class Reference:
 
     Example:
         >>> import torch
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> heldout, training = torch.randn(2, 400, 2, generator=draw)
-        >>> measure = Reference("plane", heldout=heldout, training=training)
-        >>> distance = measure.frechet(torch.randn(200, 2, generator=draw) + 1)
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> heldout, training = torch.randn(2, 400, 2, generator=generator)
+        >>> reference = Reference("plane", heldout=heldout, training=training)
+        >>> distance = reference.frechet(torch.randn(200, 2, generator=generator) + 1)
         >>> distance.n, distance.n_heldout, distance.value > 10 * distance.floor
         (200, 400, True)
     """
@@ -100,56 +100,55 @@ class Reference:
         self.features = features
         self.heldout = heldout
         self.training = training
-        self._copies = CopyTest(training, heldout, features=features)
-        self._floors: dict[int, tuple[float, float]] = {}
-        self._floor_neighbours: dict[tuple[int, int], PRDC] = {}
+        self._floors: dict[tuple[Any, ...], Any] = {}
 
     def frechet(self, samples: Tensor) -> Distance:
         """Return the Fréchet distance of samples, (m, d), to the held-out examples."""
-        value = frechet_distance(samples, self.heldout)
-        return self._distance("FD", samples, value, self._floor(len(samples))[0], None)
+
+        def measure(rows: Tensor) -> tuple[float, None]:
+            return frechet_distance(rows, self.heldout), None
+
+        return self._distance("FD", samples, measure)
 
     def kernel(self, samples: Tensor) -> Distance:
         """Return the kernel distance of samples, (m, d), to the held-out examples."""
-        value, spread = kernel_distance(samples, self.heldout)
-        return self._distance("KD", samples, value, self._floor(len(samples))[1], spread)
+        return self._distance("KD", samples, lambda rows: kernel_distance(rows, self.heldout))
 
-    def neighbours(self, samples: Tensor, *, k: int = 5) -> PRDC:
+    def prdc(self, samples: Tensor, *, k: int = 5) -> PRDC:
         """Return precision, recall, density and coverage of samples, (m, d)."""
         return precision_recall_density_coverage(self.heldout, samples, k=k)
 
-    def floor_neighbours(self, n: int, *, k: int = 5) -> PRDC:
-        """Return what `n` training examples get in the place of the samples."""
-        if (n, k) not in self._floor_neighbours:
-            self._floor_neighbours[n, k] = self.neighbours(self._stand_in(n), k=k)
-        return self._floor_neighbours[n, k]
+    def prdc_floor(self, n: int, *, k: int = 5) -> PRDC:
+        """Return the same of `n` training examples in the place of the samples."""
+        floor: PRDC = self._floor(("PRDC", n, k), n, lambda rows: self.prdc(rows, k=k))
+        return floor
 
     def memorisation(self, samples: Tensor) -> Memorisation:
-        """Return whether samples, (m, d), are copies of training examples."""
-        return self._copies(samples)
+        """Return distances of samples, (m, d), to the nearest training example, and C_T."""
+        return self._memorisation_test(samples)
 
-    def _floor(self, n: int) -> tuple[float, float]:
-        if n not in self._floors:
-            real = self._stand_in(n)
-            fd, kd = frechet_distance(real, self.heldout), kernel_distance(real, self.heldout)[0]
-            self._floors[n] = fd, kd
-        return self._floors[n]
+    @cached_property
+    def _memorisation_test(self) -> MemorisationTest:
+        return MemorisationTest(self.training, self.heldout, features=self.features)
 
-    def _stand_in(self, n: int) -> Tensor:
+    def _floor(self, key: tuple[Any, ...], n: int, measure: Callable[[Tensor], Any]) -> Any:
         if n > len(self.training):
             raise UserError(
                 f"{n:,} samples are more than the {len(self.training):,} training examples, so "
                 "their floor is unknown; measure at most as many."
             )
-        return self.training[evenly_spaced(len(self.training), n)]
+        if key not in self._floors:
+            self._floors[key] = measure(self.training[evenly_spaced(len(self.training), n)])
+        return self._floors[key]
 
     def _distance(
-        self, measure: str, samples: Tensor, value: float, floor: float, spread: float | None
+        self, name: str, samples: Tensor, measure: Callable[[Tensor], tuple[float, float | None]]
     ) -> Distance:
+        value, spread = measure(samples)
         return Distance(
-            measure=measure,
+            measure=name,
             value=value,
-            floor=floor,
+            floor=self._floor((name, len(samples)), len(samples), measure)[0],
             features=self.features,
             dim=samples.shape[1],
             n=len(samples),

@@ -1,13 +1,13 @@
 """Densities on codes: new examples come from sampling them."""
 
-from glo.priors.base import Prior, save_prior
+from glo.priors.base import Prior
 from glo.priors.flow_matching import FlowMatchingPrior
 from glo.priors.gaussian import GaussianPrior
 from glo.priors.imle import IMLEPrior
 from glo.priors.label_classifier import LabelClassifier, load_labels, sample_label, save_labels
-from glo.priors.load import build_prior, load_prior
 from glo.priors.mixture import MixturePrior
 from glo.priors.normalizing_flow import NormalizingFlowPrior
+from glo.priors.serialization import build_prior, load_prior, save_prior
 
 __all__ = [
     "FlowMatchingPrior",

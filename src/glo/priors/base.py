@@ -1,67 +1,65 @@
-"""What every prior is: a density fitted on codes, from which new codes are drawn."""
+"""Abstract prior: a density fitted to codes, from which new codes are drawn."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from inspect import signature
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
-from glo.priors.serialization import write_tensors_with_checksum
 from glo.utils.random import normal
 
-__all__ = ["Prior", "save_prior"]
+__all__ = ["Prior", "check_codes", "check_positive"]
 
 _BLOCK = 128
+T = TypeVar("T")
 
 
+@dataclass(kw_only=True, eq=False)
 class Prior(ABC):
-    """A density on codes: a map that turns standard normal noise into codes.
+    """A density on codes: a map from standard normal noise to codes.
 
     Args:
-        constraint: what held for the codes; it holds for the samples too.
+        constraint: constraint of the codes; samples satisfy it too.
 
     Attributes:
-        name: how the prior is called on the command line and on disk.
-        config: keyword arguments that rebuild it, ready for JSON.
+        name: name on the command line and on disk.
+        config: keyword arguments of the constructor, ready for JSON.
     """
 
     name: ClassVar[str]
-
-    def __init__(self, *, constraint: Constraint = "free") -> None:
-        self.constraint: Constraint = constraint
+    constraint: Constraint = "free"
 
     @property
     def config(self) -> dict[str, Any]:
-        """Keyword arguments that rebuild this prior, but for what it learns; ready for JSON."""
-        # A constructor stores each of its keywords under its own name.
+        """Keyword arguments of the constructor, ready for JSON."""
         return {name: getattr(self, name) for name in signature(type(self)).parameters}
 
     @abstractmethod
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Learn the density of `codes`, (N, D), yielding the share that is done, up to 1."""
+        """Fit the density to `codes`, (N, D), yielding the fraction of the work done, up to 1."""
 
     @property
     @abstractmethod
     def noise_dim(self) -> int:
-        """How many normal numbers one sample takes.
+        """Length of the noise vector of one sample.
 
         Raises:
-            UserError: the prior was not fitted.
+            UserError: the prior is not fitted.
         """
 
     @abstractmethod
     def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
-        """Turn noise into samples before the constraint.
+        """Map noise to samples before the constraint.
 
         Args:
             noise: float32 (B, noise_dim).
-            temperature: factor of the spread.
+            temperature: factor of the spread, above 0.
 
         Returns:
             float32 (B, D); row j depends on row j of the noise alone.
@@ -69,14 +67,14 @@ class Prior(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what was learned."""
+        """Return the fitted tensors by name."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state_dict` returned, and return the prior itself."""
+        """Set the fitted tensors to those of `state_dict`, and return the prior itself."""
 
     def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
-        """Learn the density of `codes`, (N, D), and return the prior itself.
+        """Fit the density to `codes`, (N, D), and return the prior itself.
 
         Raises:
             UserError: fewer than two codes, or NaN or infinity among them.
@@ -90,42 +88,38 @@ class Prior(ABC):
         """Draw codes; sample j of a seed is the same in any batch.
 
         Args:
-            n: how many.
-            seed: which sequence of samples.
-            start: number of the first sample in that sequence.
-            temperature: factor of the spread; below 1 the samples are more typical and alike.
+            n: number of samples, 1 or more.
+            seed: seed of the sequence of samples.
+            start: index of the first sample in that sequence.
+            temperature: factor of the spread; below 1 samples are more typical and less diverse.
 
         Returns:
             float32 (n, D), each on the constraint.
 
         Raises:
-            UserError: n or temperature is not positive, or the prior was not fitted.
+            UserError: n or temperature is not positive, or the prior is not fitted.
         """
         if n < 1 or not 0 < temperature < math.inf:
             raise UserError(
                 f"n is {n} and temperature {temperature:g}; both must be above 0 and finite."
             )
-        # The last bits of a matrix product depend on how many rows it has and on which of them
-        # a sample is. So samples are always made in the same blocks, and the rest is cut off.
+        # The last bits of a matrix product depend on its number of rows and on the position of a
+        # row. Samples are therefore computed in the same blocks always, and the rest is cut off.
         first, last = start // _BLOCK, -(-(start + n) // _BLOCK)
-        drawn = torch.cat(
-            [
-                self.from_noise(
-                    normal(seed, block * _BLOCK, _BLOCK, self.noise_dim, stream="samples"),
-                    temperature=temperature,
-                )
-                for block in range(first, last)
-            ]
-        )
-        return project(drawn[start - first * _BLOCK :][:n], self.constraint)
+        blocks = [
+            self.from_noise(
+                normal(seed, block * _BLOCK, _BLOCK, self.noise_dim, stream="samples"),
+                temperature=temperature,
+            )
+            for block in range(first, last)
+        ]
+        return project(torch.cat(blocks)[start - first * _BLOCK :][:n], self.constraint)
 
-
-def save_prior(prior: Prior, folder: Path) -> Path:
-    """Write a prior to `folder`/`name`.safetensors, whole or not at all, and return the path."""
-    about: dict[str, Any] = {"name": prior.name, "config": prior.config}
-    return write_tensors_with_checksum(
-        folder / f"{prior.name}.safetensors", about, prior.state_dict()
-    )
+    def _fitted(self, value: T | None) -> T:
+        """Return `value`, or raise UserError if it is None."""
+        if value is None:
+            raise UserError(f"This {self.name} prior is not fitted; call fit(codes) first.")
+        return value
 
 
 def check_codes(codes: Tensor) -> Tensor:
@@ -134,5 +128,13 @@ def check_codes(codes: Tensor) -> Tensor:
         shape = tuple(codes.shape)
         raise UserError(f"codes have shape {shape}; a prior needs (N, D) with at least two rows.")
     if not bool(torch.isfinite(codes).all()):
-        raise UserError("codes hold NaN or infinity; a prior needs finite codes.")
+        raise UserError("codes contain NaN or infinity; a prior needs finite codes.")
     return codes.double()
+
+
+def check_positive(prior: Prior, *names: str) -> None:
+    """Raise UserError for the first of the settings `names` that is not above 0 and finite."""
+    for name in names:
+        value = getattr(prior, name)
+        if not 0 < value < math.inf:
+            raise UserError(f"{name} is {value}; it must be above 0.")

@@ -1,64 +1,77 @@
-"""Flow matching: a field that carries a mixture of Gaussians to the codes."""
+"""Flow matching: a velocity field from a mixture of Gaussians to the codes."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import ClassVar, Self, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Adam, Muon
 
 from glo.errors import UserError
-from glo.latents.constraints import Constraint
-from glo.priors.base import Prior, check_codes
+from glo.latents.neighbours import nearest
+from glo.priors.base import check_codes, check_positive
 from glo.priors.base_distribution import BaseDistribution
-from glo.priors.flow_matching_loss import Judge, field_optimizer, gaps, matching_loss
-from glo.priors.residual_mlp import averaged, cosine, early_stopping, private_generator, seeded
-from glo.priors.velocity import VelocityNetwork
+from glo.priors.network_prior import (
+    NetworkPrior,
+    make_generator,
+    seeded,
+    split_heldout,
+    train_network,
+)
 from glo.priors.whitening import Whitening
+from glo.training.optim import JointOptimizer
+from glo.utils.device import autocast
 from glo.utils.random import normal
 
-__all__ = ["FlowMatchingPrior"]
+__all__ = ["FlowMatchingPrior", "VelocityNetwork", "matching_loss"]
 
-# A batch is so many times with so many codes each: what the network computes of the time alone is
-# then shared by a group.
+# A batch has this many times, each shared by a group of codes: the part of the network that depends
+# on the time alone is computed once per group.
 _TIMES = 64
-_DECAY = 0.999
-_WARM = 100
-_HELD_ROWS, _CHECKS = 2000, 20
-# More codes than a field sees in its updates teach it nothing.
-_ROWS = 1_000_000
-# The spread of x_0 that is tried to make samples as near to codes as held-out codes are, and how
-# many codes they are compared with: the more, the finer the blur that is seen.
-_SPREADS, _NEIGHBOURS = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0), 200_000
+_EMA_DECAY = 0.999
+_WARMUP_STEPS = 100
+_MAX_HELDOUT, _CHECKS, _HELDOUT_TIMES = 2000, 20, 8
+# More codes than the updates use do not improve the field.
+_MAX_ROWS = 1_000_000
+# Spreads of x_0 that are compared when samples are calibrated, and the number of codes that the
+# samples are compared with: the more, the finer the blur that is detected.
+_SPREADS, _MAX_REFERENCE_ROWS = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0), 200_000
+_FREQUENCIES, _MAX_FREQUENCY = 32, 100.0
+_CPU = torch.device("cpu")
 
 
 @final
-class FlowMatchingPrior(Prior):
-    """Learn a velocity field v(x, t) that carries x_0, from a coarse mixture, to codes x_1.
+@dataclass(kw_only=True, eq=False)
+class FlowMatchingPrior(NetworkPrior):
+    """Fit a velocity field v(x, t) that carries x_0, from a coarse mixture, to codes x_1.
 
-    With x_t = (1 - t) x_0 + t x_1 the field minimises
+    With x_t = (1 - t) x_0 + t x_1 the field minimizes
 
         E |v(x_t, t) - (x_1 - x_0)|^2
 
-    and a sample is where dx/dt = v(x, t) takes a draw of x_0 in the time from 0 to 1. x_0 comes
-    from a mixture of Gaussians fitted to the codes, and in learning from the component to which x_1
-    belongs: the mixture is already near, so paths are short and cross little. A part of the codes
-    is held out, and the averaged weights that explain it best are kept. A field blurs what it does
-    not resolve, so its samples lie too far out; the spread of x_0 is therefore lowered until
-    samples are as near to their nearest codes as held-out codes are.
+    and a sample is the solution at t = 1 of dx/dt = v(x, t) from a draw of x_0. x_0 comes from a
+    mixture of Gaussians fitted to the codes, in training from the component to which x_1 belongs:
+    the mixture is already close to the codes, so paths are short and rarely cross. Some codes are
+    held out, and the averaged weights with the lowest loss on them are the result. A field blurs
+    details that it does not resolve, so its samples lie too far out; the spread of x_0 is therefore
+    lowered until samples are as near to their nearest codes as held-out codes are.
 
     Args:
-        constraint: what held for the codes.
-        steps: updates of the field; learning ends earlier once held-out codes stop gaining.
-        batch_size: codes in an update, a multiple of 64.
-        lr: largest rate.
-        width: of the network.
-        blocks: of the network.
-        components: of the mixture, or None: one for every 200 codes, at most 256.
-        integration: steps of Heun's method from x_0 to x_1; each asks the field twice.
+        constraint: constraint of the codes.
+        steps: updates of the field, at most; fewer when the held-out loss no longer falls.
+        batch_size: codes per update, a multiple of 64.
+        lr: peak learning rate.
+        width: width of the network.
+        blocks: residual blocks of the network.
+        components: components of the mixture; None: one per 200 codes, at most 256.
+        integration: steps of Heun's method from x_0 to x_1, of two evaluations each.
 
     Raises:
-        UserError: a number is not positive, or it samples before fitting.
+        UserError: a number is not positive, or batch_size is no multiple of 64.
 
     Reference:
         Lipman et al., "Flow Matching for Generative Modeling", ICLR 2023, equation 14, with
@@ -73,143 +86,200 @@ class FlowMatchingPrior(Prior):
     """
 
     name: ClassVar[str] = "flow-matching"
+    steps: int = 1000
+    batch_size: int = 4096
+    lr: float = 2e-3
+    width: int = 512
+    blocks: int = 3
+    components: int | None = None
+    integration: int = 8
+    base_: BaseDistribution | None = field(default=None, init=False, repr=False)
+    spread_: Tensor = field(
+        default_factory=lambda: torch.ones((), dtype=torch.float64), init=False, repr=False
+    )
 
-    def __init__(
-        self,
-        *,
-        constraint: Constraint = "free",
-        steps: int = 1000,
-        batch_size: int = 4096,
-        lr: float = 2e-3,
-        width: int = 512,
-        blocks: int = 3,
-        components: int | None = None,
-        integration: int = 8,
-    ) -> None:
-        super().__init__(constraint=constraint)
-        sizes = (steps, batch_size, width, blocks, integration, components or 1)
-        if min(sizes) < 1 or not lr > 0 or batch_size % _TIMES:
-            raise UserError(
-                f"steps is {steps}, batch_size {batch_size}, lr {lr:g}, width {width}, blocks "
-                f"{blocks}, components {components} and integration {integration}; all must be "
-                f"above 0, and batch_size a multiple of {_TIMES}."
-            )
-        self.steps = steps
-        self.batch_size = batch_size
-        self.lr = lr
-        self.width = width
-        self.blocks = blocks
-        self.components = components
-        self.integration = integration
-        self.whiten_: Whitening | None = None
-        self.origin_: BaseDistribution | None = None
-        self.field_: VelocityNetwork | None = None
-        self.spread_ = torch.ones((), dtype=torch.float64)
+    def __post_init__(self) -> None:
+        check_positive(self, "steps", "batch_size", "lr", "width", "blocks", "integration")
+        if self.components is not None:
+            check_positive(self, "components")
+        if self.batch_size % _TIMES:
+            raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of {_TIMES}.")
 
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Learn where the field begins, then the field, from `codes`, (N, D)."""
-        rows, generator = check_codes(codes), private_generator(seed)
-        whiten = Whitening.fit(rows)
-        order = torch.randperm(len(rows), generator=generator)[:_ROWS]
-        ready = whiten.forward(rows[order]).float()
-        origin = BaseDistribution.fit(ready, components=self.components, seed=seed)
+        """Fit the mixture, then the field, to `codes`, (N, D)."""
+        rows, generator = check_codes(codes), make_generator(seed)
+        whitening = Whitening.fit(rows)
+        order = torch.randperm(len(rows), generator=generator)[:_MAX_ROWS]
+        white = whitening.forward(rows[order]).float()
+        base = BaseDistribution.fit(white, components=self.components, seed=seed)
         with seeded(seed):
-            field = VelocityNetwork(ready.shape[1], width=self.width, blocks=self.blocks)
-        held = min(len(ready) // 10, _HELD_ROWS)
-        unseen, ready = (ready[:held], ready[held:]) if held else (ready, ready)
-        judge = Judge(unseen, origin, seed)
-        trials = self._train(field, ready, origin, generator)
-        best = yield from early_stopping(field, trials, judge)
-        self.whiten_, self.origin_ = whiten, origin
-        self.field_ = best.requires_grad_(False).eval()
-        if held:
-            self._calibrate(unseen, ready[:_NEIGHBOURS], seed)
-        yield 1.0
+            network = self.build_network(white.shape[1])
+        heldout, training = split_heldout(white, _MAX_HELDOUT)
+        which, weights = base.posterior(training)
 
-    @torch.no_grad()
-    def _calibrate(self, unseen: Tensor, seen: Tensor, seed: int) -> None:
-        """Shrink the spread until samples lie as near to codes as held-out codes do.
-
-        What a field does not resolve it blurs, so its samples lie a little too far out.
-        """
-        noise = normal(seed, 0, len(unseen), self.noise_dim, stream="samples")
-        measured = [float(gaps(self._carry(noise, spread), seen).median()) for spread in _SPREADS]
-        spread = float(np.interp(float(gaps(unseen, seen).median()), measured, _SPREADS))
-        self.spread_ = torch.tensor(spread, dtype=torch.float64)
-
-    def _train(
-        self,
-        field: VelocityNetwork,
-        rows: Tensor,
-        origin: BaseDistribution,
-        generator: torch.Generator,
-    ) -> Iterator[tuple[float, VelocityNetwork]]:
-        """Yield the share of the steps that is done and the averaged field, 20 times in all."""
-        average, optimizer = averaged(field, _DECAY), field_optimizer(field, self.lr)
-        which, chance = origin.belongs(rows)
-        check = -(-self.steps // _CHECKS)
-        for step in range(self.steps):
-            rate = self.lr * min(1.0, (step + 1) / _WARM) * cosine(step, self.steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            chosen = torch.randint(len(rows), (self.batch_size,), generator=generator)
-            ends = rows[chosen]
-            begins = origin.partners(which[chosen], chance[chosen], generator)
+        def losses() -> Iterator[Tensor]:
+            chosen = torch.randint(len(training), (self.batch_size,), generator=generator)
+            starts = base.sample_coupled(which[chosen], weights[chosen], generator)
             # One time from each of as many equal parts of [0, 1].
             jitter = torch.rand(_TIMES, generator=generator)
             times = (torch.arange(_TIMES) + jitter) / _TIMES
-            loss = matching_loss(field, begins, ends, times)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            average.update_parameters(field)
-            if (step + 1) % check == 0 or step + 1 == self.steps:
-                trial = average.module
-                assert isinstance(trial, VelocityNetwork), "an average of a field is a field"
-                yield (step + 1) / self.steps, trial
+            yield matching_loss(network, starts, training[chosen], times)
+
+        # The same pairs and times in every check.
+        ends = heldout.repeat(_HELDOUT_TIMES, 1)
+        starts = base.sample_coupled(*base.posterior(ends), make_generator(seed + 1))
+        times = (torch.arange(_HELDOUT_TIMES) + 0.5) / _HELDOUT_TIMES
+
+        @torch.no_grad()
+        def heldout_loss(trial: VelocityNetwork) -> float:
+            return float(matching_loss(trial, starts, ends, times))
+
+        best = yield from train_network(
+            network,
+            _optimizer(network, self.lr),
+            losses,
+            steps=self.steps,
+            lr=self.lr,
+            warmup=_WARMUP_STEPS,
+            ema_decay=_EMA_DECAY,
+            checks=_CHECKS,
+            heldout_loss=heldout_loss,
+        )
+        self.whitening_, self.base_ = whitening, base
+        self.network_ = best.requires_grad_(False)
+        self.spread_ = torch.ones((), dtype=torch.float64)
+        if heldout is not training:
+            self._calibrate(heldout, training[:_MAX_REFERENCE_ROWS], seed)
+        yield 1.0
+
+    @torch.no_grad()
+    def _calibrate(self, heldout: Tensor, training: Tensor, seed: int) -> None:
+        """Lower the spread until samples are as near to codes as held-out codes are."""
+        noise = normal(seed, 0, len(heldout), self.noise_dim, stream="samples")
+        medians = [
+            float(nearest(self._integrate(noise, spread), training)[0].median())
+            for spread in _SPREADS
+        ]
+        target = float(nearest(heldout, training)[0].median())
+        self.spread_ = torch.tensor(np.interp(target, medians, _SPREADS), dtype=torch.float64)
 
     @property
     def noise_dim(self) -> int:
-        """D + 1: the last number chooses the component from which a sample comes."""
-        return self._fitted()[1].mixture.noise_dim
+        """D + 1: the last number selects the component of the mixture."""
+        return self._fitted(self.base_).mixture.noise_dim
 
     def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
-        """Follow the field from a draw of the mixture at time 0 to time 1, float32 (B, D).
+        """Return the solution at time 1 from a draw of the mixture at time 0, float32 (B, D).
 
         Heun's method: x <- x + h (v(x, t) + v(x + h v(x, t), t + h)) / 2.
         """
-        whiten = self._fitted()[0]
-        return whiten.inverse(self._carry(noise, temperature * float(self.spread_))).float()
+        whitening = self._fitted(self.whitening_)
+        return whitening.inverse(self._integrate(noise, temperature * float(self.spread_))).float()
 
-    def _carry(self, noise: Tensor, spread: float) -> Tensor:
+    def _integrate(self, noise: Tensor, spread: float) -> Tensor:
         """Return whitened samples, float32 (B, D)."""
-        _, origin, field = self._fitted()
-        points = origin.mixture.from_noise(noise, temperature=spread).unsqueeze(0)
-        pace = 1 / self.integration
+        mixture, velocity = self._fitted(self.base_).mixture, self.network_
+        points = mixture.from_noise(noise, temperature=spread).unsqueeze(0)
+        h = 1 / self.integration
         for step in range(self.integration):
-            first = field(points, torch.tensor([step * pace]))
-            second = field(points + pace * first, torch.tensor([(step + 1) * pace]))
-            points = points + pace * (first + second) / 2
+            first = velocity(points, torch.tensor([step * h]))
+            second = velocity(points + h * first, torch.tensor([(step + 1) * h]))
+            points = points + h * (first + second) / 2
         return points.squeeze(0)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the mixture, the field's weights, and mean and factor of the codes."""
-        whiten, origin, field = self._fitted()
-        weights = {f"field.{name}": tensor for name, tensor in field.state_dict().items()}
-        return whiten.state_dict() | origin.state_dict() | weights | {"spread": self.spread_}
+        """Return the mixture, the spread, the field's weights, and the whitening."""
+        base = self._fitted(self.base_)
+        return super().state_dict() | base.state_dict() | {"spread": self.spread_}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state_dict` returned."""
-        self.whiten_, self.origin_ = Whitening.from_state(state), BaseDistribution.from_state(state)
+        """Set the tensors to those of `state_dict`, and return the prior itself."""
+        self.base_ = BaseDistribution.from_state_dict(state)
         self.spread_ = state["spread"]
-        with seeded(0):
-            field = VelocityNetwork(len(self.whiten_.mean), width=self.width, blocks=self.blocks)
-        weights = {k.removeprefix("field."): v for k, v in state.items() if k.startswith("field.")}
-        field.load_state_dict(weights)
-        self.field_ = field.requires_grad_(False).eval()
-        return self
+        return super().load_state_dict(state)
 
-    def _fitted(self) -> tuple[Whitening, BaseDistribution, VelocityNetwork]:
-        if self.whiten_ is None or self.origin_ is None or self.field_ is None:
-            raise UserError("This flow-matching prior was not fitted; call fit(codes) first.")
-        return self.whiten_, self.origin_, self.field_
+    def build_network(self, dim: int) -> "VelocityNetwork":
+        """Return the zero field."""
+        return VelocityNetwork(dim, width=self.width, blocks=self.blocks)
+
+
+@final
+class VelocityNetwork(nn.Module):
+    """Velocity v(x, t): a residual network on points, conditioned on the time in every block.
+
+    A block is h <- h + W2 silu(W1 (norm(h) (1 + s(t)) + b(t))). W2 and the last layer are zero at
+    first, and so is the field.
+
+    Args:
+        dim: D, length of a point.
+        width: length of h.
+        blocks: number of blocks.
+
+    Example:
+        >>> network = VelocityNetwork(3, width=8, blocks=1)
+        >>> network(torch.zeros(2, 5, 3), torch.tensor([0.0, 0.5])).shape
+        torch.Size([2, 5, 3])
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int, *, width: int, blocks: int) -> None:
+        super().__init__()
+        self.width = width
+        frequencies = torch.linspace(0, math.log(_MAX_FREQUENCY), _FREQUENCIES).exp()
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.time = nn.Linear(2 * _FREQUENCIES, width)
+        self.first = nn.Linear(dim, width)
+        self.scales = nn.ModuleList(_zero(nn.Linear(width, 2 * width)) for _ in range(blocks))
+        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
+        self.outer = nn.ModuleList(_zero(nn.Linear(width, width)) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.last = _zero(nn.Linear(width, dim))
+
+    def forward(self, points: Tensor, times: Tensor) -> Tensor:
+        """Return the velocity of `points`, (T, G, D), group i at time `times[i]`, (T,)."""
+        angles = 2 * times[:, None] * self.frequencies
+        embedding = functional.silu(self.time(torch.cat([angles.cos(), angles.sin()], 1)))
+        hidden = self.first(points)
+        for scales, inner, outer in zip(self.scales, self.inner, self.outer, strict=True):
+            scale, shift = scales(embedding).unsqueeze(1).chunk(2, 2)
+            ready = functional.layer_norm(hidden, (self.width,)) * (1 + scale) + shift
+            hidden = hidden + outer(functional.silu(inner(ready)))
+        out: Tensor = self.last(self.norm(hidden))
+        return out
+
+
+def matching_loss(field: VelocityNetwork, starts: Tensor, ends: Tensor, times: Tensor) -> Tensor:
+    """Return the mean of (v(x_t, t) - (x_1 - x_0))^2, a scalar.
+
+    Args:
+        field: velocity field v.
+        starts: x_0, (T G, D).
+        ends: x_1, (T G, D).
+        times: (T,), from 0 to 1; each is shared by a group of G rows.
+    """
+    starts, ends = (rows.view(len(times), -1, rows.shape[1]) for rows in (starts, ends))
+    points = torch.lerp(starts, ends, times[:, None, None])
+    with autocast(_CPU, "auto"):
+        velocity = field(points, times)
+    loss: Tensor = (velocity.float() - (ends - starts)).square().mean()
+    return loss
+
+
+def _optimizer(network: VelocityNetwork, lr: float) -> JointOptimizer:
+    # Muon for the square matrices in the blocks, as for the decoder: it needs fewer updates.
+    matrices = [layer.weight for layer in (*network.inner, *network.outer)]
+    identities = {id(weight) for weight in matrices}
+    others = [weight for weight in network.parameters() if id(weight) not in identities]
+    return JointOptimizer(
+        [
+            Muon(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            Adam(others, lr=lr, betas=(0.9, 0.99), fused=True),
+        ]
+    )
+
+
+def _zero(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

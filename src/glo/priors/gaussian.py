@@ -1,13 +1,12 @@
-"""The paper's prior: one Gaussian with full covariance."""
+"""Gaussian prior with full covariance: the prior of the paper."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor
 
-from glo.errors import UserError
-from glo.latents.constraints import Constraint
 from glo.priors.base import Prior, check_codes
 
 __all__ = ["GaussianPrior"]
@@ -18,14 +17,12 @@ _RIDGE = 1e-6
 
 
 @final
+@dataclass(kw_only=True, eq=False)
 class GaussianPrior(Prior):
     """Fit z ~ N(mean, covariance) to the codes.
 
     Args:
-        constraint: what held for the codes.
-
-    Raises:
-        UserError: on sampling before fitting.
+        constraint: constraint of the codes.
 
     Reference:
         Bojanowski et al., "Optimizing the Latent Space of Generative Networks", ICML 2018,
@@ -39,14 +36,11 @@ class GaussianPrior(Prior):
     """
 
     name: ClassVar[str] = "gaussian"
-
-    def __init__(self, *, constraint: Constraint = "free") -> None:
-        super().__init__(constraint=constraint)
-        self.mean_: Tensor | None = None
-        self.factor_: Tensor | None = None
+    mean_: Tensor | None = field(default=None, init=False, repr=False)
+    factor_: Tensor | None = field(default=None, init=False, repr=False)
 
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Estimate mean and covariance of `codes`, (N, D); the seed plays no part."""
+        """Estimate mean and covariance of `codes`, (N, D); the seed is unused."""
         rows = check_codes(codes)
         self.mean_ = rows.mean(0)
         centred = rows - self.mean_
@@ -58,23 +52,18 @@ class GaussianPrior(Prior):
     @property
     def noise_dim(self) -> int:
         """D."""
-        if self.mean_ is None:
-            raise UserError("This Gaussian prior was not fitted; call fit(codes) first.")
-        return len(self.mean_)
+        return len(self._fitted(self.mean_))
 
     def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return mean + temperature L e with L L^T the covariance and e the noise, (B, D)."""
-        assert self.mean_ is not None, "noise_dim was asked for"
-        assert self.factor_ is not None, "both are fitted"
-        return (self.mean_ + temperature * noise.double() @ self.factor_.T).float()
+        mean, factor = self._fitted(self.mean_), self._fitted(self.factor_)
+        return (mean + temperature * noise.double() @ factor.T).float()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the mean (D,) and the Cholesky factor (D, D), float64."""
-        assert self.mean_ is not None, "saved after fitting"
-        assert self.factor_ is not None, "saved after fitting"
-        return {"mean": self.mean_, "factor": self.factor_}
+        return {"mean": self._fitted(self.mean_), "factor": self._fitted(self.factor_)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> Self:
-        """Take up what `state_dict` returned."""
+        """Set the tensors to those of `state_dict`, and return the prior itself."""
         self.mean_, self.factor_ = state["mean"], state["factor"]
         return self

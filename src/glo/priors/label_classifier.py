@@ -1,4 +1,4 @@
-"""The label of a code, and samples of one label."""
+"""Classifier of labels from codes, and samples of one label."""
 
 import warnings
 from pathlib import Path
@@ -16,13 +16,12 @@ from glo.priors.whitening import Whitening
 
 __all__ = ["LabelClassifier", "load_labels", "sample_label", "save_labels"]
 
-_ROWS = 60_000
-# Codes that are looked at together, however many there are.
-_PIECE = 2**16
-_HIDDEN, _PASSES = 256, 15
-# Candidates that are drawn at a time, and how many at most: a label that less than one sample in
-# a thousand has is given up.
-_BLOCK, _FIRST, _PER_SAMPLE = 1024, 10_000, 1000
+_MAX_ROWS = 60_000
+_BLOCK = 2**16
+_HIDDEN, _MAX_EPOCHS = 256, 15
+# Samples per draw, and bounds of the search: it fails for a label of fewer than one sample in a
+# thousand.
+_DRAW, _MIN_DRAWS, _DRAWS_PER_SAMPLE = 1024, 10_000, 1000
 
 _Layers = list[tuple[NDArray[Any], NDArray[Any]]]
 
@@ -32,18 +31,18 @@ class LabelClassifier:
     """Predict the label of a code from the codes of labelled examples.
 
     Logistic regression and a network with one hidden layer are both fitted to whitened codes; the
-    one that is right more often on a held-out fifth is kept.
+    one with the higher accuracy on a held-out fifth is used.
 
     Attributes:
         names: names of the labels 0, 1, ..., or none.
-        accuracy: share of the held-out codes whose label is predicted.
-        given: int64 (N,), the labels it was fitted to, -1 where there was none; kept so that it
-            can be fitted anew when rows come or go. Empty in files that do not hold them.
+        accuracy: share of the held-out codes whose label is predicted, 0 to 1.
+        training_labels: int64 (N,), labels of the fit, -1 where missing, stored so that the
+            classifier can be fitted again when rows are added or removed. Empty in files without.
 
     Example:
         >>> codes = torch.linspace(-1, 1, 60)[:, None]
-        >>> labels = LabelClassifier().fit(codes, (codes[:, 0] > 0).long() * 7)
-        >>> labels.predict(torch.tensor([[-0.8], [0.9]]))
+        >>> classifier = LabelClassifier().fit(codes, (codes[:, 0] > 0).long() * 7)
+        >>> classifier.predict(torch.tensor([[-0.8], [0.9]]))
         tensor([0, 7])
     """
 
@@ -52,18 +51,18 @@ class LabelClassifier:
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
         self.accuracy = 0.0
-        self.given = torch.zeros(0, dtype=torch.int64)
-        self._whiten: Whitening | None = None
+        self.training_labels = torch.zeros(0, dtype=torch.int64)
+        self._whitening: Whitening | None = None
         self._classes = torch.zeros(0, dtype=torch.int64)
         self._layers: list[tuple[Tensor, Tensor]] = []
 
     @property
     def classes(self) -> list[int]:
-        """The labels that can be predicted."""
+        """Labels that can be predicted, in ascending order."""
         return [int(label) for label in self._classes]
 
     def number(self, label: int | str) -> int:
-        """Return the number of a label that is given by its number or its name.
+        """Return the number of a label, from its number or its name.
 
         Raises:
             UserError: there is no such label.
@@ -73,24 +72,25 @@ class LabelClassifier:
             return self.names.index(text)
         if text.lstrip("-").isdigit() and int(text) in self.classes:
             return int(text)
-        known = [self._name(other) for other in self.classes]
+        known = [self.names[i] if 0 <= i < len(self.names) else str(i) for i in self.classes]
         raise UserError(
             f"label is {text}, which no training example has; choose one of {', '.join(known)}."
             f"{suggest(text, known)}"
         )
 
-    def _name(self, label: int) -> str:
-        return self.names[label] if 0 <= label < len(self.names) else str(label)
-
     def fit(
         self, codes: Tensor, labels: Tensor, *, names: tuple[str, ...] = (), seed: int = 0
     ) -> Self:
-        """Learn to predict `labels`, int64 (N,), from `codes`, (N, D); at most 60,000 rows count.
+        """Fit the classifier to at most 60,000 of the labelled codes.
 
-        A row whose label is -1 has none and teaches nothing.
+        Args:
+            codes: (N, D).
+            labels: int64 (N,), -1 where missing.
+            names: names of the labels 0, 1, ..., or none.
+            seed: seed of the split and of the network's weights.
 
         Raises:
-            UserError: the numbers of codes and labels differ, or the codes cannot be used.
+            UserError: the numbers of codes and labels differ, or the codes are not finite.
         """
         rows = check_codes(codes)
         if labels.shape != (len(rows),):
@@ -99,13 +99,13 @@ class LabelClassifier:
                 f"for each code, (N,)."
             )
         order = np.random.default_rng(seed % 2**64).permutation(len(rows))
-        chosen = order[(labels >= 0).numpy()[order]][:_ROWS]
-        self.given = labels.clone()
-        self._whiten, self.names = Whitening.fit(rows), tuple(names)
-        ready = self._whiten.forward(rows[chosen]).float().numpy()
-        truth = labels[torch.from_numpy(chosen)].numpy().astype(np.int64)
-        self._classes = torch.from_numpy(np.unique(truth))
-        layers, self.accuracy = _best_layers(ready, truth, seed)
+        chosen = order[(labels >= 0).numpy()[order]][:_MAX_ROWS]
+        self.training_labels = labels.clone()
+        self._whitening, self.names = Whitening.fit(rows), tuple(names)
+        white = self._whitening.forward(rows[chosen]).float().numpy()
+        targets = labels[torch.from_numpy(chosen)].numpy().astype(np.int64)
+        self._classes = torch.from_numpy(np.unique(targets))
+        layers, self.accuracy = _fit_layers(white, targets, seed)
         self._layers = [
             (torch.from_numpy(w).float(), torch.from_numpy(b).float()) for w, b in layers
         ]
@@ -116,63 +116,72 @@ class LabelClassifier:
         """Return the likeliest label of each of `codes`, (B, D): int64 (B,).
 
         Raises:
-            UserError: it was not fitted.
+            UserError: the classifier is not fitted.
         """
-        if self._whiten is None:
-            raise UserError("These labels were not fitted; call fit(codes, labels) first.")
-        return torch.cat([self._predict(self._whiten, part) for part in codes.split(_PIECE)])
-
-    def _predict(self, whiten: Whitening, codes: Tensor) -> Tensor:
-        rows = whiten.forward(codes).float()
-        for i, (weight, offset) in enumerate(self._layers):
-            rows = torch.addmm(offset, rows.relu() if i else rows, weight)
-        return self._classes[rows.argmax(1)]
+        if self._whitening is None:
+            raise UserError("The labels are not fitted; call fit(codes, labels) first.")
+        predicted = []
+        for part in codes.split(_BLOCK):
+            hidden = self._whitening.forward(part).float()
+            for i, (weight, bias) in enumerate(self._layers):
+                hidden = torch.addmm(bias, hidden.relu() if i else hidden, weight)
+            predicted.append(self._classes[hidden.argmax(1)])
+        return torch.cat(predicted)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return weights, offsets, labels and those of the rows, and mean and factor of codes."""
-        assert self._whiten is not None, "saved after fitting"
-        layers = {
-            f"{kind}.{i}": tensor
-            for i, layer in enumerate(self._layers)
-            for kind, tensor in zip(("weight", "offset"), layer, strict=True)
-        }
-        given = {"given": self.given.to(torch.int32)}
-        return self._whiten.state_dict() | layers | {"classes": self._classes} | given
+        """Return weights, biases, classes, labels of the rows, and the whitening."""
+        assert self._whitening is not None, "saved after fitting"
+        state = self._whitening.state_dict() | {"classes": self._classes}
+        for i, (weight, bias) in enumerate(self._layers):
+            state |= {f"weight.{i}": weight, f"bias.{i}": bias}
+        return state | {"training_labels": self.training_labels.to(torch.int32)}
 
     def load_state_dict(
         self, state: dict[str, Tensor], *, names: tuple[str, ...] = (), accuracy: float = 0.0
     ) -> Self:
-        """Take up what `state_dict` returned."""
-        self._whiten, self._classes = Whitening.from_state(state), state["classes"]
+        """Set the tensors to those of `state_dict`, and return the classifier itself."""
+        self._whitening, self._classes = Whitening.from_state_dict(state), state["classes"]
         depth = sum(name.startswith("weight.") for name in state)
-        self._layers = [(state[f"weight.{i}"], state[f"offset.{i}"]) for i in range(depth)]
+        self._layers = [(state[f"weight.{i}"], state[f"bias.{i}"]) for i in range(depth)]
         self.names, self.accuracy = names, accuracy
-        self.given = state.get("given", self.given).long()
+        self.training_labels = state["training_labels"].long()
         return self
+
+    def check(self) -> None:
+        """Raise ValueError if the tensors do not fit each other."""
+        for labels in (self._classes, self.training_labels):
+            if labels.ndim != 1 or labels.dtype != torch.int64:
+                raise ValueError("the labels are no list of integers")
+        if self._layers[-1][1].shape != self._classes.shape:
+            raise ValueError("the numbers of labels and of outputs differ")
+        if not all(isinstance(name, str) for name in self.names):
+            raise ValueError("the names are no strings")
+        assert self._whitening is not None, "checked after loading"
+        self.predict(torch.zeros(1, len(self._whitening.mean)))
 
 
 def sample_label(
     prior: Prior,
-    labels: LabelClassifier,
-    label: int,
+    classifier: LabelClassifier,
+    label: int | str,
     n: int,
     *,
     seed: int,
     start: int = 0,
     temperature: float = 1.0,
 ) -> Tensor:
-    """Draw codes of one label: the samples 0, 1, 2, ... of `seed`, but only those of that label.
+    """Draw codes of one label: those of the samples 0, 1, 2, ... of `seed` that have it.
 
-    So sample j of a label and seed is the same in any batch. At most 10,000 + 1,000 (start + n)
-    samples are looked at.
+    Sample j of a label and seed is therefore the same in any batch. At most
+    10,000 + 1,000 (start + n) samples of the prior are drawn.
 
     Args:
-        prior: fitted.
-        labels: fitted on the same codes.
-        label: which one.
-        n: how many.
-        seed: which sequence of samples.
-        start: number of the first one among those of that label.
+        prior: fitted prior.
+        classifier: classifier fitted to the same codes.
+        label: number or name of the label.
+        n: number of samples, 1 or more.
+        seed: seed of the sequence of samples.
+        start: index of the first sample among those of the label.
         temperature: factor of the prior's spread.
 
     Returns:
@@ -181,35 +190,40 @@ def sample_label(
     Raises:
         UserError: no example had that label, or too few samples have it.
     """
-    label = labels.number(label)
+    number = classifier.number(label)
     if n < 1:
         raise UserError(f"n is {n}; it must be above 0.")
-    found: list[Tensor] = []
-    have, wanted = 0, start + n
-    limit = _FIRST + _PER_SAMPLE * wanted
-    for first in range(0, limit, _BLOCK):
-        drawn = prior.sample(_BLOCK, seed=seed, start=first, temperature=temperature)
-        found.append(drawn[labels.predict(drawn) == label])
-        have += len(found[-1])
-        if have >= wanted:
-            return torch.cat(found)[start:wanted]
+    matches: list[Tensor] = []
+    count, total = 0, start + n
+    limit = _MIN_DRAWS + _DRAWS_PER_SAMPLE * total
+    for first in range(0, limit, _DRAW):
+        codes = prior.sample(_DRAW, seed=seed, start=first, temperature=temperature)
+        matches.append(codes[classifier.predict(codes) == number])
+        count += len(matches[-1])
+        if count >= total:
+            return torch.cat(matches)[start:total]
     raise UserError(
-        f"Only {have} of {limit:,} samples have label {label}, and {wanted} were asked for; ask "
+        f"Only {count} of {limit:,} samples have label {label}, and {total} were asked for; ask "
         f"for fewer, raise the temperature, or choose another prior."
     )
 
 
-def save_labels(labels: LabelClassifier, folder: Path) -> Path:
-    """Write labels to `folder`/labels.safetensors, whole or not at all, and return the path."""
-    about = {"name": "labels", "names": list(labels.names), "accuracy": labels.accuracy}
-    return write_tensors_with_checksum(folder / LabelClassifier.file, about, labels.state_dict())
+def save_labels(classifier: LabelClassifier, folder: Path) -> Path:
+    """Write a classifier to `folder`/labels.safetensors, atomically, and return the path."""
+    description = {
+        "name": "labels",
+        "names": list(classifier.names),
+        "accuracy": classifier.accuracy,
+    }
+    path = folder / LabelClassifier.file
+    return write_tensors_with_checksum(path, description, classifier.state_dict())
 
 
 def load_labels(folder: Path) -> LabelClassifier:
-    """Read the labels that were saved in `folder`.
+    """Read the classifier of a folder.
 
     Raises:
-        UserError: there are none, or their file is damaged.
+        UserError: the folder has none, or its file is damaged.
     """
     path = folder / LabelClassifier.file
     if not path.is_file():
@@ -217,63 +231,53 @@ def load_labels(folder: Path) -> LabelClassifier:
             f"{folder} has no labels; train on examples with labels to sample by label."
         )
     try:
-        about, state = read_tensors_with_checksum(path)
-        names, accuracy = tuple(about["names"]), float(about["accuracy"])
-        labels = LabelClassifier().load_state_dict(state, names=names, accuracy=accuracy)
-        _try(labels, state)
-        return labels
+        description, state = read_tensors_with_checksum(path)
+        names, accuracy = tuple(description["names"]), float(description["accuracy"])
+        classifier = LabelClassifier().load_state_dict(state, names=names, accuracy=accuracy)
+        classifier.check()
+        return classifier
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         reason = f"{kind}{str(error).rstrip('.')}"
         raise UserError(f"{path} cannot be read as labels ({reason}); fit them again.") from None
 
 
-def _try(labels: LabelClassifier, state: dict[str, Tensor]) -> None:
-    """Ask for the label of one code: tensors that do not fit each other are found out here."""
-    kinds = {"classes": torch.int64, "given": torch.int32}
-    for name in kinds.keys() & state.keys():
-        if state[name].ndim != 1 or state[name].dtype != kinds[name]:
-            raise ValueError(f"'{name}' is no list of labels")
-    scores, known = state[f"offset.{len(labels._layers) - 1}"], len(labels.classes)
-    if scores.shape != (known,) or not all(isinstance(name, str) for name in labels.names):
-        raise ValueError("it has another number of labels than it tells apart")
-    labels.predict(torch.zeros(1, len(state["standardise.mean"])))
-
-
-def _best_layers(
-    rows: NDArray[np.float32], truth: NDArray[np.int64], seed: int
+def _fit_layers(
+    rows: NDArray[np.float32], targets: NDArray[np.int64], seed: int
 ) -> tuple[_Layers, float]:
-    """Return the layers of the better model of the two, and how often it is right."""
+    """Return the layers of the more accurate of two models, and its accuracy."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
-    classes = np.unique(truth)
+    classes = np.unique(targets)
     if len(classes) == 1:
         return [(np.zeros((rows.shape[1], 1)), np.zeros(1))], 1.0
-    held = len(rows) // 5
-    # A label may be so rare that it is only in one part; then all rows teach, and judge.
-    whole = held == 0 or len(np.unique(truth[held:])) < len(classes)
-    teach, judge = (slice(None), slice(None)) if whole else (slice(held, None), slice(held))
-    models: list[Any] = [
-        LogisticRegression(max_iter=200, C=10.0),
-        MLPClassifier((_HIDDEN,), max_iter=_PASSES, random_state=seed % 2**32),
-    ]
+    n_heldout = len(rows) // 5
+    # A rare label may be in one part only; then all rows are used for both.
+    if n_heldout == 0 or len(np.unique(targets[n_heldout:])) < len(classes):
+        training, heldout = slice(None), slice(None)
+    else:
+        training, heldout = slice(n_heldout, None), slice(n_heldout)
+    linear = LogisticRegression(max_iter=200, C=10.0)
+    network = MLPClassifier((_HIDDEN,), max_iter=_MAX_EPOCHS, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # Both stop at a bound on their time, not at convergence.
         warnings.simplefilter("ignore", ConvergenceWarning)
         scores = [
-            float(m.fit(rows[teach], truth[teach]).score(rows[judge], truth[judge])) for m in models
+            float(
+                model.fit(rows[training], targets[training]).score(rows[heldout], targets[heldout])
+            )
+            for model in (linear, network)
         ]
-    linear, network = models
     if scores[0] >= scores[1]:
-        return [_both(linear.coef_.T, linear.intercept_)], scores[0]
+        return [_two_columns(linear.coef_.T, linear.intercept_)], scores[0]
     first, last = zip(network.coefs_, network.intercepts_, strict=True)
-    return [first, _both(*last)], scores[1]
+    return [first, _two_columns(*last)], scores[1]
 
 
-def _both(weight: NDArray[Any], offset: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give two labels a column each, where one column tells the second from the first."""
+def _two_columns(weight: NDArray[Any], bias: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a layer with one output per class, where a binary classifier has one for both."""
     if weight.shape[1] > 1:
-        return weight, offset
-    return np.hstack([np.zeros_like(weight), weight]), np.hstack([0.0, offset])
+        return weight, bias
+    return np.hstack([np.zeros_like(weight), weight]), np.hstack([0.0, bias])

@@ -1,4 +1,4 @@
-"""Codes with mean zero and covariance one, and the way back."""
+"""Whitening of codes to mean zero and covariance one, and its inverse."""
 
 from dataclasses import dataclass
 from typing import Self, final
@@ -8,20 +8,20 @@ from torch import Tensor
 
 __all__ = ["Whitening"]
 
-# Added to every eigenvalue of the correlation matrix, so that directions in which the codes do
-# not vary still have a Cholesky factor.
+# Added to every eigenvalue of the correlation matrix, so that directions without variance still
+# have a Cholesky factor.
 _RIDGE = 1e-6
-# A column whose spread is below this share of its mean is constant as far as float32 can tell.
-_FLAT = 1e-6
+# A column whose spread is below this share of its mean is constant in float32.
+_MIN_RELATIVE_SPREAD = 1e-6
 
 
 @final
 @dataclass(frozen=True)
 class Whitening:
-    """Map codes to numbers with mean zero and covariance one: z = mean + F x.
+    """Map codes z to x with mean zero and covariance one: z = mean + F x.
 
     F = diag(s) L, with s the standard deviations and L the Cholesky factor of the correlations.
-    Where codes do not vary at all, x is zero.
+    In directions without variance x is zero.
 
     Attributes:
         mean: float64 (D,).
@@ -30,11 +30,11 @@ class Whitening:
     Example:
         >>> from glo.utils.random import normal
         >>> codes = normal(0, 0, 500, 2, stream="codes") * torch.tensor([3.0, 0.1]) + 5.0
-        >>> whiten = Whitening.fit(codes.double())
-        >>> torch.cov(whiten.forward(codes).T).round(decimals=2).abs()
+        >>> whitening = Whitening.fit(codes.double())
+        >>> torch.cov(whitening.forward(codes).T).round(decimals=2).abs()
         tensor([[1., 0.],
                 [0., 1.]], dtype=torch.float64)
-        >>> torch.allclose(whiten.inverse(whiten.forward(codes)), codes.double())
+        >>> torch.allclose(whitening.inverse(whitening.forward(codes)), codes.double())
         True
     """
 
@@ -43,27 +43,27 @@ class Whitening:
 
     @classmethod
     def fit(cls, codes: Tensor) -> Self:
-        """Measure `codes`, float64 (N, D) with N >= 2."""
+        """Estimate mean and factor of `codes`, float64 (N, D) with N >= 2."""
         mean = codes.mean(0)
         centred = codes - mean
         spread = centred.square().mean(0).sqrt()
-        # The absolute floor keeps zeros apart from divisions by zero.
-        scale = torch.maximum(spread, _FLAT * mean.abs() + 1e-12)
-        ready = centred / scale
-        correlation = ready.T @ ready / len(codes)
+        # The absolute bound avoids a division by zero.
+        scale = torch.maximum(spread, _MIN_RELATIVE_SPREAD * mean.abs() + 1e-12)
+        standardized = centred / scale
+        correlation = standardized.T @ standardized / len(codes)
         ridge = _RIDGE * torch.eye(len(mean), dtype=codes.dtype)
         return cls(mean, scale[:, None] * torch.linalg.cholesky(correlation + ridge))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return x = F^-1 (z - mean), float64 (B, D), for codes (B, D)."""
         centred = codes.double() - self.mean
-        ready: Tensor = torch.linalg.solve_triangular(self.factor, centred.T, upper=False)
-        return ready.T.contiguous()
+        white: Tensor = torch.linalg.solve_triangular(self.factor, centred.T, upper=False)
+        return white.T.contiguous()
 
-    def inverse(self, ready: Tensor) -> Tensor:
+    def inverse(self, white: Tensor) -> Tensor:
         """Return z = mean + F x, float64 (B, D), for x (B, D)."""
-        back: Tensor = self.mean + ready.double() @ self.factor.T
-        return back
+        codes: Tensor = self.mean + white.double() @ self.factor.T
+        return codes
 
     @property
     def log_det(self) -> float:
@@ -71,10 +71,10 @@ class Whitening:
         return -float(self.factor.diagonal().log().sum())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return mean and factor, under names that no network has."""
-        return {"standardise.mean": self.mean, "standardise.factor": self.factor}
+        """Return mean and factor with the prefix `whitening.`."""
+        return {"whitening.mean": self.mean, "whitening.factor": self.factor}
 
     @classmethod
-    def from_state(cls, state: dict[str, Tensor]) -> Self:
-        """Take up what `state_dict` returned, among other tensors."""
-        return cls(state["standardise.mean"], state["standardise.factor"])
+    def from_state_dict(cls, state: dict[str, Tensor]) -> Self:
+        """Create the whitening from its tensors, among others."""
+        return cls(state["whitening.mean"], state["whitening.factor"])

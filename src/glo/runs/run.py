@@ -167,7 +167,7 @@ class Run:
         None where the data had no labels, the run is not finished, or the file is damaged.
         """
         try:
-            labels = self.label_classifier.given if self.has_labels else None
+            labels = self.label_classifier.training_labels if self.has_labels else None
         except UserError:
             return None
         return labels if labels is not None and len(labels) == self.data.n else None

@@ -1,12 +1,12 @@
 """What came out of a run, in numbers: `summary.json` but for the diagnosis."""
 
-import math
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
 
+from glo.metrics.reconstruction import psnr_from_mse
 from glo.runs.run import Run
 from glo.training.diagnosis import Baselines, explained_variance
 from glo.training.state import TrainState
@@ -64,16 +64,11 @@ def measured(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str,
     mse = float(errors.double().mean())
     return {
         "mse": mse,
-        "psnr": _psnr(mse) if images else None,
+        "psnr": float(psnr_from_mse(errors.double().mean().clamp(min=1e-12))) if images else None,
         "worst_mse": float(errors.max()),
         "baselines": asdict(baselines),
         "explained_variance": explained_variance(mse, baselines),
     }
-
-
-def _psnr(mse: float) -> float:
-    # From black to white is 2 in [-1, 1].
-    return 10 * math.log10(4.0 / max(mse, 1e-12))
 
 
 def _peak_memory_mb() -> float | None:

@@ -18,6 +18,7 @@ from glo.decoders.decode import decode
 from glo.latents.optim import RowOptimizer
 from glo.latents.table import LatentCodes
 from glo.losses import Loss, MSELoss
+from glo.training.schedule import cosine
 from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
@@ -98,7 +99,7 @@ def refine_codes(
                 optimizer.zero_grad(set_to_none=True)
                 losses.sum().backward()
                 for group in optimizer.param_groups:
-                    group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * number / passes))
+                    group["lr"] = lr * cosine(number, passes)
                 optimizer.step()
                 latents.project_(rows)
             codes[rows] = best

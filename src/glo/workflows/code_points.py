@@ -105,7 +105,7 @@ class CodePoints:
 
     def _label(self, word: str) -> CodePoint:
         label = self.run.label_classifier.number(word.removeprefix("label:"))
-        rows = self.run.label_classifier.given == label
+        rows = self.run.label_classifier.training_labels == label
         if not bool(rows.any()):
             raise UserError(f"No training example has {word}; choose another label.")
         return self._made(word, self.run.codes[rows].mean(0))

@@ -12,7 +12,7 @@ from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.features.base import Features
 from glo.losses import MSELoss
-from glo.metrics import CopyTest, Reference, psnr, ssim
+from glo.metrics import MemorisationTest, Reference, psnr, ssim
 from glo.priors import Prior
 from glo.utils.device import find_device
 from glo.workflows.encode import Found, prepare_search, search_samples
@@ -127,10 +127,10 @@ def _distances(plan: Plan, heldout: Dataset, made: Tensor) -> Part:
     if not same:
         unseen = yield from _embedded(copies, heldout, plan.heldout_rows, "held-out")
         training = yield from _embedded(copies, plan.training, plan.training_rows, "training")
-    test = CopyTest(training, unseen, features=copies.name, seed=plan.seed)
+    test = MemorisationTest(training, unseen, features=copies.name, seed=plan.seed)
     yield Progress(part="measuring the reconstructions", done=0, total=1)
     reconstructions, warning = _measured(yardstick, made)
-    neighbours = yardstick.floor_neighbours(plan.n)
+    neighbours = yardstick.prdc_floor(plan.n)
     fd, kd = reconstructions["fd"], reconstructions["kd"]
     priors = {}
     for prior in plan.priors:
@@ -144,7 +144,7 @@ def _distances(plan: Plan, heldout: Dataset, made: Tensor) -> Part:
     }
 
 
-def _samples(plan: Plan, prior: Prior, yardstick: Reference, test: CopyTest) -> Part:
+def _samples(plan: Plan, prior: Prior, yardstick: Reference, test: MemorisationTest) -> Part:
     assert plan.description is not None, "samples are compared in features"
     features, copies = plan.description.features, plan.description.copies
     part, seconds, made, looked = f"drawing from {prior.name}", 0.0, [], []
@@ -168,7 +168,7 @@ def _samples(plan: Plan, prior: Prior, yardstick: Reference, test: CopyTest) -> 
 
 def _measured(yardstick: Reference, made: Tensor) -> tuple[dict[str, Any], str | None]:
     fd, kd = yardstick.frechet(made), yardstick.kernel(made)
-    neighbours = yardstick.neighbours(made)
+    neighbours = yardstick.prdc(made)
     values = {"fd": asdict(fd), "kd": asdict(kd), "neighbours": asdict(neighbours)}
     return values, fd.warning
 

@@ -57,5 +57,5 @@ def fit_labels(
         every: int64 (N,), labels of all examples where the codes are some of a very large run.
     """
     classifier = LabelClassifier().fit(codes, labels, names=names, seed=settings.seed)
-    classifier.given = classifier.given if every is None else every
+    classifier.training_labels = classifier.training_labels if every is None else every
     save_labels(classifier, folder)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from glo.decoders.decode import decode
 from glo.inversion import InitialCodes, Inversion, Operator, add_noise, finish
+from glo.metrics.reconstruction import psnr_from_mse
 from glo.runs.run import Run
 from glo.workflows.encode import batches, search
 from glo.workflows.inputs import Inputs
@@ -179,8 +180,7 @@ def _restored(
 
 
 def _psnr(images: Tensor, truth: Tensor, region: Tensor) -> Tensor:
-    # 10 log10(range^2 / mse), range 2 for pixels in [-1, 1].
-    return 10 * torch.log10(4 / _mean((images.clamp(-1, 1) - truth).square(), region))
+    return psnr_from_mse(_mean((images.clamp(-1, 1) - truth).square(), region))
 
 
 def _mean(values: Tensor, region: Tensor) -> Tensor:

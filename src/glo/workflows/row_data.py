@@ -54,7 +54,7 @@ class RowData:
         return cls(
             training=training,
             errors=run.errors,
-            labels=None if classifier is None else classifier.given,
+            labels=None if classifier is None else classifier.training_labels,
             names=() if classifier is None else classifier.names,
         )
 
@@ -130,7 +130,7 @@ def _write_labels(run: Run, held: RowData, folder: Path, *, refit: bool) -> None
     if held.labels is None:
         return
     if not refit:
-        run.label_classifier.given = held.labels
+        run.label_classifier.training_labels = held.labels
         save_labels(run.label_classifier, folder)
     elif bool((held.labels >= 0).any()):
         fit_labels(folder, held.training.codes, held.labels, held.names, run.settings)
