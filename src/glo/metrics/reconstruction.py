@@ -100,11 +100,8 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
             f"images are {tuple(prediction.shape[2:])}; SSIM has a window of 11 x 11 and needs at "
             f"least {_MIN_SIDE} pixels on each side. Use the MSE."
         )
-    similarity = structural_similarity_index_measure(
-        *(images.float().clamp(-1, 1).add(1).div(2) for images in (prediction, target)),
-        data_range=1.0,
-        reduction="none",
-    )
+    x, y = (images.float().clamp(-1, 1).add(1).div(2) for images in (prediction, target))
+    similarity = structural_similarity_index_measure(x, y, data_range=1.0, reduction="none")
     assert isinstance(similarity, Tensor)
     # For one image the library drops the axis.
     return similarity.reshape(len(prediction))
