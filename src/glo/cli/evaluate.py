@@ -48,7 +48,7 @@ def evaluate(
     from rich.console import Console
 
     from glo.errors import UserError
-    from glo.runs.run import write_json
+    from glo.utils.json_toml import write_json
     from glo.workflows.evaluation_plan import prepare
     from glo.workflows.evaluation_table import sentences
 

@@ -88,7 +88,7 @@ def restore(
     import torch
 
     from glo.imaging.grids import grid, save_picture
-    from glo.runs.run import write_json
+    from glo.utils.json_toml import write_json
     from glo.workflows.encode import prepare_search
     from glo.workflows.inputs import open_inputs
     from glo.workflows.json_values import plain
@@ -180,7 +180,7 @@ def _follow(
     import torch
 
     from glo.cli.progress import ProgressBar
-    from glo.runs.run import write_json
+    from glo.utils.json_toml import write_json
 
     records: list[dict[str, Any]] = []
     lines: list[Tensor] = []

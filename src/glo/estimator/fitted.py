@@ -16,8 +16,8 @@ from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 from glo.estimator.run_store import RunStore
 from glo.priors import Prior
-from glo.runs.run import Run, write_json
-from glo.utils.json_toml import read_json
+from glo.runs.run import Run
+from glo.utils.json_toml import read_json, write_json
 
 __all__ = ["Fitted", "chosen_settings", "read_about", "write_about"]
 

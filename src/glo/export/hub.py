@@ -13,8 +13,9 @@ from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, write_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
-from glo.runs.run import Run, open_run, write_json
+from glo.runs.run import Run, open_run
 from glo.utils.files import write_text
+from glo.utils.json_toml import write_json
 
 __all__ = ["fetch_pretrained", "from_pretrained", "push_to_hub", "save_pretrained"]
 

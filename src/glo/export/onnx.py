@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from glo._version import __version__
 from glo.errors import require_extra
 from glo.export.graphs import DecoderGraph, SamplerGraph
-from glo.runs.run import Run, write_json
+from glo.runs.run import Run
 from glo.utils.files import atomic_write
+from glo.utils.json_toml import write_json
 from glo.utils.random import normal
 
 __all__ = ["Graphs", "export_onnx", "write_graph"]

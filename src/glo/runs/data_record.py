@@ -1,4 +1,4 @@
-"""What a run remembers of its data: enough to know them again, and which rows came and went."""
+"""Record of the training data of a run: source, shape, fingerprint, and later changes of rows."""
 
 import hashlib
 import math
@@ -10,27 +10,25 @@ from glo.config.fields import toml_lines
 
 __all__ = ["DataRecord", "RowChange"]
 
-_BYTES = 8
-_TEXTS = ("source", "name", "fingerprint")
-# Rows of a run, and numbers in an example: more than any machine could hold.
-_MOST_ROWS, _MOST_NUMBERS = 2**40, 2**31
+_DIGEST_BYTES = 8
+_MAX_ROWS, _MAX_EXAMPLE_SIZE = 2**40, 2**31
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class RowChange:
-    """Rows that were added after training, at the end, or forgotten.
+    """Rows that were added at the end, or removed, after training.
 
     Attributes:
         kind: added or forgotten.
-        n: how many rows.
-        before: fingerprint of the data before it.
-        source: what the user named as the added data; empty when rows were forgotten.
-        split: which part of a source that has two; empty for the usual one.
-        limit: how many of its first examples; 0 for all.
-        name: of the added data.
-        fingerprint: of the added data alone.
-        rows: the forgotten rows, as they were numbered then: '3,17,40-49'.
+        n: number of rows.
+        before: fingerprint of the data before the change.
+        source: source of the added data; empty for removed rows.
+        split: split of the source; empty for the default one.
+        limit: number of its first examples; 0 for all.
+        name: name of the added data.
+        fingerprint: fingerprint of the added data alone.
+        rows: the removed rows by their numbers at that time, such as '3,17,40-49'.
     """
 
     kind: Literal["added", "forgotten"]
@@ -45,43 +43,41 @@ class RowChange:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a change from what `to_dict` gave.
+        """Rebuild a change from the values of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: it was not that.
+            TypeError, ValueError: a value is missing, unknown or of another type.
         """
         change = cls(**values)
-        _check_whole("changes.n", change.n)
-        _check_whole("changes.limit", change.limit, least=0)
-        for name, value in vars(change).items():
-            if name not in ("n", "limit") and not isinstance(value, str):
-                raise TypeError(f"changes.{name} is no text")
+        _check_texts(change, except_for=("n", "limit"))
+        _check_number("changes.n", change.n)
+        _check_number("changes.limit", change.limit, low=0)
         if change.kind not in ("added", "forgotten"):
             raise ValueError(f"changes.kind is {change.kind!r}")
         return change
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is known of it, ready for JSON or TOML."""
+        """Return the values that are set, for JSON or TOML."""
         return {name: value for name, value in vars(self).items() if value not in ("", 0)}
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class DataRecord:
-    """What a run remembers of its data: enough to know them again.
+    """Record of the training data, by which a run finds and verifies them.
 
     Attributes:
-        source: what the user named as the data.
-        name: of the data.
-        n: how many rows the run has now.
-        shape: of one example, (C, H, W) or (F,).
-        fingerprint: of the data. After a change of rows it is no longer that of any set, but a hash
-            of the one before and of the change: equal histories have equal fingerprints.
-        changes: of rows since the training, in order.
+        source: the source that the user named.
+        name: name of the data.
+        n: N, present number of rows.
+        shape: shape of an example, (C, H, W) or (F,).
+        fingerprint: hash of the data; after a change of rows a hash of the earlier fingerprint and
+            the change, so that equal histories have equal fingerprints.
+        changes: changes of rows after training, in order.
 
     Example:
-        >>> facts = DataRecord(source="a.npy", name="a", n=5, shape=(3,), fingerprint="0" * 16)
-        >>> changed = facts.forgotten(2, "0-1")
+        >>> data = DataRecord(source="a.npy", name="a", n=5, shape=(3,), fingerprint="0" * 16)
+        >>> changed = data.forgotten(2, "0-1")
         >>> changed.n, changed.history
         (3, '2 forgotten')
     """
@@ -95,73 +91,76 @@ class DataRecord:
 
     @property
     def history(self) -> str:
-        """The changes in words, such as '100 added, 2 forgotten'; empty if there were none."""
+        """The changes in words, such as '100 added, 2 forgotten', or an empty string."""
         return ", ".join(f"{change.n:,} {change.kind}" for change in self.changes)
 
     @property
     def n_trained(self) -> int:
-        """How many rows there were in the training."""
-        came = sum(change.n if change.kind == "added" else -change.n for change in self.changes)
-        return self.n - came
+        """Number of rows in training."""
+        return self.n - sum(c.n if c.kind == "added" else -c.n for c in self.changes)
 
     @property
     def fingerprints(self) -> set[str]:
-        """Those of the data and of all that they were made from."""
+        """Fingerprints of the data and of all their parts and earlier states."""
         parts = {mark for each in self.changes for mark in (each.before, each.fingerprint)}
         return {self.fingerprint, *parts} - {""}
 
-    def added(self, n: int, **about: Any) -> Self:
-        """Return the facts after `n` rows of other data came to the end.
+    def added(self, n: int, **source: Any) -> Self:
+        """Return the record after `n` rows were added at the end.
 
         Args:
-            n: how many.
-            about: source, split, limit, name and fingerprint of them, as for `RowChange`.
+            n: number of rows.
+            source: source, split, limit, name and fingerprint of them, as for `RowChange`.
         """
-        change = RowChange(kind="added", n=n, before=self.fingerprint, **about)
+        change = RowChange(kind="added", n=n, before=self.fingerprint, **source)
         return self._after(change, self.n + n)
 
     def forgotten(self, n: int, rows: str) -> Self:
-        """Return the facts after `n` rows, written as '3,17,40-49', have gone."""
+        """Return the record after `n` rows, written as '3,17,40-49', were removed."""
         change = RowChange(kind="forgotten", n=n, before=self.fingerprint, rows=rows)
         return self._after(change, self.n - n)
 
     def _after(self, change: RowChange, n: int) -> Self:
         text = f"{change.before} {change.kind} {change.fingerprint or change.rows}"
-        mark = hashlib.blake2b(text.encode(), digest_size=_BYTES).hexdigest()
-        return replace(self, n=n, fingerprint=mark, changes=(*self.changes, change))
+        digest = hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+        return replace(self, n=n, fingerprint=digest, changes=(*self.changes, change))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts, ready for JSON; `changes` only where there are some."""
-        facts = {**vars(self), "shape": list(self.shape)}
-        facts["changes"] = [change.to_dict() for change in self.changes]
-        return facts if self.changes else {k: v for k, v in facts.items() if k != "changes"}
+        """Return the record for JSON; without `changes` if there are none."""
+        values = {**vars(self), "shape": list(self.shape)}
+        values["changes"] = [change.to_dict() for change in self.changes]
+        return values if self.changes else {k: v for k, v in values.items() if k != "changes"}
 
     def toml(self) -> str:
-        """Return the facts as the table [data] and one table [[data.changes]] for each change."""
-        facts = self.to_dict()
-        changes = facts.pop("changes", [])
-        text = f"[data]\n{toml_lines(facts)}"
+        """Return the record as the TOML table [data] and one [[data.changes]] per change."""
+        values = self.to_dict()
+        changes = values.pop("changes", [])
+        text = f"[data]\n{toml_lines(values)}"
         return text + "".join(f"\n[[data.changes]]\n{toml_lines(each)}" for each in changes)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild facts from what `to_dict` gave or a TOML parser read.
+        """Rebuild a record from the values of `to_dict` or of a TOML parser.
 
         Raises:
-            KeyError, TypeError, ValueError: something is missing, too much, or of another kind.
+            KeyError, TypeError, ValueError: a value is missing, unknown or of another type.
         """
         changes = tuple(RowChange.from_dict(each) for each in values.get("changes", ()))
-        facts = cls(**{**values, "shape": tuple(values["shape"]), "changes": changes})
-        for name in _TEXTS:
-            if not isinstance(getattr(facts, name), str):
-                raise TypeError(f"{name} is no text")
-        for number in (facts.n, facts.n_trained, *facts.shape):
-            _check_whole("n or a number in shape", number)
-        if len(facts.shape) not in (1, 3) or math.prod(facts.shape) > _MOST_NUMBERS:
-            raise ValueError("shape is of no image and no vector")
-        return facts
+        record = cls(**{**values, "shape": tuple(values["shape"]), "changes": changes})
+        _check_texts(record, except_for=("n", "shape", "changes"))
+        for number in (record.n, record.n_trained, *record.shape):
+            _check_number("n or a number in shape", number)
+        if len(record.shape) not in (1, 3) or math.prod(record.shape) > _MAX_EXAMPLE_SIZE:
+            raise ValueError("shape is neither (C, H, W) nor (F,)")
+        return record
 
 
-def _check_whole(name: str, value: object, *, least: int = 1) -> None:
-    if type(value) is not int or not least <= value <= _MOST_ROWS:
-        raise ValueError(f"{name} must be a whole number from {least} to {_MOST_ROWS}")
+def _check_texts(record: object, *, except_for: tuple[str, ...]) -> None:
+    for name, value in vars(record).items():
+        if name not in except_for and not isinstance(value, str):
+            raise TypeError(f"{name} is not a string")
+
+
+def _check_number(name: str, value: object, *, low: int = 1) -> None:
+    if type(value) is not int or not low <= value <= _MAX_ROWS:
+        raise ValueError(f"{name} must be an integer from {low} to {_MAX_ROWS}")

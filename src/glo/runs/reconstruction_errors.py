@@ -1,4 +1,4 @@
-"""The error of every training example, kept in its run: who has them can sort without the data."""
+"""Reconstruction errors of the training examples, stored in the run for sorting without data."""
 
 from pathlib import Path
 
@@ -15,50 +15,42 @@ _FILE = "errors.safetensors"
 
 
 def write_errors(folder: Path, errors: Tensor) -> Path:
-    """Write the errors of all rows into a run folder, whole or not at all, and return the path.
+    """Write the errors of all rows atomically, and return the path of the file.
 
     Args:
-        folder: of the run.
+        folder: path of the run folder.
         errors: float32 (N,), squared error of example i under code i.
 
     Raises:
-        OSError: they could not be written; the file before is as it was.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> write_errors(folder, torch.tensor([0.5, 0.25])).name
-        'errors.safetensors'
-        >>> read_errors(folder, 2)
-        tensor([0.5000, 0.2500])
+        OSError: the file cannot be written; an earlier one is unchanged.
     """
     path = folder / _FILE
-    with atomic_write(path) as writing:
-        write_tensors(writing, {"errors": errors.float()}, {})
+    with atomic_write(path) as temporary:
+        write_tensors(temporary, {"errors": errors.float()}, {})
     return path
 
 
 def read_errors(folder: Path, n: int) -> Tensor | None:
-    """Return the errors that a run keeps, or None where they do not fit it.
-
-    Errors of another number of rows, of a damaged file or of an older run count as absent: they can
-    be measured again, and wrong ones would name the wrong examples.
+    """Read the errors of all rows.
 
     Args:
-        folder: of the run.
-        n: N, examples of the run.
+        folder: path of the run folder.
+        n: N, rows of the run.
 
     Returns:
-        float32 (N,), or None.
+        float32 (N,), or None where the file is missing, damaged, or of another number of rows.
 
     Example:
-        >>> read_errors(Path("no/such/run"), 3) is None
-        True
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = write_errors(folder, torch.tensor([0.5, 0.25]))
+        >>> read_errors(folder, 2), read_errors(folder, 3)
+        (tensor([0.5000, 0.2500]), None)
     """
-    wanted = {"errors": torch.empty(n, dtype=torch.float32, device="meta")}
+    path = folder / _FILE
     try:
-        found = read_tensors(folder / _FILE, wanted)
-        check_finite(folder / _FILE, found)
+        tensors = read_tensors(path, {"errors": torch.empty(n, device="meta")})
+        check_finite(path, tensors)
     except UserError:
         return None
-    return found["errors"]
+    return tensors["errors"]

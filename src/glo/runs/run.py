@@ -1,17 +1,16 @@
-"""A run: a folder that describes itself.
+"""A run folder, which describes itself.
 
-    config.toml     settings, and what data they were used on
-    metrics.jsonl   one JSON object per logged step and per epoch
-    summary.json    what came out
-    checkpoint/     weights, codes and optimiser state, checksummed
-    errors.safetensors  the error of every training example
-    prior/          densities fitted on the codes
-    samples/        pictures
+    config.toml         settings and data record
+    metrics.jsonl       one JSON object per logged step and per epoch
+    summary.json        final errors, baselines, cost and diagnosis
+    checkpoint/         weights, codes and optimizer state, checksummed
+    errors.safetensors  squared error of every training example
+    prior/              priors and the label classifier, fitted on the codes
+    samples/            pictures
 
-It is opened and sampled without the data and without the command that made it.
+A run is opened and sampled without its data.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +35,8 @@ from glo.priors import (
 )
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
-from glo.runs.outcome import read_summary
 from glo.runs.reconstruction_errors import read_errors
+from glo.runs.summary import read_summary
 from glo.runs.training_data import Source, open_training_data, source_options
 from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
@@ -45,7 +44,7 @@ from glo.utils.files import suggest_beside, write_text
 from glo.utils.json_toml import read_toml
 from glo.utils.lock import RunLock
 
-__all__ = ["DataRecord", "Run", "open_run", "write_json"]
+__all__ = ["DataRecord", "Run", "open_run"]
 
 # Version of the run folder's layout, written to config.toml.
 FORMAT = 1
@@ -53,13 +52,13 @@ FORMAT = 1
 
 @final
 class Run:
-    """A run folder; `open_run` opens one that exists.
+    """A run folder; `open_run` opens an existing one.
 
     Attributes:
-        folder: its path.
-        settings: the recipe.
-        data: what it was trained on.
-        preset: name of the preset the settings came from.
+        folder: path of the folder.
+        settings: settings of the training.
+        data: record of the training data.
+        preset: name of the preset of the settings.
 
     Example:
         >>> run = open_run("runs/mnist")  # doctest: +SKIP
@@ -89,29 +88,29 @@ class Run:
         Raises:
             UserError: there is none.
         """
-        found = newest_checkpoint(self.folder / "checkpoint")
-        if found is None:
+        checkpoint = newest_checkpoint(self.folder / "checkpoint")
+        if checkpoint is None:
             raise UserError(
                 f"{self.folder} has no checkpoint yet; run the command that began it again."
             )
-        return found
+        return checkpoint
 
     @property
     def decoder_class(self) -> type[Decoder] | None:
-        """The class of a decoder that is none of this package, or None.
+        """The class of the custom decoder, or None for a decoder of this package.
 
         Raises:
-            UserError: there is one, and it was not named.
+            UserError: the run has a custom decoder, whose class was not given.
         """
         return custom_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
 
     @cached_property
     def decoder(self) -> Decoder:
-        """The decoder, in evaluation mode, on the CPU.
+        """The decoder in evaluation mode on the CPU.
 
         Raises:
-            UserError: it cannot be read, is not that of these settings and data, or is of a class
-                that was not named.
+            UserError: it cannot be read, does not fit the settings and data, or is a custom
+                decoder, whose class was not given.
         """
         decoder = self.checkpoint.decoder(self.decoder_class)
         self._check_fit("decoder", (decoder.code_dim, *decoder.shape), self.data.shape)
@@ -119,26 +118,26 @@ class Run:
 
     @cached_property
     def codes(self) -> Tensor:
-        """The codes, (N, D); row i belongs to example i.
+        """The codes, float32 (N, D); row i belongs to example i.
 
         Raises:
-            UserError: they cannot be read, or are not as many and as long as config.toml says.
+            UserError: they cannot be read, or do not fit config.toml.
         """
         codes = self.checkpoint.codes()
         self._check_fit("codes", tuple(codes.shape[::-1]), (self.data.n,))
         return codes
 
-    def _check_fit(self, what: str, given: tuple[int, ...], more: tuple[int, ...]) -> None:
-        wanted = (self.settings.code_dim, *more)
-        if given != wanted:
+    def _check_fit(self, name: str, actual: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        expected = (self.settings.code_dim, *shape)
+        if actual != expected:
             raise UserError(
-                f"The {what} of {self.folder} are made for {given}, and config.toml says {wanted} "
-                f"(code size first); one of the two was edited, so fetch the run anew."
+                f"The {name} of {self.folder} has size {actual}, but config.toml has {expected} "
+                f"(code size first); one of the two was edited, so copy the run again."
             )
 
     @property
     def errors(self) -> Tensor | None:
-        """Squared error of each example under its code, float32 (N,), or None: not kept."""
+        """Squared error of each example, float32 (N,), or None where the file is damaged."""
         return read_errors(self.folder, self.data.n)
 
     @property
@@ -213,47 +212,52 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What came out, or None while the run is not finished or the file is damaged."""
+        """The summary, or None while the run is not finished or where the file is damaged."""
         return read_summary(self.folder)
 
     @property
     def prior_name(self) -> str:
-        """The prior that samples come from unless another is named."""
+        """Name of the default prior of samples."""
         return prior_name(self.settings, self.data.n)
 
     @property
     def fitted_priors(self) -> tuple[str, ...]:
-        """The names of the priors that were fitted, that of `prior_name` first."""
-        found = sorted(path.stem for path in (self.folder / "prior").glob("*.safetensors"))
-        names = (name for name in found if name != "labels")
-        return tuple(sorted(names, key=self.prior_name.__ne__))
+        """Names of the fitted priors, the default first."""
+        names = sorted(path.stem for path in (self.folder / "prior").glob("*.safetensors"))
+        priors = (name for name in names if name != "labels")
+        return tuple(sorted(priors, key=self.prior_name.__ne__))
 
     def prior(self, name: str | None = None) -> Prior:
-        """Return the prior called `name`, or that of `prior_name`.
-
-        Raises:
-            UserError: the run has none of that name, or none yet.
-        """
-        self._check_prior()
-        chosen = name or self.prior_name
-        if not self.has_prior(chosen):
-            # A misspelt name is said first.
-            build_prior(chosen)
-            raise UserError(
-                f"{self.folder} has no prior '{chosen}' yet; fit it with fit_prior('{chosen}'), or "
-                f"with glo sample {self.folder} --prior {chosen}."
-            )
-        return load_prior(self.folder / "prior", chosen)
-
-    def check_finished(self, *, unfinished: str, single: str) -> None:
-        """Check that training is over and left more than one code.
+        """Load a fitted prior.
 
         Args:
-            unfinished: what follows from a run that goes on, for the sentence.
-            single: what follows from one code.
+            name: name of the prior; None: the default prior of the run.
 
         Raises:
-            UserError: it is not, or there is one example.
+            UserError: there is no prior of that name, or it is not fitted yet.
+        """
+        self.check_finished(
+            unfinished="there is nothing to sample from yet", single="a prior needs at least two"
+        )
+        name = name or self.prior_name
+        if not self.has_prior(name):
+            # Raises for a misspelled name.
+            build_prior(name)
+            raise UserError(
+                f"{self.folder} has no prior '{name}' yet; fit it with fit_prior('{name}'), or "
+                f"with glo sample {self.folder} --prior {name}."
+            )
+        return load_prior(self.folder / "prior", name)
+
+    def check_finished(self, *, unfinished: str, single: str) -> None:
+        """Check that the run is finished and has more than one example.
+
+        Args:
+            unfinished: consequence of an unfinished run, for the message.
+            single: consequence of a single example, for the message.
+
+        Raises:
+            UserError: the run is not finished, or has one example.
         """
         if not self.checkpoint.finished:
             raise UserError(
@@ -265,29 +269,29 @@ class Run:
                 f"{self.folder} was trained on one example, and {single}; train on more examples."
             )
 
-    def _check_prior(self) -> None:
-        self.check_finished(
-            unfinished="there is nothing to sample from yet", single="a prior needs at least two"
-        )
-
     def has_prior(self, name: str) -> bool:
-        """Whether a prior of that name was fitted."""
+        """Return whether a prior of that name is fitted."""
         return (self.folder / "prior" / f"{name}.safetensors").is_file()
 
     def fit_prior(self, name: str) -> Iterator[float]:
-        """Fit another prior to the codes and keep it in the run, yielding the share that is done.
+        """Fit another prior to the codes and save it in the run; yield the progress, 0 to 1.
+
+        Args:
+            name: name of the prior.
 
         Raises:
             UserError: there is no prior of that name, its library is missing, or the run is not
-                finished, or in use.
+                finished or in use.
 
         Example:
             >>> for share in open_run("runs/mnist").fit_prior("mixture"):  # doctest: +SKIP
             ...     print(f"{share:.0%}")
         """
-        # A misspelt name is said before anything is read.
+        # Raises for a misspelled name before anything is read.
         prior = build_prior(name, **prior_config(name, self.settings, self.data.n))
-        self._check_prior()
+        self.check_finished(
+            unfinished="there is nothing to sample from yet", single="a prior needs at least two"
+        )
         lock = RunLock(self.folder)
         try:
             yield from prior.fit_iter(self.codes, seed=self.settings.seed)
@@ -305,21 +309,21 @@ class Run:
         prior: str | None = None,
         label: int | str | None = None,
     ) -> Tensor:
-        """Make new examples.
+        """Sample new examples.
 
         Args:
-            n: how many.
-            seed: which sequence of samples; sample j of a seed is the same in any batch.
+            n: number of examples.
+            seed: seed of the sequence; sample j of a seed does not depend on n or the batch.
             start: number of the first sample in that sequence.
-            temperature: factor of the prior's spread; below 1 more typical, less varied.
-            prior: name of the prior, or None for that of the run.
-            label: only examples of this label: its number or its name.
+            temperature: factor of the spread of the prior; below 1 more typical, less varied.
+            prior: name of the prior; None: the default prior of the run.
+            label: number or name of the label that all examples should have; None: any.
 
         Returns:
             float32 (n, *shape); images in [-1, 1], vectors in the units of the data.
 
         Raises:
-            UserError: the prior was not fitted, or the run has no such label.
+            UserError: the prior is not fitted, or no training example has the label.
         """
         source = self.prior(prior)
         if label is None:
@@ -333,11 +337,11 @@ class Run:
         return self.in_units(decode(self.decoder, codes, self.settings.precision))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
-        """Decode the codes of training examples `rows`, float32 (B, *shape), as for `sample`."""
+        """Decode the codes of `rows`, int64 (B,): float32 (B, *shape) as for `sample`."""
         return self.in_units(decode(self.decoder, self.codes[rows], self.settings.precision))
 
     def write_config(self) -> None:
-        """Save settings and data facts as config.toml."""
+        """Write settings and data record to config.toml."""
         about = toml_lines({"format": FORMAT, "preset": self.preset})
         text = "# Made by glo train; pass it to --config to use these settings again.\n"
         text += f"{toml_lines(self.settings.to_dict())}\n[run]\n{about}\n{self.data.toml()}"
@@ -348,8 +352,8 @@ def open_run(folder: str | Path, *, decoder: type[Decoder] | None = None) -> Run
     """Open a run folder, finished or not.
 
     Args:
-        folder: its path.
-        decoder: the class of its decoder, if that is none of this package.
+        folder: path of the folder.
+        decoder: class of its custom decoder; None: a decoder of this package.
 
     Raises:
         UserError: it is not a run folder, or its config.toml cannot be read.
@@ -364,11 +368,10 @@ that glo train named.
     finish_change(folder)
     path = folder / "config.toml"
     if not path.is_file():
-        is_there = folder.exists()
-        lack = "has no config.toml" if is_there else "does not exist"
+        fault = "has no config.toml" if folder.exists() else "does not exist"
         raise UserError(
-            f"{folder} is not a run folder: it {lack}; give the folder that glo train named."
-            f"{'' if is_there else suggest_beside(folder)}"
+            f"{folder} is not a run folder: it {fault}; give the folder that glo train named."
+            f"{'' if folder.exists() else suggest_beside(folder)}"
         )
     values = read_toml(path)
     try:
@@ -377,16 +380,11 @@ that glo train named.
             raise UserError(
                 f"{path} has format {about['format']!r}; this version of glo reads format {FORMAT}."
             )
-        facts = DataRecord.from_dict(data)
+        record = DataRecord.from_dict(data)
         preset = str(about["preset"])
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} lacks what a run needs ({error}); it was edited.") from None
+        raise UserError(f"{path} lacks a value of a run ({error}); it was edited.") from None
     settings = Settings.from_mapping(values, where=str(path))
-    return Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(values, indent=2) + "\n")
+    return Run(folder, settings=settings, data=record, preset=preset, decoder=decoder)

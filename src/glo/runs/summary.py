@@ -1,21 +1,31 @@
-"""What came out of a run, in numbers: `summary.json` but for the diagnosis."""
+"""The summary of a finished run, summary.json: errors, baselines and cost."""
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from glo.errors import UserError
 from glo.metrics.reconstruction import psnr_from_mse
-from glo.runs.run import Run
+from glo.runs.data_record import DataRecord
 from glo.training.diagnosis import Baselines, explained_variance
 from glo.training.state import TrainState
+from glo.utils.json_toml import read_json
 
-__all__ = ["measured", "summarise"]
+__all__ = ["error_figures", "read_summary", "summarize"]
+
+_NUMBERS = ("mse", "explained_variance", "seconds", "images_per_second")
+# Vectors have no PSNR, Windows has no figure of memory, and after the removal of rows without
+# recorded errors the worst error is unknown.
+_OPTIONAL = ("psnr", "worst_mse", "peak_memory_mb")
+_BASELINES = {"mean_image", "pca"}
 
 
-def summarise(
-    run: Run,
+def summarize(
+    data: DataRecord,
+    preset: str,
     training: TrainState,
     errors: Tensor,
     baselines: Baselines,
@@ -23,26 +33,27 @@ def summarise(
     code_travel: float,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return the figures of a finished run.
+    """Return the figures of a finished run, without its diagnosis.
 
     Args:
-        run: its folder, settings and data.
-        training: at its end.
+        data: data record of the run.
+        preset: name of its preset.
+        training: state at the end of training.
         errors: (N,), squared error of each example under its final code.
-        baselines: of the same examples.
-        code_travel: mean distance of a code from where it began.
-        seconds: spent on the run, all sittings together.
+        baselines: squared errors of the baselines on the same examples.
+        code_travel: mean distance of a code from its initial value.
+        seconds: time spent on the run, in all sessions together.
 
     Returns:
-        names and values, ready for JSON; `psnr` in dB, None for vectors.
+        values for JSON by name; `psnr` in dB, None for vectors.
     """
-    rows = training.step * min(run.settings.batch_size, training.n)
+    rows = training.step * min(training.settings.batch_size, training.n)
     return {
-        "data": {"name": run.data.name, "n": run.data.n, "shape": list(run.data.shape)},
-        "preset": run.preset,
-        "epochs": run.settings.epochs_for(training.n),
+        "data": {"name": data.name, "n": data.n, "shape": list(data.shape)},
+        "preset": preset,
+        "epochs": training.settings.epochs_for(training.n),
         "steps": training.step,
-        **measured(errors, baselines, images=run.is_images),
+        **error_figures(errors, baselines, images=len(data.shape) == 3),
         "code_travel": code_travel,
         "skipped_steps": training.skipped,
         "processes": training.ranks.size,
@@ -52,13 +63,14 @@ def summarise(
     }
 
 
-def measured(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str, Any]:
+def error_figures(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str, Any]:
     """Return the figures that follow from the errors of all rows, (N,).
 
     Example:
         >>> import torch
-        >>> found = measured(torch.tensor([0.1, 0.3]), Baselines(mean_image=1, pca=1), images=False)
-        >>> round(found["mse"], 3), round(found["explained_variance"], 3)
+        >>> errors, baselines = torch.tensor([0.1, 0.3]), Baselines(mean_image=1, pca=1)
+        >>> figures = error_figures(errors, baselines, images=False)
+        >>> round(figures["mse"], 3), round(figures["explained_variance"], 3)
         (0.2, 0.8)
     """
     mse = float(errors.double().mean())
@@ -72,10 +84,42 @@ def measured(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str,
 
 
 def _peak_memory_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:
-        # Windows.
+    if sys.platform == "win32":
         return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """Read the summary of a run; None while it is not finished, or where the file is damaged.
+
+    The types of all figures that are displayed were checked.
+
+    Args:
+        folder: path of the run folder.
+
+    Example:
+        >>> read_summary(Path("no/such/run")) is None
+        True
+    """
+    try:
+        values = read_json(folder / "summary.json")
+    except (OSError, UserError):
+        return None
+    return values if isinstance(values, dict) and _is_complete(values) else None
+
+
+def _is_complete(values: dict[str, Any]) -> bool:
+    baselines, diagnosis, data = (values.get(name) for name in ("baselines", "diagnosis", "data"))
+    if not (isinstance(baselines, dict) and isinstance(diagnosis, list) and isinstance(data, dict)):
+        return False
+    optional = [values[name] for name in _OPTIONAL if values.get(name) is not None]
+    numbers = [data.get("n"), *(values.get(name) for name in _NUMBERS), *optional]
+    return (
+        baselines.keys() == _BASELINES
+        and all(type(number) in (int, float) for number in (*numbers, *baselines.values()))
+        and values["mse"] >= 0
+        and all(isinstance(sentence, str) for sentence in diagnosis)
+    )

@@ -1,8 +1,8 @@
-"""A new state of a run folder that takes the place of the old one, whole or not at all.
+"""Transactions on a run folder: several files and folders replaced together, or none.
 
-It is laid out beside the old one, in a folder of the run that nobody reads. One rename decides:
-before it the run is as it was, after it the change is made, and whoever opens the run next carries
-it to its end if its own process was cut off.
+The new files are written to a hidden folder inside the run. One rename commits them: before it the
+run is unchanged; after it the change is completed, by the next process that opens the run if this
+one was killed.
 """
 
 import json
@@ -13,25 +13,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glo.errors import UserError
-from glo.utils.files import flush
+from glo.utils.files import flush, replace_folder
 from glo.utils.json_toml import read_json
 from glo.utils.lock import RunLock
 
 __all__ = ["commit", "finish_change", "staged"]
 
-_WRITING, _DECIDED = ".change-writing", ".change"
+_WRITING, _COMMITTED = ".change-writing", ".change"
 _NEW, _OLD, _GONE = "new", "old", "gone.json"
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Give a folder for what is new, and take it away unless `commit` was called.
+    """Yield an empty folder for new files, and delete it at the end unless `commit` was called.
 
-    What lies in it is named as in the run: a file takes the place of the file of that name, a
-    folder that of the whole folder.
+    A file in it replaces the file of that name in the run, a folder the whole folder.
 
     Args:
-        folder: of the run, locked by the caller.
+        folder: path of the run folder, locked by the caller.
 
     Example:
         >>> import tempfile
@@ -44,7 +43,7 @@ def staged(folder: Path) -> Iterator[Path]:
         ['new.json']
     """
     writing = folder / _WRITING
-    # What a killed process left may hold rows that are to be forgotten now.
+    # The files of a killed process may contain rows that are to be removed.
     _clear(writing)
     (writing / _NEW).mkdir(parents=True)
     try:
@@ -54,34 +53,33 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def commit(folder: Path, *, gone: Sequence[str] = ()) -> None:
-    """Let what was staged take its place.
+    """Replace files of the run by the staged ones.
 
     Args:
-        folder: of the run, locked by the caller.
-        gone: names of files in it that are removed.
+        folder: path of the run folder, locked by the caller.
+        gone: names of files in it that are deleted.
 
     Raises:
-        OSError: it could not be written; before the rename the run is as it was.
+        OSError: a file cannot be written; before the rename the run is unchanged.
     """
     writing = folder / _WRITING
     (writing / _GONE).write_text(json.dumps(list(gone)), encoding="utf-8")
-    for path in sorted(writing.rglob("*")):
+    for path in [*sorted(writing.rglob("*")), writing]:
         flush(path)
-    flush(writing)
-    writing.rename(folder / _DECIDED)
+    writing.rename(folder / _COMMITTED)
     flush(folder)
     _carry_out(folder)
 
 
 def finish_change(folder: Path) -> None:
-    """Carry out a change that was decided and cut off; nothing is done where there is none.
+    """Complete a committed change whose process was killed, if there is one.
 
     Raises:
-        UserError: another process is at it, or it reaches out of the folder.
+        UserError: another process uses the run, or the change reaches out of the folder.
     """
-    if not (folder / _DECIDED).is_dir():
+    if not (folder / _COMMITTED).is_dir():
         return
-    _check_inside(folder / _DECIDED)
+    _check_inside(folder / _COMMITTED)
     lock = RunLock(folder)
     try:
         _carry_out(folder)
@@ -90,41 +88,43 @@ def finish_change(folder: Path) -> None:
 
 
 def _carry_out(folder: Path) -> None:
-    # Each step can be done again: this may be cut off anywhere and begun anew.
-    decided = folder / _DECIDED
-    new, old, gone = decided / _NEW, decided / _OLD, decided / _GONE
-    if not decided.is_dir():
+    # Each step can be repeated: this may be interrupted anywhere and started again.
+    committed = folder / _COMMITTED
+    new, old = committed / _NEW, committed / _OLD
+    if not committed.is_dir():
         return
     old.mkdir(exist_ok=True)
     for entry in sorted(new.iterdir()) if new.is_dir() else ():
-        place = folder / entry.name
-        if place.is_dir():
-            place.rename(old / entry.name)
-        entry.replace(place)
-    for name in _names(gone):
+        if entry.is_dir():
+            replace_folder(entry, folder / entry.name, aside=old / entry.name)
+        else:
+            entry.replace(folder / entry.name)
+    for name in _gone_names(committed / _GONE):
         (folder / name).unlink(missing_ok=True)
     flush(folder)
-    _clear(decided)
+    _clear(committed)
 
 
-def _check_inside(decided: Path) -> None:
-    """Check that carrying out a change moves and removes nothing but what is in the run folder.
+def _check_inside(committed: Path) -> None:
+    """Check that a change moves and deletes files of the run folder only.
 
-    A run may come from a stranger, and opening one carries out the change that lies in it.
+    Opening a run of a stranger completes the change that lies in it.
     """
-    for place in (decided, decided / _NEW, decided / _OLD):
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            raise UserError(f"{place} is not a folder of the run; remove {decided}, and try again.")
-    _names(decided / _GONE)
+    for path in (committed, committed / _NEW, committed / _OLD):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise UserError(f"{path} is not a folder of the run; remove {committed}, and retry.")
+    _gone_names(committed / _GONE)
 
 
-def _names(gone: Path) -> list[str]:
-    """Return the names of the files that go; none of them leads out of the folder."""
-    if not gone.is_file():
+def _gone_names(path: Path) -> list[str]:
+    """Return the names of the files to delete, after a check that all lie in the run folder."""
+    if not path.is_file():
         return []
-    names = read_json(gone)
+    names = read_json(path)
     if not isinstance(names, list) or not all(_is_plain(name) for name in names):
-        raise UserError(f"{gone} names what is no file of the run; remove {gone.parent}.")
+        raise UserError(
+            f"{path} has a name that is not of a file of the run; remove {path.parent}."
+        )
     return names
 
 
@@ -133,6 +133,6 @@ def _is_plain(name: object) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    # Not in silence: what was to be removed must be gone.
+    # Errors are raised: rows that are to be removed must be gone.
     if folder.is_dir():
         shutil.rmtree(folder)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from glo.errors import UserError
-from glo.utils.files import read_text
+from glo.utils.files import read_text, write_text
 
-__all__ = ["LARGEST_JSON", "LARGEST_TOML", "parse_json", "read_json", "read_toml"]
+__all__ = ["LARGEST_JSON", "LARGEST_TOML", "parse_json", "read_json", "read_toml", "write_json"]
 
 LARGEST_JSON = 4 * 2**20
 """Bytes of a JSON file."""
@@ -44,6 +44,11 @@ def read_json(path: Path, *, most: int = LARGEST_JSON) -> Any:
         OSError: it cannot be read.
     """
     return parse_json(read_text(path, most=most), str(path))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def parse_json(text: str, what: str) -> Any:

@@ -11,12 +11,13 @@ from glo.data import Dataset
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
 from glo.runs.reconstruction_errors import write_errors
-from glo.runs.run import Run, write_json
-from glo.runs.summary import summarise
+from glo.runs.run import Run
+from glo.runs.summary import summarize
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.events import Event, Note
 from glo.training.refine import squared_errors
 from glo.training.state import TrainState
+from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
@@ -84,7 +85,15 @@ def finish(
         )
     mse = float(errors.double().mean())
     findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
-    summary = summarise(run, training, errors, baselines, code_travel=travel, seconds=elapsed())
+    summary = summarize(
+        run.data,
+        run.preset,
+        training,
+        errors,
+        baselines,
+        code_travel=travel,
+        seconds=elapsed(),
+    )
     if priors:
         summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
     sentences = [finding.sentence for finding in findings]

@@ -14,12 +14,13 @@ from glo.priors import GaussianPrior, Prior, save_labels
 from glo.runs.checkpoint import restore_training, save_checkpoint
 from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
-from glo.runs.run import Run, write_json
-from glo.runs.summary import measured
+from glo.runs.run import Run
+from glo.runs.summary import error_figures
 from glo.training.diagnosis import Baselines
 from glo.training.events import Fitting
 from glo.training.factory import prior_name
 from glo.training.state import TrainState
+from glo.utils.json_toml import write_json
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["RowData", "renew"]
@@ -152,5 +153,5 @@ def _write_words(
         summary["worst_mse"] = None
     else:
         baselines = Baselines(**summary["baselines"])
-        summary |= measured(held.errors, baselines, images=run.is_images)
+        summary |= error_figures(held.errors, baselines, images=run.is_images)
     write_json(new / "summary.json", summary)

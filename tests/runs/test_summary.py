@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glo.runs.outcome import read_summary
+from glo.runs.summary import read_summary
 
 WHOLE: dict[str, Any] = {
     "data": {"name": "a", "n": 3, "shape": [5]},
