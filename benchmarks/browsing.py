@@ -1,4 +1,4 @@
-"""A run's page served and opened in Debian's Chromium, for the scripts beside this file."""
+"""Explorer page of a run, served and opened in Debian's Chromium."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ WAIT = 500_000
 
 @contextmanager
 def served(run: Path) -> Iterator[str]:
-    """Serve the page of a run by the command of a user, and yield its address."""
+    """Run `glo explore` on a run, and yield the address of the page."""
     command = [sys.executable, "-m", "glo", "explore", str(run), "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -27,7 +27,7 @@ def served(run: Path) -> Iterator[str]:
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Start a browser without a screen and yield it."""
+    """Start a headless browser and yield it."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium")
@@ -40,22 +40,22 @@ def chromium() -> Iterator[Any]:
 
 
 def open_page(browser: Any, address: str, **how: Any) -> Any:
-    """Open the page in a window of its own and wait until a picture is in hand."""
+    """Open the page in a new window and wait for the first image."""
     page = browser.new_context(**how).new_page()
     page.set_default_timeout(WAIT)
     page.goto(address)
     page.wait_for_selector("body.ready")
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
     return page
 
 
-def recompute_batchnorm_stats(page: Any) -> None:
-    """Wait until the neighbours of what is in hand are drawn."""
+def wait_for_neighbors(page: Any) -> None:
+    """Wait until the neighbors of the current image are drawn."""
     page.wait_for_function("() => document.querySelector('#hand-neighbours').ariaBusy === 'false'")
 
 
 def choose_method(page: Any, method: str) -> None:
-    """Lay the map out by another method, where the page offers it."""
+    """Select another map method, if the page offers it."""
     choice = page.locator(f"#methods input[value={method}]")
     if choice.count():
         choice.check(force=True)

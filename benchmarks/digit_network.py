@@ -30,7 +30,7 @@ SHIFT = 2
 
 
 def main() -> None:
-    """Train, fold, test, write."""
+    """Train, fold, test and write the network."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", nargs="?", default="mnist")
     parser.add_argument("--epochs", type=int, default=6)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def train(samples: Dataset, *, epochs: int, seed: int) -> nn.ModuleDict:
-    """Learn the labels, and return the digit network beside its batch norms."""
+    """Train on the labels, and return the network and its batch norms."""
     assert samples.labels is not None, "the data have no labels"
     net = nn.ModuleDict(
         {
@@ -104,7 +104,7 @@ def scores_of(net: nn.ModuleDict, images: Tensor) -> Tensor:
 
 
 def shifted(images: Tensor, draws: torch.Generator) -> Tensor:
-    """Move each picture by up to SHIFT pixels on black, (B, 1, H, W)."""
+    """Shift each image by up to SHIFT pixels on black, (B, 1, H, W)."""
     n, _, height, width = images.shape
     padded = nn.functional.pad(images, [SHIFT] * 4, value=-1.0)
     down, right = torch.randint(0, 2 * SHIFT + 1, (2, n, 1), generator=draws)
@@ -123,7 +123,7 @@ def fold(net: nn.ModuleDict) -> DigitNetwork:
 
 @torch.no_grad()
 def accuracy_on(network: DigitNetwork, samples: Dataset) -> float:
-    """Return the share of examples whose label has the highest score."""
+    """Return the classification accuracy."""
     labels = torch.from_numpy(samples.labels.copy())
     rows = torch.arange(len(samples)).split(1000)
     found = torch.cat([network(samples.batch(part)).argmax(1) for part in rows])

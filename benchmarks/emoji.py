@@ -1,4 +1,4 @@
-"""Make a folder of colour pictures: the emoji of Debian's package fonts-noto-color-emoji.
+"""Generate a folder of color images: the emoji of Debian's package fonts-noto-color-emoji.
 
     apt-get install fonts-noto-color-emoji
     python benchmarks/emoji.py --out data/emoji
@@ -33,7 +33,7 @@ PARTS = [range(0x1F1E6, 0x1F200), range(0x1F3FB, 0x1F400), range(0x1F9B0, 0x1F9B
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the images."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--font", type=Path, default=FONT)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def draw_all(path: Path) -> Iterator[tuple[int, Image.Image]]:
-    """Yield every code point that the font draws, and its picture."""
+    """Yield every code point of the font, and its image."""
     # Without the text shaper, which refuses some code points when they stand alone.
     font = ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.BASIC)
     for code in sorted(TTFont(path).getBestCmap()):
@@ -70,7 +70,7 @@ def draw_all(path: Path) -> Iterator[tuple[int, Image.Image]]:
 
 
 def apart(drawn: list[tuple[int, Image.Image]], least: float) -> list[tuple[int, Image.Image]]:
-    """Return those that differ from all that are kept before them."""
+    """Return the images that differ from all previously selected ones."""
     small = [picture.resize((32, 32), Image.Resampling.BOX) for _, picture in drawn]
     pixels = np.stack([np.asarray(each, np.float32) for each in small]) / 127.5 - 1
     kept: list[int] = []

@@ -1,4 +1,4 @@
-"""How fast the page of `glo explore` is, measured in a real browser by what it shows.
+"""Speed of the page of `glo explore`, measured in a browser.
 
     python benchmarks/explorer.py runs/mnist
     python benchmarks/explorer.py runs/mnist --files pictures/ --seconds 30 --json figures.json
@@ -60,7 +60,7 @@ DROP = """([bytes, name]) => new Promise((resolve) => {
 
 
 def main() -> None:
-    """Measure the page of a run and print what came out."""
+    """Measure the page of a run and print the results."""
     about = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     about.add_argument("run", type=Path)
     about.add_argument("--seconds", type=float, default=10.0, help="of dragging")
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def drag(page: Any, seconds: float) -> dict[str, Any]:
-    """Drag over the map and return how often the page drew, and how long decoding took."""
+    """Drag over the map and return the frame times and decoding times."""
     box = page.locator("#map").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     reach = 0.4 * min(box["width"], box["height"])
@@ -110,7 +110,7 @@ def drag(page: Any, seconds: float) -> dict[str, Any]:
 
 
 def drop(page: Any, pictures: list[tuple[str, bytes]]) -> dict[str, Any]:
-    """Drop each picture and return how long its code took."""
+    """Drop each image and return the time of its inversion."""
     timed = [page.evaluate(DROP, [list(content), name]) for name, content in pictures]
     good = [each for each in timed if each["state"] == "done"]
     return {

@@ -1,4 +1,4 @@
-"""Pictures of the page of `glo explore`, for the documentation.
+"""Screenshots of the page of `glo explore`, for the documentation.
 
     python benchmarks/explorer_pictures.py runs/mnist --out docs/images
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from browsing import choose_method, chromium, open_page, recompute_batchnorm_stats, served
+from browsing import choose_method, chromium, open_page, served, wait_for_neighbors
 from PIL import Image
 
 from explorer import unseen
@@ -21,7 +21,7 @@ SIZES = {"": (1280, 860), "-phone": (390, 844)}
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all screenshots."""
     about = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     about.add_argument("run", type=Path)
     about.add_argument("--out", type=Path, default=Path("docs/images"))
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def show_map(page: Any, file: dict[str, Any]) -> None:
-    """Drag a little, and let the pointer rest on another example."""
+    """Drag, and hover over another example."""
     choose_method(page, "tsne")
     box = page.locator("#map").bounding_box()
     side = min(box["width"], box["height"])
@@ -52,7 +52,7 @@ def show_map(page: Any, file: dict[str, Any]) -> None:
     page.mouse.move(x - 0.17 * side, y - 0.08 * side, steps=6)
     page.mouse.up()
     page.wait_for_timeout(600)
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
     page.mouse.move(x - 0.13 * side, y + 0.36 * side)
     page.wait_for_selector("#tip", state="visible")
     # It is that of the machine which draws, and of whatever else that one does.
@@ -64,7 +64,7 @@ def show_directions(page: Any, file: dict[str, Any]) -> None:
     page.click("#tab-directions")
     page.wait_for_function("() => document.querySelector('.stops canvas').width !== 300")
     page.wait_for_timeout(800)
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
 
 
 def show_samples(page: Any, file: dict[str, Any]) -> None:
@@ -73,32 +73,32 @@ def show_samples(page: Any, file: dict[str, Any]) -> None:
     page.wait_for_selector("#samples[aria-busy=false] canvas")
     page.click("#samples li:nth-child(11) button")
     page.wait_for_timeout(600)
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
 
 
 def show_between(page: Any, file: dict[str, Any]) -> None:
-    """Walk half of the way between two examples."""
+    """Show the middle between two examples."""
     page.click("#tab-between")
     page.wait_for_selector("#between-strip li")
     page.focus("#between-at")
     page.keyboard.press("ArrowRight")
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(600)
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
 
 
 def show_drop(page: Any, file: dict[str, Any]) -> None:
-    """Drop a picture of the test split, and wait for its code."""
+    """Drop an image of the test split, and wait for its code."""
     page.click("#tab-drop")
     page.set_input_files("#file", file)
     page.wait_for_selector("#drop-result[data-state=done]")
     page.wait_for_selector("#drop-neighbours[aria-busy=false] canvas")
     page.wait_for_timeout(600)
-    recompute_batchnorm_stats(page)
+    wait_for_neighbors(page)
 
 
 def show_paint(page: Any, file: dict[str, Any]) -> None:
-    """Make a half of that picture a hole, and fill it in."""
+    """Hide half of that image, and inpaint it."""
     page.click("#tab-paint")
     page.click("#paint-dropped" if page.is_enabled("#paint-dropped") else "#paint-hand")
     page.click("#paint-shapes [data-shape=left]")
@@ -119,7 +119,7 @@ PANELS: dict[str, Callable[[Any, dict[str, Any]], None]] = {
 
 
 def keep(page: Any, path: Path) -> None:
-    """Save what is seen in 256 colours, which is less than half as large and looks the same."""
+    """Save a screenshot in 256 colors, less than half as large with the same appearance."""
     page.screenshot(path=path)
     with Image.open(path) as picture:
         reduced = picture.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)

@@ -1,4 +1,4 @@
-"""Look at a run of few pictures: is any dropped, are samples copies, are ways between them sane?
+"""Evaluation of a run of few images: lost examples, copies, interpolations.
 
     glo train data/emoji/faces --preset few-shot --out runs/faces
     python benchmarks/few_shot.py runs/faces --data data/emoji/faces --out results/faces
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(real: Tensor, made: Tensor, samples: Tensor) -> dict[str, float]:
-    """Return the figures; all pictures (n, C, S, S)."""
+    """Return the figures; all images (n, C, S, S)."""
     errors, apart = psnr(made, real), distances(real, real)
     kept = distances(made, real).argmin(1) == torch.arange(len(real))
     return {
@@ -93,7 +93,7 @@ def draw(run: Run, real: Tensor, made: Tensor, samples: list[Tensor]) -> Image.I
 
 
 def ends(codes: Tensor) -> list[tuple[int, int]]:
-    """Return two pairs of codes that are neighbours, and two that are far apart."""
+    """Return two pairs of neighboring codes, and two distant pairs."""
     apart = torch.cdist(codes, codes)
     near = apart.clone().fill_diagonal_(torch.inf).argmin(1)
     starts = [0, len(codes) // 2]

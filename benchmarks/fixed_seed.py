@@ -1,4 +1,4 @@
-"""Fixed-seed runs: print a hash of codes, samples, searched codes and a resumed run.
+"""Fixed-seed runs: print hashes of codes, samples, inverted codes and a resumed run.
 
     python -m benchmarks.fixed_seed
 

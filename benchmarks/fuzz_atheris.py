@@ -1,4 +1,4 @@
-"""Fuzz one reader by coverage, from whole files, until a time is over or something is found.
+"""Coverage-guided fuzzing of one reader, from valid files, with a time limit.
 
     pip install atheris
     python benchmarks/fuzz_atheris.py --reader image --seconds 600
@@ -24,7 +24,7 @@ def main() -> None:
     about.add_argument("--reader", default="image", help="a name; 'list' lists them")
     about.add_argument("--seconds", type=int, default=60)
     about.add_argument("--seed", type=int, default=1)
-    about.add_argument("--corpus", type=Path, help="folder to go on from; a new one when unset")
+    about.add_argument("--corpus", type=Path, help="folder of previous inputs; unset: a new one")
     about.add_argument("--read", type=Path, help="read this file and stop")
     chosen = about.parse_args()
     atheris = _atheris()

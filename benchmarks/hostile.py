@@ -1,4 +1,4 @@
-"""Send hostile files through every reader: each must end in one sentence or be left out.
+"""Untrusted files in every reader: each must be refused with a message or skipped.
 
     python benchmarks/hostile.py --out hostile.json
 
@@ -45,7 +45,7 @@ MOST_WAITED = 60.0
 
 @dataclass(frozen=True)
 class Hostile:
-    """One file: what it stands in for, its family, where it lies, and whether it is kept."""
+    """One file: replaced file, family, path, and whether it is kept."""
 
     kind: str
     family: str
@@ -54,7 +54,7 @@ class Hostile:
 
 @dataclass(frozen=True)
 class Read:
-    """What one reader did with one file."""
+    """Result of one reader on one file."""
 
     kind: str
     family: str
@@ -66,7 +66,7 @@ class Read:
 
 
 def make_files(root: Path, seed: int, most: int, kinds: list[str] | None) -> Iterator[Hostile]:
-    """Yield hostile files, each made when it is asked for, in a folder of its own."""
+    """Yield hostile files lazily, each in its own folder."""
     for kind, families in make_families(root / "run").items():
         if kinds and kind not in kinds:
             continue
@@ -98,7 +98,7 @@ def _placed(folder: Path, kind: str, maker: Any, random: np.random.Generator, nu
 
 
 def work(tasks: Connection, memory: int) -> None:
-    """Read what is sent, and send back what came of it."""
+    """Worker loop: read each file sent, and send back the result."""
     sys.path.insert(0, str(Path(__file__).parent))
     from hostile_readers import READERS
 
@@ -133,7 +133,7 @@ def _attempt(reader: Any, path: Path, root: Path) -> tuple[str, str]:
 
 
 def _status(name: str) -> int:
-    """Return a size that Linux keeps of this process, in bytes."""
+    """Return a memory size of this process from /proc, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
@@ -145,7 +145,7 @@ def _reset_peak() -> None:
 
 
 class Worker:
-    """A process that reads; another takes its place when it dies or is killed."""
+    """Reader process, replaced when it dies or is killed."""
 
     def __init__(self, memory: int, seconds: float) -> None:
         self.memory, self.seconds, self.started = memory, seconds, 0
@@ -162,7 +162,7 @@ class Worker:
             raise SystemExit("A worker could not start.")
 
     def read(self, kind: str, reader: str, path: Path, root: Path) -> tuple[str, float, float, str]:
-        """Return outcome, seconds, MiB above what was taken before, and what was said."""
+        """Return outcome, seconds, additional MiB, and the message."""
         began, waited = self._used(), time.monotonic()
         self._here.send((kind, reader, path, root))
         try:
@@ -176,7 +176,7 @@ class Worker:
             return self._ended("memory")
 
     def _used(self) -> float:
-        """Return the processor time of the worker, in seconds: another program may hold a core."""
+        """Return the processor time of the worker in seconds, independent of other programs."""
         try:
             text = Path(f"/proc/{self._process.pid}/stat").read_text()
         except OSError:
@@ -196,7 +196,7 @@ class Worker:
 
 
 def read_all(root: Path, chosen: argparse.Namespace) -> Iterator[Read]:
-    """Yield what every reader did with every file that it could meet."""
+    """Yield the results of every reader on every applicable file."""
     sys.path.insert(0, str(Path(__file__).parent))
     from hostile_readers import READERS
 

@@ -1,4 +1,4 @@
-"""Every reader of files from others, by the kind of file that it could meet.
+"""Every reader of untrusted files, by kind of file.
 
 A reader takes the hostile file and a folder with a whole run, `run`, and returns whether it took
 the file or left it out with a note. A reader that refuses raises UserError.
@@ -117,7 +117,7 @@ def _store(name: str) -> Reader:
 
 
 def _in_run(name: str, use: Callable[[Run], Any], *, seal: bool = False) -> Reader:
-    """Put the file in the place of one of a run, open the run, and use it."""
+    """Replace a file of a run, open the run, and use it."""
 
     def read(path: Path, root: Path) -> str:
         folder = root / "work" / "run"

@@ -1,4 +1,4 @@
-"""Simple ways to fill what is missing in a table, for the studies to compare with.
+"""Baseline imputers for the studies.
 
 Each takes a table (n, F) with NaN, standardised or pixels, and gives it back whole; with `unseen`,
 rows that it did not learn from, which come back as well.
@@ -21,7 +21,7 @@ _GAIN = 1e-5
 
 
 def hide(table: Table, share: float, seed: int) -> NDArray[np.bool_]:
-    """Choose values to hide at random, among those that are known, and none of a row's last two.
+    """Select known values to hide at random, leaving at least two per row.
 
     Args:
         table: (n, F), NaN where a value is missing already.
@@ -40,7 +40,7 @@ def hide(table: Table, share: float, seed: int) -> NDArray[np.bool_]:
 
 
 def by_mean(table: Table, unseen: Table | None = None) -> Filled:
-    """Fill in each column's mean."""
+    """Impute by the column mean."""
     mean = np.nan_to_num(np.nanmean(table, axis=0))
     first, second = (_filled(part, mean) for part in (table, unseen))
     assert first is not None, "a table was given"
@@ -48,7 +48,7 @@ def by_mean(table: Table, unseen: Table | None = None) -> Filled:
 
 
 def by_neighbours(table: Table, unseen: Table | None = None, *, k: int = 5) -> Filled:
-    """Fill in the mean of the nearest rows, by scikit-learn's KNNImputer."""
+    """Impute by the mean of the nearest rows, scikit-learn's KNNImputer."""
     from sklearn.impute import KNNImputer
 
     return _by(KNNImputer(n_neighbors=k, keep_empty_features=True), table, unseen)
@@ -62,7 +62,7 @@ def by_iterative(
     rounds: int = 10,
     seed: int = 0,
 ) -> Filled:
-    """Fill in by regressing each column on others in turn, by scikit-learn's IterativeImputer.
+    """Impute by regression of each column on others, scikit-learn's IterativeImputer.
 
     Its regression is BayesianRidge. Values stay within what the column holds, without which they
     can run away.
@@ -91,7 +91,7 @@ def by_iterative(
 
 
 def by_pca(table: Table, unseen: Table | None = None, *, rank: int) -> Filled:
-    """Fill in by principal components, fitted and filled in turn until nothing changes.
+    """Impute by PCA, fitted and applied in turn until convergence.
 
     That is expectation maximisation of the low-rank model, with each component's share of the
     variance held back by the noise (as in regularised iterative PCA).

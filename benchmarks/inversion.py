@@ -1,4 +1,4 @@
-"""Codes of digits that were never trained: the error, how it is spread, and what it costs.
+"""Inversion of unseen digits: error distribution and cost.
 
     python benchmarks/inversion.py runs/mnist            # all 10,000 test digits
     python benchmarks/inversion.py runs/mnist --n 1000 --out results/inversion
@@ -33,7 +33,7 @@ TIMES_MEDIAN = 10
 
 
 def main() -> None:
-    """Search for the codes of unseen digits and print what came out."""
+    """Invert unseen digits and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--n", type=int, default=10_000)
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def spread(run: Run, found: Inversion, unseen: Dataset) -> dict[str, float]:
-    """Return the error and how it is spread over the examples."""
+    """Return the mean error and its quantiles over the examples."""
     residual = found.residual
     parts = torch.tensor([0.5, 0.9, 0.99])
     median, tenth, hundredth = torch.quantile(residual, parts).tolist()

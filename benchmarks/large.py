@@ -1,4 +1,4 @@
-"""More rows than a memory budget holds: codes, moments and data in files, against all in memory.
+"""Training beyond memory: codes, moments and data in files, against all in memory.
 
     python benchmarks/large.py --out results/large
 
@@ -34,7 +34,7 @@ _STOPPED = 130
 
 
 def main() -> None:
-    """Make the data, train twice, and print a table."""
+    """Generate the data, train twice, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, default=10_000_000)
     parser.add_argument("--features", type=int, default=64)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def make_vectors(path: Path, n: int, features: int) -> Path:
-    """Write n vectors to a .npy file, a piece at a time; one that is there is kept."""
+    """Write n vectors to a .npy file in chunks, unless it exists."""
     if path.is_file() and np.load(path, mmap_mode="r").shape == (n, features):
         return path
     rng = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def _last_step(journal: Path) -> int:
 
 
 def _group(limit: float | None) -> Path | None:
-    """Make a memory control group (version 1 or 2) below our own, or None where that is refused."""
+    """Create a memory control group (version 1 or 2) below the current one, or return None."""
     if limit is None:
         return None
     size = str(int(limit * 2**30))
@@ -170,8 +170,8 @@ def _group(limit: float | None) -> Path | None:
 def _table(found: dict[str, dict[str, Any]], choice: argparse.Namespace) -> str:
     lines = [
         f"{choice.n:,} rows of {choice.features} numbers, D {choice.dim}, B {choice.batch}, one "
-        f"epoch, mixed within {choice.within:,}, one pass of polishing; budget {choice.budget:g} "
-        f"GiB.",
+        f"epoch, mixed within {choice.within:,}, one pass of code refinement; "
+        f"budget {choice.budget:g} GiB.",
         "",
         "| rows | step, ms | own memory, GiB | resident, GiB | hard limit | seconds | MSE |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""Digits with pixels missing at random: trained on what is there, measured on what is not.
+"""Imputation of digits with pixels missing at random.
 
     python benchmarks/missing.py --out results/missing
 
@@ -50,7 +50,7 @@ ANSWERS = 16
 
 
 def main() -> None:
-    """Hide, fill in every way, and print a table."""
+    """Hide pixels, impute by every method, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, default=3000)
     parser.add_argument("--size", type=int, default=16)
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 class Task:
-    """Digits of which a share of the pixels is hidden.
+    """Digits with a fraction of the pixels hidden.
 
     Args:
         whole: (N, 1, S, S) in [-1, 1].
@@ -103,7 +103,7 @@ class Task:
         self.seen = np.where(self.choosing, np.nan, holes)
 
     def measure(self, filled: Table) -> dict[str, Any]:
-        """Return errors in the hidden pixels, in those to choose by, and the first digits."""
+        """Return errors on the hidden pixels, on the validation pixels, and the first digits."""
         errors = np.square(np.clip(filled, -1, 1) - self.truth)
         each = (errors * self.hidden).sum(1) / np.maximum(self.hidden.sum(1), 1)
         return {
@@ -115,7 +115,7 @@ class Task:
 
 
 def _fill(task: Task, rows: Rows, choice: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the best row of every way."""
+    """Return the best row of every method."""
     ways: dict[str, dict[str, Callable[[], Mapping[str, Any]]]] = {
         "mean": {"": partial(_by, task, by_mean)},
         "pca": {
@@ -172,7 +172,7 @@ def _by_glo(
         width=choice.width,
         seed=task.seed,
         prior="gaussian",
-        # A study that is stopped goes on with the training where it was.
+        # An interrupted study resumes its training.
         run=rows.folder / "runs" / name,
     )
     with warnings.catch_warnings():
@@ -223,7 +223,7 @@ def _lines(share: float, found: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def _draw(task: Task, rows: Rows, found: dict[str, dict[str, Any]]) -> None:
-    """Save the first digits: seen, filled in every way, and the truth."""
+    """Save the first digits: observation, imputation by every method, and truth."""
     side = math.isqrt(task.truth.shape[1])
     lines = [np.nan_to_num(task.seen[:SHOWN])]
     for row in found.values():

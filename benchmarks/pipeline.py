@@ -1,4 +1,4 @@
-"""Labels of digits read off codes by logistic regression: GLO's codes, PCA's, an autoencoder's.
+"""Classification of digits from codes of GLO, PCA and an autoencoder.
 
     python benchmarks/pipeline.py runs/mnist --n-test 10000 --out results/pipeline
 
@@ -80,10 +80,10 @@ def main() -> None:
 
 
 class Study:
-    """The data and the run that all ways share.
+    """Data and run shared by all methods.
 
     Args:
-        choice: what the command line said.
+        choice: command-line arguments.
     """
 
     def __init__(self, choice: argparse.Namespace) -> None:
@@ -101,7 +101,7 @@ class Study:
         self.rows = Rows(choice.out, about)
 
     def ways(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        """Return what makes each row, by name."""
+        """Return the function of each row, by name."""
         count = min(self.choice.n_search, len(self.train))
         first = self.train.subset(np.arange(count))
         return {

@@ -1,9 +1,9 @@
-"""One process against several that train the same run: speed, losses, and bytes on the wire.
+"""One process against several of the same run: speed, losses, communicated bytes.
 
     python benchmarks/ranks.py --out results/ranks
 
 Every process has one thread. The batches are the same whatever the number of processes is: one
-process is told to deal the rows to as many shards as there are processes in the other case.
+process uses as many shards as there are processes in the other case.
 
 speed   images a second of the joint loop, one process and several in turn, median of the rounds;
         for several sizes of the batch, as every process makes the whole update of the decoder,
@@ -105,7 +105,7 @@ def _speed(
 
 
 def _ask_apart(several: int, about: dict[str, Any]) -> float:
-    """Return the images a second of processes at once that know nothing of each other."""
+    """Return the images per second of simultaneous independent processes."""
     with ThreadPoolExecutor(several) as pool:
         return sum(each["rate"] for each in pool.map(_ask, [1] * several, [about] * several))
 
@@ -129,7 +129,7 @@ def _ask(processes: int, about: dict[str, Any]) -> dict[str, Any]:
 
 
 def work(about: dict[str, Any]) -> None:
-    """Train a little as one of the processes; the first one prints what it saw as JSON."""
+    """Train briefly as one of the processes; the first one prints its measurements as JSON."""
     torch.set_num_threads(1)
     tune_malloc()
     ranks = ProcessGroup.join()
@@ -151,22 +151,22 @@ def work(about: dict[str, Any]) -> None:
     counted = [0]
     if isinstance(training.network, DistributedDataParallel):
         training.network.register_comm_hook(counted, _count)
-    told: dict[str, Any] = {"mse": [], "n": n, "dim": about["dim"]}
+    results: dict[str, Any] = {"mse": [], "n": n, "dim": about["dim"]}
     begun, wire, steps = 0.0, 0, about.get("steps", 10**9)
     for record in train(training, own):
         if isinstance(record, EpochRecord):
-            told["mse"].append(record.mse)
+            results["mse"].append(record.mse)
         if isinstance(record, StepRecord) and record.step == WARM:
             begun, wire, counted[0] = time.perf_counter(), _sent(), 0
         if training.step >= WARM + steps:
             break
     done = training.step - WARM
-    told["rate"] = done * settings.batch_size / (time.perf_counter() - begun)
-    told["bytes_per_step"] = counted[0] / done
-    told["wire_per_step"] = (_sent() - wire) / done
-    told["gradient_bytes"] = sum(4 * p.numel() for p in training.decoder.parameters())
+    results["rate"] = done * settings.batch_size / (time.perf_counter() - begun)
+    results["bytes_per_step"] = counted[0] / done
+    results["wire_per_step"] = (_sent() - wire) / done
+    results["gradient_bytes"] = sum(4 * p.numel() for p in training.decoder.parameters())
     if ranks.is_main:
-        print(json.dumps(told), flush=True)
+        print(json.dumps(results), flush=True)
     ranks.shutdown()
 
 

@@ -1,4 +1,4 @@
-"""Damaged test digits, restored by searching for their codes, against simpler ways.
+"""Restoration of degraded test digits by inversion, against baselines.
 
     python benchmarks/restoration.py runs/mnist --n 1000 --out results/restoration
 
@@ -68,7 +68,7 @@ ITERATIVE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One kind of damage: what was seen of the digits."""
+    """One kind of degradation and its observations."""
 
     name: str
     seen: Tensor
@@ -77,13 +77,13 @@ class Task:
     sd: float | None = None
 
     def look(self, images: Tensor) -> Tensor:
-        """Return what the same damage leaves of other images, flat, zero where hidden."""
+        """Return other images under the same degradation, flat, zero where hidden."""
         seen = images if self.operator is None else self.operator(images)
         return (seen if self.observed is None else seen * self.observed).flatten(1)
 
 
 def main() -> None:
-    """Restore every task in every way and print a table."""
+    """Restore every task by every method and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--n", type=int, default=1000)

@@ -1,4 +1,4 @@
-"""Rows of a table, each in a file that is written when it is done.
+"""Rows of a results table, one file each, for resumable studies.
 
 A study that is stopped loses the row under way and no other: the same command makes what is
 missing.
@@ -23,7 +23,7 @@ __all__ = ["Rows", "begin_study", "markdown", "spread", "this_machine", "write_j
 
 @final
 class Rows:
-    """The rows of one study in one folder.
+    """Rows of one study in one folder.
 
     Args:
         folder: new, or begun by the same study.
@@ -59,7 +59,7 @@ class Rows:
         return row
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Return the arrays of a row that was made."""
+        """Return the arrays of a finished row."""
         with np.load(self._npz(name), allow_pickle=False) as kept:
             return dict(kept)
 
@@ -71,7 +71,7 @@ class Rows:
 
 
 def begin_study(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write down what a study is of and where it is made, or stop where a folder holds another."""
+    """Record the study and the machine in a folder; refuse a folder of another study."""
     path = folder / "study.json"
     if not path.is_file():
         write_json(path, {**about, **this_machine()})
@@ -83,7 +83,7 @@ def begin_study(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def this_machine() -> dict[str, Any]:
-    """Return what readers of figures must know of where and when they were made."""
+    """Return the machine, the versions and the date of a measurement."""
     return {
         "machine": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
@@ -94,12 +94,12 @@ def this_machine() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON atomically."""
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def markdown(heads: list[str], lines: list[list[str]]) -> str:
-    """Return a table.
+    """Return a Markdown table.
 
     Example:
         >>> print(markdown(["way", "error"], [["mean", "1.00"]]), end="")

@@ -1,4 +1,4 @@
-"""Made-up spectra: a few lines on a sloping continuum, with noise and missing channels.
+"""Synthetic spectra: a few lines on a sloping continuum, with noise and missing channels.
 
     python benchmarks/spectra.py --n 1000 --out spectra.npz
 
@@ -30,7 +30,7 @@ GAP = 0.06
 
 @dataclass(frozen=True, kw_only=True)
 class Spectra:
-    """Spectra and what is known of how they came about.
+    """Spectra with their true parameters.
 
     Attributes:
         seen: float64 (n, F), with noise, NaN where a channel is missing.
@@ -46,7 +46,7 @@ class Spectra:
 def make_spectra(
     n: int, channels: int = 200, *, rays: float = 0.05, seed: int = 0, noise: float = NOISE
 ) -> Spectra:
-    """Make spectra.
+    """Generate spectra.
 
     Args:
         n: how many.

@@ -1,4 +1,4 @@
-"""How fast training is, and how near to what the machine and the library can give.
+"""Speed of training, relative to the limits of machine and library.
 
     python benchmarks/speed.py                  # everything, about 15 minutes on two cores
     python benchmarks/speed.py --parts peak step rows
@@ -53,7 +53,7 @@ UNUSED = PCA(mean=EMPTY, components=EMPTY, variances=EMPTY, mean_image_mse=0.0, 
 
 
 def main() -> None:
-    """Run the parts asked for and print a table."""
+    """Run the selected parts and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--reach", nargs="+", default=["0.02:1", "0.006:6"], metavar="MSE:EPOCHS")
@@ -95,7 +95,7 @@ def peak() -> dict[str, float]:
 
 
 def step(peaks: dict[str, float], optimizer: Literal["muon", "adam"]) -> dict[str, float]:
-    """Compare training steps with bare passes of the decoder, for one optimiser of the decoder."""
+    """Compare training steps with bare passes of the decoder, for one optimizer of the decoder."""
     samples = open_source("mnist")
     settings = Settings(device="cpu", decoder_optimizer=optimizer)
     training = init_train_state(samples, settings, fit_pca(samples, settings.code_dim))
@@ -138,7 +138,7 @@ def _flops(decoder: Decoder) -> int:
 
 
 def rows() -> dict[str, float]:
-    """Time a step at three sizes of the data set, in turn, data and codes of each in place."""
+    """Time a step at three sizes of the data set, in turn."""
     sizes = (10_000, 1_000_000, 10_000_000)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +164,7 @@ def rows() -> dict[str, float]:
 
 
 def reach(target: str, epochs: str) -> dict[str, float]:
-    """Time a whole run with a schedule of so many epochs and report the error it ends with."""
+    """Time a complete run of some epochs and report its final error."""
     samples = open_source("mnist")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(epochs=int(epochs))

@@ -1,4 +1,4 @@
-"""Tables: unseen rows put together again, and values that were removed filled in.
+"""Reconstruction of unseen rows and imputation of removed values in tables.
 
     python benchmarks/tables.py --out results/tables
 
@@ -51,7 +51,7 @@ DIM = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Rows in standard deviations of the training columns.
+    """Standardized rows.
 
     Attributes:
         seen: (n, F), NaN where a value is missing or removed.
@@ -64,13 +64,13 @@ class Part:
     removed: NDArray[np.bool_]
 
     def error(self, filled: Table) -> float:
-        """Return the root mean square error where values were removed."""
+        """Return the root mean square error on removed values."""
         return float(np.sqrt(np.square(filled - self.truth)[self.removed].mean()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Training and unseen rows, and what is hidden of the training rows to choose settings by."""
+    """Training and unseen rows, with validation values hidden in the training rows."""
 
     train: Part
     unseen: Part
@@ -90,7 +90,7 @@ class Task:
 
 
 def main() -> None:
-    """Measure every way on every set, and print two tables."""
+    """Measure every method on every data set, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.3])
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def make_task(name: str, share: float, seed: int, limit: int | None = None) -> Task:
-    """Open a set, part its rows, and remove values.
+    """Open a data set, split its rows, and remove values.
 
     Args:
         name: of the set.
@@ -206,7 +206,7 @@ def _removing(rows: Rows, choice: argparse.Namespace) -> str:
 def _best(
     task: Task, rows: Rows, about: str, choice: argparse.Namespace, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Return of every way the row that fills best what is hidden to choose by."""
+    """Return for every method the row with the best validation error."""
     both = (task.train.seen, task.unseen.seen)
     width = both[0].shape[1]
     ways: dict[str, dict[str, Callable[[], Filled]]] = {
@@ -243,7 +243,7 @@ def _best(
 
 
 def _epochs(n: int, steps: int) -> int:
-    """Return how many passes over n rows make about so many steps of the default batch."""
+    """Return the number of epochs of n rows for a number of steps at the default batch size."""
     return max(1, round(steps / Settings().steps_per_epoch(n)))
 
 
@@ -277,7 +277,7 @@ def _by_glo(task: Task, *, dim: int, seed: int, epochs: int | None) -> Filled:
 
 
 def _draw(task: Task, rows: Rows, found: dict[str, dict[str, Any]], name: str) -> None:
-    """Draw some unseen spectra: what was seen of them, the truth, and each way's line."""
+    """Draw some unseen spectra: observation, truth, and the line of each method."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3 * SHOWN), layout="constrained")

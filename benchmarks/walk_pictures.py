@@ -1,4 +1,4 @@
-"""The pictures of docs/walk.md, made from a run of MNIST.
+"""Images of docs/walk.md, from a run of MNIST.
 
     python benchmarks/walk_pictures.py runs/mnist --out docs/images
 
@@ -19,7 +19,7 @@ PICTURES = {
 
 
 def main() -> None:
-    """Make every picture."""
+    """Write every image."""
     about = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     about.add_argument("run", type=Path)
     about.add_argument("--out", type=Path, default=Path("docs/images"))

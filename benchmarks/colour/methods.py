@@ -1,4 +1,4 @@
-"""PCA, GLO and an autoencoder, each as good as its CPU seconds make it."""
+"""PCA, GLO and an autoencoder under a budget of CPU seconds."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ __all__ = ["make_autoencoder", "make_glo", "make_pca"]
 
 _CPU = torch.device("cpu")
 _PRIOR = "mixture"
-# Share of GLO's budget that is kept for the polish.
+# Share of GLO's budget reserved for code refinement.
 _POLISH = 0.15
 _ENCODER_RATE = 1e-3
 # Held-out pictures that are searched by the run's own loss as well.
@@ -38,7 +38,7 @@ _OWN = 50
 
 
 def make_pca(problem: Problem) -> Method:
-    """Project on as many components as a code has numbers, and draw scores from a mixture."""
+    """Project on D components, and sample scores from a mixture."""
     watch = Stopwatch()
     images, shape = every(problem.train).flatten(1), problem.train.shape
     pca = fit_pca(problem.train, problem.settings.code_dim, seed=problem.seed)
@@ -61,7 +61,7 @@ def make_pca(problem: Problem) -> Method:
 
 
 def make_glo(problem: Problem, loss: str | None = None) -> Method:
-    """Train the preset by the library's own loop, as long as the budget lasts."""
+    """Train the preset by the package's training loop within the budget."""
     settings = replace(problem.settings, loss=loss or problem.settings.loss)
     watch, n = Stopwatch(), len(problem.train)
     pca = fit_pca(problem.train, settings.code_dim, seed=problem.seed)
@@ -92,12 +92,12 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
             pass
     spent = watch.cpu
     return _decoded(
-        problem, settings, decoder, training.codes, {}, spent, epochs, {"polish_passes": passes}
+        problem, settings, decoder, training.codes, {}, spent, epochs, {"refine_passes": passes}
     )
 
 
 def make_autoencoder(problem: Problem, loss: str | None = None) -> Method:
-    """Train the same decoder behind an encoder that mirrors it, by the same loss and optimiser."""
+    """Train the same decoder with a mirrored encoder, by the same loss and optimizer."""
     settings = replace(problem.settings, loss=loss or problem.settings.loss)
     watch, n = Stopwatch(), len(problem.train)
     torch.manual_seed(problem.seed)
@@ -186,7 +186,7 @@ def _decoded(
     epochs: float,
     facts: dict[str, float],
 ) -> Method:
-    """Fit the sampler, draw, and search for codes of what was held out."""
+    """Fit the sampler, draw samples, and invert the held-out images."""
     watch = Stopwatch()
     drawn = _draw(problem, codes, settings.constraint)
     fit_cpu, watch = watch.cpu, Stopwatch()

@@ -1,4 +1,4 @@
-"""What every method is given, and what it gives back."""
+"""Problem and result types of the methods."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,7 @@ __all__ = ["Method", "Problem", "every"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The task: pictures, a preset, and a budget, the same for all methods.
+    """Task of all methods: images, preset, budget.
 
     Args:
         data: a folder with `train` and `heldout`, as `benchmarks/emoji.py` makes it.
@@ -36,17 +36,17 @@ class Problem:
 
     @cached_property
     def settings(self) -> Settings:
-        """The preset's."""
+        """Settings of the preset."""
         return Settings(**find_preset(self.preset).settings, seed=self.seed, device="cpu")
 
     @cached_property
     def train(self) -> Dataset:
-        """The pictures that methods learn."""
+        """Training images."""
         return self._open("train", self.limit)
 
     @cached_property
     def heldout(self) -> Tensor:
-        """The pictures that no method sees, (n, C, S, S) in [-1, 1]."""
+        """Held-out images, (n, C, S, S) in [-1, 1]."""
         return every(self._open("heldout", None))
 
     def _open(self, part: str, limit: int | None) -> Dataset:
@@ -58,7 +58,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """What a method made; all pictures (n, C, S, S) in [-1, 1].
+    """Result of a method; all images (n, C, S, S) in [-1, 1].
 
     Args:
         train: reconstructions of all training pictures.
@@ -81,5 +81,5 @@ class Method:
 
 
 def every(samples: Dataset) -> Tensor:
-    """Return all pictures of a set, (N, C, S, S) in [-1, 1]."""
+    """Return all images of a data set, (N, C, S, S) in [-1, 1]."""
     return samples.batch(torch.arange(len(samples)))

@@ -1,4 +1,4 @@
-"""Sheets of pictures, a line for each method with its name in front."""
+"""Image sheets with a labeled row per method."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ _QUALITY = 88
 
 
 def write_sheets(folder: Path, made: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Write a sheet for each kind of pictures that methods made.
+    """Write a sheet for each kind of image.
 
     Args:
         folder: for train.jpg, heldout.jpg and samples.jpg.
@@ -27,7 +27,7 @@ def write_sheets(folder: Path, made: Mapping[str, Mapping[str, np.ndarray]]) -> 
 
 
 def sheet(lines: Mapping[str, np.ndarray], *, columns: int = 16) -> Image.Image:
-    """Lay out one line or more for each name.
+    """Arrange one or more rows per name.
 
     Args:
         lines: uint8 (n, H, W, 3) by name.
@@ -49,6 +49,6 @@ def sheet(lines: Mapping[str, np.ndarray], *, columns: int = 16) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """Write a JPEG, whole or not at all."""
+    """Write a JPEG atomically."""
     with atomic_write(path) as writing:
         picture.save(writing, format="JPEG", quality=_QUALITY)

@@ -1,4 +1,4 @@
-"""GLO beside PCA and an autoencoder on colour pictures, at equal CPU seconds.
+"""Comparison of GLO, PCA and an autoencoder on color images, at equal CPU seconds.
 
     apt-get install fonts-noto-color-emoji
     python benchmarks/emoji.py --out data/emoji
@@ -12,7 +12,7 @@ command makes what is missing. Out come table.md, table.json and three sheets of
 
 The Fréchet distance is in features of EfficientNet-Lite0 at 128, between as many pictures as are
 held out and all training pictures: so the held-out pictures themselves, which are real, show the
-floor at the same number. Samples come in several such groups, of which the mean is told. The
+reference at the same number. Samples come in several such groups, and their mean is printed. The
 distance of one group rests on few pictures: compare rows, not with figures from elsewhere.
 """
 
@@ -55,7 +55,7 @@ _HEADS = [
 
 
 def main() -> None:
-    """Make what is missing, then the table and the sheets."""
+    """Compute missing rows, then write the table and the sheets."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with train and heldout")
     parser.add_argument("--out", type=Path, required=True)
@@ -118,7 +118,7 @@ def _row(problem: Problem, make: Callable[[], Method]) -> dict[str, Any]:
 
 
 def psnr(made: Tensor, real: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio of each picture in decibels, (n,)."""
+    """Return the peak signal-to-noise ratio of each image in decibels, (n,)."""
     return 10 * torch.log10(4.0 / (made - real).square().flatten(1).mean(1).clamp_min(1e-8))
 
 

@@ -1,7 +1,7 @@
-"""The clock of the study: CPU seconds of one process with one thread.
+"""Budget in CPU seconds of one process with one thread.
 
-On a machine that others use too, wall seconds say how busy it was; CPU seconds say what a method
-was given. They still swell a little when neighbours take caches and memory bandwidth.
+On a shared machine wall-clock seconds depend on its load; CPU seconds measure the work of a method.
+They still grow a little when other programs use caches and memory bandwidth.
 """
 
 import math
@@ -20,7 +20,7 @@ __all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Keep torch, and inside the returned context NumPy and scikit-learn too, to one thread."""
+    """Limit torch, and within the returned context NumPy and scikit-learn too, to one thread."""
     torch.set_num_threads(1)
     # A mixture's responsibilities are mostly denormal numbers, which make it twice as slow.
     torch.set_flush_denormal(True)
@@ -30,7 +30,7 @@ def one_thread() -> AbstractContextManager[Any]:
 
 @final
 class Stopwatch:
-    """Count CPU and wall seconds from here on.
+    """Stopwatch of CPU and wall seconds.
 
     Args:
         spent: CPU seconds that count as used already.
@@ -47,11 +47,11 @@ class Stopwatch:
 
     @property
     def wall(self) -> float:
-        """Seconds on the wall."""
+        """Wall-clock seconds."""
         return time.perf_counter() - self._wall
 
     def share(self, seconds: float) -> float:
-        """Return which share of a budget of CPU seconds is used, at most 1."""
+        """Return the used fraction of a budget of CPU seconds, at most 1."""
         return min(1.0, self.cpu / seconds) if seconds > 0 else 1.0
 
     def read(self) -> dict[str, float]:
@@ -65,7 +65,7 @@ def cosine(share: float) -> float:
 
 
 def pace(steps: int = 5) -> float:
-    """Return the CPU milliseconds that a bare step of the decoder takes just now.
+    """Return the current CPU milliseconds of a bare step of the decoder.
 
     Measured before and after every method, so that the reader sees whether the machine was as fast
     for one as for another.

@@ -1,4 +1,4 @@
-"""Which network judges: the package's digit network, or one of its kind for other labels."""
+"""Feature networks: the bundled digit network, or the same architecture trained on other labels."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ _EPOCHS = 6
 
 
 def find_features(problem: Problem, epochs: int = _EPOCHS) -> tuple[Features, str]:
-    """Return the feature network of the data, and a sentence about it.
+    """Return the feature network of the data, and its description.
 
     Digits are judged by the network that comes with the package. Other labels are out of its
     domain, so a network of the same architecture learns them here, once per results folder.
@@ -39,11 +39,11 @@ def find_features(problem: Problem, epochs: int = _EPOCHS) -> tuple[Features, st
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["about"])
         network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-    said = (
+    text = (
         f"a network of the digit network's architecture, trained {about['epochs']} epochs on these "
         f"labels, {100 * about['accuracy']:.2f} % of the test images right"
     )
-    return _LabelFeatures(network), said
+    return _LabelFeatures(network), text
 
 
 @final

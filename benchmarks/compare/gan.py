@@ -1,4 +1,4 @@
-"""DCGAN with the same generator: the usual recipe, for as many steps as the budget allows."""
+"""DCGAN with the same generator and the usual settings, for as many steps as the budget allows."""
 
 import torch
 from benchmarks.compare.budget import Stopwatch
@@ -22,7 +22,7 @@ _SETTLING = 64
 
 
 def make_dcgan(problem: Problem) -> Made:
-    """Train a generator against a mirrored discriminator, and draw from N(0, I).
+    """Train a generator against a mirrored discriminator, and sample from N(0, I).
 
     One step of each per batch, Adam 2e-4 (0.5, 0.999), no schedule, the non-saturating loss, real
     and made images in batches of their own. At the end the generator's batch norm is settled on 64

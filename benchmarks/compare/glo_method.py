@@ -1,10 +1,10 @@
-"""GLO by the library's own loop, and a GLANN-style run by the same, each prior fitted on it.
+"""GLO and a GLANN-style run by the package's training loop, with each prior.
 
 What is trained is the library's recipe; only its length is set by the clock. The schedule needs the
 number of steps, which nobody knows while the clock runs, so `Timed` reckons it anew at each step
 from the share of the budget used: rates fall along the cosine over CPU seconds, as those of the
-autoencoders do. Before that, the time to keep for the polish and for the costliest prior is
-measured: a few batches of the polish, and the first seconds of each prior on principal components.
+autoencoders do. Before that, the time to reserve for code refinement and for the costliest prior is
+measured: a few batches of refinement, and the first seconds of each prior on principal components.
 Priors may keep a third of the budget at most; one that would take longer is cut to what is left.
 """
 
@@ -44,7 +44,7 @@ RECIPES: dict[str, _Recipe] = {
         priors=("gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"),
     ),
     # GLANN's first stage (Hoshen, Li and Malik, CVPR 2019): random codes on the sphere, L1, Adam
-    # for both, and no polish. Its Adam is dense: every code moves at every step.
+    # for both, and no code refinement. Its Adam is dense: every code moves at every step.
     "glann": _Recipe(
         settings={
             "init": "gaussian",
@@ -61,7 +61,7 @@ RECIPES: dict[str, _Recipe] = {
     ),
 }
 
-# The most of the budget that the polish, and that the priors, may keep for themselves.
+# Largest shares of the budget reserved for code refinement and for the priors.
 _POLISH_SHARE = 0.15
 _PRIOR_SHARE = 1 / 3
 # A prior's cost is extrapolated once this share of the budget went into measuring it.
@@ -73,20 +73,20 @@ _MARGIN = 0.95
 
 
 class Timed(TrainState):  # type: ignore[misc]
-    """A training as long as the CPU seconds it is given."""
+    """Training limited by CPU seconds."""
 
     def start_clock(self, watch: Stopwatch, seconds: float) -> None:
         self._watch, self._seconds = watch, seconds
 
     @property
     def total_steps(self) -> int:
-        """Updates in the whole run, reckoned from the time that those so far took."""
+        """Estimated number of updates of the run, from the duration of previous ones."""
         share = self._watch.share(self._seconds)
         return max(self.step, round(self.step / share)) if self.step else 10**9
 
 
 def make_glo(problem: Problem, recipe: str, prior_name: str) -> Made:
-    """Train the recipe, or take it up, fit one prior on its codes, and draw.
+    """Train or load a run, fit one prior to its codes, and draw samples.
 
     Args:
         problem: the task.
@@ -111,13 +111,13 @@ def make_glo(problem: Problem, recipe: str, prior_name: str) -> Made:
         training=facts["training"],
         fitting=fitted,
         steps=checkpoint.step,
-        notes=(f"{facts['plan']['passes']} passes of polish", *notes),
+        notes=(f"{facts['plan']['passes']} passes of code refinement", *notes),
         facts={"plan": facts["plan"], "drawing_cpu": round(seconds, 2)},
     )
 
 
 def _as_long(prior: Prior, expected: float, left: float) -> tuple[Prior, tuple[str, ...]]:
-    """Return the prior, its fit cut to the time that is left, and a sentence if it was cut."""
+    """Return the prior, with its fit shortened to the remaining time, and a note if it was."""
     config = prior.config
     name = next((name for name in _LENGTHS if isinstance(config.get(name), int)), None)
     if name is None or expected <= left:
@@ -160,7 +160,7 @@ def _train(problem: Problem, recipe: str) -> None:
     if RECIPES[recipe].dense:
         optimizer = DenseAdam(started.latents, settings.code_betas)
     training = Timed(settings, started.decoder, started.latents, optimizer=optimizer)
-    kept = plan["settling_cpu"] + plan["polish_cpu"] + plan["prior_cpu"]
+    kept = plan["batchnorm_cpu"] + plan["refine_cpu"] + plan["prior_cpu"]
     training.start_clock(watch, problem.seconds - kept)
     for _ in train(training, samples):
         if training.done:
@@ -183,27 +183,27 @@ def _train(problem: Problem, recipe: str) -> None:
 
 
 def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
-    """Return what to keep for what comes after training; measuring it is not counted."""
+    """Return the seconds reserved for the stages after training, not counting the estimate."""
     settings = _settings(problem, recipe)
     trial = init_train_state(problem.train, settings, pca)
     watch = Stopwatch()
     recompute_batchnorm_stats(trial.decoder, trial.codes, settings)
     settling = watch.cpu
-    per_pass = _polish_seconds(problem, trial)
+    per_pass = _refine_seconds(problem, trial)
     passes = min(settings.refine_passes, int(_POLISH_SHARE * problem.seconds / per_pass))
     codes = pca_codes(problem.train, pca, problem.code_dim, seed=problem.seed)
     names = RECIPES[recipe].priors
     costs = {name: _prior_seconds(problem, settings, codes, name) for name in names}
     return {
         "passes": passes,
-        "settling_cpu": settling,
-        "polish_cpu": passes * per_pass,
+        "batchnorm_cpu": settling,
+        "refine_cpu": passes * per_pass,
         "prior_cpu": min(max(costs.values()), _PRIOR_SHARE * problem.seconds),
         "expected_prior_cpu": costs,
     }
 
 
-def _polish_seconds(problem: Problem, trial: TrainState) -> float:
+def _refine_seconds(problem: Problem, trial: TrainState) -> float:
     """Return the CPU seconds of one pass over all codes, from a few batches."""
     settings = trial.settings
     batches = refine_codes(
@@ -224,7 +224,7 @@ def _polish_seconds(problem: Problem, trial: TrainState) -> float:
 
 
 def _prior_seconds(problem: Problem, settings: Settings, codes: Tensor, name: str) -> float:
-    """Return the CPU seconds that a prior will take; measured once per results folder."""
+    """Return the CPU seconds of fitting a prior, measured once per results folder."""
     path = problem.folder / "models" / "prior-seconds.json"
     known: dict[str, float] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     if name not in known:

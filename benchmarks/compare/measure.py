@@ -1,4 +1,4 @@
-"""The same measures for every method, against the same test images."""
+"""Measures of every method against the same test images."""
 
 from dataclasses import asdict
 from functools import cached_property
@@ -25,7 +25,7 @@ _BATCH = 500
 
 @final
 class Judge:
-    """Measure what methods made; features of the real images are computed once.
+    """Evaluator of methods; features of the real images are computed once.
 
     Args:
         problem: the task.
@@ -36,7 +36,7 @@ class Judge:
 
     @cached_property
     def about(self) -> str:
-        """A sentence about the feature network."""
+        """Description of the feature network."""
         return self._found[1]
 
     @cached_property
@@ -69,12 +69,12 @@ class Judge:
         return min(self.problem.n_samples, len(self.problem.test))
 
     def floor(self) -> Made:
-        """Return training images as if they were samples: what no method can be asked to beat."""
+        """Return the measures of training images in place of samples, the reference."""
         images = self.problem.train.batch(self.problem.rebuilt_rows)
         return Made(samples=images, rebuilt=images, training={"cpu": 0.0, "wall": 0.0})
 
     def __call__(self, made: Made) -> dict[str, Any]:
-        """Return every measure of what a method made, ready for JSON."""
+        """Return every measure of a result, ready for JSON."""
         samples = self._features(made.samples)
         kernel, spread = kernel_distance(self._test, samples, seed=self.problem.seed)
         found: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Scikit-learn's Gaussian mixture, stopped by the clock."""
+"""Scikit-learn's Gaussian mixture with a time limit."""
 
 import warnings
 from typing import Any
@@ -18,7 +18,7 @@ _ROUND = 5
 def fit_mixture(
     codes: Tensor, components: int, *, seconds: float, seed: int
 ) -> tuple[GaussianMixture, str]:
-    """Fit a mixture of full covariances until it converges or the time is up.
+    """Fit a mixture with full covariances until convergence or the time limit.
 
     Args:
         codes: (N, D).

@@ -1,4 +1,4 @@
-"""The networks that mirror the decoder: the autoencoders' encoder and DCGAN's discriminator."""
+"""Mirrored networks: the encoder of the autoencoders and the discriminator of DCGAN."""
 
 from itertools import pairwise
 from typing import final

@@ -1,4 +1,4 @@
-"""PCA with a mixture: what linear codes of the same size can do."""
+"""PCA with a mixture, the linear baseline."""
 
 import torch
 from benchmarks.compare.budget import Stopwatch
@@ -13,7 +13,7 @@ _BATCH = 4096
 
 
 def make_pca(problem: Problem, components: int) -> Made:
-    """Project on D components, fit a mixture to the scores, and draw images, clipped to [-1, 1].
+    """Project on D components, fit a mixture to the scores, and sample images, clipped to [-1, 1].
 
     Args:
         problem: the task.
@@ -28,7 +28,7 @@ def make_pca(problem: Problem, components: int) -> Made:
 
     fitting = Stopwatch()
     left = problem.seconds - watch.cpu
-    mixture, said = fit_mixture(scores, components, seconds=left, seed=problem.seed)
+    mixture, text = fit_mixture(scores, components, seconds=left, seed=problem.seed)
     fitted = fitting.read()
 
     drawn = torch.from_numpy(mixture.sample(problem.n_samples)[0]).float()
@@ -38,4 +38,4 @@ def make_pca(problem: Problem, components: int) -> Made:
         (pca.mean + codes @ pca.components).view(-1, *problem.train.shape).clamp(-1.0, 1.0)
         for codes in (drawn, scores[problem.rebuilt_rows])
     ]
-    return Made(samples=both[0], rebuilt=both[1], training=training, fitting=fitted, notes=(said,))
+    return Made(samples=both[0], rebuilt=both[1], training=training, fitting=fitted, notes=(text,))

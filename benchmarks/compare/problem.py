@@ -1,4 +1,4 @@
-"""What every method is given, and what it gives back."""
+"""Problem and result types of the methods."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ __all__ = ["Made", "Problem", "write_atomically"]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The task: data, decoder, code size and budget, the same for all methods.
+    """Task of all methods: data, decoder, code size and budget.
 
     Args:
         data: "mnist" or a folder of IDX files.
@@ -53,21 +53,21 @@ class Problem:
 
     @cached_property
     def test(self) -> Dataset:
-        """The test images, which no method sees."""
+        """Test images."""
         return open_source(self.data, SourceOptions(size=32, split="test"))
 
     @cached_property
     def rebuilt_rows(self) -> Tensor:
-        """The training rows whose reconstructions are measured, evenly spaced."""
+        """Evenly spaced training rows for measuring reconstructions."""
         return evenly_spaced(len(self.train), min(self.n_samples, len(self.train)))
 
     def decoder(self) -> DCGAN:
-        """Return the decoder of every method, with fresh weights."""
+        """Return the decoder of every method, with initial weights."""
         torch.manual_seed(self.seed)
         return DCGAN(code_dim=self.code_dim, shape=self.train.shape, width=self.width)
 
     def batches(self) -> Iterator[Tensor]:
-        """Yield training batches in [-1, 1] without end, in a new order every epoch."""
+        """Yield training batches in [-1, 1] endlessly, reshuffled every epoch."""
         epoch = 0
         while True:
             for rows in permutation(len(self.train), self.seed, epoch).split(self.batch):
@@ -77,7 +77,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a method made.
+    """Result of a method.
 
     Args:
         samples: (n, C, H, W) in [-1, 1].
@@ -99,7 +99,7 @@ class Made:
 
 
 def write_atomically(path: Path, content: dict[str, Any] | str | np.ndarray) -> None:
-    """Write JSON, text or an array, whole or not at all."""
+    """Write JSON, text or an array atomically."""
     with atomic_write(path) as writing:
         if isinstance(content, np.ndarray):
             with writing.open("wb") as file:

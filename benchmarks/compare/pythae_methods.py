@@ -68,7 +68,7 @@ _CPU = torch.device("cpu")
 
 
 def make_pythae(problem: Problem, name: str, components: int) -> Made:
-    """Train one of Pythae's models, or take it up, fit its mixture, and draw.
+    """Train or load one of Pythae's models, fit its mixture, and draw samples.
 
     Args:
         problem: the task.
@@ -80,7 +80,7 @@ def make_pythae(problem: Problem, name: str, components: int) -> Made:
     torch.manual_seed(problem.seed)
     codes = _codes(model, problem)
     left = problem.seconds - facts["training"]["cpu"] - watch.cpu
-    mixture, said = fit_mixture(codes, components, seconds=left, seed=problem.seed)
+    mixture, text = fit_mixture(codes, components, seconds=left, seed=problem.seed)
     fitting = watch.read()
 
     sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=components))
@@ -99,7 +99,7 @@ def make_pythae(problem: Problem, name: str, components: int) -> Made:
         training=facts["training"],
         fitting=fitting,
         steps=facts["steps"],
-        notes=(said,),
+        notes=(text,),
     )
 
 

@@ -1,4 +1,4 @@
-"""The table and the picture."""
+"""Table and image grid of the comparison."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ _HEADS = (
 
 
 def write_report(problem: Problem, names: list[str], features: str) -> None:
-    """Write table.md, table.json and grid.png of the rows that are done.
+    """Write table.md, table.json and grid.png of the finished rows.
 
     Args:
         problem: the task.
@@ -107,7 +107,7 @@ def _notes(rows: list[dict[str, Any]]) -> str:
 
 
 def _grid(problem: Problem, rows: list[dict[str, Any]]) -> Image.Image:
-    """Lay out one strip of samples per method, its name and distance in front."""
+    """Arrange one labeled strip of samples per method."""
     strips = [np.load(_file(problem, row["name"], ".npy"), allow_pickle=False) for row in rows]
     side, channels = strips[0].shape[1], strips[0].shape[3]
     shape = (len(rows) * (side + _GAP) + _GAP, _LABEL + _COLUMNS * (side + 1) + _GAP)

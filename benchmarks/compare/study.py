@@ -1,4 +1,4 @@
-"""GLO beside what people would use instead, at equal CPU seconds.
+"""Comparison of GLO with autoencoders, a DCGAN and PCA, at equal CPU seconds.
 
     python -m benchmarks.compare --data mnist --out results/compare-mnist --seconds 360
     python -m benchmarks.compare --data FOLDER --out results/compare-fashion --seconds 360
@@ -38,7 +38,7 @@ _KEPT = 100
 
 
 def main() -> None:
-    """Make what is missing, then the report."""
+    """Compute missing rows, then write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of IDX files")
     parser.add_argument("--out", type=Path, required=True)
@@ -102,7 +102,7 @@ def _pythae(problem: Problem, model: str, components: int) -> Made:
 
 
 def _make(problem: Problem, judge: Judge, name: str, work: Callable[[], Made]) -> bool:
-    """Make one row unless it is there, and tell whether it is."""
+    """Compute one row unless it exists, and return whether it succeeded."""
     path = problem.folder / "rows" / f"{name.replace(' ', '-')}.json"
     if path.is_file():
         return True

@@ -1,4 +1,4 @@
-"""What becomes of a run when something breaks; see `__main__`."""
+"""Fault injection for runs; see `__main__`."""
 
 import os
 

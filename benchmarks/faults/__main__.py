@@ -1,18 +1,18 @@
-"""Break runs in many ways, carry each to its end by the same command, and compare the bits.
+"""Fault injection: break runs, complete each by the same command, and compare the bits.
 
     python -m benchmarks.faults --out results/faults
 
 A fault is survived if the run, resumed by the same command as often as it takes, ends with the same
 bits in weights, codes, moments, errors and priors, the same records and the same files as the run
-that nothing happened to; if no kill took a checkpoint away; and if what was wrong was said in a
-sentence. Faults after which the numbers must differ (NaN) have to end with finite ones. Anything
-else is lost, and the exit code is then 1.
+without faults; if no kill removed a checkpoint; and if the fault was reported in a message. Faults
+after which the numbers must differ (NaN) have to end with finite ones. Anything else is lost, and
+the exit code is then 1.
 
 The runs are tiny: 120 vectors or 60 images of 8 x 8, 8 to 30 steps, a checkpoint after every step;
-those of two processes save at every tenth. Each sitting is a fork of one process that has imported
-everything, and leaves out report.html, which is written after a run is whole. kill -9 leaves what
-was written in the hands of the system, so a memory-backed folder shows the same as a disk; what a
-power cut does is not tried here.
+those of two processes save at every tenth. Each process is a fork of one that has imported
+everything, and omits report.html, which is written after a run is complete. Writes before kill -9
+survive in the operating system, so a memory-backed folder gives the same result as a disk; power
+cuts are not tested.
 """
 
 import argparse
@@ -34,7 +34,7 @@ PARTS = ("kills", "signals", "damage", "disk", "writers", "numbers", "processes"
 
 
 def main() -> int:
-    """Try all faults, print the table and return the exit code."""
+    """Inject all faults, print the table and return the exit code."""
     if sys.argv[1:2] == ["--work"]:
         from benchmarks.faults.restarts import work
 
@@ -51,7 +51,7 @@ def main() -> int:
     choice = parser.parse_args()
     began = time.time()
     with tempfile.TemporaryDirectory(dir=choice.work_folder, prefix="glo-faults-") as folder:
-        tried = list(_told(_all(Path(folder), choice)))
+        tried = list(_printed(_all(Path(folder), choice)))
     found = _about(choice, time.time() - began) | {"faults": _rows(tried)}
     found["failures"] = [f"{each.fault}: {each.lost}" for each in tried if each.lost]
     text = _table(found)
@@ -66,16 +66,16 @@ def main() -> int:
 def _all(folder: Path, choice: argparse.Namespace) -> Iterator[Any]:
     from benchmarks.faults import damage, disk, kills, numbers, restarts, stops
     from benchmarks.faults.case import make_cases
-    from benchmarks.faults.sitting import import_what_runs_need
+    from benchmarks.faults.forked_run import import_modules
 
-    import_what_runs_need()
+    import_modules()
     rng, times = random.Random(choice.seed), choice.times
     cases = make_cases(folder)
     vectors, images = next(cases), next(cases)
     if "kills" in choice.parts:
         half = choice.kills // 2
-        yield from kills.kill_again_and_again(vectors, rng, choice.kills - half)
-        yield from kills.kill_again_and_again(images, rng, half)
+        yield from kills.kill_repeatedly(vectors, rng, choice.kills - half)
+        yield from kills.kill_repeatedly(images, rng, half)
     if "signals" in choice.parts:
         yield from stops.stop_with((vectors, images), rng, times)
     if "damage" in choice.parts:
@@ -98,7 +98,7 @@ def _all(folder: Path, choice: argparse.Namespace) -> Iterator[Any]:
         yield from restarts.kill_under_torchrun(two, choice.torchrun)
 
 
-def _told(tried: Iterator[Any]) -> Iterator[Any]:
+def _printed(tried: Iterator[Any]) -> Iterator[Any]:
     for each in tried:
         if each.lost:
             print(f"LOST  {each.fault}: {each.lost}", flush=True)

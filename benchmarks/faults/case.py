@@ -1,4 +1,4 @@
-"""A small run that is done once undisturbed, and a comparison of any other with that."""
+"""A small reference run, and the comparison of disturbed runs with it."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from benchmarks.faults.sitting import Ended, count_changes, sit
-from benchmarks.faults.together import sit_together
+from benchmarks.faults.forked_run import Outcome, count_changes, run_forked
+from benchmarks.faults.together import run_together
 from safetensors.torch import load_file
 
 from glo.errors import UserError
@@ -19,7 +19,7 @@ from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 
 __all__ = ["Attempt", "Case", "difference", "make_cases", "newest"]
 
-# What differs from one sitting to the next.
+# Values that differ between sessions.
 _TIMES = ("seconds", "elapsed", "images_per_second", "peak_memory_mb", "prior_seconds")
 _RECIPE = ["--code-dim", "3", "--width", "4", "--refine-passes", "1", "--prior", "gaussian"]
 _RECIPE += ["--checkpoint-seconds", "0", "--device", "cpu", "--precision", "float32"]
@@ -27,7 +27,7 @@ _RECIPE += ["--checkpoint-seconds", "0", "--device", "cpu", "--precision", "floa
 
 @dataclass(frozen=True)
 class Attempt:
-    """One fault that was tried.
+    """One injected fault.
 
     Attributes:
         fault: its name in the table.
@@ -41,7 +41,7 @@ class Attempt:
 @final
 @dataclass(frozen=True)
 class Case:
-    """A run that is done over and over.
+    """A run repeated under faults.
 
     Attributes:
         name: of the run.
@@ -66,31 +66,31 @@ class Case:
         return self.folder / "whole"
 
     def command(self, out: Path) -> list[str]:
-        """Return the words that begin a run and go on with it."""
+        """Return the command-line arguments that start and resume a run."""
         return ["train", *self.words, "--out", str(out)]
 
     def new(self, like: Path | None = None) -> Path:
-        """Return a place for another run, or a copy of one in such a place."""
+        """Return the folder of a new run, or of a copy of a run."""
         self.made.append(1)
         out = self.folder / f"run-{len(self.made):04d}"
         return out if like is None else shutil.copytree(like, out)
 
-    def resume(self, out: Path, words: Sequence[str] = ()) -> tuple[Ended, str]:
-        """Run the command once more, undisturbed, and compare the run with the whole one.
+    def resume(self, out: Path, words: Sequence[str] = ()) -> tuple[Outcome, str]:
+        """Run the command again, undisturbed, and compare with the reference run.
 
         Returns:
             how it ended, and what is wrong, in words; empty when nothing is.
         """
         if self.ranks > 1:
-            ended = sit_together(self.command(out), self.ranks)[0]
+            ended = run_together(self.command(out), self.ranks)[0]
         else:
-            ended = sit([*self.command(out), *words])
+            ended = run_forked([*self.command(out), *words])
         if ended.code != 0:
             return ended, f"the same command ended with {ended.code}: {ended.text[-500:]}"
         return ended, difference(self.whole, out)
 
     def drop(self, out: Path) -> None:
-        """Remove a run that is as it should be."""
+        """Remove a correct run."""
         shutil.rmtree(out)
 
 
@@ -100,7 +100,7 @@ def newest(out: Path) -> Checkpoint | None:
 
 
 def difference(whole: Path, out: Path) -> str:
-    """Return the first thing in which a finished run differs from another, or nothing.
+    """Return the first difference between two finished runs, or an empty string.
 
     Weights, codes, moments, errors and priors must be the same bits; figures and records the same
     numbers, but for times; and the folder must hold the same files and no others.
@@ -139,7 +139,7 @@ def _figures(text: str) -> list[Any]:
 
 
 def make_cases(folder: Path) -> Iterator[Case]:
-    """Yield the runs, each done once undisturbed."""
+    """Yield the cases, each with its undisturbed run."""
     rng = np.random.default_rng(0)
     vectors, pictures = folder / "vectors.npy", folder / "pictures.npy"
     np.save(vectors, (rng.normal(size=(120, 4)) @ rng.normal(size=(4, 8))).astype("float32"))
@@ -159,10 +159,10 @@ def make_cases(folder: Path) -> Iterator[Case]:
 
 def _undisturbed(case: Case) -> Case:
     if case.ranks > 1:
-        ended = sit_together(case.command(case.whole), case.ranks)[0]
+        ended = run_together(case.command(case.whole), case.ranks)[0]
         changes = 0
     else:
-        ended = sit(case.command(case.whole), lambda: count_changes(case.whole))
+        ended = run_forked(case.command(case.whole), lambda: count_changes(case.whole))
         changes = int(ended.text.rsplit("changes: ", 1)[-1]) if ended.code == 0 else 0
     if ended.code != 0:
         raise SystemExit(f"The undisturbed run of {case.name} failed: {ended.text}")

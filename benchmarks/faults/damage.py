@@ -1,4 +1,4 @@
-"""Checkpoints that were damaged on the disk: flipped, cut, removed and edited files."""
+"""Damaged checkpoints: flipped bytes, truncated, removed and edited files."""
 
 import json
 import random
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case
-from benchmarks.faults.sitting import at_name, sit
-from benchmarks.faults.together import sit_together
+from benchmarks.faults.forked_run import at_name, run_forked
+from benchmarks.faults.together import run_together
 
 __all__ = ["damage_all", "damage_each_file", "edit_manifest", "remove_shards"]
 
@@ -16,7 +16,7 @@ Degradation = Callable[[Path, random.Random], None]
 
 
 def damage_each_file(cases: Sequence[Case], rng: random.Random, most: int) -> Iterator[Attempt]:
-    """Damage each file of the newest checkpoint in turn, of runs cut off and of finished ones.
+    """Damage each file of the newest checkpoint in turn, of interrupted and finished runs.
 
     The same command must name the file, use the checkpoint before, and end with the same bits.
 
@@ -33,7 +33,7 @@ def damage_each_file(cases: Sequence[Case], rng: random.Random, most: int) -> It
 
 
 def remove_shards(case: Case, rng: random.Random, most: int) -> Iterator[Attempt]:
-    """Remove what one of several processes wrote, each file in turn."""
+    """Remove each file of one of several processes in turn."""
     likes = (_cut_off(case), case.whole)
     files = [(like, path.name) for like in likes for path in sorted(_newest(like).glob("*-of-*"))]
     for like, name in rng.sample(files, min(most, len(files))):
@@ -41,19 +41,19 @@ def remove_shards(case: Case, rng: random.Random, most: int) -> Iterator[Attempt
 
 
 def edit_manifest(case: Case, rng: random.Random, most: int) -> Iterator[Attempt]:
-    """Edit the manifest of the newest checkpoint in ways that leave it a JSON file, or do not."""
+    """Edit the manifest of the newest checkpoint, to valid and invalid JSON."""
     like = _cut_off(case)
     for edit in rng.sample(_EDITS, min(most, len(_EDITS))):
         yield _try(case, like, "an edited manifest", _MANIFEST, edit, rng)
 
 
 def damage_all(case: Case, rng: random.Random) -> Iterator[Attempt]:
-    """Damage all checkpoints: that must be said, and change nothing."""
+    """Damage all checkpoints: the command must report it and change nothing."""
     out = case.new(_cut_off(case))
     for folder in _checkpoints(out):
         _flip(folder / "decoder.safetensors", rng)
     before = _bytes(out)
-    ended = sit(case.command(out))
+    ended = run_forked(case.command(out))
     lost = ""
     if ended.code != 2 or "no whole checkpoint is left" not in ended.text:
         lost = f"it ended with {ended.code}: {ended.text[-500:]}"
@@ -80,15 +80,15 @@ def _try(
 
 
 def _cut_off(case: Case) -> Path:
-    """Return a run that was killed just before its checkpoint number 8 was named."""
+    """Return a run killed just before the rename of its checkpoint number 8."""
     out = case.folder / "cut-off"
     if not out.exists():
         if case.ranks > 1:
             # These save at every tenth step.
             ready = [lambda: at_name("step-000000000030")] * case.ranks
-            sit_together(case.command(out), case.ranks, ready)
+            run_together(case.command(out), case.ranks, ready)
         else:
-            sit(case.command(out), lambda: at_name("step-000000000008"))
+            run_forked(case.command(out), lambda: at_name("step-000000000008"))
         assert len(_checkpoints(out)) == 2, "it was cut off between two saves"
     return out
 

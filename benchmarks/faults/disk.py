@@ -1,4 +1,4 @@
-"""A disk that is full, and files that may not grow."""
+"""Full disks and limited file sizes."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
-from benchmarks.faults.sitting import Ended, sit
+from benchmarks.faults.forked_run import Outcome, run_forked
 
 __all__ = ["fill_disk", "limit_files"]
 
@@ -17,7 +17,7 @@ _ROOM = 2**20
 
 
 def fill_disk(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Let a small file system of its own run full in the middle, then make room and go on.
+    """Fill a small file system during a run, then free space and resume.
 
     Nothing is tried where it cannot be mounted, which takes rights.
     """
@@ -30,18 +30,18 @@ def fill_disk(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
             out, ballast = place / "run", place / "ballast"
             with ballast.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, _ROOM - rng.randrange(2 * needed))
-            ended = sit(case.command(out))
+            ended = run_forked(case.command(out))
             full = _unsaid(ended, "no space is left") or _damaged(out)
             ballast.unlink()
             yield Attempt("a full disk (tmpfs)", full or case.resume(out)[1])
 
 
 def limit_files(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Let no file grow beyond a random size, then lift the limit and go on."""
+    """Limit file sizes to a random value, then lift the limit and resume."""
     largest = max(path.stat().st_size for path in case.whole.rglob("*"))
     for _ in range(count):
         out, size = case.new(), rng.randrange(largest)
-        ended = sit(
+        ended = run_forked(
             case.command(out),
             lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size,) * 2),
         )
@@ -51,7 +51,7 @@ def limit_files(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]
             case.drop(out)
 
 
-def _unsaid(ended: Ended, words: str) -> str:
+def _unsaid(ended: Outcome, words: str) -> str:
     said = ended.code == 2 and words in ended.text and "Traceback" not in ended.text
     return "" if said or ended.code == 0 else f"it ended with {ended.code}: {ended.text[-500:]}"
 

@@ -1,4 +1,4 @@
-"""kill -9 at random moments, again and again, until the run is done."""
+"""Repeated kill -9 at random times until the run is finished."""
 
 import random
 import signal
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
-from benchmarks.faults.sitting import Ended, at_change, sit
-from benchmarks.faults.together import send_when_met, start_together
+from benchmarks.faults.forked_run import Outcome, at_change, run_forked
+from benchmarks.faults.together import signal_after_start, start_together
 
 from glo.errors import UserError
 
-__all__ = ["kill_again_and_again", "kill_one_of_two"]
+__all__ = ["kill_one_of_two", "kill_repeatedly"]
 
 _MOST_PER_RUN = 5
 
 
-def kill_again_and_again(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Kill runs of a case `count` times in all; each is then carried to its end and compared.
+def kill_repeatedly(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
+    """Kill runs of a case `count` times in total; complete and compare each.
 
     Half of the kills come at a moment of the clock. The others come just before a change of a file,
     a random one of those that the undisturbed run makes: most of these lie inside a save.
@@ -41,11 +41,13 @@ def kill_again_and_again(case: Case, rng: random.Random, count: int) -> Iterator
             case.drop(out)
 
 
-def _killed(case: Case, out: Path, rng: random.Random) -> Ended:
+def _killed(case: Case, out: Path, rng: random.Random) -> Outcome:
     if rng.random() < 0.5:
-        return sit(case.command(out), signals=[(rng.uniform(0, case.seconds), signal.SIGKILL)])
+        return run_forked(
+            case.command(out), signals=[(rng.uniform(0, case.seconds), signal.SIGKILL)]
+        )
     place = rng.randint(1, case.changes)
-    return sit(case.command(out), lambda: at_change(out, place))
+    return run_forked(case.command(out), lambda: at_change(out, place))
 
 
 def _where(out: Path) -> str:
@@ -59,7 +61,7 @@ def _step(out: Path) -> int:
 
 
 def _lost(out: Path, before: int) -> str:
-    """Return what a kill took away from the checkpoints, or nothing."""
+    """Return the checkpoint loss caused by a kill, or an empty string."""
     try:
         found = newest(out)
     except UserError as error:
@@ -71,13 +73,13 @@ def _lost(out: Path, before: int) -> str:
 
 
 def kill_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Kill one of the processes of a run; the others must end with a sentence, or be done."""
+    """Kill one of the processes of a run; the others must end with a message, or finish."""
     for turn in range(count):
         out, rank = case.new(), turn % case.ranks
-        sittings = start_together(case.command(out), case.ranks)
+        processes = start_together(case.command(out), case.ranks)
         delay = rng.uniform(0.0, 0.7) * case.seconds
-        send_when_met(sittings[rank], out, delay, signal.SIGKILL)
-        ended = [sitting.end() for sitting in sittings]
+        signal_after_start(processes[rank], out, delay, signal.SIGKILL)
+        ended = [process.end() for process in processes]
         lost = _unsaid(ended, rank) or _lost(out, -1)
         lost = lost or case.resume(out)[1]
         yield Attempt("kill -9 of one process of two", lost and f"{out.name}, {rank}: {lost}")
@@ -85,7 +87,7 @@ def kill_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Atte
             case.drop(out)
 
 
-def _unsaid(ended: list[Ended], killed: int) -> str:
+def _unsaid(ended: list[Outcome], killed: int) -> str:
     for rank, each in enumerate(ended):
         if rank == killed or each.code == 0:
             continue

@@ -1,4 +1,4 @@
-"""Numbers that are none: NaN and infinity in the data, in a gradient, in a code."""
+"""Non-finite values in the data, in a gradient, in a code."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.faults.case import Attempt, Case, difference, newest
-from benchmarks.faults.sitting import Ended, at_change, sit
+from benchmarks.faults.forked_run import Outcome, at_change, run_forked
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -26,7 +26,7 @@ def plant_in_data(case: Case, rng: random.Random, count: int) -> Iterator[Attemp
             planted[rng.randrange(len(data)), rng.randrange(data.shape[1])] = value
             path = out.with_suffix(".npy")
             np.save(path, planted)
-            ended = sit(["train", str(path), *case.words[1:], "--out", str(out)])
+            ended = run_forked(["train", str(path), *case.words[1:], "--out", str(out)])
             if np.isnan(value):
                 lost = _unfinished(ended) or _not_finite(out)
                 if not lost and _summary(out)["skipped_steps"]:
@@ -50,7 +50,7 @@ def plant_in_training(case: Case, rng: random.Random, count: int) -> Iterator[At
 
 def _skipped(case: Case, plant: "partial[None]", what: str, step: int) -> str:
     out = case.new()
-    ended = sit(case.command(out), plant)
+    ended = run_forked(case.command(out), plant)
     lost = _unfinished(ended) or _not_finite(out)
     if not lost and _summary(out)["skipped_steps"] != 1:
         lost = f"{_summary(out)['skipped_steps']} steps were skipped, not 1"
@@ -60,32 +60,32 @@ def _skipped(case: Case, plant: "partial[None]", what: str, step: int) -> str:
 
 
 def _killed_after(case: Case, plant: "partial[None]", rng: random.Random) -> str:
-    """The step that is left out is left out again, or was saved as such: the bits are the same."""
+    """Return the loss after a kill: the skipped step is skipped again, with equal bits."""
     whole, out, place = case.new(), case.new(), rng.randint(1, case.changes)
-    ended = sit(case.command(whole), plant)
+    ended = run_forked(case.command(whole), plant)
 
     def both() -> None:
         plant()
         at_change(out, place)
 
-    killed = sit(case.command(out), both)
-    again = sit(case.command(out), plant) if killed.killed else killed
+    killed = run_forked(case.command(out), both)
+    again = run_forked(case.command(out), plant) if killed.killed else killed
     return _unfinished(ended) or _unfinished(again) or difference(whole, out)
 
 
 def _stopped(case: Case, first: int) -> str:
     out = case.new()
-    ended = sit(case.command(out), partial(_plant, "gradient", first, every=True))
+    ended = run_forked(case.command(out), partial(_plant, "gradient", first, every=True))
     if ended.code != 2 or "NaN or infinite in too many steps" not in ended.text:
         return f"it ended with {ended.code}: {ended.text[-500:]}"
     found = newest(out)
     if found is None or found.notes:
         return "no whole checkpoint is left"
-    return _not_finite(out) or _unfinished(sit(case.command(out))) or _not_finite(out)
+    return _not_finite(out) or _unfinished(run_forked(case.command(out))) or _not_finite(out)
 
 
 def _plant(what: str, step: int, *, every: bool = False) -> None:
-    """Let what a step of the run computes be NaN, in this process."""
+    """Replace a result of a step by NaN, in this process."""
     import glo.workflows.train
     from glo.training.state import TrainState
 
@@ -119,7 +119,7 @@ def _spoil_codes(training: Any, step: int) -> None:
     training.latents.register_forward_pre_hook(spoil)
 
 
-def _unfinished(ended: Ended) -> str:
+def _unfinished(ended: Outcome) -> str:
     return "" if ended.code == 0 else f"it ended with {ended.code}: {ended.text[-500:]}"
 
 

@@ -1,4 +1,4 @@
-"""One process of two killed under `torchrun`, which starts all of them again."""
+"""Kill of one process of two under `torchrun`, which restarts all of them."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def kill_under_torchrun(case: Case, count: int) -> Iterator[Attempt]:
-    """Let `torchrun --max-restarts 1` carry a run past the kill of one of its processes."""
+    """Complete a run by `torchrun --max-restarts 1` after a kill of one process."""
     for turn in range(count):
         out, rank = case.new(), turn % case.ranks
         words = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -38,7 +38,7 @@ def kill_under_torchrun(case: Case, count: int) -> Iterator[Attempt]:
 
 
 def work(rank: int, words: list[str]) -> int:
-    """Train as one of the processes that torchrun started; the first time one is killed."""
+    """Train as one of the processes of torchrun; one is killed at the first start."""
     import torch
 
     import glo.cli.train

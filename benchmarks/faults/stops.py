@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C at random moments, and two writers of one run."""
+"""SIGTERM and Ctrl-C at random times, and two writers of one run."""
 
 import os
 import random
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.faults.case import Attempt, Case, newest
-from benchmarks.faults.sitting import Ended, Sitting, at_change, at_name, sit
-from benchmarks.faults.together import send_when_met, start_together
+from benchmarks.faults.forked_run import ForkedRun, Outcome, at_change, at_name, run_forked
+from benchmarks.faults.together import signal_after_start, start_together
 
 __all__ = ["stop_one_of_two", "stop_with", "two_writers"]
 
 
 def stop_with(cases: Sequence[Case], rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Stop runs by SIGTERM, by SIGINT and by SIGINT twice; each is then carried to its end."""
+    """Stop runs by SIGTERM, by SIGINT and by SIGINT twice, and complete each."""
     kinds = {
         "SIGTERM": [signal.SIGTERM],
         "SIGINT": [signal.SIGINT],
@@ -32,15 +32,15 @@ def stop_with(cases: Sequence[Case], rng: random.Random, count: int) -> Iterator
                 case.drop(out)
 
 
-def _stopped(case: Case, out: Path, numbers: list[signal.Signals], rng: random.Random) -> Ended:
+def _stopped(case: Case, out: Path, numbers: list[signal.Signals], rng: random.Random) -> Outcome:
     if rng.random() < 0.5:
         moment = rng.uniform(0, case.seconds)
-        return sit(case.command(out), signals=[(moment, number) for number in numbers])
+        return run_forked(case.command(out), signals=[(moment, number) for number in numbers])
     place = rng.randint(1, case.changes)
-    return sit(case.command(out), lambda: at_change(out, place, numbers))
+    return run_forked(case.command(out), lambda: at_change(out, place, numbers))
 
 
-def _unsaid(ended: Ended, numbers: list[signal.Signals]) -> str:
+def _unsaid(ended: Outcome, numbers: list[signal.Signals]) -> str:
     # Before the program listens, and after its last event, a signal ends it or does nothing.
     early = ended.code == -numbers[0] and not ended.text
     said = ended.code == 130 and ("Stopped and saved" in ended.text or "interrupted" in ended.text)
@@ -58,10 +58,10 @@ def stop_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Atte
     """Stop one of the processes of a run by SIGTERM: all must stop at one step and save."""
     for turn in range(count):
         out = case.new()
-        sittings = start_together(case.command(out), case.ranks)
-        one = sittings[turn % case.ranks]
-        send_when_met(one, out, rng.uniform(0.0, 0.7) * case.seconds, signal.SIGTERM)
-        codes = [sitting.end().code for sitting in sittings]
+        processes = start_together(case.command(out), case.ranks)
+        one = processes[turn % case.ranks]
+        signal_after_start(one, out, rng.uniform(0.0, 0.7) * case.seconds, signal.SIGTERM)
+        codes = [process.end().code for process in processes]
         lost = _notes(out) or case.resume(out)[1]
         # A signal that comes before the program listens ends one, and the others lose it.
         early = -signal.SIGTERM in codes
@@ -73,15 +73,15 @@ def stop_one_of_two(case: Case, rng: random.Random, count: int) -> Iterator[Atte
 
 
 def two_writers(case: Case, rng: random.Random, count: int) -> Iterator[Attempt]:
-    """Start a second process on a run that is being trained: it must end, the first go on."""
+    """Start a second process on a run in training: the second must exit, the first continue."""
     for _ in range(count):
         out, step = case.new(), rng.randrange(1, 9)
-        first = Sitting(
+        first = ForkedRun(
             case.command(out), lambda step=step: at_name(f"step-{step:012d}", signal.SIGSTOP)
         )
         os.waitpid(first.pid, os.WUNTRACED)
         began = time.perf_counter()
-        second = sit(case.command(out))
+        second = run_forked(case.command(out))
         lasted = time.perf_counter() - began
         first.send(signal.SIGCONT)
         ended = first.end()

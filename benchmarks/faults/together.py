@@ -1,18 +1,18 @@
-"""Several processes that train one run, forked as `torchrun` would start them."""
+"""Several forked processes of one run, with the environment of `torchrun`."""
 
 import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults.sitting import Ended, Prepare, Sitting, nothing
+from benchmarks.faults.forked_run import ForkedRun, Outcome, Prepare, nothing
 
-__all__ = ["send_when_met", "sit_together", "start_together"]
+__all__ = ["run_together", "signal_after_start", "start_together"]
 
 
 def start_together(
     words: Sequence[str], size: int, prepares: Sequence[Prepare] = ()
-) -> list[Sitting]:
+) -> list[ForkedRun]:
     """Start the processes of a run.
 
     Args:
@@ -26,7 +26,7 @@ def start_together(
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size)}
     shared["LOCAL_WORLD_SIZE"] = str(size)
     return [
-        Sitting(
+        ForkedRun(
             words,
             prepares[rank] if prepares else nothing,
             shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -35,18 +35,20 @@ def start_together(
     ]
 
 
-def sit_together(words: Sequence[str], size: int, prepares: Sequence[Prepare] = ()) -> list[Ended]:
-    """Run the processes of a run to their ends, by rank."""
-    return [sitting.end() for sitting in start_together(words, size, prepares)]
+def run_together(
+    words: Sequence[str], size: int, prepares: Sequence[Prepare] = ()
+) -> list[Outcome]:
+    """Run the processes of a run until they exit, by rank."""
+    return [process.end() for process in start_together(words, size, prepares)]
 
 
-def send_when_met(sitting: Sitting, out: Path, delay: float, number: int) -> None:
-    """Send one of the processes of a run a signal, some seconds after all have met.
+def signal_after_start(process: ForkedRun, out: Path, delay: float, number: int) -> None:
+    """Send one of the processes of a run a signal, some seconds after initialization.
 
     Before that the others wait for the one that is missing, which is torchrun's to notice.
     """
     while not (out / "metrics.jsonl").exists():
-        if sitting.read_until(time.perf_counter() + 0.01):
+        if process.read_until(time.perf_counter() + 0.01):
             return
-    if not sitting.read_until(time.perf_counter() + delay):
-        sitting.send(number)
+    if not process.read_until(time.perf_counter() + delay):
+        process.send(number)

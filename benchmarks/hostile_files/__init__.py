@@ -1,1 +1,1 @@
-"""Hostile files by family: each family is a name and a function that makes the next one of it."""
+"""Hostile files by family: each family is a name and a generator function."""

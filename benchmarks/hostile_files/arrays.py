@@ -1,4 +1,4 @@
-"""Arrays: .npy, .npz and IDX files that are damaged, lie, or unpack to much."""
+"""Array files, damaged, with false headers, or decompression bombs: .npy, .npz and IDX."""
 
 import gzip
 import io
@@ -118,7 +118,7 @@ def _zip_bomb(packing: int) -> Callable[[], bytes]:
 
 
 def _lying(random: Random) -> bytes:
-    """Change what the list at the end of an archive says of a member."""
+    """Change a member's entry in the central directory of an archive."""
     content = bytearray(_zip({"x.npy": _npy(_array(random))}))
     entry = content.rindex(b"PK\1\2")
     # Flags, packing, checksum, length, length unpacked, place.
@@ -190,7 +190,7 @@ def _true_bomb(pack: Callable[[bytes], bytes]) -> Callable[[], bytes]:
 
 
 def _greedy_xz() -> bytes:
-    """Ask for a dictionary of 1.5 GiB before a byte is unpacked."""
+    """Declare a dictionary of 1.5 GiB."""
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**16}]
     content = bytearray(lzma.compress(_idx(np.zeros((1, 2, 2), np.uint8)), filters=filters))
     size, place = (content[12] + 1) * 4, 12

@@ -1,4 +1,4 @@
-"""All families, by the kind of file that they stand in for."""
+"""All families, by the kind of file they replace."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ _TENSORS = {
 
 
 def make_families(run: Path) -> dict[str, dict[str, Any]]:
-    """Return families by kind; those of a run are made from the files of a whole one.
+    """Return families by kind; those of a run are derived from a valid run.
 
     A maker takes a generator of random numbers and returns the bytes of a file; one of places takes
     the folder, too, and returns the file that it made there.

@@ -1,4 +1,4 @@
-"""Images: damaged, of odd modes, and such as claim to be huge or are."""
+"""Image files: damaged, of unusual modes, and huge ones."""
 
 import io
 import struct
@@ -76,7 +76,7 @@ def _png(
 
 
 def _claims(random: Random) -> bytes:
-    """Claim a great size in a header, with nothing behind it."""
+    """Declare a large size in a header without data."""
     side = int(random.choice([9500, 20_000, 65_535, 2**20, 2**31 - 1]))
     short = min(side, 65_535)
     few = zlib.compress(bytes(50))
@@ -121,7 +121,7 @@ def _zeros(count: int) -> bytes:
 
 
 def _bomb(random: Random) -> bytes:
-    """Be huge: a small file of very many pixels, some within the limit and some beyond."""
+    """Generate a decompression bomb: a small file of very many pixels."""
     width, height = [
         (9400, 9400),
         (12_000, 12_000),
@@ -141,7 +141,7 @@ def _bomb(random: Random) -> bytes:
 
 
 def _texts(random: Random) -> bytes:
-    """Put bombs and nonsense beside the pixels."""
+    """Add text chunks with bombs and invalid content."""
     bomb, pixels = _zeros(2**27), zlib.compress(bytes(8 * 9))
     chunks = [
         _chunk(b"zTXt", b"Comment\0\0" + bomb),
@@ -168,7 +168,7 @@ def _turned(random: Random) -> bytes:
 
 
 def _icon(random: Random) -> bytes:
-    """Hold another picture than the icon says."""
+    """Embed an image of another size than declared in the icon."""
     side = int(random.choice([1, 300, 9400, 20_000]))
     inner = _png(side, side, _zeros(min(side, 9400) * (side + 1)) if side < 20_000 else b"")
     head = struct.pack("<3H4B2H2I", 0, 1, 1, 16, 16, 0, 0, 1, 8, len(inner), 22)

@@ -1,4 +1,4 @@
-"""Names and places: what lies in a folder of images beside images."""
+"""Unusual names and file types in a folder of images."""
 
 import io
 import os
@@ -23,7 +23,7 @@ _NAMES = (
 
 
 def good_image() -> bytes:
-    """Return an image that nobody need fear."""
+    """Return a valid image."""
     file = io.BytesIO()
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(file, "PNG")
     return file.getvalue()
@@ -74,7 +74,7 @@ def _linked(folder: Path, random: Random) -> Path:
 
 
 def _sparse(folder: Path, random: Random) -> Path:
-    """Be very long, and nearly all of it a hole."""
+    """Write a long sparse file."""
     heads = {
         ".webp": b"RIFF\xff\xff\xff\xffWEBPVP8 ",
         ".avif": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",

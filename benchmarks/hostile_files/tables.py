@@ -1,4 +1,4 @@
-"""Tables: .csv and .parquet files that are damaged, strange, or unpack to much."""
+"""Table files, damaged, unusual, or decompression bombs: .csv and .parquet."""
 
 import io
 import json
@@ -79,7 +79,7 @@ def _strange(random: Random) -> bytes:
 
 
 def _bomb(random: Random) -> bytes:
-    """Say the same thing very often, in few bytes."""
+    """Repeat one value very often, in few bytes."""
     if random.random() < 0.6:
         zeros = np.zeros(80_000_000, np.float32)
         return _parquet(pyarrow.table({"a": zeros}), compression="zstd")

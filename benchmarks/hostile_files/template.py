@@ -1,4 +1,4 @@
-"""A small finished run with everything in it that a run can hold: hostile files replace its own."""
+"""A small finished run with every kind of file, replaced by hostile ones in turn."""
 
 import dataclasses
 import hashlib
@@ -27,7 +27,7 @@ _PRIORS: dict[str, dict[str, Any]] = {
 
 
 def make_template(folder: Path) -> Path:
-    """Train 20 pictures of noise for two epochs, and return the run folder."""
+    """Train 20 noise images for two epochs, and return the run folder."""
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     samples = Dataset(
         rows=pixels, labels=np.arange(20) % 3, label_names=("a", "b", "c"), name="noise"
@@ -76,7 +76,7 @@ _EVALUATION = {
 
 
 def resealed(folder: Path) -> None:
-    """Write the manifest of a checkpoint as anybody could who edits a file of it."""
+    """Rewrite the manifest of a checkpoint with valid checksums after an edit."""
     path = folder / "manifest.json"
     try:
         values = json.loads(path.read_text("utf-8"))

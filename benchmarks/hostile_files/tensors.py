@@ -56,7 +56,7 @@ def _unpacked(content: bytes) -> tuple[dict[str, tuple[str, list[int], bytes]], 
 
 
 def _resealed(tensors: dict[str, tuple[str, list[int], bytes]], about: dict[str, str]) -> bytes:
-    """Pack tensors with the checksum that a prior or labels would have: anybody can compute it."""
+    """Save tensors with a valid checksum of a prior or labels."""
     if "seal" in about:
         words = {
             "F64": "float64",
@@ -121,7 +121,7 @@ def _odd_headers(whole: bytes, random: Random) -> bytes:
 
 
 def _other_tensors(whole: bytes, random: Random) -> bytes:
-    """Hold tensors that are in themselves whole, but others than belong there."""
+    """Replace tensors by valid tensors of other names or shapes."""
     tensors, about = _unpacked(whole)
     name = _pick(random, list(tensors))
     dtype, shape, content = tensors[name]
@@ -172,7 +172,7 @@ def _odd_values(content: bytes, random: Random) -> bytes:
 
 
 def _configured(whole: bytes, random: Random) -> bytes:
-    """Ask for another network, or for what is none."""
+    """Declare another network, or an invalid one."""
     tensors, about = _unpacked(whole)
     text = _pick(random, [name for name in about if name != "seal"])
     values = json.loads(about[text])
@@ -192,7 +192,7 @@ def _configured(whole: bytes, random: Random) -> bytes:
 
 
 def families(whole: bytes) -> dict[str, Maker]:
-    """Return families of files in the place of a safetensors file."""
+    """Return families of files that replace a safetensors file."""
     makers: dict[str, Any] = {
         "lies about a tensor": _lying_header,
         "tensors overlap": _overlapping,

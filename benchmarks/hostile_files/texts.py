@@ -1,4 +1,4 @@
-"""Texts: TOML, JSON, lines of records and of row numbers, damaged, huge, deep or nonsense."""
+"""Text files, damaged, huge, deep or invalid: TOML, JSON, records and row numbers."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _STRANGE_JSON: tuple[Any, ...] = (
 
 
 def toml_families(whole: bytes) -> dict[str, Maker]:
-    """Return families of files in the place of a run's config.toml."""
+    """Return families of files that replace a run's config.toml."""
     lines = whole.decode().split("\n")
 
     def strange(random: Random) -> bytes:
@@ -76,7 +76,7 @@ def toml_families(whole: bytes) -> dict[str, Maker]:
 
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the ways to everything in a JSON value."""
+    """Return the paths of all elements of a JSON value."""
     inside: Any = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         inside = enumerate(value)
@@ -87,7 +87,7 @@ def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def json_families(whole: bytes) -> dict[str, Maker]:
-    """Return families of files in the place of a JSON file of a run."""
+    """Return families of files that replace a JSON file of a run."""
 
     def changed(random: Random, *, removed: bool) -> bytes:
         values = json.loads(whole)
@@ -126,7 +126,7 @@ def json_families(whole: bytes) -> dict[str, Maker]:
 
 
 def journal_families(whole: bytes) -> dict[str, Maker]:
-    """Return families of files in the place of metrics.jsonl."""
+    """Return families of files that replace metrics.jsonl."""
 
     def strange(random: Random) -> bytes:
         lines = whole.splitlines()

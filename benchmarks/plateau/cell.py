@@ -1,4 +1,4 @@
-"""What a cell of the study is: one run, by what it differs in from theirs or from ours."""
+"""One cell of the study: a run and its changes to the original or to our settings."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +65,7 @@ _REPLAY = _theirs()
 _BASES: dict[str, dict[str, Any]] = {
     "replay": _REPLAY,
     "theirs": _REPLAY | {"code_grad_reduction": "row", "code_lr": CODE_RATE},
-    # The package's defaults with their generator and their 25 epochs, without the polish at the
-    # end, which would be a further difference.
+    # The package's defaults with their generator and their 25 epochs, without code refinement,
+    # which would be a further difference.
     "ours": {"decoder": "tensorlayer", "epochs": 25, "refine_passes": 0},
 }

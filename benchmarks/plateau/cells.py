@@ -1,6 +1,6 @@
-"""The cells of the study: which runs are made, in the order of how much they tell.
+"""Cells of the study, the most informative first.
 
-Most are made with a replica of the described project's run that is smaller in two ways and the
+Most are made with a replica of the TensorLayer project's run that is smaller in two ways and the
 same in all else. It has fewer images, N = 2,000 instead of 50,000, and batches of N / 100, so that
 the generator gets 2,500 updates (theirs: 2,425) and each code 25 (theirs: 25). Its generator has a
 quarter of the channels. A code's own gradient does not know the batch size, so the rate per row is
@@ -33,11 +33,11 @@ def _rates(decoder: int, code: int) -> dict[str, Any]:
 
 
 def _grid_cell(start: str, decoder: int, code: int, **more: Any) -> Cell:
-    said = f"generator x {decoder:,}, codes x {code:,}, {start} codes"
+    text = f"generator x {decoder:,}, codes x {code:,}, {start} codes"
     return Cell(
         name=f"{start}-d{decoder}-c{code}",
         group="grid",
-        about=said,
+        about=text,
         changes={"init": start, **_rates(decoder, code)},
         **more,
     )
@@ -124,25 +124,25 @@ def _from_ours() -> list[Cell]:
 
 
 def _curve() -> list[Cell]:
-    """Fixed random codes and learning ones, by number of images."""
+    """Return cells with fixed and trained random codes, by number of images."""
     kinds = {"frozen": _rates(100, 1), "learning": _rates(100, 5120), "theirs": {}}
     return [
         Cell(
             name=f"curve-{kind}-{n}",
             group="curve",
-            about=f"{n:,} images, {said}",
+            about=f"{n:,} images, {text}",
             changes=kinds[kind] | ({"batch_size": 512} if n == FULL else {}),
             n=n,
         )
         for n in CURVE
         if n != N
-        for kind, said in _KINDS.items()
+        for kind, text in _KINDS.items()
         if kind != "theirs" or n in (4000, FULL)
     ]
 
 
 def _again(names: tuple[str, ...], cells: list[Cell]) -> list[Cell]:
-    """Return cells once more for each further seed."""
+    """Return copies of cells for each further seed."""
     known = {cell.name: cell for cell in cells}
     return [
         Cell(**(vars(known[name]) | {"name": f"{name}-seed{seed}", "group": "seeds", "seed": seed}))
@@ -152,7 +152,7 @@ def _again(names: tuple[str, ...], cells: list[Cell]) -> list[Cell]:
 
 
 def _full() -> list[Cell]:
-    """Their generator at its full width, then all of it at full size."""
+    """Return cells with the original generator width, then at full size."""
     wide = {"group": "wide", "divide": 1}
     names = ("gaussian-d1-c1", "gaussian-d100-c1", "gaussian-d100-c5120", "pca-d100-c1")
     known = {cell.name: cell for cell in _grid()}
@@ -207,7 +207,7 @@ CELLS: tuple[Cell, ...] = tuple(_all())
 
 
 def find_cells(patterns: list[str] | None) -> list[Cell]:
-    """Return the cells whose name or group fits one of some shell patterns, or all, in order.
+    """Return the cells whose name or group matches a shell pattern, or all, in order.
 
     Example:
         >>> [cell.name for cell in find_cells(["pca-d1-*"])][0]

@@ -67,7 +67,7 @@ class DenseAdam(RowOptimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """Move all rows."""
+        """Update all rows."""
         table = self.latents.weight
         rows, gradient = row_gradient(table)
         table += self.row_update(self.row_state(), rows, gradient, self.param_groups[0])

@@ -1,4 +1,4 @@
-"""The figures, legible on light and on dark pages: no background, and lines of middle tones."""
+"""Figures for light and dark pages: transparent background, mid-tone lines."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ _TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
 
 
 def write_figures(results: Results, folder: Path) -> list[Path]:
-    """Draw every figure whose cells are there.
+    """Draw every figure with computed cells.
 
     Args:
         results: of the study.
@@ -73,22 +73,22 @@ def _save(drawn: Figure | Image.Image, path: Path) -> Path:
 
 
 def _levels(axes: Any, results: Results, n: int, *, upright: bool) -> None:
-    """Draw what needs no training as dotted lines."""
+    """Draw the baselines as dotted lines."""
     known = results.baselines.get(str(n)) or next(iter(results.baselines.values()))
     lines = {"mean image": known["mean_image"]["train"], "class mean": known["class_mean"]["train"]}
     if "32" in known["pca"]:
         lines["PCA, 32"] = known["pca"]["32"]["train"]
     # The two means lie near each other, so their names go to either side.
     sides = {"mean image": "left", "class mean": "right", "PCA, 32": "right"}
-    for said, value in lines.items():
+    for text, value in lines.items():
         if upright:
             axes.axvline(value, color=INK, linestyle=":", linewidth=1)
-            place = {"x": value, "y": 1.0, "va": "bottom", "ha": sides[said]}
-            axes.text(s=said, transform=axes.get_xaxis_transform(), fontsize=7, **place)
+            place = {"x": value, "y": 1.0, "va": "bottom", "ha": sides[text]}
+            axes.text(s=text, transform=axes.get_xaxis_transform(), fontsize=7, **place)
         else:
             axes.axhline(value, color=INK, linestyle=":", linewidth=1)
             place = {"x": 1.0, "y": value, "va": "center", "ha": "left"}
-            axes.text(s=f" {said}", transform=axes.get_yaxis_transform(), fontsize=8, **place)
+            axes.text(s=f" {text}", transform=axes.get_yaxis_transform(), fontsize=8, **place)
 
 
 def _error_axis(axis: Any, lowest: float, highest: float = 0.7) -> None:
@@ -111,9 +111,9 @@ def _epochs(results: Results) -> Figure | None:
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot()
     for name, cell in found.items():
-        said, colour = wanted[name]
+        text, colour = wanted[name]
         errors = [epoch["mse"] for epoch in cell.data["epochs"]]
-        axes.plot(range(1, len(errors) + 1), errors, color=colour, label=said)
+        axes.plot(range(1, len(errors) + 1), errors, color=colour, label=text)
     axes.set(xlabel="epoch", ylabel="training error", yscale="log")
     _levels(axes, results, FULL, upright=False)
     _error_axis(axes.yaxis, axes.get_ylim()[0])
@@ -128,12 +128,12 @@ def _grid(results: Results) -> Figure | None:
         return None
     figure = Figure(figsize=(7.4, 5.6), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
-    for column, (start, said) in enumerate(
+    for column, (start, text) in enumerate(
         {"gaussian": "random codes", "pca": "PCA codes"}.items()
     ):
         for row, kind in enumerate(("train", "unseen")):
             values = _table(results, start, kind)
-            title = f"{said}, {'training' if kind == 'train' else 'unseen'} error"
+            title = f"{text}, {'training' if kind == 'train' else 'unseen'} error"
             _heat(axes[row, column], values, title)
     for panel in axes[1]:
         panel.set_xlabel("generator's rate, times theirs (0.001)")
@@ -159,8 +159,8 @@ def _heat(axes: Any, values: np.ndarray, title: str) -> None:
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
         ink = "white" if shade[row, column] > 0.5 else "black"
-        said = f"{value:.3f}" if np.isfinite(value) else "diverged"
-        axes.text(column, row, said, ha="center", va="center", color=ink, fontsize=9)
+        text = f"{value:.3f}" if np.isfinite(value) else "diverged"
+        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
     axes.set_title(title, fontsize=10)
     axes.set_xticks(range(len(DECODER_TIMES)), [f"{times:,}" for times in DECODER_TIMES])
     axes.set_yticks(range(len(CODE_TIMES)), [f"{times:,}" for times in CODE_TIMES])
@@ -168,7 +168,7 @@ def _heat(axes: Any, values: np.ndarray, title: str) -> None:
 
 
 def _changes(results: Results) -> Figure | None:
-    """Draw each single change from theirs and from ours."""
+    """Draw each single change of the original and of our settings."""
     ends = {"theirs": _ends(results, "theirs"), "ours": _ends(results, "ours")}
     if not all(ends.values()):
         return None
@@ -201,7 +201,7 @@ def _ends(results: Results, base: str) -> list[Result]:
 
 
 def _curve(results: Results) -> Figure | None:
-    """Draw the error of fixed and of learning random codes by the number of images."""
+    """Draw the error of fixed and of trained random codes by the number of images."""
     kinds = {"frozen": ("gaussian-d100-c1", _RED), "learning": ("gaussian-d100-c5120", _GREEN)}
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot()
@@ -211,9 +211,9 @@ def _curve(results: Results) -> Figure | None:
         if not cells:
             return None
         sizes = [cell.data["n"] for cell in cells]
-        said = "fixed random codes" if kind == "frozen" else "learning random codes"
-        axes.plot(sizes, [c.train for c in cells], "o-", color=colour, label=f"{said}, training")
-        axes.plot(sizes, [c.unseen for c in cells], "D--", color=colour, label=f"{said}, unseen")
+        text = "fixed random codes" if kind == "frozen" else "learning random codes"
+        axes.plot(sizes, [c.train for c in cells], "o-", color=colour, label=f"{text}, training")
+        axes.plot(sizes, [c.unseen for c in cells], "D--", color=colour, label=f"{text}, unseen")
     axes.set(xscale="log", yscale="log", xlabel="images", ylabel="error after 25 epochs")
     axes.xaxis.set_ticks(CURVE, [f"{n:,}" for n in CURVE])
     axes.xaxis.set_ticks([], minor=True)

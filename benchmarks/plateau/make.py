@@ -1,4 +1,4 @@
-"""One cell: train it by the package's own loop, and measure it on digits it learned and did not."""
+"""Training and measurement of one cell."""
 
 import json
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ def make_cell(cell: Cell, problem: Problem, folder: Path) -> tuple[dict[str, Any
 
 
 def adopt_cell(cell: Cell, problem: Problem, run: Path) -> tuple[dict[str, Any], Image.Image]:
-    """Measure a run folder of `glo train` in the place of training the cell anew.
+    """Measure a run folder of `glo train` instead of training the cell.
 
     Raises:
         UserError: the run was made with other settings or other images.
@@ -222,7 +222,7 @@ def _result(
 
 
 def _search(done: _Trained, settings: Settings, problem: Problem) -> tuple[Any, dict[str, float]]:
-    """Find the codes of the unseen images under the decoder as it is."""
+    """Invert the unseen images under the fixed decoder."""
     watch = Stopwatch()
     starts = decode_initial_codes(done.decoder, done.codes)
     found = invert(
@@ -240,12 +240,12 @@ def _drawn(done: _Trained, settings: Settings) -> Tensor:
 
 
 def _picture(parts: list[Tensor]) -> Image.Image:
-    """Lay out a line of digits for each part."""
+    """Arrange a row of digits for each part."""
     if not parts:
         return Image.new("L", (SHOWN * 32, 3 * 32), 128)
     return grid(torch.cat(parts).float(), columns=SHOWN, frame=False)
 
 
 def _rounded(value: float) -> float:
-    """Return a number with six digits: more would be noise in the committed files."""
+    """Round to six digits, for stable committed files."""
     return float(f"{value:.6g}")

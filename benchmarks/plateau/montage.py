@@ -1,4 +1,4 @@
-"""Digits of some cells: what they learned, what they did not see, what they draw."""
+"""Montage of digits of some cells: training, unseen and sampled digits."""
 
 from benchmarks.plateau.results import Result, Results
 from PIL import Image, ImageDraw, ImageFont
@@ -23,7 +23,7 @@ _SHOWN = {
 
 
 def draw_digits(results: Results) -> Image.Image | None:
-    """Lay out learned, unseen and drawn digits of some cells, a line each.
+    """Arrange training, unseen and sampled digits of some cells, one row each.
 
     Args:
         results: of the study.
@@ -39,8 +39,8 @@ def draw_digits(results: Results) -> Image.Image | None:
     width = _LABEL + columns * (count * _SIDE + _GAP)
     sheet = Image.new("RGBA", (width, 24 + (len(cells) + 1) * (_SIDE + 4)), (0, 0, 0, 0))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for column, said in enumerate(("learned", "unseen, by inversion", "drawn from one Gaussian")):
-        pen.text((_LABEL + column * (count * _SIDE + _GAP), 2), said, fill=INK, font=font)
+    for column, text in enumerate(("learned", "unseen, by inversion", "drawn from one Gaussian")):
+        pen.text((_LABEL + column * (count * _SIDE + _GAP), 2), text, fill=INK, font=font)
     for line, name in enumerate(["", *cells]):
         path = results.folder / "pictures" / f"{name}.png" if name else original
         cell, top = results.get(name), 24 + line * (_SIDE + 4)

@@ -1,4 +1,4 @@
-"""The described project's generator with fewer channels."""
+"""The TensorLayer project's generator with fewer channels."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["NarrowDecoder"]
 
 
 class NarrowDecoder(Decoder):
-    """Decode as `glo.decoders.tensorlayer` does, with all channels divided by a number.
+    """The decoder of `glo.decoders.tensorlayer` with all channels divided by a number.
 
     Four times fewer channels make a step about six times cheaper, so that the study can have many
     cells. Side 32 only.

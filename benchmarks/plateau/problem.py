@@ -1,4 +1,4 @@
-"""The images of the study, and what needs no training."""
+"""Images of the study, and baselines without training."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ _SIZES = (8, 16, 32, 64, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is learned, and what is kept unseen.
+    """Training and unseen images.
 
     Args:
         train: digits to learn; a cell uses the first so many.
@@ -37,11 +37,11 @@ class Problem:
 
     @cached_property
     def unseen_images(self) -> Tensor:
-        """The unseen images, (n, C, H, W), evenly spaced in the test set."""
+        """Unseen images, (n, C, H, W), evenly spaced in the test set."""
         return self.test.batch(evenly_spaced(len(self.test), min(self.unseen, len(self.test))))
 
     def first(self, n: int) -> Dataset:
-        """Return the first `n` training images, or as many as there may be."""
+        """Return the first `n` training images, or fewer under a limit."""
         most = min(n, len(self.train), self.limit or n)
         return self.train.subset(np.arange(most))
 
@@ -55,12 +55,12 @@ def mnist_problem(*, limit: int | None, epochs: int | None, unseen: int) -> Prob
 
 
 def baselines(problem: Problem, numbers: tuple[int, ...]) -> dict[str, Any]:
-    """Return the errors of what needs no training, for some sizes of training set.
+    """Return the errors of the baselines, for some sizes of the training set.
 
     Each was fitted on the first N training images, and measured on those ("train") and on the
-    unseen images ("unseen"): the mean image, the mean image of the right class (the label is told),
+    unseen images ("unseen"): the mean image, the mean image of the right class (given the label),
     PCA by size. `stretched` is the mean image of images that were each stretched to 0..255 and
-    divided by 128, as the described project read them.
+    divided by 128, as in the TensorLayer project.
     """
     return {str(n): _of(problem, problem.first(n)) for n in numbers}
 

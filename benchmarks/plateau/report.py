@@ -1,4 +1,4 @@
-"""Tables, figures and the page, all from the results folder.
+"""Tables, figures and the page, from the results folder.
 
     python -m benchmarks.plateau --report --out benchmarks/plateau/results
 
@@ -23,7 +23,7 @@ _HEADS = ("cell", "what differs", "N", "training", "unseen", "explained", "code 
 
 
 def write_report(folder: Path, docs: Path | None = None) -> None:
-    """Write everything that can be written of what is done.
+    """Write the report of the finished cells.
 
     Args:
         folder: of the results.
@@ -113,7 +113,7 @@ def _page(results: Results) -> str:
 
 
 def _missing(results: Results) -> dict[str, int]:
-    """Return how many cells of each group are not made yet."""
+    """Return the number of missing cells per group."""
     groups = [cell.group for cell in CELLS if cell.name not in results.cells]
     return {group: groups.count(group) for group in dict.fromkeys(groups)}
 
@@ -124,12 +124,12 @@ def _value(results: Results, name: str, kind: str) -> float | None:
 
 
 def _begun(results: Results, starts: tuple[str, ...]) -> list[float]:
-    """Return the training errors of the grid's cells whose names begin so."""
+    """Return the training errors of grid cells by prefix of their names."""
     return [cell.train for cell in results.of("grid") if cell.name.startswith(starts)]
 
 
 def _number(value: float | None) -> str:
-    """Return an error as the page shows it; a dash where the cell is not there."""
+    """Format an error; a dash for a missing cell."""
     if value is None:
         return "–"
     return "diverged" if value == float("inf") else f"{value:.3f}"

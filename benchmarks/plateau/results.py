@@ -1,4 +1,4 @@
-"""The results folder, read."""
+"""Reader of the results folder."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["Result", "Results", "read_results"]
 
 @dataclass(frozen=True)
 class Result:
-    """One cell's file.
+    """Result of one cell.
 
     Args:
         data: what `make_cell` gave.
@@ -27,27 +27,27 @@ class Result:
 
     @property
     def train(self) -> float:
-        """Error of the images it learned; infinite if it diverged."""
+        """Error on training images; infinite after divergence."""
         return float("inf") if self.data["train"] is None else float(self.data["train"])
 
     @property
     def unseen(self) -> float:
-        """Error of images it did not see, by inversion; infinite if it diverged."""
+        """Error on unseen images by inversion; infinite after divergence."""
         return float("inf") if self.data["unseen"] is None else float(self.data["unseen"])
 
     @property
     def mean_image(self) -> float:
-        """Error of the mean image on what it learned."""
+        """Error of the mean image on the training images."""
         return float(self.data["mean_image"])
 
     @property
     def first(self) -> dict[str, float]:
-        """Its first epoch."""
+        """Record of the first epoch."""
         return self._epoch(0)
 
     @property
     def last(self) -> dict[str, float]:
-        """Its last epoch."""
+        """Record of the last epoch."""
         return self._epoch(-1)
 
     def _epoch(self, place: int) -> dict[str, float]:
@@ -57,7 +57,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that is done so far.
+    """Results of all finished cells.
 
     Args:
         folder: of the results.
@@ -74,12 +74,12 @@ class Results:
         return [cell for cell in self.cells.values() if cell.data["group"] == group]
 
     def get(self, name: str) -> Result | None:
-        """Return a cell, or None if it was not made yet."""
+        """Return a cell, or None if it is missing."""
         return self.cells.get(name)
 
 
 def read_results(folder: Path) -> Results:
-    """Read a results folder; cells that the study does not know come last."""
+    """Read a results folder; unknown cells come last."""
     found = {path.stem: path for path in sorted((folder / "cells").glob("*.json"))}
     order = [cell.name for cell in CELLS if cell.name in found]
     order += [name for name in found if name not in set(order)]

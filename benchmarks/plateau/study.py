@@ -1,4 +1,4 @@
-"""Why the described project stalls at an error of 0.2, and what mends it.
+"""Study of a TensorLayer project that stalls at an error of 0.2.
 
     python -m benchmarks.plateau --out benchmarks/plateau/results
     python -m benchmarks.plateau --list
@@ -40,7 +40,7 @@ _RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Make what is missing, then the report."""
+    """Compute missing cells, then write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=_RESULTS, help="folder of the results")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="cells or groups, as patterns")
@@ -75,7 +75,7 @@ def run_study(
     most: int | None = None,
     adopted: dict[str, str] | None = None,
 ) -> int:
-    """Make the cells that are missing, in order, and return how many were made.
+    """Compute missing cells in order, and return their number.
 
     Args:
         folder: of the results.
@@ -133,7 +133,7 @@ def _make(path: Path, cell: Cell, work: Callable[[], tuple[dict[str, Any], Any]]
 
 @contextmanager
 def _claimed(folder: Path, name: str) -> Iterator[bool]:
-    """Tell whether this process alone may make a cell; the kernel frees what a killed one held."""
+    """Return whether this process holds the lock of a cell; the kernel releases it on a kill."""
     path = folder / "models" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

@@ -1,6 +1,6 @@
-"""A sitting of `glo train` in a forked child, which may be killed on the way.
+"""`glo train` in a forked child process, with signals at chosen points.
 
-The parent has imported all that a run needs, so a sitting takes as long as its training.
+The parent has imported all modules of a run, so a child takes only the time of its training.
 """
 
 import faulthandler
@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, final
 
 __all__ = [
-    "Ended",
+    "ForkedRun",
+    "Outcome",
     "Prepare",
-    "Sitting",
     "at_change",
     "at_name",
     "count_changes",
-    "import_what_runs_need",
-    "sit",
+    "import_modules",
+    "run_forked",
 ]
 
 _PATIENCE = 60.0
@@ -44,13 +44,13 @@ _ON_THE_WAY = (
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a sitting ended.
+class Outcome:
+    """Outcome of a forked run.
 
     Attributes:
-        code: exit code; of a sitting that a signal ended, its number below zero.
-        text: all that it printed.
-        seconds: how long it took.
+        code: exit code; the negative number of a signal that ended the process.
+        text: output.
+        seconds: duration.
     """
 
     code: int
@@ -59,7 +59,7 @@ class Ended:
 
     @property
     def killed(self) -> bool:
-        """Whether it was killed with signal 9."""
+        """Whether the process was killed with signal 9."""
         return self.code == -signal.SIGKILL
 
 
@@ -71,13 +71,13 @@ def nothing() -> None:
 
 
 @final
-class Sitting:
-    """A child that runs the program on some words.
+class ForkedRun:
+    """A child process that runs the program.
 
     Args:
-        words: of the command line.
-        prepare: called in the child before the program; what it returns is called after it.
-        env: variables of the child alone.
+        words: command-line arguments.
+        prepare: function called in the child before the program; its result is called after it.
+        env: environment variables of the child.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Sitting:
         os.close(write)
 
     def send(self, number: int) -> None:
-        """Send the child a signal; nothing happens if it has ended."""
+        """Send the child a signal, unless it has exited."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def read_until(self, moment: float) -> bool:
-        """Read what it prints until a moment of `time.perf_counter`; return whether it ended."""
+        """Read the output until a time of `time.perf_counter`; return whether the child exited."""
         while (left := moment - time.perf_counter()) > 0:
             if select.select([self._pipe], [], [], left)[0]:
                 piece = os.read(self._pipe, 2**16)
@@ -111,8 +111,8 @@ class Sitting:
                 self._text += piece
         return False
 
-    def end(self) -> Ended:
-        """Wait for its end; one that takes too long is killed, and says so."""
+    def end(self) -> Outcome:
+        """Wait for the exit; kill the child after a timeout, with a note in its output."""
         if not self.read_until(time.perf_counter() + _PATIENCE):
             # It says where it stands first.
             self.send(signal.SIGUSR1)
@@ -122,30 +122,30 @@ class Sitting:
         os.close(self._pipe)
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        return Ended(code, self._text.decode(errors="replace"), time.perf_counter() - self.began)
+        return Outcome(code, self._text.decode(errors="replace"), time.perf_counter() - self.began)
 
 
-def sit(
+def run_forked(
     words: Sequence[str],
     prepare: Prepare = nothing,
     signals: Sequence[tuple[float, int]] = (),
-) -> Ended:
-    """Run a sitting to its end.
+) -> Outcome:
+    """Run the program in a child process until it exits.
 
     Args:
-        words: of the command line.
-        prepare: called in the child before the program; what it returns is called after it.
+        words: command-line arguments.
+        prepare: function called in the child before the program; its result is called after it.
         signals: seconds after the start and number of each signal it gets.
     """
-    sitting = Sitting(words, prepare)
+    process = ForkedRun(words, prepare)
     for seconds, number in signals:
-        if not sitting.read_until(sitting.began + seconds):
-            sitting.send(number)
-    return sitting.end()
+        if not process.read_until(process.began + seconds):
+            process.send(number)
+    return process.end()
 
 
 def at_change(folder: Path, place: int, numbers: Sequence[int] = (signal.SIGKILL,)) -> None:
-    """Send this process signals just before it changes the files below a folder once more.
+    """Send this process signals just before a numbered file change below a folder.
 
     Files that are opened to be written, renamed, flushed and removed are counted, and folders that
     are made and removed.
@@ -181,7 +181,7 @@ def _watch_changes(folder: Path, changed: Callable[[], object]) -> None:
 
 
 def at_name(name: str, number: int = signal.SIGKILL) -> None:
-    """Send this process a signal just before something is renamed to a name, the first time."""
+    """Send this process a signal just before the first rename to a name."""
     sent = False
 
     def watch(event: str, values: tuple[Any, ...]) -> None:
@@ -241,13 +241,13 @@ def _run(words: Sequence[str], prepare: Prepare) -> int:
 
 
 def count_changes(folder: Path) -> Callable[[], None]:
-    """Count the changes below a folder, and print at the end how many there were."""
+    """Count the file changes below a folder, and print the number at the end."""
     count = itertools.count()
     _watch_changes(folder, lambda: next(count))
     return lambda: print(f"changes: {next(count)}")
 
 
-def import_what_runs_need() -> None:
-    """Import all that a run imports on its way, so that its children need not."""
+def import_modules() -> None:
+    """Import all modules of a run once, before forking."""
     for name in _ON_THE_WAY:
         importlib.import_module(name)
