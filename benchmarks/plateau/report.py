@@ -153,9 +153,9 @@ def _spread(results: Results, name: str) -> str:
 
 def _short_table(results: Results, names: dict[str, str]) -> str:
     lines = ["| what | training | unseen |", "| --- | --- | --- |"]
-    for name, said in names.items():
+    for name, text in names.items():
         train, unseen = (_number(_value(results, name, kind)) for kind in ("train", "unseen"))
-        lines.append(f"| {said} | {train} | {unseen} |")
+        lines.append(f"| {text} | {train} | {unseen} |")
     return "\n".join(lines)
 
 
