@@ -74,3 +74,14 @@ def browser() -> Iterator[Any]:
         found = api.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield found
         found.close()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Report skipped browser tests after pytest's own last line."""
+    result = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if any("no chromium" in str(report.longrepr) for report in skipped):
+        reporter.write_line("browser tests were skipped: no chromium")
+    return result

@@ -1,6 +1,6 @@
-"""Tiny runs of every kind that the page can meet, opened as their person does."""
+"""Tiny runs of every kind, and clients with the token of their pages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from tests.builders import at_step, images, save_data, train, train_until
-from tests.explorer.asking import TOKEN, N, browser
+from tests.explorer.client import TOKEN, N, Visit, client_of
 
 
 @pytest.fixture(scope="session")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for all runs, and a cache of its own."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of all runs, with a cache of its own."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLO_CACHE", str(folder / "cache"))
@@ -21,59 +21,59 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def labelled(rooms: Path) -> Path:
-    """A run of images with two labels whose data are still there."""
+def labelled(folder: Path) -> Path:
+    """Run of images with two labels whose data are available; the odd examples are rings."""
     labels = np.where(np.arange(N) % 2, "ring", "dot")
-    np.savez(rooms / "labelled.npz", x=images(N), y=labels)
-    assert train(str(rooms / "labelled.npz"), rooms / "labelled") == 0
-    return rooms / "labelled"
+    np.savez(folder / "labelled.npz", x=images(N), y=labels)
+    assert train(str(folder / "labelled.npz"), folder / "labelled") == 0
+    return folder / "labelled"
 
 
 @pytest.fixture(scope="session")
-def bare(rooms: Path) -> Path:
-    """A run of images without labels whose data and errors are gone."""
-    data = save_data(rooms / "bare-data")
-    assert train(data, rooms / "bare") == 0
+def bare(folder: Path) -> Path:
+    """Run of images without labels, data and errors."""
+    data = save_data(folder / "bare-data")
+    assert train(data, folder / "bare") == 0
     Path(data).unlink()
-    (rooms / "bare" / "errors.safetensors").unlink()
-    return rooms / "bare"
+    (folder / "bare" / "errors.safetensors").unlink()
+    return folder / "bare"
 
 
 @pytest.fixture(scope="session")
-def single(rooms: Path) -> Path:
-    """A run of one example."""
-    assert train(save_data(rooms / "single-data", images(1)), rooms / "single") == 0
-    return rooms / "single"
+def single(folder: Path) -> Path:
+    """Run of one example."""
+    assert train(save_data(folder / "single-data", images(1)), folder / "single") == 0
+    return folder / "single"
 
 
 @pytest.fixture(scope="session")
-def table(rooms: Path) -> Path:
-    """A run of vectors of five numbers."""
+def table(folder: Path) -> Path:
+    """Run of vectors of five numbers with a mean of 3."""
     rows = np.random.default_rng(0).normal(3.0, 2.0, (N, 5)).astype("float32")
-    assert train(save_data(rooms / "table-data", rows), rooms / "table") == 0
-    return rooms / "table"
+    assert train(save_data(folder / "table-data", rows), folder / "table") == 0
+    return folder / "table"
 
 
 @pytest.fixture(scope="session")
-def stopped(rooms: Path) -> Path:
-    """A run that was stopped at its fifth step."""
-    data = save_data(rooms / "stopped-data")
+def stopped(folder: Path) -> Path:
+    """Run that was stopped at its fifth step."""
+    data = save_data(folder / "stopped-data")
     with pytest.MonkeyPatch.context() as patch:
-        assert train_until(patch, at_step(5), data, rooms / "stopped") == 130
-    return rooms / "stopped"
+        assert train_until(patch, at_step(5), data, folder / "stopped") == 130
+    return folder / "stopped"
 
 
 @pytest.fixture(scope="session")
-def visit() -> Iterator[Callable[[Path], TestClient]]:
-    """Open the page of a run as the person who started it does; once for each run."""
-    opened: dict[Path, TestClient] = {}
+def visit() -> Iterator[Visit]:
+    """Return the client of a run's page with its token; one per run."""
+    clients: dict[Path, TestClient] = {}
     with ExitStack() as stack:
 
         def enter(folder: Path) -> TestClient:
-            if folder not in opened:
-                client = stack.enter_context(browser(folder))
+            if folder not in clients:
+                client = stack.enter_context(client_of(folder))
                 assert client.get("/", params={"token": TOKEN}).status_code == 200
-                opened[folder] = client
-            return opened[folder]
+                clients[folder] = client
+            return clients[folder]
 
         yield enter

@@ -1,65 +1,43 @@
-"""A picture from outside, and one with a hole: searches that are watched."""
+"""Searches: chosen files, painted holes, refusals."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.explorer.page.conftest import centre, drawing
+from tests.explorer.page.conftest import REFUSED, Open, centre
 
-# The browser's own word for an answer that is a mistake, which it writes to the console.
-REFUSED = ("Failed to load resource",)
-
-
-def picture_file(blobs: Any, number: int = 3) -> bytes:
-    """Return a PNG of a picture that the run has not seen."""
-    file = io.BytesIO()
-    Image.fromarray(blobs(8, side=16, seed=5).rows[number, :, :, 0]).save(file, "PNG")
-    return file.getvalue()
+pytestmark = pytest.mark.slow
 
 
-DROP = """([bytes, name]) => {
-  const files = new DataTransfer();
-  files.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/png'}));
-  const on = {bubbles: true, cancelable: true, dataTransfer: files};
-  document.body.dispatchEvent(new DragEvent('dragenter', on));
-  document.body.dispatchEvent(new DragEvent('drop', on));
-}"""
+def gray(page: Any, selector: str, x: int = 0) -> list[int]:
+    """Return the pixels of a canvas of 16 x 16 from column `x` on."""
+    script = f"""c => [...c.getContext('2d').getImageData({x}, 0, {16 - x}, 16).data]
+      .filter((_, i) => i % 4 === 0)"""
+    return list(page.eval_on_selector(selector, script))
 
 
-def test_a_dropped_file_gets_a_code(page: Any, blobs: Any) -> None:
-    page.evaluate(DROP, [list(picture_file(blobs)), "spot one.png"])
-    page.wait_for_selector("#drop-result[data-state=done]")
-    assert page.get_attribute("#tab-drop", "aria-selected") == "true"
-    assert page.inner_text("#seen-name") == "spot one.png"
-    assert page.inner_text("#hand-source") == "Code found for spot one.png"
-    assert float(page.inner_text("#drop-residual")) < 1
-    assert "typical training example" in page.inner_text("#drop-verdict")
-    assert page.locator("#drop-curve polyline").count() == 1
-    page.wait_for_function("() => document.querySelectorAll('#drop-neighbours li').length === 8")
-    assert drawing(page, "#seen-picture") != drawing(page, "#found-picture")
-
-
-def test_a_chosen_file_is_shown_as_the_decoder_sees_it(page: Any, blobs: Any) -> None:
+def test_a_chosen_file_is_shown_and_can_be_painted_on(
+    page: Any, blobs: Any, tmp_path: Path
+) -> None:
+    page.click("#tab-paint")
+    assert page.is_disabled("#paint-dropped")
     page.click("#tab-drop")
-    file = {"name": "spot.png", "mimeType": "image/png", "buffer": picture_file(blobs)}
-    page.set_input_files("#file", file)
+    picture = blobs(8, side=16, seed=5).rows[3, :, :, 0]
+    Image.fromarray(picture).save(tmp_path / "spot.png")
+    page.set_input_files("#file", tmp_path / "spot.png")
     page.wait_for_selector("#drop-result[data-state=done]")
-    script = (
-        "c => [...c.getContext('2d').getImageData(0, 0, 16, 16).data].filter((_, i) => i % 4 === 0)"
-    )
-    seen = page.eval_on_selector("#seen-picture", script)
-    assert seen == blobs(8, side=16, seed=5).rows[3].reshape(-1).tolist()
+    assert gray(page, "#seen-picture") == picture.reshape(-1).tolist()
+    page.click("#tab-paint")
+    page.click("#paint-dropped")
+    assert page.inner_text("#paint-name") == "spot.png"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n half"])
-def test_a_broken_file_is_refused_with_a_sentence(
-    see: Callable[..., Any], address: str, content: bytes
-) -> None:
-    page = see(address, panel="drop", faults=REFUSED)
+def test_a_broken_file_is_refused(open_page: Open, address: str, content: bytes) -> None:
+    page = open_page(f"{address}#drop", allow=REFUSED)
     file = {"name": "broken.png", "mimeType": "image/png", "buffer": content}
     page.set_input_files("#file", file)
     page.wait_for_selector("#complaint", state="visible")
@@ -69,8 +47,10 @@ def test_a_broken_file_is_refused_with_a_sentence(
     assert not page.is_visible("#complaint")
 
 
-def test_a_painted_hole_is_filled_in_several_ways(page: Any) -> None:
+def test_several_solutions_of_a_painted_hole(page: Any) -> None:
     page.click("#tab-paint")
+    page.click("#paint-go")
+    assert "paint a hole" in page.inner_text("#complaint-text")
     x, y = centre(page, "#painting")
     page.mouse.move(x - 90, y - 60)
     page.mouse.down()
@@ -86,7 +66,7 @@ def test_a_painted_hole_is_filled_in_several_ways(page: Any) -> None:
     assert page.inner_text("#hand-source") == "Restoration 2"
 
 
-def test_what_is_known_stays_as_it_was(page: Any) -> None:
+def test_known_pixels_are_unchanged(page: Any) -> None:
     page.click("#tab-paint")
     page.fill("#paint-row", "4")
     page.click("#paint-row-form button")
@@ -95,31 +75,25 @@ def test_what_is_known_stays_as_it_was(page: Any) -> None:
     page.fill("#answers", "1")
     page.click("#paint-go")
     page.wait_for_selector("#restored li canvas")
-    script = """s => [...document.querySelector(s).getContext('2d')
-        .getImageData(8, 0, 8, 16).data].filter((_, i) => i % 4 === 0)"""
-    restored = page.evaluate(script, "#restored canvas")
-    page.wait_for_timeout(100)
-    image = page.evaluate("fetch('api/example/4/image').then((r) => r.arrayBuffer())"
-                          ".then((b) => [...new Uint8Array(b)])")  # fmt: skip
-    truth = np.asarray(Image.open(io.BytesIO(bytes(image))))[:, 8:]
-    assert restored == truth.reshape(-1).tolist()
+    restored = gray(page, "#restored canvas", x=8)
+    script = "fetch('api/example/4/image').then((r) => r.bytes()).then((b) => [...b])"
+    original = np.asarray(Image.open(io.BytesIO(bytes(page.evaluate(script)))))
+    assert restored == original[:, 8:].reshape(-1).tolist()
 
 
 def test_strokes_on_an_empty_sheet_are_completed(page: Any) -> None:
     page.click("#tab-paint")
     page.click("#paint-blank")
     assert page.inner_text("#paint-share") == "100 % is unknown"
-    x, y = centre(page, "#painting")
-    page.mouse.click(x, y)
-    share = int(page.inner_text("#paint-share").split()[0])
-    assert 80 < share < 100
+    page.mouse.click(*centre(page, "#painting"))
+    assert 80 < int(page.inner_text("#paint-share").split()[0]) < 100
     page.click("#paint-go")
     page.wait_for_selector("#restored li")
     page.click("#paint-undo")
     assert page.inner_text("#paint-share") == "100 % is unknown"
 
 
-def test_a_hole_is_painted_with_the_keyboard(page: Any) -> None:
+def test_painting_with_the_keyboard(page: Any) -> None:
     page.click("#tab-paint")
     page.focus("#painting")
     page.keyboard.press("ArrowLeft")
@@ -131,23 +105,3 @@ def test_a_hole_is_painted_with_the_keyboard(page: Any) -> None:
     assert int(once.split()[0]) < int(page.inner_text("#paint-share").split()[0])
     page.click("#paint-clear")
     assert page.inner_text("#paint-share") == "no hole yet"
-
-
-def test_nothing_to_fill_in_is_said(page: Any) -> None:
-    page.click("#tab-paint")
-    page.click("#paint-go")
-    assert page.inner_text("#complaint-text") == "Nothing is unknown yet: paint a hole first."
-
-
-def test_the_picture_that_was_dropped_can_be_painted_on(
-    page: Any, blobs: Any, tmp_path: Path
-) -> None:
-    page.click("#tab-paint")
-    assert page.is_disabled("#paint-dropped")
-    (tmp_path / "mine.png").write_bytes(picture_file(blobs))
-    page.click("#tab-drop")
-    page.set_input_files("#file", tmp_path / "mine.png")
-    page.wait_for_selector("#drop-result[data-state=done]")
-    page.click("#tab-paint")
-    page.click("#paint-dropped")
-    assert page.inner_text("#paint-name") == "mine.png"
