@@ -175,7 +175,7 @@ def _samples(about: dict[str, Any]) -> Dataset:
     if about["decoder"] == "dcgan":
         return samples
     flat = samples.batch(torch.arange(len(samples))).flatten(1).numpy()
-    return Dataset(rows=flat, name="flat").standardised()
+    return Dataset(rows=flat, name="flat").standardized()
 
 
 def _count(counted: list[int], bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:

@@ -210,8 +210,8 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     save_images(Path("many"), 6)
     opened = open_run(made)
     whole = open_inputs(opened, ["many"])
-    for module in ("glo.workflows.inputs", "glo.data.limits"):
-        monkeypatch.setattr(f"{module}.LARGEST_IN_MEMORY", 6 * SIDE * SIDE)
+    for module in ("glo.workflows.inputs", "glo.data.storage"):
+        monkeypatch.setattr(f"{module}.MAX_MEMORY_BYTES", 6 * SIDE * SIDE)
     monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
     seen = open_inputs(opened, ["many"])
     (room,) = (tmp_path / "cache").iterdir()

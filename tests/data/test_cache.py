@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from glo.data import Dataset, SourceOptions
-from glo.data.cache import cache_folder, fetch, key_of
+from glo.data.cache import cache_folder, cache_key, open_cached
 from glo.errors import UserError
 
 ROWS = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
@@ -23,7 +23,7 @@ class Builder:
 def test_second_opening_builds_nothing(cache):
     build = Builder()
     for _ in range(2):
-        assert np.array_equal(fetch("key", build, None).rows, ROWS)
+        assert np.array_equal(open_cached("key", build, None).rows, ROWS)
     assert len(build.rooms) == 1
     assert [path.name for path in (cache / "samples").iterdir()] == ["key"]
 
@@ -31,16 +31,16 @@ def test_second_opening_builds_nothing(cache):
 @pytest.mark.parametrize("name", ["rows.npy", "samples.json"])
 def test_broken_entry_is_built_again(tmp_path, name):
     build = Builder()
-    fetch("key", build, tmp_path)
+    open_cached("key", build, tmp_path)
     (tmp_path / "samples/key" / name).write_bytes(b"broken")
-    assert np.array_equal(fetch("key", build, tmp_path).rows, ROWS)
+    assert np.array_equal(open_cached("key", build, tmp_path).rows, ROWS)
     assert len(build.rooms) == 2
 
 
 def test_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     build = Builder()
-    assert np.array_equal(fetch("key", build, tmp_path / "file" / "below").rows, ROWS)
+    assert np.array_equal(open_cached("key", build, tmp_path / "file" / "below").rows, ROWS)
     assert build.rooms == [None]
 
 
@@ -53,7 +53,7 @@ def test_full_disk_falls_back_to_memory(tmp_path):
             raise OSError(28, "No space left on device")
         return Dataset(rows=ROWS, name="x")
 
-    assert len(fetch("key", build, tmp_path)) == 4
+    assert len(open_cached("key", build, tmp_path)) == 4
     assert rooms[1] is None
     assert list((tmp_path / "samples").iterdir()) == []
 
@@ -64,19 +64,19 @@ def test_mistake_while_building_leaves_nothing(tmp_path):
         raise UserError("bad data")
 
     with pytest.raises(UserError, match="bad data"):
-        fetch("key", build, tmp_path)
+        open_cached("key", build, tmp_path)
     assert list((tmp_path / "samples").iterdir()) == []
 
 
 def test_two_processes_at_once_keep_the_first(tmp_path):
     def build(room):
-        fetch("key", Builder(), tmp_path / "other")
+        open_cached("key", Builder(), tmp_path / "other")
         os.makedirs(tmp_path / "samples", exist_ok=True)
         if not (tmp_path / "samples/key").exists():
             (tmp_path / "other/samples/key").rename(tmp_path / "samples/key")
         return Dataset(rows=ROWS + 1, name="late")
 
-    assert fetch("key", build, tmp_path).name == "x"
+    assert open_cached("key", build, tmp_path).name == "x"
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["key"]
 
 
@@ -95,19 +95,19 @@ def test_key_depends_on_all_that_decides(tmp_path):
     file = tmp_path / "a"
     file.write_bytes(b"1")
     os.utime(file, ns=(0, 0))
-    base = key_of("k", tmp_path, [file], SourceOptions())
-    assert base == key_of("k", tmp_path / ".", [file], SourceOptions())
+    base = cache_key("k", tmp_path, [file], SourceOptions())
+    assert base == cache_key("k", tmp_path / ".", [file], SourceOptions())
     others = {
-        key_of("other", tmp_path, [file], SourceOptions()),
-        key_of("k", tmp_path.parent, [file], SourceOptions()),
-        key_of("k", tmp_path, [], SourceOptions()),
-        key_of("k", tmp_path, [file], SourceOptions(size=8)),
-        key_of("k", tmp_path, [file, tmp_path / "gone"], SourceOptions()),
+        cache_key("other", tmp_path, [file], SourceOptions()),
+        cache_key("k", tmp_path.parent, [file], SourceOptions()),
+        cache_key("k", tmp_path, [], SourceOptions()),
+        cache_key("k", tmp_path, [file], SourceOptions(size=8)),
+        cache_key("k", tmp_path, [file, tmp_path / "gone"], SourceOptions()),
     }
     os.utime(file, ns=(5, 5))
-    others.add(key_of("k", tmp_path, [file], SourceOptions()))
+    others.add(cache_key("k", tmp_path, [file], SourceOptions()))
     file.write_bytes(b"12")
     os.utime(file, ns=(0, 0))
-    others.add(key_of("k", tmp_path, [file], SourceOptions()))
+    others.add(cache_key("k", tmp_path, [file], SourceOptions()))
     assert base not in others
     assert len(others) == 7

@@ -1,14 +1,14 @@
 import threading
 import time
 
-from glo.data.semaphore import WeightedSemaphore
+from glo.data.readers.images import WeightedSemaphore
 
 
 def test_no_more_goes_in_than_there_is_room_for():
     gate, most, lock, inside = WeightedSemaphore(10), [0], threading.Lock(), [0]
 
     def work():
-        with gate.inside(4):
+        with gate.acquire(4):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -22,15 +22,15 @@ def test_no_more_goes_in_than_there_is_room_for():
     for thread in threads:
         thread.join()
     assert most[0] == 2
-    assert gate.taken == 0
+    assert gate.in_use == 0
 
 
 def test_what_is_larger_than_the_room_goes_in_alone_and_failures_leave():
     gate = WeightedSemaphore(10)
     try:
-        with gate.inside(99):
+        with gate.acquire(99):
             raise ZeroDivisionError
     except ZeroDivisionError:
         pass
-    with gate.inside(10):
-        assert gate.taken == 10
+    with gate.acquire(10):
+        assert gate.in_use == 10

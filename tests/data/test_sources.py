@@ -44,7 +44,10 @@ def test_a_folder_that_may_not_be_read_is_named_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(UserError) as caught:
         open_source(tmp_path)
-    assert str(caught.value) == f"{tmp_path} cannot be read (Permission denied); check its rights."
+    assert (
+        str(caught.value)
+        == f"{tmp_path} cannot be read (Permission denied); check its permissions."
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -10,7 +10,7 @@ from glo.data.standardizer import Standardizer
 
 @pytest.fixture(params=[2**22, 64])
 def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    monkeypatch.setattr(module, "_CHUNK_NUMBERS", request.param)
+    monkeypatch.setattr(module, "_CHUNK_VALUES", request.param)
     rng = np.random.default_rng(0)
     found = (rng.normal(size=(101, 5)) * [1, 10, 1e-3, 1e4, 1] + [0, 5, 1, -1e5, 3]).astype("f")
     found[rng.random(found.shape) < 0.2] = np.nan
@@ -26,10 +26,12 @@ def test_mean_and_deviation_of_what_is_known(rows: np.ndarray) -> None:
 
 def test_there_and_back(rows: np.ndarray) -> None:
     columns, given = Standardizer.fit(rows), torch.from_numpy(rows)
-    ready = columns.standardise(given)
+    ready = columns.transform(given)
     assert torch.equal(ready.isnan(), given.isnan())
     known = ~given.isnan()
-    assert torch.allclose(columns.restore(ready)[known], given[known], rtol=1e-5, atol=1e-5)
+    assert torch.allclose(
+        columns.inverse_transform(ready)[known], given[known], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_flat_and_empty_columns_keep_their_scale() -> None:

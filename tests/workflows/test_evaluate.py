@@ -193,7 +193,7 @@ def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> N
 
 def test_columns_have_mean_0_and_deviation_1() -> None:
     rows = np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]], np.float32)
-    samples = Dataset(rows=rows, name="table").standardised()
+    samples = Dataset(rows=rows, name="table").standardized()
     numbers = describe(samples).features
     made = numbers(samples.batch(torch.arange(3)))
     assert (numbers.name, numbers.dim) == ("columns", 2)

@@ -1,4 +1,4 @@
-"""From any source of examples to rows: images as bytes, vectors as floats."""
+"""Datasets of examples from any source: images as uint8, vectors as float32."""
 
 from glo.data.dataset import Dataset, to_uint8
 from glo.data.options import SourceOptions

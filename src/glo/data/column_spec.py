@@ -1,4 +1,4 @@
-"""Which columns of a table or a data set are meant, said behind a question mark."""
+"""Column specification: the columns of a table or dataset, written behind a question mark."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,14 +12,14 @@ __all__ = ["NO_COLUMN_SPEC", "ColumnSpec", "split_column_spec"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class ColumnSpec:
-    """What was named of a source that has columns.
+    """Names of the columns of a source.
 
     Attributes:
-        image: column of images; empty: looked for.
-        label: column of labels; empty: looked for; "none": there is none.
-        columns: of numbers, separated by commas; empty: all that hold numbers.
-        without: columns that are left out, separated by commas; empty: none.
-        config: of a data set on the Hub that has several; empty: the only one.
+        image: column of images; empty: found by type.
+        label: column of labels; empty: found by name; "none": no labels.
+        columns: numeric columns, separated by commas; empty: all.
+        without: columns that are left out, separated by commas.
+        config: configuration of a dataset on the Hub that has several.
     """
 
     image: str = ""
@@ -29,51 +29,51 @@ class ColumnSpec:
     config: str = ""
 
     @classmethod
-    def parse(cls, words: str) -> Self:
-        """Read "label=kind&columns=a,b".
+    def parse(cls, text: str) -> Self:
+        """Parse "label=kind&columns=a,b".
 
         Raises:
-            UserError: a part is no NAME=VALUE, there is no such name, or two exclude each other.
+            UserError: a part is not NAME=VALUE, a name is unknown, or two exclude each other.
 
         Example:
             >>> ColumnSpec.parse("label=kind").label
             'kind'
             >>> ColumnSpec.parse("lable=kind")
             Traceback (most recent call last):
-            glo.errors.UserError: 'lable=kind' says nothing of a source; write NAME=VALUE with \
+            glo.errors.UserError: 'lable=kind' is no column specification; write NAME=VALUE with \
 image, label, columns, without or config. Did you mean 'label'?
         """
-        known = [field.name for field in fields(cls)]
-        found = {}
-        for part in words.split("&"):
+        names = [field.name for field in fields(cls)]
+        values = {}
+        for part in text.split("&"):
             name, _, value = part.partition("=")
-            if name not in known or not value:
+            if name not in names or not value:
                 raise UserError(
-                    f"'{part}' says nothing of a source; write NAME=VALUE with "
-                    f"{', '.join(known[:-1])} or {known[-1]}.{suggest(name, known)}"
+                    f"'{part}' is no column specification; write NAME=VALUE with "
+                    f"{', '.join(names[:-1])} or {names[-1]}.{suggest(name, names)}"
                 )
-            found[name] = value
-        if "columns" in found and "without" in found:
+            values[name] = value
+        if "columns" in values and "without" in values:
             raise UserError(
-                f"'{words}' names columns to take and columns to leave out; give columns, and all "
+                f"'{text}' names columns to take and columns to leave out; give columns, and all "
                 f"others are left out, or without, and all others are taken."
             )
-        return cls(**found)
+        return cls(**values)
 
 
 NO_COLUMN_SPEC = ColumnSpec()
 
 
 def split_column_spec(source: str) -> tuple[str, ColumnSpec]:
-    """Split "PLACE?NAME=VALUE&..." into the place and what is chosen in it.
+    """Split "PLACE?NAME=VALUE&..." into the place and the column specification.
 
-    A file whose own name has a question mark is taken as it is.
+    A file whose name has a question mark is not split.
 
     Example:
         >>> split_column_spec("penguins.csv?label=species")[0]
         'penguins.csv'
     """
-    place, mark, words = source.partition("?")
+    place, mark, text = source.partition("?")
     if not mark or Path(source).exists():
         return source, NO_COLUMN_SPEC
-    return place, ColumnSpec.parse(words)
+    return place, ColumnSpec.parse(text)

@@ -1,7 +1,9 @@
-"""The store: row i is example i, at rest as uint8 pixels or float32 features."""
+"""Dataset of examples: row i is example i, stored as uint8 pixels or float32 features."""
 
+import hashlib
+import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -9,49 +11,58 @@ from typing import Any, final
 
 import numpy as np
 import torch
+import torch.utils.data
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data.checks import check_labels, check_missing, check_rows
-from glo.data.indexing import as_numpy, as_slice, chunks, fingerprint_of
 from glo.data.standardizer import Standardizer
-from glo.data.storage import new_folder, read_store, write_store
+from glo.data.storage import read_dataset_files, replace_dataset_folder, write_dataset_files
+from glo.errors import UserError, UserTypeError
 from glo.utils.mmap import fetch, is_mapped, release_pages, scattered
 
-__all__ = ["Dataset", "to_uint8"]
+__all__ = ["Dataset", "concatenate", "to_uint8"]
 
-# Bytes of a mapped file that may be in memory before they are given back.
-_TOUCHED = 2**28
+# Bytes of a memory-mapped file that are read before its pages are released.
+_RELEASE_BYTES = 2**28
+_CHUNK_BYTES = 2**24
+_FINGERPRINT_BYTES = 2**26
+_FINGERPRINT_ROWS = 2**14
+
+RowIndex = NDArray[np.int64] | Tensor | Sequence[int]
 
 
 @final
-class Dataset:
-    """Hold N examples with random access by row.
+class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
+    """Torch dataset of (row, example) with random access by row.
 
-    Pixels are uint8 at rest, so that a set fits memory or the disk's cache four times as often,
-    and float32 in [-1, 1] in a batch.
+    Pixels are uint8 at rest, a quarter of their size in a batch, and float32 in [-1, 1] in a batch.
+    In a `torch.utils.data.DataLoader` the default collation gives rows, int64 (B,), and examples as
+    `batch` does.
 
     Args:
         rows: uint8 (N, H, W, C) with C 1 or 3, or float32 (N, F) with NaN where a value is
             missing; in memory or memory-mapped, never copied and never written to.
         labels: int64 (N,), 0 or more, or None.
-        name: short, such as "mnist".
+        name: short name, such as "mnist".
         missing: bool (N, H, W, 1), True where a pixel is missing, or None; images only.
         label_names: names of the labels 0, 1, ..., or none.
         skipped: one sentence for each file, row or line that was left out.
-        columns: what batches of vectors are standardised with; None: they stay as they are. It is
-            of the use that is made of a set, not of its content, and is not saved with it.
+        standardizer: transform of vectors in batches, or None. It is no part of the content: the
+            fingerprint and the saved files are without it.
 
     Raises:
-        UserError: if shapes do not fit each other.
-        UserTypeError: if a dtype is not one of those above.
+        UserError: the shapes do not fit each other.
+        UserTypeError: a dtype is not one of those above.
 
     Example:
-        >>> samples = Dataset(rows=np.full((5, 8, 8, 1), 255, np.uint8), name="white")
-        >>> samples
+        >>> dataset = Dataset(rows=np.full((5, 8, 8, 1), 255, np.uint8), name="white")
+        >>> dataset
         Dataset('white', n=5, shape=(1, 8, 8))
-        >>> samples.batch(np.array([0, 3])).amin().item()
+        >>> dataset.batch(np.array([0, 3])).amin().item()
         1.0
+        >>> row, example = dataset[3]
+        >>> row, example.shape
+        (3, torch.Size([1, 8, 8]))
     """
 
     def __init__(
@@ -63,22 +74,49 @@ class Dataset:
         missing: NDArray[np.bool_] | None = None,
         label_names: tuple[str, ...] = (),
         skipped: tuple[str, ...] = (),
-        columns: Standardizer | None = None,
+        standardizer: Standardizer | None = None,
     ) -> None:
-        check_rows(rows)
-        check_labels(labels, label_names, len(rows))
-        check_missing(missing, rows)
+        _check_rows(rows)
+        _check_labels(labels, label_names, len(rows))
+        _check_missing(missing, rows)
         self.rows = _read_only(rows)
         self.labels = None if labels is None else _read_only(labels)
         self.missing = None if missing is None else _read_only(missing)
         self.name = name
         self.label_names = label_names
         self.skipped = skipped
-        self.columns = columns
-        self._touched = 0
+        self.standardizer = standardizer
+        self._bytes_read = 0
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getitem__(self, row: int) -> tuple[int, Tensor]:
+        row = range(len(self))[row]
+        return row, self.batch([row])[0]
+
+    def __getitems__(self, rows: RowIndex) -> list[tuple[int, Tensor]]:
+        """Gather a batch for the `DataLoader` in one step.
+
+        Args:
+            rows: int64 (B,), row numbers.
+
+        Returns:
+            B pairs (row, example).
+        """
+        index = _row_index(rows)
+        return list(zip(index.tolist(), self.batch(index), strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Memory-mapped arrays are opened again in another process, not copied into it.
+        packed = {name: _map_location(getattr(self, name)) for name in ("rows", "missing")}
+        return {**self.__dict__, **{name: at for name, at in packed.items() if at is not None}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in ("rows", "missing"):
+            if isinstance(state[name], tuple):
+                state[name] = _map_again(*state[name])
+        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         labels = "" if self.labels is None else ", labelled"
@@ -98,38 +136,52 @@ class Dataset:
         return (channels, height, width)
 
     @property
-    def mapped(self) -> bool:
-        """Whether the rows lie in a file, of which only what is asked for comes into memory."""
+    def is_mapped(self) -> bool:
+        """Whether the rows are memory-mapped from a file."""
         return is_mapped(self.rows)
 
-    def fetch(self, index: NDArray[np.int64] | Tensor) -> None:
-        """Ask for rows that are read soon, where they lie in a file, without waiting for them."""
+    def prefetch(self, rows: RowIndex) -> None:
+        """Start reading memory-mapped rows into the page cache without waiting for them."""
         for array in (self.rows, self.missing):
-            fetch(array, as_numpy(index))
+            fetch(array, _row_index(rows))
 
-    def scattered(self) -> AbstractContextManager[None]:
-        """While the block lasts, rows are read here and there, not in order."""
+    def random_access(self) -> AbstractContextManager[None]:
+        """Switch off the read-ahead of memory-mapped rows inside a `with` block."""
         return scattered((self.rows, self.missing))
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex characters that tell this content from any other.
+        """Hash of shape, dtype and bytes of the rows and the mask; 16 hex characters.
 
-        The shape, the dtype and the bytes of the rows (and of the mask) count; the name and the
-        labels do not. A set of 64 MiB or more is known by a fixed, even choice of its rows.
+        Name and labels are left out. Of 64 MiB or more a fixed, evenly spaced choice of rows is
+        hashed.
         """
-        return fingerprint_of(self.rows, self.missing)
+        rows, digest = self.rows, hashlib.blake2b(digest_size=8)
+        digest.update(f"{rows.shape} {rows.dtype.name}".encode())
+        index = np.arange(len(rows))
+        if rows.nbytes >= _FINGERPRINT_BYTES:
+            count = min(_FINGERPRINT_ROWS, _FINGERPRINT_BYTES // _row_bytes(rows), len(rows))
+            index = np.linspace(0, len(rows) - 1, max(2, count)).astype(np.int64)
+        for array in (rows,) if self.missing is None else (rows, self.missing):
+            digest.update(b"|")
+            for chunk in _chunks(index, rows):
+                digest.update(np.ascontiguousarray(array[chunk]).data)
+        return digest.hexdigest()
 
-    def batch(self, index: NDArray[np.int64] | Tensor) -> Tensor:
-        """Gather rows for a decoder.
+    def batch(self, rows: RowIndex) -> Tensor:
+        """Gather examples for a decoder.
 
         Args:
-            index: int64 (B,), row numbers.
+            rows: int64 (B,), row numbers.
 
         Returns:
-            float32, images (B, C, H, W) in [-1, 1], or vectors (B, F), standardised where there are
-            `columns`, with 0 where a value is missing. Colour batches lie channels-last in memory,
-            as the rows do.
+            float32, images (B, C, H, W) in [-1, 1], or vectors (B, F), standardized where there is
+            a `standardizer`, with 0 where a value is missing. Color batches lie channels-last in
+            memory, as the rows do.
+
+        Raises:
+            IndexError: a row number is out of range.
+            UserTypeError: the row numbers are not integers of shape (B,).
 
         Example:
             >>> rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
@@ -137,24 +189,24 @@ class Dataset:
             tensor([[2., 3.],
                     [1., 0.]])
         """
-        gathered = torch.from_numpy(self.rows[as_numpy(index)])
-        self._touch(len(gathered))
-        if self.columns is not None:
-            gathered = self.columns.standardise(gathered)
+        gathered = torch.from_numpy(self.rows[_row_index(rows)])
+        self._count_read(len(gathered))
+        if self.standardizer is not None:
+            gathered = self.standardizer.transform(gathered)
         if not self.is_images:
             return gathered.nan_to_num_(nan=0.0) if self._has_nan else gathered
-        # x / 127.5 - 1 takes 0 and 255 to exactly -1 and 1.
+        # x / 127.5 - 1 maps 0 and 255 to exactly -1 and 1.
         return _channels_first(gathered).float().div_(127.5).sub_(1.0)
 
-    def observed(self, index: NDArray[np.int64] | Tensor) -> Tensor | None:
-        """Say which values of a batch are there.
+    def observed(self, rows: RowIndex) -> Tensor | None:
+        """Return the mask of observed values of a batch.
 
         Args:
-            index: int64 (B,), row numbers.
+            rows: int64 (B,), row numbers.
 
         Returns:
-            None if nothing is missing in the whole set, else float32 of 1 (there) and 0 (missing),
-            (B, 1, H, W) for images and (B, F) for vectors.
+            None if no value of the whole dataset is missing, else float32 of 1 (observed) and 0
+            (missing), (B, 1, H, W) for images and (B, F) for vectors.
 
         Example:
             >>> rows = np.array([[1.0, np.nan], [2.0, 3.0]], np.float32)
@@ -162,92 +214,76 @@ class Dataset:
             tensor([[1., 1.],
                     [1., 0.]])
         """
-        where = as_numpy(index)
+        index = _row_index(rows)
         if self.missing is not None:
-            return _channels_first(torch.from_numpy(~self.missing[where])).float()
+            return _channels_first(torch.from_numpy(~self.missing[index])).float()
         if self.is_images or not self._has_nan:
             return None
-        return torch.from_numpy(~np.isnan(self.rows[where])).float()
+        return torch.from_numpy(~np.isnan(self.rows[index])).float()
 
-    def subset(self, index: NDArray[np.int64] | Tensor) -> "Dataset":
-        """Choose rows, in the order given.
+    def subset(self, rows: RowIndex) -> "Dataset":
+        """Select rows, in the order given.
 
         Evenly spaced, rising row numbers (a shard, the first n) give a view of the same memory or
         file; any others a copy in memory.
 
         Args:
-            index: int64 (n,), row numbers.
+            rows: int64 (n,), row numbers.
 
         Example:
-            >>> samples = Dataset(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black")
-            >>> len(samples.subset(np.arange(1, 6, 2)))
+            >>> dataset = Dataset(rows=np.zeros((6, 8, 8, 1), np.uint8), name="black")
+            >>> len(dataset.subset(np.arange(1, 6, 2)))
             3
         """
-        chosen = as_slice(as_numpy(index), len(self))
-        return Dataset(
-            rows=self.rows[chosen],
-            labels=None if self.labels is None else self.labels[chosen],
-            name=self.name,
-            missing=None if self.missing is None else self.missing[chosen],
-            label_names=self.label_names,
-            skipped=self.skipped,
-            columns=self.columns,
+        index = _as_slice(_row_index(rows), len(self))
+        return self._with(
+            rows=self.rows[index],
+            labels=None if self.labels is None else self.labels[index],
+            missing=None if self.missing is None else self.missing[index],
         )
 
-    def standardised(self, columns: Standardizer | None = None) -> "Dataset":
-        """Return the same vectors with standardised batches; images are left as they are.
-
-        A set that has columns keeps them unless others are given.
+    def standardized(self, standardizer: Standardizer | None = None) -> "Dataset":
+        """Return the same vectors with a standardizer for batches; images are left as they are.
 
         Args:
-            columns: of the data that a decoder was trained on; None: those of this set.
+            standardizer: transform of the data that a decoder was trained on; None: the present
+                one, or else one fitted to these rows.
 
         Example:
             >>> rows = np.array([[1.0], [3.0]], np.float32)
-            >>> Dataset(rows=rows, name="table").standardised().batch(np.arange(2))
+            >>> Dataset(rows=rows, name="table").standardized().batch(np.arange(2))
             tensor([[-1.],
                     [ 1.]])
         """
-        if self.is_images or (columns is None and self.columns is not None):
+        if self.is_images or (standardizer is None and self.standardizer is not None):
             return self
-        return Dataset(
-            rows=self.rows,
-            labels=self.labels,
+        return self._with(standardizer=standardizer or Standardizer.fit(self.rows))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the dataset to a folder atomically; an older dataset there is replaced.
+
+        Raises:
+            UserError: the folder contains something other than a dataset.
+        """
+        with replace_dataset_folder(Path(folder)) as temporary:
+            self.write(temporary)
+
+    def write(self, folder: Path) -> None:
+        """Write the files of the dataset into an existing folder."""
+        write_dataset_files(
+            folder,
+            arrays={"rows": self.rows, "labels": self.labels, "missing": self.missing},
             name=self.name,
             label_names=self.label_names,
             skipped=self.skipped,
-            columns=columns or Standardizer.fit(self.rows),
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write the set to a folder, whole or not at all; an older set there is replaced.
-
-        Raises:
-            UserError: if the folder holds something other than a set.
-        """
-        with new_folder(Path(folder), replace=True) as room:
-            self.write(room)
-
-    def write(self, folder: Path) -> None:
-        """Write the files of the set into a folder that exists."""
-        write_store(
-            folder,
-            rows=self.rows,
-            labels=self.labels,
-            missing=self.missing,
-            facts={
-                "name": self.name,
-                "label_names": list(self.label_names),
-                "skipped": list(self.skipped),
-            },
         )
 
     @staticmethod
-    def open(folder: Path) -> "Dataset":
-        """Open what `save` wrote; the rows stay on disk, memory-mapped.
+    def open(folder: str | Path) -> "Dataset":
+        """Open a folder written by `save`; the rows stay on disk, memory-mapped.
 
         Raises:
-            UserError: if the folder is not a whole saved set.
+            UserError: the folder is not a complete saved dataset.
 
         Example:
             >>> import tempfile
@@ -256,32 +292,73 @@ class Dataset:
             >>> Dataset.open(folder)
             Dataset('black', n=6, shape=(1, 8, 8))
         """
-        return Dataset(**read_store(Path(folder)))
+        return Dataset(**read_dataset_files(Path(folder)))
+
+    def _with(self, **changes: Any) -> "Dataset":
+        names = ("rows", "labels", "name", "missing", "label_names", "skipped", "standardizer")
+        return Dataset(**{**{name: getattr(self, name) for name in names}, **changes})
 
     @cached_property
     def _has_nan(self) -> bool:
-        every = np.arange(len(self))
-        return any(np.isnan(self.rows[chunk]).any() for chunk in self._chunks(every))
+        return any(np.isnan(chunk).any() for chunk in self._read_in_chunks())
 
-    def _chunks(self, every: NDArray[np.int64]) -> Iterator[slice | NDArray[np.int64]]:
-        for chunk in chunks(every, self.rows):
+    def _read_in_chunks(self) -> Iterator[NDArray[Any]]:
+        for index in _chunks(np.arange(len(self)), self.rows):
+            chunk = self.rows[index]
             yield chunk
-            self._touch(len(self.rows[chunk]))
+            self._count_read(len(chunk))
 
-    def _touch(self, rows: int) -> None:
-        # A mapped file may be larger than memory; rows lie scattered, a page around each.
-        self._touched += rows * (self.rows[:1].nbytes + mmap.PAGESIZE)
-        if self._touched > _TOUCHED:
-            self._touched = 0
+    def _count_read(self, n: int) -> None:
+        # A mapped file may be larger than memory; each scattered row brings in a page around it.
+        self._bytes_read += n * (self.rows[:1].nbytes + mmap.PAGESIZE)
+        if self._bytes_read > _RELEASE_BYTES:
+            self._bytes_read = 0
             release_pages(self.rows)
             release_pages(self.missing)
 
 
+def concatenate(first: Dataset, second: Dataset) -> Dataset:
+    """Concatenate two datasets in memory.
+
+    Labels are kept where both have some under the same names.
+
+    Raises:
+        UserError: their examples have different shapes.
+
+    Example:
+        >>> ones, twos = (Dataset(rows=np.full((n, 3), n, "float32"), name="n") for n in (1, 2))
+        >>> concatenate(ones, twos).rows[:, 0]
+        array([1., 2., 2.], dtype=float32)
+    """
+    pair = (first, second)
+    if first.shape != second.shape:
+        raise UserError(
+            f"{first.name} has examples of {first.shape} and {second.name} of {second.shape}; "
+            f"only equal shapes can be joined."
+        )
+    missing = labels = None
+    if any(each.missing is not None for each in pair):
+        shape = (*first.rows.shape[1:-1], 1)
+        masks = [np.zeros((len(e), *shape), bool) if e.missing is None else e.missing for e in pair]
+        missing = np.concatenate(masks)
+    if first.labels is not None and second.labels is not None:
+        same = first.label_names == second.label_names
+        labels = np.concatenate([first.labels, second.labels]) if same else None
+    return Dataset(
+        rows=np.concatenate([first.rows, second.rows]),
+        labels=labels,
+        name=first.name,
+        missing=missing,
+        label_names=first.label_names if labels is not None else (),
+        standardizer=first.standardizer,
+    )
+
+
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """Turn decoder pixels into bytes, rounded and clipped; the way back of `Dataset.batch`.
+    """Convert decoder output to uint8 pixels, rounded and clipped; the inverse of `Dataset.batch`.
 
     Args:
-        images: float (B, C, H, W), -1 black to 1 white; NaN becomes middle grey.
+        images: float (B, C, H, W), -1 black to 1 white; NaN becomes middle gray.
 
     Returns:
         uint8 (B, H, W, C).
@@ -295,9 +372,81 @@ def to_uint8(images: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
 
 
+def _check_rows(rows: NDArray[Any]) -> None:
+    images = rows.ndim == 4 and rows.shape[3] in (1, 3)
+    if not images and rows.ndim != 2:
+        raise UserError(
+            f"rows has shape {rows.shape}; give images (N, H, W, C) with C 1 or 3, or vectors"
+            " (N, F)."
+        )
+    if min(rows.shape[1:]) < 1:
+        raise UserError(f"rows has shape {rows.shape}; give examples with at least one value.")
+    dtype = np.uint8 if images else np.float32
+    if rows.dtype != dtype or not rows.dtype.isnative:
+        kind = "images" if images else "vectors"
+        raise UserTypeError(f"rows is of dtype {rows.dtype}; give {kind} as {dtype.__name__}.")
+
+
+def _check_labels(labels: NDArray[Any] | None, names: tuple[str, ...], n: int) -> None:
+    if labels is None:
+        return
+    if labels.dtype != np.int64:
+        raise UserTypeError(f"labels is of dtype {labels.dtype}; give int64.")
+    if labels.shape != (n,):
+        raise UserError(f"labels has shape {labels.shape}; {n} examples need shape ({n},).")
+    if n and labels.min() < 0:
+        raise UserError(f"The smallest label is {labels.min()}; number the labels from 0.")
+    if names and n and labels.max() >= len(names):
+        raise UserError(f"The largest label is {labels.max()}, but there are {len(names)} names.")
+
+
+def _check_missing(missing: NDArray[Any] | None, rows: NDArray[Any]) -> None:
+    if missing is None:
+        return
+    if rows.ndim != 4:
+        raise UserError("A mask was given with vectors; mark their missing values with NaN.")
+    if missing.dtype != np.bool_:
+        raise UserTypeError(f"The mask is {missing.dtype}; it must be bool, True where missing.")
+    expected = (*rows.shape[:3], 1)
+    if missing.shape != expected:
+        raise UserError(
+            f"The mask has shape {missing.shape}; rows of shape {rows.shape} need {expected}."
+        )
+
+
+def _row_index(rows: RowIndex) -> NDArray[np.int64]:
+    index = rows.detach().cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows)
+    if index.ndim != 1 or (index.dtype.kind not in "iu" and index.size):
+        raise UserTypeError(
+            f"The row index has shape {index.shape} and dtype {index.dtype}; give integers of"
+            " shape (B,)."
+        )
+    return index.astype(np.int64, copy=False)
+
+
+def _as_slice(index: NDArray[np.int64], n: int) -> slice | NDArray[np.int64]:
+    """Return evenly spaced, rising numbers of `n` rows as a slice, any others as they are."""
+    # A slice would cut off numbers that are out of range, which should be an IndexError.
+    if len(index) < 2 or index[0] < 0 or index[-1] >= n:
+        return index
+    step = int(index[1] - index[0])
+    if step < 1 or (np.diff(index) != step).any():
+        return index
+    return slice(int(index[0]), int(index[-1]) + 1, step)
+
+
+def _row_bytes(rows: NDArray[Any]) -> int:
+    return max(1, math.prod(rows.shape[1:]) * rows.itemsize)
+
+
+def _chunks(index: NDArray[np.int64], rows: NDArray[Any]) -> list[slice | NDArray[np.int64]]:
+    step = max(1, _CHUNK_BYTES // _row_bytes(rows))
+    return [_as_slice(index[i : i + step], len(rows)) for i in range(0, len(index), step)]
+
+
 def _channels_first(images: Tensor) -> Tensor:
-    # A reshape keeps one channel contiguous; a permutation would leave strides that PyTorch
-    # cannot tell from channels-last.
+    # A reshape keeps one channel contiguous; the strides of a permutation would be ambiguous
+    # between contiguous and channels-last.
     batch, height, width, channels = images.shape
     if channels == 1:
         return images.reshape(batch, 1, height, width)
@@ -308,3 +457,21 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
+
+
+def _map_location(array: NDArray[Any] | None) -> tuple[Any, ...] | None:
+    """Return file, dtype, shape, strides and offset of a memory-mapped array, None of others."""
+    base: Any = array
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    if array is None or base is None or base.filename is None:
+        return None
+    offset = base.offset + array.ctypes.data - base.ctypes.data
+    return str(base.filename), array.dtype, array.shape, array.strides, offset
+
+
+def _map_again(
+    file: str, dtype: np.dtype[Any], shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> NDArray[Any]:
+    content = np.memmap(file, np.uint8, "r")
+    return np.ndarray(shape, dtype, content, offset, strides)

@@ -1,4 +1,4 @@
-"""Batches that are read from disk while the one before is computed."""
+"""Prefetching batch loader."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -6,66 +6,64 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import Tensor
 
-from glo.data import Dataset
+from glo.data.dataset import Dataset
 from glo.utils.row_store import IN_MEMORY, RowStore
 
-__all__ = ["read"]
+__all__ = ["prefetch_batches"]
 
-# Enough for the disk to be busy all the time; each is a batch in memory.
-_AHEAD = 2
+# Enough to keep the disk busy; each is a batch in memory.
+_PREFETCH = 2
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 
 
-def read(
-    samples: Dataset, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
+def prefetch_batches(
+    dataset: Dataset, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
 ) -> Iterator[Batch]:
-    """Yield batches of rows: their numbers, the examples, and what of them is known.
+    """Yield batches, read in a background thread where rows are memory-mapped.
 
-    Those of a mapped file are read by a thread, up to two batches ahead of what was asked for;
-    those in memory when they are asked for. The rows of a store are asked for as early.
+    The thread is up to two batches ahead. Rows in memory are gathered when a batch is requested.
 
     Args:
-        samples: N examples.
+        dataset: N examples.
         batches: row numbers, int64 (B,) each.
-        store: of arrays with as many rows, which the caller reads and writes by batches.
+        store: store of arrays with as many rows, whose rows of a batch are prefetched too.
 
     Yields:
-        rows (B,), examples (B, *shape), and 1 where a value is known or None: all are.
+        rows (B,), examples (B, *shape), and the mask of observed values or None.
 
     Example:
         >>> import numpy as np, torch
-        >>> samples = Dataset(rows=np.ones((4, 2), "float32"), name="ones")
-        >>> [len(rows) for rows, _, _ in read(samples, torch.arange(4).split(3))]
+        >>> dataset = Dataset(rows=np.ones((4, 2), "float32"), name="ones")
+        >>> [len(rows) for rows, _, _ in prefetch_batches(dataset, torch.arange(4).split(3))]
         [3, 1]
     """
-    if not (samples.mapped or store.mapped):
-        yield from (_gather(samples, rows) for rows in batches)
+
+    def gather(rows: Tensor) -> Batch:
+        return rows, dataset.batch(rows), dataset.observed(rows)
+
+    def read(rows: Tensor) -> Batch:
+        store.fetch(rows)
+        dataset.prefetch(rows)
+        return gather(rows)
+
+    if not (dataset.is_mapped or store.mapped):
+        yield from map(gather, batches)
         return
-    waiting: deque[Future[Batch]] = deque()
+    pending: deque[Future[Batch]] = deque()
     with (
-        samples.scattered(),
+        dataset.random_access(),
         store.scattered(),
         ThreadPoolExecutor(1, thread_name_prefix="glo-read") as reader,
     ):
         try:
             for rows in batches:
-                waiting.append(reader.submit(_fetched, samples, rows, store))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(reader.submit(read, rows))
+                if len(pending) > _PREFETCH:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            # Who stops in between does not wait for what nobody will see.
-            for future in waiting:
+            # A caller that stops early does not wait for unused batches.
+            for future in pending:
                 future.cancel()
-
-
-def _fetched(samples: Dataset, rows: Tensor, store: RowStore) -> Batch:
-    store.fetch(rows)
-    samples.fetch(rows)
-    return _gather(samples, rows)
-
-
-def _gather(samples: Dataset, rows: Tensor) -> Batch:
-    return rows, samples.batch(rows), samples.observed(rows)

@@ -1,18 +1,18 @@
-"""The order in which rows are visited, a function of the seed, the epoch and the number of shards.
+"""Epoch sampler: the order of rows as a function of seed, epoch and number of shards.
 
-Rows are dealt to S shards, row i to shard i mod S. Each shard has an order of its own, and a batch
-takes from all of them alike, so that R processes (R a divisor of S) have equal shares of every
-batch. The batches are the same whatever R is: a run that was begun by four processes visits the
-same rows in the same steps when one process goes on with it.
+Row i belongs to shard i mod S of S shards. Each shard has its own permutation and a batch takes
+from all shards alike, so R processes (R a divisor of S) have equal shares of every batch. The
+batches are the same for every R: a run started by four processes visits the same rows in the same
+steps when it is continued by one.
 """
 
+from collections.abc import Iterator
 from typing import final
 
 import torch
 from torch import Tensor
 
-from glo.config.settings import Settings
-from glo.utils.distributed import ProcessGroup
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import permutation, permutation_within
 
 __all__ = ["EpochSampler"]
@@ -20,62 +20,79 @@ __all__ = ["EpochSampler"]
 
 @final
 class EpochSampler:
-    """The batches of one epoch, as far as they are this process's.
+    """Row batches of one epoch, restricted to the rows of this process.
+
+    An instance is a `batch_sampler` of `torch.utils.data.DataLoader`.
 
     Args:
         n: N, rows of all processes.
-        epoch: number of the pass.
-        settings: `seed`, `shuffle`, `shuffle_buffer`, `batch_size`.
+        batch_size: B, rows of a batch on all processes; the last batch may be smaller.
+        seed: random seed, any integer.
+        epoch: number of the epoch, from 0.
+        shuffle: False keeps the order of the rows.
+        shuffle_buffer: number of rows that are shuffled with each other, for files that are read
+            from disk; 0 shuffles all.
         shards: S.
-        ranks: the processes.
+        group: process group.
 
     Example:
-        >>> from glo.utils.distributed import SINGLE_PROCESS
-        >>> settings = Settings(batch_size=4)
-        >>> alone = EpochSampler(10, 0, settings, 2, SINGLE_PROCESS)
-        >>> first = EpochSampler(10, 0, settings, 2, ProcessGroup(0, 2))
-        >>> both = alone.batch(0)
-        >>> torch.equal(both[both % 2 == 0] // 2, first.batch(0))
+        >>> sampler = EpochSampler(10, 4, shards=2)
+        >>> [len(rows) for rows in sampler]
+        [4, 4, 2]
+        >>> first = EpochSampler(10, 4, shards=2, group=ProcessGroup(0, 2))
+        >>> rows = sampler.batch(0)
+        >>> torch.equal(rows[rows % 2 == 0] // 2, first.batch(0))
         True
     """
 
     def __init__(
-        self, n: int, epoch: int, settings: Settings, shards: int, ranks: ProcessGroup
+        self,
+        n: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        shuffle: bool = True,
+        shuffle_buffer: int = 0,
+        shards: int = 1,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self._n, self._size, self._ranks = n, settings.batch_size, ranks
-        # Without an order of their own the rows come as they are numbered.
-        self._shards = shards if settings.shuffle else 1
+        self._n, self._batch_size, self._shards, self._group = n, batch_size, shards, group
         self._orders: dict[int, Tensor] = {}
-        if settings.shuffle:
-            own = shards % ranks.size == 0
-            kept = range(ranks.rank, shards, ranks.size) if own else range(shards)
-            for part in kept:
-                count = len(range(part, n, shards))
-                self._orders[part] = part + shards * _order(count, epoch, part, shards, settings)
+        if not shuffle:
+            return
+        owned = range(group.rank, shards, group.size) if shards % group.size == 0 else range(shards)
+        for shard in owned:
+            count = len(range(shard, n, shards))
+            if shuffle_buffer:
+                within = max(1, shuffle_buffer // shards)
+                order = permutation_within(count, seed, epoch, shard, within=within)
+            else:
+                order = permutation(count, seed, epoch, shard)
+            self._orders[shard] = shard + shards * order
+
+    def __len__(self) -> int:
+        return -(-self._n // self._batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.batch, range(len(self)))
 
     def size(self, position: int) -> int:
-        """Return B, how many rows the batch has on all processes."""
-        return min(self._size, self._n - position * self._size)
+        """Return the number of rows of a batch on all processes."""
+        return min(self._batch_size, self._n - position * self._batch_size)
 
     def batch(self, position: int) -> Tensor:
-        """Return the rows of a batch that are this process's, in its own numbers; int64."""
-        low = position * self._size
-        high = low + self.size(position)
+        """Return the rows of a batch that this process owns, as local row numbers; int64."""
+        start = position * self._batch_size
+        stop = start + self.size(position)
         if not self._orders:
-            rows = torch.arange(low, high)
+            rows = torch.arange(start, stop)
         else:
             parts = [
-                order[-((part - low) // self._shards) : -((part - high) // self._shards)]
-                for part, order in self._orders.items()
+                order[-((shard - start) // self._shards) : -((shard - stop) // self._shards)]
+                for shard, order in self._orders.items()
             ]
             rows = parts[0] if len(parts) == 1 else torch.cat(parts)
-        if self._ranks.size > 1:
-            rows = rows[self._ranks.is_local(rows)]
-        return self._ranks.local_rows(rows)
-
-
-def _order(count: int, epoch: int, part: int, shards: int, settings: Settings) -> Tensor:
-    if not settings.shuffle_buffer:
-        return permutation(count, settings.seed, epoch, part)
-    within = max(1, settings.shuffle_buffer // shards)
-    return permutation_within(count, settings.seed, epoch, part, within=within)
+        if self._group.size > 1:
+            rows = rows[self._group.is_local(rows)]
+        return self._group.local_rows(rows)

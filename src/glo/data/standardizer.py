@@ -1,4 +1,4 @@
-"""Columns of vectors, each in units of its own: their means and standard deviations."""
+"""Standardizer: means and standard deviations of the columns of vectors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from glo.utils.mmap import release_pages
 
 __all__ = ["Standardizer"]
 
-_CHUNK_NUMBERS = 2**22
-# A spread below this share of a column's size is rounding in float32: the column is flat.
+_CHUNK_VALUES = 2**22
+# A standard deviation below this share of the mean is float32 rounding: the column is constant.
 _ROUNDING = 1e-6
 
 
@@ -25,7 +25,7 @@ class Standardizer:
 
     Attributes:
         shift: float32 (F,).
-        scale: float32 (F,), 1 for a column that is flat or wholly missing.
+        scale: float32 (F,), 1 for a column that is constant or wholly missing.
     """
 
     shift: Tensor
@@ -33,7 +33,7 @@ class Standardizer:
 
     @classmethod
     def fit(cls, rows: NDArray[Any]) -> Self:
-        """Measure what is known of each column.
+        """Estimate the moments of each column from its observed values.
 
         Args:
             rows: float32 (N, F), NaN where a value is missing.
@@ -43,28 +43,27 @@ class Standardizer:
             >>> Standardizer.fit(rows)
             Standardizer(shift=tensor([2., 7.]), scale=tensor([1., 1.]))
         """
-        step = max(1, _CHUNK_NUMBERS // rows.shape[1])
-        parts = [rows[first : first + step] for first in range(0, len(rows), step)]
-        known = sum((~np.isnan(part)).sum(0) for part in _one_by_one(parts))
-        count = np.maximum(known, 1)
-        total = sum(np.nansum(part, axis=0, dtype=np.float64) for part in _one_by_one(parts))
-        mean = total / count
-        # About the mean, in a second pass: a difference of large squares would lose small spreads.
-        square = sum(np.nansum((part - mean) ** 2, axis=0) for part in _one_by_one(parts))
-        spread = np.sqrt(square / count)
-        spread[spread <= _ROUNDING * np.abs(mean)] = 1.0
-        return cls(torch.from_numpy(mean).float(), torch.from_numpy(spread).float())
+        observed = sum((~np.isnan(chunk)).sum(0) for chunk in _chunks(rows))
+        count = np.maximum(observed, 1)
+        mean = sum(np.nansum(chunk, axis=0, dtype=np.float64) for chunk in _chunks(rows)) / count
+        # In a second pass about the mean: a difference of large squares loses small deviations.
+        squares = sum(np.nansum((chunk - mean) ** 2, axis=0) for chunk in _chunks(rows))
+        scale = np.sqrt(squares / count)
+        scale[scale <= _ROUNDING * np.abs(mean)] = 1.0
+        return cls(torch.from_numpy(mean).float(), torch.from_numpy(scale).float())
 
-    def standardise(self, vectors: Tensor) -> Tensor:
-        """Return vectors (B, F) of mean 0 and deviation 1; NaN stays NaN."""
+    def transform(self, vectors: Tensor) -> Tensor:
+        """Return vectors (B, F) with mean 0 and standard deviation 1; NaN stays NaN."""
         return (vectors - self.shift) / self.scale
 
-    def restore(self, vectors: Tensor) -> Tensor:
-        """Return standardised vectors (B, F) in their own units."""
+    def inverse_transform(self, vectors: Tensor) -> Tensor:
+        """Return standardized vectors (B, F) in the units of the data."""
         return vectors * self.scale + self.shift
 
 
-def _one_by_one(parts: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    for part in parts:
-        yield part
-        release_pages(part)
+def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    step = max(1, _CHUNK_VALUES // rows.shape[1])
+    for first in range(0, len(rows), step):
+        chunk = rows[first : first + step]
+        yield chunk
+        release_pages(chunk)

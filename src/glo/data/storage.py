@@ -1,134 +1,192 @@
-"""Folders that appear whole or not at all, and the files of a saved store in them."""
+"""Files of a saved dataset, and the writer of rows that come one after the other."""
 
 import json
-import os
 import shutil
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.lib import format as npy_format
+from numpy.typing import DTypeLike, NDArray
 
 from glo.data.readers.npy import open_npy
 from glo.errors import UserError
+from glo.utils.files import atomic_folder
 from glo.utils.json_toml import read_json
 
-__all__ = ["FACTS", "ROWS", "is_store", "new_folder", "read_store", "write_store"]
+__all__ = [
+    "MAX_MEMORY_BYTES",
+    "RowWriter",
+    "check_space",
+    "is_dataset_folder",
+    "read_dataset_files",
+    "replace_dataset_folder",
+    "write_dataset_files",
+]
 
-FACTS = "samples.json"
-ROWS = "rows.npy"
+MAX_MEMORY_BYTES = 2**30
+"""Bytes of decoded data that are kept in memory; more is written to a folder."""
+
+_METADATA = "samples.json"
+_ROWS = "rows.npy"
 _FORMAT = "glo-samples-1"
-# Bytes of the facts: a sentence for each of a hundred thousand files that were left out.
-_LARGEST_FACTS = 16 * 2**20
+# A sentence for each of a hundred thousand files that were left out.
+_MAX_METADATA_BYTES = 16 * 2**20
 
 
-def is_store(folder: Path) -> bool:
-    """Say whether a folder was written by `Dataset.save`."""
-    return (folder / FACTS).is_file()
+def is_dataset_folder(folder: Path) -> bool:
+    """Return whether a folder was written by `Dataset.save`."""
+    return (folder / _METADATA).is_file()
 
 
 @contextmanager
-def new_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
-    """Give a temporary folder that takes its final name when the block ends well.
-
-    Args:
-        folder: the final name; its parents are made.
-        replace: whether a store that has that name meanwhile makes way, or is kept and the new
-            one dropped (two processes that made the same thing).
+def replace_dataset_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that replaces `folder` when the block ends without an error.
 
     Raises:
-        UserError: if `folder` holds something that is not a store.
-        OSError: if it cannot be written.
+        UserError: `folder` contains something that is not a dataset.
     """
-    folder = folder.absolute()
-    if replace and folder.exists() and not (is_store(folder) or _is_empty_folder(folder)):
-        raise UserError(f"{folder} holds something else; give a new or empty folder.")
-    mark = f"{os.getpid()}-{threading.get_ident()}"
-    room = folder.with_name(f"{folder.name}.tmp-{mark}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(room, ignore_errors=True)
-    room.mkdir()
-    try:
-        yield room
-        if replace and folder.exists():
-            _swap(room, folder, folder.with_name(f"{folder.name}.old-{mark}"))
-        else:
-            _take_name(room, folder)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not (is_empty or is_dataset_folder(folder)):
+        raise UserError(f"{folder} contains something else; give a new or empty folder.")
+    with atomic_folder(folder, replace=True) as temporary:
+        yield temporary
 
 
-def write_store(
+def write_dataset_files(
     folder: Path,
     *,
-    rows: NDArray[Any],
-    labels: NDArray[np.int64] | None,
-    missing: NDArray[np.bool_] | None,
-    facts: dict[str, Any],
+    arrays: Mapping[str, NDArray[Any] | None],
+    name: str,
+    label_names: tuple[str, ...],
+    skipped: tuple[str, ...],
 ) -> None:
-    """Write the files of a store; rows that a `RowWriter` has put there already are kept."""
-    if not (folder / ROWS).exists():
-        np.save(folder / ROWS, rows, allow_pickle=False)
-    for name, array in (("labels.npy", labels), ("missing.npy", missing)):
-        if array is not None:
-            np.save(folder / name, array, allow_pickle=False)
-    text = json.dumps({"format": _FORMAT, **facts}, indent=1)
-    (folder / FACTS).write_text(text, encoding="utf-8")
+    """Write the files of a dataset; rows that a `RowWriter` wrote there are kept."""
+    for stem, array in arrays.items():
+        if array is not None and not (folder / f"{stem}.npy").exists():
+            np.save(folder / f"{stem}.npy", array, allow_pickle=False)
+    metadata = {"format": _FORMAT, "name": name, "label_names": label_names, "skipped": skipped}
+    (folder / _METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
 
 
-def read_store(folder: Path) -> dict[str, Any]:
-    """Read what `write_store` wrote, as the keywords of `Dataset`; rows stay on disk.
+def read_dataset_files(folder: Path) -> dict[str, Any]:
+    """Read the files of `write_dataset_files` as the keywords of `Dataset`; rows stay on disk.
 
     Raises:
-        UserError: if a file is missing, damaged or not of the expected kind.
+        UserError: a file is missing, damaged or of another format.
     """
-    facts = _read_facts(folder)
-    rows = open_npy(folder / ROWS)
-    labels = open_npy(folder / "labels.npy") if (folder / "labels.npy").exists() else None
-    missing = open_npy(folder / "missing.npy") if (folder / "missing.npy").exists() else None
+    path = folder / _METADATA
+    try:
+        metadata = read_json(path, most=_MAX_METADATA_BYTES)
+    except (OSError, UserError) as error:
+        raise UserError(f"{folder} is not a saved dataset: {path.name} is unreadable.") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
+        raise UserError(f"{path} is not of the format {_FORMAT}; save the dataset again.")
+    lists = [metadata.get("label_names"), metadata.get("skipped"), [metadata.get("name")]]
+    if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists):
+        raise UserError(f"{path} is damaged; save the dataset again.")
+    stems = ["rows", *(s for s in ("labels", "missing") if (folder / f"{s}.npy").exists())]
+    arrays = {stem: open_npy(folder / f"{stem}.npy") for stem in stems}
+    if "labels" in arrays and arrays["labels"].shape == arrays["rows"].shape[:1]:
+        arrays["labels"] = np.array(arrays["labels"])
     return {
-        "rows": rows,
-        # Labels of another shape are refused, and need not be read for that.
-        "labels": labels if labels is None or labels.shape != rows.shape[:1] else np.array(labels),
-        "missing": missing,
-        "name": facts["name"],
-        "label_names": tuple(facts["label_names"]),
-        "skipped": tuple(facts["skipped"]),
+        **arrays,
+        "name": metadata["name"],
+        "label_names": tuple(metadata["label_names"]),
+        "skipped": tuple(metadata["skipped"]),
     }
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
-    path = folder / FACTS
-    try:
-        facts = read_json(path, most=_LARGEST_FACTS)
-    except (OSError, UserError) as error:
-        raise UserError(f"{folder} is not a saved data set: {path.name} is unreadable.") from error
-    if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
-        raise UserError(f"{path} is not of the format {_FORMAT}; save the data set again.")
-    lists = [facts.get("label_names"), facts.get("skipped")]
-    good = all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists)
-    if not good or not isinstance(facts.get("name"), str):
-        raise UserError(f"{path} is damaged; save the data set again.")
-    return facts
+def check_space(folder: Path | None, size: int) -> None:
+    """Check that decoded data fit the disk of a folder, or memory where there is no folder.
+
+    Args:
+        folder: folder that is written, or None without a writable cache.
+        size: bytes.
+
+    Raises:
+        UserError: the disk is too small, or 1 GiB or more would be decoded into memory.
+    """
+    if folder is None:
+        if size >= MAX_MEMORY_BYTES:
+            raise UserError(
+                f"The decoded data take {size / 2**30:.1f} GiB and the cache folder cannot be "
+                f"written; set GLO_CACHE to a folder with that much space."
+            )
+        return
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(
+            f"The decoded data take {size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free "
+            f"below {folder.parent}; give --size or --limit, or set GLO_CACHE to another folder."
+        )
 
 
-def _is_empty_folder(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is None
+@final
+class RowWriter:
+    """Writer of rows, to a growing rows.npy file or to memory; a context manager.
 
+    Rows are written to the file, not stored through a memory map: on a full disk writing raises
+    an error, while a memory map ends the process.
 
-def _swap(room: Path, folder: Path, aside: Path) -> None:
-    folder.rename(aside)
-    room.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)
+    Args:
+        folder: folder of the file, or None for memory.
+        shape: shape of one row.
+        dtype: dtype of the rows.
+        max_rows: number of rows that memory is reserved for.
 
+    Example:
+        >>> with RowWriter(None, (2,), np.uint8, max_rows=5) as writer:
+        ...     writer.append(np.ones((3, 2), np.uint8))
+        ...     writer.finish().shape
+        (3, 2)
+    """
 
-def _take_name(room: Path, folder: Path) -> None:
-    try:
-        room.rename(folder)
-    except OSError:
-        # Another process was first with the same store, which serves as well.
-        if not is_store(folder):
-            raise
+    def __init__(
+        self, folder: Path | None, shape: tuple[int, ...], dtype: DTypeLike, *, max_rows: int
+    ) -> None:
+        self._shape, self._dtype, self._count = shape, np.dtype(dtype), 0
+        self._path = None if folder is None else folder / _ROWS
+        if self._path is None:
+            self._memory = np.empty((max_rows, *shape), self._dtype)
+        else:
+            self._file = self._path.open("wb")
+            self._write_header()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            self._file.close()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Append rows, (n, *shape) of the dtype."""
+        assert rows.shape[1:] == self._shape
+        assert rows.dtype == self._dtype
+        end = self._count + len(rows)
+        if self._path is None:
+            self._memory[self._count : end] = rows
+        else:
+            self._file.write(np.ascontiguousarray(rows).data)
+        self._count = end
+
+    def finish(self) -> NDArray[Any]:
+        """Return all rows, memory-mapped if there is a file."""
+        if self._path is None:
+            return self._memory[: self._count]
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+        return open_npy(self._path)
+
+    def _write_header(self) -> None:
+        # NumPy pads the header so that a longer first axis does not change its length.
+        header = {
+            "descr": npy_format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._count, *self._shape),
+        }
+        npy_format.write_array_header_1_0(self._file, header)

@@ -1,4 +1,4 @@
-"""Codes and vectors as tables."""
+"""Writers of codes and vectors as tables: .csv, .parquet and .npy files."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,36 +14,33 @@ from glo.utils.files import atomic_write
 
 __all__ = ["check_table", "save_vectors", "write_rows"]
 
-_VECTORS = (".csv", ".parquet", ".npy")
-# Bytes of a number in a .parquet file.
-_LONGEST = 8
+_SUFFIXES = (".csv", ".parquet", ".npy")
+_MAX_PARQUET_BYTES = 8  # of one number
 
 
 def write_rows(
-    path: Path, about: Mapping[str, Sequence[Any]], *, codes: Tensor, examples: Tensor
+    path: Path, columns: Mapping[str, Sequence[Any]], *, codes: Tensor, examples: Tensor
 ) -> Path:
-    """Write a .csv file with a row for each code, whole or not at all, and return its path.
+    """Write a .csv file with a row for each code atomically, and return its path.
 
     Args:
-        path: of the file.
-        about: the first columns, n values each.
+        path: path of the file.
+        columns: the first columns, n values each.
         codes: (n, D), columns z0, z1, ...
         examples: (n, F), columns x0, x1, ...; F may be 0.
 
     Example:
         >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp()) / "walk.csv"
-        >>> some = {"codes": torch.tensor([[0.1, 2.0]]), "examples": torch.tensor([[7.0]])}
-        >>> print(write_rows(path, {"step": [0]}, **some).read_text())
+        >>> values = {"codes": torch.tensor([[0.1, 2.0]]), "examples": torch.tensor([[7.0]])}
+        >>> print(write_rows(path, {"step": [0]}, **values).read_text())
         step,z0,z1,x0
         0,0.1,2.0,7.0
         <BLANKLINE>
     """
-    columns: dict[str, Sequence[Any]] = dict(about)
-    for letter, values in (("z", codes), ("x", examples)):
-        columns |= _numbered(letter, values.numpy())
-    with atomic_write(path) as writing:
-        _write_csv(writing, columns)
+    numbered = _numbered("z", codes.numpy()) | _numbered("x", examples.numpy())
+    with atomic_write(path) as temporary:
+        _write_csv(temporary, {**columns, **numbered})
     return path
 
 
@@ -51,11 +48,11 @@ def check_table(path: Path, why: str) -> None:
     """Check that vectors can be written to a file of that name.
 
     Args:
-        path: of the file.
-        why: they are written there, the end of the sentence.
+        path: path of the file.
+        why: reason for a table, the end of the message.
 
     Raises:
-        UserError: its ending is none that is known, or a library is missing.
+        UserError: the suffix is unknown, or a library is missing.
 
     Example:
         >>> check_table(Path("a.txt"), "the samples are vectors")
@@ -63,7 +60,7 @@ def check_table(path: Path, why: str) -> None:
         glo.errors.UserError: --out is a.txt; it must be a file that ends in .csv, .parquet or \
 .npy, as the samples are vectors.
     """
-    if path.suffix not in _VECTORS or path.is_dir():
+    if path.suffix not in _SUFFIXES or path.is_dir():
         raise UserError(
             f"--out is {path}; it must be a file that ends in .csv, .parquet or .npy, as {why}."
         )
@@ -72,31 +69,31 @@ def check_table(path: Path, why: str) -> None:
 
 
 def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
-    """Write vectors as a .csv, .parquet or .npy file, whole or not at all.
+    """Write vectors as a .csv, .parquet or .npy file atomically.
 
     Args:
-        path: of the file, as for `check_table`.
+        path: path of the file, as for `check_table`.
         vectors: (n, F) real numbers; in a table they are columns x0, x1, ...
 
     Raises:
-        UserError: the numbers are longer than those of .parquet files.
+        UserError: the numbers have more bytes than .parquet files allow.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "made.csv"
+        >>> path = Path(tempfile.mkdtemp()) / "samples.csv"
         >>> save_vectors(path, np.array([[0.1, 2.0]], np.float32))
         >>> print(path.read_text())
         x0,x1
         0.1,2.0
         <BLANKLINE>
     """
-    with atomic_write(path) as writing:
+    with atomic_write(path) as temporary:
         if path.suffix == ".npy":
-            np.save(writing, vectors, allow_pickle=False)
+            np.save(temporary, vectors, allow_pickle=False)
         elif path.suffix == ".csv":
-            _write_csv(writing, _numbered("x", vectors))
+            _write_csv(temporary, _numbered("x", vectors))
         else:
-            _write_parquet(writing, vectors)
+            _write_parquet(temporary, vectors)
 
 
 def _write_parquet(path: Path, vectors: NDArray[Any]) -> None:
@@ -104,18 +101,18 @@ def _write_parquet(path: Path, vectors: NDArray[Any]) -> None:
     from pyarrow import parquet
 
     native = vectors.astype(vectors.dtype.newbyteorder("="), copy=False)
-    if native.dtype.itemsize > _LONGEST:
+    if native.dtype.itemsize > _MAX_PARQUET_BYTES:
         raise UserError(
             f"Numbers of {native.dtype} cannot be written as .parquet; give a file that ends in "
             f".npy or .csv."
         )
-    columns = {f"x{place}": column for place, column in enumerate(native.T)}
+    columns = {f"x{number}": column for number, column in enumerate(native.T)}
     parquet.write_table(pyarrow.table(columns), path)
 
 
 def _numbered(letter: str, values: NDArray[Any]) -> dict[str, Sequence[Any]]:
-    # NumPy's own scalars print as few digits as tell a float32 from any other.
-    return {f"{letter}{place}": list(column) for place, column in enumerate(values.T)}
+    # NumPy's scalars print the fewest digits that identify a float32.
+    return {f"{letter}{number}": list(column) for number, column in enumerate(values.T)}
 
 
 def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_array, to_uint8
-from glo.data.pixels import fit
-from glo.data.readers.arrays import lay_out
+from glo.data.pixels import resize
+from glo.data.readers.arrays import infer_layout
 from glo.errors import UserError
 
 __all__ = ["ExampleFormat"]
@@ -58,7 +58,7 @@ class ExampleFormat:
             >>> ExampleFormat.of(np.zeros((5, 28, 28), np.uint8)).side
             32
         """
-        layout = lay_out(array, SourceOptions(), "X")
+        layout = infer_layout(array, SourceOptions(), "X")
         facts: dict[str, Any] = {"shape": array.shape[1:], "dtype": array.dtype.name}
         if not layout.is_images:
             return cls(layout="f", **facts)
@@ -129,12 +129,12 @@ class ExampleFormat:
         self.check(array)
         if not self.is_images:
             return Dataset(rows=open_array(array).rows, name="array", **more)
-        pixels, missing = self._bytes(lay_out(array, SourceOptions(), "X").values)
+        pixels, missing = self._bytes(infer_layout(array, SourceOptions(), "X").values)
         target = (self.side, self.side)
         if missing is not None:
             # Whatever a missing pixel had a part in is missing.
-            missing = fit(missing.astype(np.uint8) * np.uint8(255), target, "stretch") > 0
-        rows = fit(np.ascontiguousarray(pixels), target, "stretch")
+            missing = resize(missing.astype(np.uint8) * np.uint8(255), target, "stretch") > 0
+        rows = resize(np.ascontiguousarray(pixels), target, "stretch")
         return Dataset(rows=rows, name="array", missing=missing, **more)
 
     def restore(self, examples: Tensor) -> NDArray[Any]:
@@ -157,7 +157,7 @@ class ExampleFormat:
             kind = self.dtype if np.dtype(self.dtype).kind == "f" else "float32"
             return examples.numpy().astype(kind)
         height, width = self.shape[1:] if self.layout == "chw" else self.shape[:2]
-        pixels = fit(to_uint8(examples), (height, width), "stretch")
+        pixels = resize(to_uint8(examples), (height, width), "stretch")
         if self.layout == "hw":
             pixels = pixels[..., 0]
         elif self.layout == "chw":

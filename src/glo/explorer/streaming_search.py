@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data import to_uint8
-from glo.data.pixels import fit, recolour
-from glo.data.readers.images import decode, shown
-from glo.errors import UserError
+from glo.data.pixels import convert_channels, resize
+from glo.data.readers.images import decode
+from glo.errors import UserError, printable
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import array_to_base64, codes_to_base64, parse_int, parse_pixels
 from glo.explorer.scheduler import Scheduler
@@ -72,9 +72,9 @@ class StreamingSearch:
                 warnings.simplefilter("ignore")
                 pixels = decode(io.BytesIO(body))
         except UserError as error:
-            raise UserError(f"{shown(name)} cannot be used: {error}.") from None
-        pixels = recolour(pixels[None], self._channels)
-        fitted = fit(pixels, self._sides, self._space.run.settings.crop)
+            raise UserError(f"{name} cannot be used: {error}.") from None
+        pixels = convert_channels(pixels[None], self._channels)
+        fitted = resize(pixels, self._sides, self._space.run.settings.crop)
         return fitted.reshape(*self._sides, self._channels)
 
     def encode(self, pixels: NDArray[np.uint8], name: str) -> Iterator[dict[str, Any]]:
@@ -87,7 +87,7 @@ class StreamingSearch:
         Yields:
             the picture as the decoder sees it, a line for each decoding, and what was found.
         """
-        yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": shown(name)}
+        yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": printable(name)}
         space, began = self._space, time.perf_counter()
         for step in self._search(_target(pixels), None, space.initial_codes, 1):
             if isinstance(step, SearchState):

@@ -33,7 +33,7 @@ class DecoderGraph(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Return float32 (B, *shape), images in [-1, 1]."""
         examples: Tensor = self.decoder(codes)
-        return examples if self.columns is None else self.columns.restore(examples)
+        return examples if self.columns is None else self.columns.inverse_transform(examples)
 
 
 @final

@@ -203,12 +203,12 @@ class Run:
         Datasets of images are returned unchanged.
         """
         columns = load_standardizer(self.decoder)
-        return dataset if columns is None else dataset.standardised(columns)
+        return dataset if columns is None else dataset.standardized(columns)
 
     def in_units(self, examples: Tensor) -> Tensor:
         """Convert decoder outputs, (B, *shape), to the units of the data."""
         columns = load_standardizer(self.decoder)
-        return examples if columns is None else columns.restore(examples)
+        return examples if columns is None else columns.inverse_transform(examples)
 
     @property
     def summary(self) -> dict[str, Any] | None:

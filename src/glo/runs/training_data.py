@@ -6,7 +6,7 @@ import numpy as np
 
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
-from glo.data.joining import join
+from glo.data.dataset import concatenate
 from glo.data.options import Split
 from glo.errors import UserError
 from glo.runs.data_record import DataRecord, RowChange
@@ -73,7 +73,7 @@ def _changed(
             f"{change.source} has changed since {change.n:,} rows of {folder} were added from it; "
             f"put the old file back to use the training data."
         )
-    return join(dataset, added)
+    return concatenate(dataset, added)
 
 
 def _added_options(settings: Settings, record: DataRecord, change: RowChange) -> SourceOptions:

@@ -44,7 +44,7 @@ def decoder_config(
     """
     if own is not None:
         base: dict[str, object] = {"code_dim": settings.code_dim, "shape": list(samples.shape)}
-        if samples.columns is not None:
+        if samples.standardizer is not None:
             base["standardised"] = True
         return custom_config(own, base, width=settings.width)
     name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
@@ -60,16 +60,16 @@ def decoder_config(
         config["width"] = settings.width
     elif name == "mlp":
         config["hidden"] = [4 * settings.width] * 2
-        if samples.columns is not None:
+        if samples.standardizer is not None:
             config["standardised"] = True
     return config
 
 
 def store_standardizer(decoder: Decoder, samples: Dataset) -> None:
     """Let a new decoder keep the columns that its data are standardised with, if any."""
-    if samples.columns is not None and decoder.standardised:
-        decoder.shift.copy_(samples.columns.shift)
-        decoder.scale.copy_(samples.columns.scale)
+    if samples.standardizer is not None and decoder.standardised:
+        decoder.shift.copy_(samples.standardizer.shift)
+        decoder.scale.copy_(samples.standardizer.scale)
 
 
 def load_standardizer(decoder: Decoder) -> Standardizer | None:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.data.loader import read
+from glo.data.loader import prefetch_batches
 from glo.data.sampler import EpochSampler
 from glo.errors import UserError
 from glo.training.factory import training_loss
@@ -87,11 +87,20 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
             return
         if first == 0:
             training.statistics.start_epoch(training.codes, decoder)
-        order = EpochSampler(training.n, epoch, settings, training.shards, ranks)
+        order = EpochSampler(
+            training.n,
+            settings.batch_size,
+            seed=settings.seed,
+            epoch=epoch,
+            shuffle=settings.shuffle,
+            shuffle_buffer=settings.shuffle_buffer,
+            shards=training.shards,
+            group=ranks,
+        )
 
         began = time.perf_counter()
         local_batches = (order.batch(each) for each in range(first, per_epoch))
-        batches = read(samples, local_batches, training.store)
+        batches = prefetch_batches(samples, local_batches, training.store)
         for position, (rows, target, observed) in enumerate(batches, first):
             # The caller may have evaluated the decoder since the last record.
             decoder.train()

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
-from glo.data.readers.array_files import check_no_split, read_npz_file
-from glo.data.readers.arrays import convert, first, lay_out
+from glo.data.options import check_train_split
+from glo.data.readers.arrays import convert_rows, infer_layout, limit_rows
 from glo.data.readers.arrow import number_columns
-from glo.data.readers.arrow_values import ArrowRows, check_length, floats_of
-from glo.data.readers.images import shown
-from glo.data.readers.npy import open_npy
-from glo.data.readers.tables import TABLES, read_table_file, read_texts
+from glo.data.readers.arrow_values import ArrowRows, check_unpacked_size, to_float32
+from glo.data.readers.npy import open_npy, read_npz_examples
+from glo.data.readers.tables import TABLES, read_csv_strings, read_table_file
 from glo.data.table_writer import save_vectors
-from glo.errors import UserError, require_extra
+from glo.errors import UserError, printable, require_extra
 from glo.utils.files import atomic_write
 
 __all__ = ["IncompleteTable", "open_incomplete_table"]
@@ -37,7 +36,7 @@ class IncompleteTable(ABC):
     """
 
     def __init__(self, values: NDArray[Any], options: SourceOptions, what: str, name: str) -> None:
-        rows = convert(lay_out(values, options, what), None)
+        rows = convert_rows(infer_layout(values, options, what), None)
         self.what = what
         self.samples = Dataset(rows=rows, name=name)
         self.gaps = np.isnan(rows)
@@ -87,13 +86,15 @@ def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTabl
         if not path.exists() and place != "mnist" and not place.startswith("hf:"):
             # It says what is not there, and which name is near.
             open_source(place, SourceOptions(limit=1))
-        raise UserError(f"{shown(source)} is no table; give a .csv, .parquet, .npy or .npz file.")
+        raise UserError(f"{source} is no table; give a .csv, .parquet, .npy or .npz file.")
     if suffix == ".npz":
-        values = read_npz_file(path, options)[0]
+        values = read_npz_examples(path, options)[0]
     else:
-        check_no_split(shown(path), options)
+        check_train_split(str(path), options)
         values = open_npy(path)
-    return IncompleteArray(first(values, options.limit), options, shown(path), shown(path.stem))
+    return IncompleteArray(
+        limit_rows(values, options.limit), options, str(path), printable(path.stem)
+    )
 
 
 @final
@@ -118,14 +119,14 @@ class IncompleteFrame(IncompleteTable):
     """A table with columns of numbers, and others that are left as they are."""
 
     def __init__(self, path: Path, options: SourceOptions, choice: ColumnSpec) -> None:
-        require_extra(shown(path), "tables", "pyarrow")
-        check_no_split(shown(path), options)
+        require_extra(str(path), "tables", "pyarrow")
+        check_train_split(str(path), options)
         rows = read_table_file(path)
         self._names = number_columns(rows, choice)
         self._table = _whole(rows, options.limit)
         # Cells that were known keep their digits where the file that is written has some, too.
-        self._texts = read_texts(path, rows.schema.names) if _is_csv(path) else None
-        columns = [floats_of(rows, self._table.column(name)) for name in self._names]
+        self._texts = read_csv_strings(path, rows.schema.names) if _is_csv(path) else None
+        columns = [to_float32(rows, self._table.column(name)) for name in self._names]
         super().__init__(np.stack(columns, axis=1), options, rows.what, rows.name)
 
     def save(self, path: Path, made: NDArray[np.float32]) -> None:
@@ -184,7 +185,7 @@ def _whole(rows: ArrowRows, limit: int | None) -> Any:
     import pyarrow
 
     names, n = rows.schema.names, min(rows.n, limit or rows.n)
-    check_length(rows, 4 * len(names) * n)
+    check_unpacked_size(rows, 4 * len(names) * n)
     parts: list[Any] = []
     for batch in rows.batches(names):
         parts.append(batch)

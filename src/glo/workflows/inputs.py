@@ -14,13 +14,12 @@ import torch
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
-from glo.data.limits import LARGEST_IN_MEMORY
 from glo.data.options import Split
-from glo.data.readers.array_files import is_idx_name
 from glo.data.readers.folder import Listing, list_images, read_images
-from glo.data.readers.images import image_suffixes, probe, shown
-from glo.data.storage import is_store
-from glo.errors import UserError
+from glo.data.readers.idx import is_idx_name
+from glo.data.readers.images import image_suffixes, probe
+from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder
+from glo.errors import UserError, printable
 from glo.runs.run import Run
 
 __all__ = ["Inputs", "open_inputs"]
@@ -86,7 +85,7 @@ def open_inputs(
         # A name that is not there is said before what is there twice.
         open_source(other, replace(options, limit=1))
         raise UserError(
-            f"{shown(other)} is neither an image file nor a folder of them, so it cannot be joined "
+            f"{other} is neither an image file nor a folder of them, so it cannot be joined "
             f"with others; give it alone."
         )
     samples = _open_other(run, files[0], options, shape)
@@ -102,7 +101,9 @@ def _images_at(file: str) -> Listing | None:
         if file == "mnist" or not path.exists():
             return None
         if path.is_dir():
-            is_other = is_store(path) or any(is_idx_name(name) for name in os.listdir(path))
+            is_other = is_dataset_folder(path) or any(
+                is_idx_name(name) for name in os.listdir(path)
+            )
             listing = None if is_other else list_images(path)
             return listing if listing is not None and listing.names else None
     except (OSError, ValueError, RuntimeError):
@@ -124,17 +125,17 @@ def _open_images(
     try:
         samples = _decoded(listing, _fitted(run, wanted, options), wanted)
     except UserError:
-        if listing.kept or not listing.skipped:
+        if listing.decoded or not listing.skipped:
             raise
         reasons = "; ".join(listing.skipped[:3])
         raise UserError(f"None of FILES can be read ({reasons}); check them.") from None
     _check_shape(run, samples, wanted)
-    files = tuple(map(Path, listing.kept))
+    files = tuple(map(Path, listing.decoded))
     if shape is not None:
         _check_sizes(run, files, shape)
     return Inputs(
         samples=samples,
-        names=tuple(map(shown, files)),
+        names=tuple(printable(str(file)) for file in files),
         files=files,
         skipped=tuple(listing.skipped),
     )
@@ -143,7 +144,7 @@ def _open_images(
 def _decoded(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
     """Decode images into memory, or what is too large for it into a folder that goes with them."""
     count = min(len(listing.names), options.limit or len(listing.names))
-    room = _new_room() if count * math.prod(shape) >= LARGEST_IN_MEMORY else None
+    room = _new_room() if count * math.prod(shape) >= MAX_MEMORY_BYTES else None
     if room is None:
         return read_images(listing, options, None)
     try:
@@ -194,8 +195,7 @@ def _check_sizes(run: Run, files: Sequence[Path], shape: tuple[int, ...]) -> Non
         found = probe(path)
         if (found.height, found.width) != shape[1:]:
             raise UserError(
-                f"{shown(path)} is of {found.height} x {found.width} pixels, but "
-                f"{_wanted(run, shape)}."
+                f"{path} is of {found.height} x {found.width} pixels, but {_wanted(run, shape)}."
             )
 
 

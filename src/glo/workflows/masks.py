@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glo.data.pixels import recolour
-from glo.data.readers.images import decode, decode_opaque, shown
+from glo.data.pixels import convert_channels
+from glo.data.readers.images import decode, decode_opaque
 from glo.errors import UserError, suggest
 from glo.inversion import half_mask, hole_mask
 from glo.workflows.inputs import Inputs
@@ -61,14 +61,14 @@ def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
         UserError: it cannot be read, has another size, or hides everything or nothing.
     """
     if not path.is_file():
-        raise UserError(f"There is no mask {shown(path)}; give a black and white image.")
+        raise UserError(f"There is no mask {path}; give a black and white image.")
     try:
         known = decode_opaque(path)
         if known is None or bool(known.all()):
-            known = recolour(decode(path)[None], 1)[0, ..., 0] >= 128
+            known = convert_channels(decode(path)[None], 1)[0, ..., 0] >= 128
     except UserError as error:
-        raise UserError(f"The mask {shown(path)} cannot be read: {error}.") from None
-    return _checked(torch.from_numpy(known), shape, f"The mask {shown(path)}")[None]
+        raise UserError(f"The mask {path} cannot be read: {error}.") from None
+    return _checked(torch.from_numpy(known), shape, f"The mask {path}")[None]
 
 
 def mask_from_alpha(seen: Inputs) -> Tensor:

@@ -93,7 +93,7 @@ class TrainingRun:
         self.run = Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
         own = self.run.decoder_class
         # Errors are in standard deviations of each column, and so is the run.
-        self.samples = samples = samples.standardised()
+        self.samples = samples = samples.standardized()
         self.ranks = ranks
         self._own = samples if ranks.size == 1 else samples.subset(ranks.row_range(len(samples)))
         self._training: TrainState | None = None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glo.data import SourceOptions, open_array, open_source
-from glo.data.labels import as_labels
+from glo.data.readers.arrays import encode_labels
 from glo.errors import UserError, UserTypeError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 9, 3), dtype=np.uint8)
@@ -146,12 +146,12 @@ def test_labels_go_along():
 )
 def test_labels_that_are_none(labels, error):
     with pytest.raises(error, match="The labels"):
-        as_labels(labels, "The labels")
+        encode_labels(labels, "The labels")
 
 
 def test_labels_of_all_kinds():
     for labels in ([[3], [0]], [3.0, 0.0]):
-        numbers, names = as_labels(np.array(labels), "x")
+        numbers, names = encode_labels(np.array(labels), "x")
         assert numbers.tolist() == [3, 0]
         assert numbers.dtype == np.int64
         assert names == ()

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from glo.data import read_idx
-from glo.data.readers.compressed import GZIP, XZ, pieces
+from glo.data.readers.compressed import GZIP, XZ, decompress
 from glo.errors import UserError
 
 PACKERS = [(gzip.compress, GZIP), (lzma.compress, XZ)]
@@ -18,7 +18,7 @@ PACKERS = [(gzip.compress, GZIP), (lzma.compress, XZ)]
 def test_it_is_unpacked_in_pieces(pack, magic, size):
     content = bytes(range(256)) * (size // 256) + bytes(size % 256)
     packed = pack(content[: size // 2]) + pack(content[size // 2 :]) + bytes(8)
-    found = list(pieces(io.BytesIO(packed), magic))
+    found = list(decompress(io.BytesIO(packed), magic))
     assert b"".join(found) == content
     assert all(0 < len(piece) <= 2**20 for piece in found)
 
@@ -27,16 +27,16 @@ def test_it_is_unpacked_in_pieces(pack, magic, size):
 def test_it_is_cut_off_or_damaged(pack, magic):
     packed = bytearray(pack(bytes(1000)))
     with pytest.raises(EOFError, match="cut off"):
-        list(pieces(io.BytesIO(packed[:-9]), magic))
+        list(decompress(io.BytesIO(packed[:-9]), magic))
     packed[-9] ^= 1
     with pytest.raises((zlib.error, lzma.LZMAError)):
-        list(pieces(io.BytesIO(packed), magic))
+        list(decompress(io.BytesIO(packed), magic))
 
 
 @pytest.mark.parametrize(("pack", "magic"), PACKERS)
 def test_many_empty_parts_are_refused(pack, magic):
     with pytest.raises(OSError, match="more than 1000 parts"):
-        list(pieces(io.BytesIO(pack(b"") * 2000), magic))
+        list(decompress(io.BytesIO(pack(b"") * 2000), magic))
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])

@@ -84,9 +84,9 @@ def test_what_the_library_has_loaded_is_a_source() -> None:
     check(open_source(both, SourceOptions(split="test")), 7, 100)  # type: ignore[arg-type]
     chosen = pictures().with_format("numpy").select([4, 0, 2])
     assert open_source(chosen).rows[:, 0, 0, 0].tolist() == [20, 0, 10]  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="The data set has no 'test' split"):
+    with pytest.raises(UserError, match="no 'test' split"):
         open_source(pictures(3), SourceOptions(split="test"))  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"IterableDataset; .* a data frame, an Arrow"):
+    with pytest.raises(UserError, match="IterableDataset"):
         open_source(pictures(3).to_iterable_dataset())  # type: ignore[arg-type]
 
 

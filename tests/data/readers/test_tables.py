@@ -156,15 +156,15 @@ def test_a_run_is_trained_on_a_table_and_knows_it_again() -> None:
     [
         ("", r"columns without numbers: kind; leave them out, as SOURCE\?without=kind, or"),
         ("?label=knd", r"has no column 'knd'; it has mass, .* Did you mean 'kind'\?"),
-        ("?label=mass&columns=count", "holds values that are not whole numbers from 0"),
+        ("?label=mass&columns=count", "not integers from 0"),
         ("?columns=kind", r"columns without numbers: kind; leave them out, as SOURCE\?columns=a,b"),
         ("?columns=kind,mass", r"leave them out, as SOURCE\?columns=mass, or"),
         ("?without=knd", r"has no column 'knd'; it has mass, .* Did you mean 'kind'\?"),
         ("?without=mass,knd", r"has no column 'knd'"),
         ("?columns=mass&without=kind", "columns to take and columns to leave out; give columns, "),
         ("?without=mass,count,kind,tame", "no column of numbers or images"),
-        ("?size=8", "says nothing of a source; write NAME=VALUE"),
-        ("?label=", "says nothing of a source"),
+        ("?size=8", "is no column specification; write NAME=VALUE"),
+        ("?label=", "is no column specification"),
     ],
 )
 def test_mistakes_are_one_sentence(words: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Arrays of any sensible layout, dtype and range, turned into rows of a store."""
+"""Arrays of any common layout, dtype and range, converted to the rows of a dataset."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,27 +11,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.dataset import Dataset
-from glo.data.labels import as_labels
-from glo.data.limits import check_room
 from glo.data.options import DEFAULTS, Crop, SourceOptions
-from glo.data.pixels import fit, recolour
-from glo.data.row_writer import RowWriter
-from glo.data.storage import ROWS
+from glo.data.pixels import convert_channels, resize
+from glo.data.storage import RowWriter, check_space
 from glo.errors import UserError, UserTypeError
 
-__all__ = ["Layout", "convert", "first", "lay_out", "open_array"]
+__all__ = ["Layout", "convert_rows", "encode_labels", "infer_layout", "limit_rows", "open_array"]
 
 _CHUNK_BYTES = 2**22
-# Room for rounding in float pixels that should end at exactly 0, 1 or -1.
-_SLACK = 1e-4
+# Tolerance for rounding in float pixels that should end at exactly 0, 1 or -1.
+_TOLERANCE = 1e-4
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """An array seen as examples, and the row that each is to become.
+    """Array viewed as examples, and the shape of the row that each becomes.
 
-    `values` is a view: images (N, H, W, C) or vectors (N, F), of the dtype given.
+    `values` is a view: images (N, H, W, C) or vectors (N, F), of the original dtype. `what` is the
+    name of the array in messages.
     """
 
     values: NDArray[Any]
@@ -49,7 +47,7 @@ class Layout:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the values can serve as rows where they lie."""
+        """Whether the values can be used as rows without a copy."""
         return self.values.dtype == self.dtype and self.values.shape[1:] == self.row
 
     @property
@@ -64,63 +62,85 @@ def open_array(
     name: str = "array",
     options: SourceOptions = DEFAULTS,
 ) -> Dataset:
-    """Make a set of an array in memory, without a copy where it is of the right kind.
+    """Make a dataset of an array in memory, without a copy where dtype and layout allow it.
 
     Args:
-        array: images, whole numbers 0 to 255 or floats in [0, 1] or [-1, 1], of shape (N, H, W),
+        array: images, integers 0 to 255 or floats in [0, 1] or [-1, 1], of shape (N, H, W),
             (N, H, W, C) or (N, C, H, W) with C 1 or 3; or vectors (N, F), NaN where a value is
-            missing. When all float pixels are 0 or more, they are taken as [0, 1].
-        labels: whole numbers from 0 or words, (N,), or None.
-        name: of the set.
-        options: as for any source.
+            missing. If all float pixels are 0 or more, their range is [0, 1].
+        labels: integers from 0 or strings, (N,), or None.
+        name: name of the dataset.
+        options: options of the source.
 
     Raises:
-        UserError: if shape, range or options do not fit.
-        UserTypeError: if the array does not hold real numbers.
+        UserError: shape, range or options do not fit.
+        UserTypeError: the array does not contain real numbers.
 
     Example:
         >>> open_array(np.zeros((7, 28, 28), np.uint8), options=SourceOptions(size=32))
         Dataset('array', n=7, shape=(1, 32, 32))
     """
-    values = first(_numbers(array, "The array"), options.limit)
-    rows = convert(lay_out(values, options, "The array"), None)
+    values = limit_rows(_to_numbers(array, "The array"), options.limit)
+    rows = convert_rows(infer_layout(values, options, "The array"), None)
     if labels is None:
         return Dataset(rows=rows, name=name)
-    given = _numpy(labels, "The labels")
-    numbers, names = as_labels(first(given, options.limit), "The labels")
+    raw = limit_rows(_to_numpy(labels, "The labels"), options.limit)
+    numbers, names = encode_labels(raw, "The labels")
     return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
 
 
-def first(array: NDArray[Any], limit: int | None) -> NDArray[Any]:
-    """Return the first rows of an array, or all; an array without rows is for `lay_out` to refuse.
+def encode_labels(labels: NDArray[Any], what: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Encode labels, integers or strings, (N,) or (N, 1), as int64 from 0 and label names.
+
+    Raises:
+        UserError: the shape is another, or the numbers are not integers from 0.
+        UserTypeError: the labels are neither numbers nor strings.
 
     Example:
-        >>> first(np.arange(5), 2)
-        array([0, 1])
+        >>> encode_labels(np.array(["cat", "ant", "cat"]), "The labels")
+        (array([1, 0, 1]), ('ant', 'cat'))
     """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise UserError(f"{what} has shape {labels.shape}; give one label for each example, (N,).")
+    if labels.dtype.kind in "US":
+        names, numbers = np.unique(labels.astype(str), return_inverse=True)
+        return numbers.astype(np.int64), tuple(str(name) for name in names)
+    if labels.dtype.kind not in "biuf":
+        raise UserTypeError(f"{what} is of dtype {labels.dtype}; give integers from 0.")
+    with np.errstate(invalid="ignore"):
+        integers = labels.astype(np.int64)
+    if (integers != labels).any() or (integers < 0).any():
+        raise UserError(f"{what} has values that are not integers from 0; number the labels so.")
+    return integers, ()
+
+
+def limit_rows(array: NDArray[Any], limit: int | None) -> NDArray[Any]:
+    """Return the first `limit` rows, or all; an array of shape () is returned as it is."""
     return array[:limit] if array.ndim else array
 
 
-def lay_out(values: NDArray[Any], options: SourceOptions, what: str) -> Layout:
-    """See an array as examples; only shape and dtype are looked at.
+def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Layout:
+    """Infer from shape and dtype how an array is viewed as examples.
 
     Args:
-        values: as for `open_array`.
-        options: as given.
-        what: how messages call the array.
+        values: array as for `open_array`.
+        options: options of the source.
+        what: name of the array in messages.
 
     Raises:
-        UserError: if the shape is none that is known, or options for images come with vectors.
-        UserTypeError: if the array does not hold real numbers.
+        UserError: the shape is unknown, or options for images come with vectors.
+        UserTypeError: the array does not contain real numbers.
     """
-    _numbers(values, what)
+    _to_numbers(values, what)
     if values.size == 0:
         raise UserError(f"{what} is empty, of shape {values.shape}; give at least one example.")
     if values.ndim == 2:
         if options.size is not None or options.channels is not None:
             raise UserError(
-                f"{what} holds vectors, of shape {values.shape}; size and channels are for images,"
-                " of shape (N, H, W) or (N, H, W, C)."
+                f"{what} contains vectors, of shape {values.shape}; size and channels are for"
+                " images, of shape (N, H, W) or (N, H, W, C)."
             )
         return Layout(values, values.shape[1:], options.crop, what)
     images = _channels_last(values, what)
@@ -128,37 +148,32 @@ def lay_out(values: NDArray[Any], options: SourceOptions, what: str) -> Layout:
     return Layout(images, (height, width, options.channels or images.shape[3]), options.crop, what)
 
 
-def convert(layout: Layout, room: Path | None) -> NDArray[Any]:
-    """Make the rows: the values themselves if they are ready, else new ones, chunk by chunk.
+def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
+    """Convert values to rows in chunks; values that are ready are checked and not copied.
 
     Args:
-        layout: from `lay_out`.
-        room: folder that new rows are streamed to, or None for memory.
+        layout: layout from `infer_layout`.
+        folder: folder that new rows are written to, or None for memory.
 
     Raises:
-        UserError: if a value is out of range.
+        UserError: a value is out of range.
     """
-    prepare = _bytes_rule(layout) if layout.is_images else _check_vectors(layout)
+    convert = _pixel_conversion(layout) if layout.is_images else _vector_conversion(layout)
     if layout.is_ready:
         return layout.values
-    path = None
-    if room is not None:
-        check_room(room, layout.nbytes)
-        path = room / ROWS
-    writer = RowWriter(path, layout.row, layout.dtype, most=len(layout.values))
-    try:
+    if folder is not None:
+        check_space(folder, layout.nbytes)
+    with RowWriter(folder, layout.row, layout.dtype, max_rows=len(layout.values)) as writer:
         for chunk in _chunks(layout.values):
-            rows: NDArray[Any] = prepare(chunk)
+            rows: NDArray[Any] = convert(chunk)
             if layout.is_images:
-                rows = recolour(rows, layout.row[2])
-                rows = fit(rows, (layout.row[0], layout.row[1]), layout.crop)
+                rows = convert_channels(rows, layout.row[2])
+                rows = resize(rows, (layout.row[0], layout.row[1]), layout.crop)
             writer.append(rows)
         return writer.finish()
-    finally:
-        writer.close()
 
 
-def _numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
+def _to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
     if isinstance(array, np.ma.MaskedArray):
         raise UserTypeError(
             f"{what} is a masked array; give array.filled(numpy.nan) to mark missing values."
@@ -168,13 +183,13 @@ def _numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
     if array.layout != torch.strided or array.is_quantized or array.is_meta:
         raise UserTypeError(f"{what} is a {array.layout} tensor; give a dense one.")
     dense = array.detach().cpu()
-    # NumPy knows no bfloat16 and no 8-bit floats.
+    # NumPy has no bfloat16 and no 8-bit floats.
     is_short = dense.is_floating_point() and dense.dtype not in _NUMPY_FLOATS
     return (dense.float() if is_short else dense).numpy()
 
 
-def _numbers(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
-    values = _numpy(array, what)
+def _to_numbers(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
+    values = _to_numpy(array, what)
     if values.dtype.kind not in "biuf":
         raise UserTypeError(
             f"{what} is of dtype {values.dtype}; give real numbers, such as uint8 or float32."
@@ -201,65 +216,59 @@ def _channels_last(values: NDArray[Any], what: str) -> NDArray[Any]:
     )
 
 
-def _bytes_rule(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    """Choose how the pixels become bytes, after looking at their range."""
+def _pixel_conversion(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    """Choose the conversion of pixels to uint8 by their dtype and range."""
     values, what = layout.values, layout.what
     if values.dtype == np.bool_:
         return lambda chunk: chunk.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind in "iu":
-        _check_whole(values, what)
+        _check_integer_pixels(values, what)
         return lambda chunk: chunk.astype(np.uint8)
     low, high = _range(values)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UserError(
-            f"{what} holds NaN or infinity among its pixels; repair those images, or give"
+            f"{what} has NaN or infinity among its pixels; repair those images, or give"
             " Dataset(rows=..., missing=...) a mask."
         )
-    if low < -1.0 - _SLACK or high > 1.0 + _SLACK:
+    if low < -1.0 - _TOLERANCE or high > 1.0 + _TOLERANCE:
         raise UserError(
-            f"{what} holds float pixels from {low:g} to {high:g}; scale them to [0, 1] or [-1, 1],"
+            f"{what} has float pixels from {low:g} to {high:g}; scale them to [0, 1] or [-1, 1],"
             " or give uint8."
         )
-    shift, scale = (0.0, 255.0) if low >= -_SLACK else (1.0, 127.5)
+    shift, scale = (0.0, 255.0) if low >= -_TOLERANCE else (1.0, 127.5)
     return lambda chunk: (
         np.rint((chunk.astype(np.float64) + shift).clip(0, 2) * scale).clip(0, 255).astype(np.uint8)
     )
 
 
-def _check_whole(values: NDArray[Any], what: str) -> None:
-    if values.dtype == np.uint8:
-        # The whole file is read only if a few rows raise the suspicion.
-        few = values[:: max(1, len(values) // 64)]
-        low, high = (0, 255) if int(few.max()) != 1 else _range(values)
-    else:
-        low, high = _range(values)
+def _check_integer_pixels(values: NDArray[Any], what: str) -> None:
+    # Of uint8 all pixels are read only if the maximum of a few rows is 1.
+    few = values[:: max(1, len(values) // 64)]
+    is_plausible = values.dtype == np.uint8 and int(few.max()) != 1
+    low, high = (0, 255) if is_plausible else _range(values)
     if low < 0 or high > 255:
-        raise UserError(
-            f"{what} holds whole numbers from {low} to {high}; pixels must be 0 to 255, so scale"
-            " them."
-        )
+        raise UserError(f"{what} has integers from {low} to {high}; scale the pixels to 0 to 255.")
     if high == 1:
         raise UserError(
-            f"{what} holds only 0 and 1, nearly black among 0 to 255; give bool, or multiply by"
-            " 255."
+            f"{what} has only 0 and 1, nearly black among 0 to 255; give bool, or multiply by 255."
         )
 
 
-def _check_vectors(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    def prepare(chunk: NDArray[Any]) -> NDArray[np.float32]:
+def _vector_conversion(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    def convert(chunk: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
             vectors = chunk.astype(np.float32)
         if np.isinf(vectors).any():
             raise UserError(
-                f"{layout.what} holds infinity or numbers too large for float32; repair or scale"
+                f"{layout.what} has infinity or numbers too large for float32; repair or scale"
                 " them, or give NaN where a value is missing."
             )
         return vectors
 
     if layout.is_ready:
         for chunk in _chunks(layout.values):
-            prepare(chunk)
-    return prepare
+            convert(chunk)
+    return convert
 
 
 def _range(values: NDArray[Any]) -> tuple[Any, Any]:

@@ -1,155 +1,144 @@
-"""Rows of an Arrow table, whoever keeps it: encoded images, or columns of numbers."""
+"""Arrow tables as datasets: a column of encoded images, or columns of numbers."""
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glo.data.column_spec import ColumnSpec
 from glo.data.dataset import Dataset
-from glo.data.limits import check_memory, check_room
 from glo.data.options import SourceOptions
-from glo.data.pixels import fit, recolour
-from glo.data.readers.arrays import convert, lay_out
+from glo.data.readers.arrays import convert_rows, infer_layout
 from glo.data.readers.arrow_values import (
     ArrowRows,
-    check_length,
-    floats_of,
-    labels_of,
-    told_of,
-    values_of,
+    check_unpacked_size,
+    feature_columns,
+    python_values,
+    read_labels,
+    to_float32,
 )
-from glo.data.readers.folder import attempt, common_size, in_order
-from glo.data.readers.images import Probe, decoded, probe
-from glo.data.row_writer import RowWriter
-from glo.data.storage import ROWS
+from glo.data.readers.image_files import decode_files
 from glo.errors import UserError, listed, suggest
 
-__all__ = ["ArrowRows", "number_columns", "open_arrow"]
+__all__ = ["number_columns", "open_arrow"]
 
 _LABELS = ("label", "labels", "class")
 _IMAGES = ("image", "img", "picture")
-# What pandas calls the index that it puts among the columns.
+# Prefix of the index that pandas writes among the columns.
 _INDEX = "__index_level_"
-_COLOUR_PROBES = 64
 
 
 def open_arrow(
-    rows: ArrowRows, options: SourceOptions, choice: ColumnSpec, room: Path | None
+    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec, folder: Path | None
 ) -> Dataset:
-    """Make a set of a table: of its column of images, or else of its columns of numbers.
+    """Make a dataset of a table: of its column of images, or else of its columns of numbers.
 
-    A column of images holds encoded files: bytes, or the records of Hugging Face. Labels are the
-    column that Hugging Face says is one, or one of whole numbers or words that is called label,
-    labels or class.
+    A column of images has encoded files: bytes, or the records of Hugging Face. Labels are the
+    `ClassLabel` column of Hugging Face, or a column of integers or strings named label, labels or
+    class.
 
     Args:
-        rows: the table.
-        options: as for any source.
-        choice: columns by name.
-        room: folder that images are streamed to, or None for memory.
+        rows: table.
+        options: options of the source.
+        spec: columns by name.
+        folder: folder that images are written to, or None for memory.
 
     Raises:
-        UserError: a column is not there or cannot be used, or there is no row.
+        UserError: a column does not exist or cannot be used, or there is no row.
     """
-    _check_rows(rows)
-    _check_names(rows, choice)
-    rows = _without(rows, choice)
-    label = _label_column(rows, choice)
-    image = "" if choice.columns else choice.image or _image_column(rows)
+    rows, label = _resolve(rows, spec)
+    image = "" if spec.columns else spec.image or _image_column(rows)
     if image:
-        return _pictures(rows, image, label, options, room)
-    return _vectors(rows, choice, label, options)
+        return _open_images(rows, image, label, options, folder)
+    names = _number_columns(rows, spec, label)
+    check_unpacked_size(rows, 4 * len(names) * min(rows.n, options.limit or rows.n))
+    parts: list[np.ndarray] = []
+    for batch in rows.batches(names):
+        parts.append(np.stack([to_float32(rows, batch.column(name)) for name in names], axis=1))
+        if options.limit and sum(map(len, parts)) >= options.limit:
+            break
+    values = np.concatenate(parts)[: options.limit]
+    labels, label_names = read_labels(rows, label, np.arange(len(values)))
+    return Dataset(
+        rows=convert_rows(infer_layout(values, options, rows.what), None),
+        labels=labels,
+        label_names=label_names,
+        name=rows.name,
+        skipped=rows.skipped,
+    )
 
 
-def number_columns(rows: ArrowRows, choice: ColumnSpec) -> list[str]:
-    """Return the columns of a table whose numbers are vectors, as `open_arrow` finds them.
+def number_columns(rows: ArrowRows, spec: ColumnSpec) -> list[str]:
+    """Return the names of the columns that `open_arrow` reads as vectors.
 
-    A column of which nothing is known is one of them: of a few rows with gaps many are.
+    Columns without a single value are included, as tables of few rows with gaps have them.
 
     Raises:
-        UserError: a column is not there or holds no numbers, or there is no row.
+        UserError: a column does not exist or has no numbers, or there is no row.
     """
-    _check_rows(rows)
-    _check_names(rows, choice)
-    rows = _without(rows, choice)
-    return _number_columns(rows, choice, _label_column(rows, choice), empty=True)
+    rows, label = _resolve(rows, spec)
+    return _number_columns(rows, spec, label, allow_null=True)
 
 
-def _check_rows(rows: ArrowRows) -> None:
+def _resolve(rows: ArrowRows, spec: ColumnSpec) -> tuple[ArrowRows, str]:
+    """Return the rows without the excluded columns, and the name of the column of labels or ""."""
     if not rows.n:
         raise UserError(f"{rows.what} is empty; give at least one example.")
-
-
-def _check_names(rows: ArrowRows, choice: ColumnSpec) -> None:
-    twice = [name for name, count in Counter(rows.schema.names).items() if count > 1]
-    if twice:
+    names = rows.schema.names
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
         raise UserError(
-            f"{rows.what} has two columns of one name, '{twice[0]}'; give each its own (the first "
-            f"line of a .csv file holds the names)."
+            f"{rows.what} has two columns of one name, '{repeated[0]}'; give unique names (the "
+            f"first line of a .csv file has the names)."
         )
-    named = [choice.image, choice.label if choice.label != "none" else ""]
-    for name in (*named, *choice.columns.split(","), *choice.without.split(",")):
-        if name and name not in rows.schema.names:
+    single = [spec.image, spec.label if spec.label != "none" else ""]
+    for name in (*single, *spec.columns.split(","), *spec.without.split(",")):
+        if name and name not in names:
             raise UserError(
-                f"{rows.what} has no column '{name}'; it has {listed(rows.schema.names)}."
-                f"{suggest(name, rows.schema.names)}"
+                f"{rows.what} has no column '{name}'; it has {listed(names)}.{suggest(name, names)}"
             )
+    if spec.without:
+        import pyarrow
+
+        # A column named as label or image is no number column anyway.
+        excluded = {*spec.without.split(",")} - {spec.label, spec.image}
+        fields = [field for field in rows.schema if field.name not in excluded]
+        rows = replace(rows, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
+    return rows, "" if spec.label == "none" else spec.label or _label_column(rows)
 
 
-def _without(rows: ArrowRows, choice: ColumnSpec) -> ArrowRows:
-    if not choice.without:
-        return rows
-    import pyarrow
-
-    # A column that is named as the label or the image is one, and not among the numbers anyway.
-    out = {*choice.without.split(",")} - {choice.label, choice.image}
-    kept = [field for field in rows.schema if field.name not in out]
-    return replace(rows, schema=pyarrow.schema(kept, metadata=rows.schema.metadata))
-
-
-def _label_column(rows: ArrowRows, choice: ColumnSpec) -> str:
-    if choice.label:
-        return "" if choice.label == "none" else choice.label
-    told = list(told_of(rows, "ClassLabel"))
+def _label_column(rows: ArrowRows) -> str:
+    declared = list(feature_columns(rows, "ClassLabel"))
     usual = [name for name in _LABELS if name in rows.schema.names]
-    plain = [name for name in usual if name in told or _is_class(rows.schema.field(name).type)]
-    return (plain or told or [""])[0]
+    usual = [name for name in usual if name in declared or _is_class(rows.schema.field(name).type)]
+    return (usual or declared or [""])[0]
 
 
 def _is_class(kind: Any) -> bool:
     from pyarrow import types
 
-    return bool(
-        types.is_integer(kind)
-        or types.is_boolean(kind)
-        or types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_dictionary(kind)
-    )
+    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
+    return bool(is_string or types.is_integer(kind) or types.is_boolean(kind))
 
 
 def _image_column(rows: ArrowRows) -> str:
-    found = list(told_of(rows, "Image")) or [
-        field.name for field in rows.schema if _holds_files(field.type)
+    columns = list(feature_columns(rows, "Image")) or [
+        field.name for field in rows.schema if _is_encoded_file(field.type)
     ]
-    usual = [name for name in _IMAGES if name in found]
-    if len(found) > 1 and len(usual) != 1:
+    usual = [name for name in _IMAGES if name in columns]
+    if len(columns) > 1 and len(usual) != 1:
         raise UserError(
-            f"{rows.what} has {len(found)} columns of images: {listed(found)}; name one, as "
-            f"SOURCE?image={found[0]}."
+            f"{rows.what} has {len(columns)} columns of images: {listed(columns)}; name one, as "
+            f"SOURCE?image={columns[0]}."
         )
-    return (usual or found or [""])[0]
+    return (usual or columns or [""])[0]
 
 
-def _holds_files(kind: Any) -> bool:
+def _is_encoded_file(kind: Any) -> bool:
     from pyarrow import types
 
     if types.is_struct(kind):
@@ -157,118 +146,66 @@ def _holds_files(kind: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
-def _pictures(
-    rows: ArrowRows, image: str, label: str, options: SourceOptions, room: Path | None
+def _open_images(
+    rows: ArrowRows, image: str, label: str, options: SourceOptions, folder: Path | None
 ) -> Dataset:
-    most = min(rows.n, options.limit or rows.n)
-    with ThreadPoolExecutor() as pool:
-        (height, width), channels = _target(rows, image, options, pool)
-        shape = (height, width, channels)
+    skipped: list[str] = []
 
-        def load(file: Path | BinaryIO) -> NDArray[np.uint8]:
-            with decoded(file) as pixels:
-                return fit(recolour(pixels[None], channels), (height, width), options.crop)
+    def on_error(row: int, reason: str) -> None:
+        skipped.append(f"row {row}: {reason}")
 
-        size = most * height * width * channels
-        check_memory(size) if room is None else check_room(room, size)
-        writer = RowWriter(None if room is None else room / ROWS, shape, np.uint8, most=most)
-        kept, skipped = [], []
-        try:
-            results = in_order(pool, attempt(load), _files(rows, image))
-            for row, result in enumerate(results):
-                if isinstance(result, str):
-                    skipped.append(f"row {row}: {result}")
-                    continue
-                writer.append(result)
-                kept.append(row)
-                if len(kept) == most:
-                    break
-            if not kept:
-                raise UserError(
-                    f"{rows.what} holds no image that can be read ({'; '.join(skipped[:3])}); "
-                    f"check its column '{image}'."
-                )
-            pixels = writer.finish()
-        finally:
-            writer.close()
-    marks, names = labels_of(rows, label, np.array(kept))
+    pixels, numbers = decode_files(lambda: _files(rows, image), rows.n, options, folder, on_error)
+    if pixels is None:
+        raise UserError(
+            f"{rows.what} has no image that can be read ({'; '.join(skipped[:3])}); check its "
+            f"column '{image}'."
+        )
+    labels, names = read_labels(rows, label, np.array(numbers))
     return Dataset(
-        rows=pixels, labels=marks, label_names=names, name=rows.name, skipped=tuple(skipped)
+        rows=pixels, labels=labels, label_names=names, name=rows.name, skipped=tuple(skipped)
     )
-
-
-def _target(
-    rows: ArrowRows, image: str, options: SourceOptions, pool: ThreadPoolExecutor
-) -> tuple[tuple[int, int], int]:
-    if options.size is not None and options.channels is not None:
-        return (options.size, options.size), options.channels
-    looked_at = options.limit if options.size is None else _COLOUR_PROBES
-    results = in_order(pool, attempt(probe), islice(_files(rows, image), looked_at))
-    probes = [result for result in results if isinstance(result, Probe)]
-    colour = any(found.is_colour for found in probes[:_COLOUR_PROBES])
-    size = (options.size, options.size) if options.size is not None else common_size(probes)
-    return size, options.channels or (3 if colour else 1)
 
 
 def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
     total = 0
     for batch in rows.batches([image]):
-        for value in values_of(rows, batch):
-            held = value.get("bytes") if isinstance(value, dict) else value
+        for value in python_values(rows, batch):
+            content = value.get("bytes") if isinstance(value, dict) else value
             path = value.get("path") if isinstance(value, dict) else None
-            if held is None and isinstance(path, str) and path:
+            if content is None and isinstance(path, str) and path:
                 yield Path(path)
-            else:
-                # Of nothing, pillow says that it is no image.
-                content = held if isinstance(held, bytes) else b""
-                total += len(content)
-                check_length(rows, total)
-                yield BytesIO(content)
-
-
-def _vectors(rows: ArrowRows, choice: ColumnSpec, label: str, options: SourceOptions) -> Dataset:
-    names = _number_columns(rows, choice, label)
-    check_length(rows, 4 * len(names) * min(rows.n, options.limit or rows.n))
-    parts: list[NDArray[np.float32]] = []
-    for batch in rows.batches(names):
-        parts.append(np.stack([floats_of(rows, batch.column(name)) for name in names], axis=1))
-        if options.limit and sum(map(len, parts)) >= options.limit:
-            break
-    values = np.concatenate(parts)[: options.limit]
-    marks, words = labels_of(rows, label, np.arange(len(values)))
-    vectors = convert(lay_out(values, options, rows.what), None)
-    return Dataset(
-        rows=vectors, labels=marks, label_names=words, name=rows.name, skipped=rows.skipped
-    )
+                continue
+            # Pillow refuses empty content.
+            content = content if isinstance(content, bytes) else b""
+            total += len(content)
+            check_unpacked_size(rows, total)
+            yield BytesIO(content)
 
 
 def _number_columns(
-    rows: ArrowRows, choice: ColumnSpec, label: str, *, empty: bool = False
+    rows: ArrowRows, spec: ColumnSpec, label: str, *, allow_null: bool = False
 ) -> list[str]:
-    asked = [name for name in choice.columns.split(",") if name]
-    rest = [name for name in rows.schema.names if name != label and not name.startswith(_INDEX)]
-    other = [
-        name for name in asked or rest if not _is_number(rows.schema.field(name).type, empty=empty)
-    ]
-    if other:
-        numbers = [name for name in asked or rest if name not in other]
-        short = asked or len(numbers) < len(other)
-        mend = f"columns={_typed(numbers) or 'a,b'}" if short else f"without={_typed(other)}"
-        raise UserError(
-            f"{rows.what} has columns without numbers: {listed(other)}; leave them out, as "
-            f"SOURCE?{mend}, or name one as SOURCE?label={other[0]}."
-        )
-    if not (asked or rest):
-        raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
-    return asked or rest
-
-
-def _typed(names: list[str]) -> str:
-    return listed(names, comma=",", rest=",...")
-
-
-def _is_number(kind: Any, *, empty: bool) -> bool:
     from pyarrow import types
 
-    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    return bool(is_number or (empty and types.is_null(kind)))
+    def is_number(kind: Any) -> bool:
+        is_real = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+        return bool(is_real or (allow_null and types.is_null(kind)))
+
+    named = [name for name in spec.columns.split(",") if name]
+    columns = named or [
+        name for name in rows.schema.names if name != label and not name.startswith(_INDEX)
+    ]
+    other = [name for name in columns if not is_number(rows.schema.field(name).type)]
+    if other:
+        numeric = [name for name in columns if name not in other]
+        names, key = (other, "without")
+        if named or len(numeric) < len(other):
+            names, key = (numeric, "columns")
+        example = listed(names, comma=",", rest=",...") or "a,b"
+        raise UserError(
+            f"{rows.what} has columns without numbers: {listed(other)}; leave them out, as "
+            f"SOURCE?{key}={example}, or name one as SOURCE?label={other[0]}."
+        )
+    if not columns:
+        raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
+    return columns

@@ -1,76 +1,112 @@
-"""Files packed with gzip or xz, unpacked piece by piece with bounds on memory and on idle work."""
+"""Decompression of gzip and xz files in pieces, with limits on size, memory and parts."""
 
 import lzma
 import zlib
 from collections.abc import Generator, Iterator
 from typing import IO
 
-__all__ = ["GZIP", "XZ", "pieces"]
+from glo.errors import UserError
+
+__all__ = ["GZIP", "MAX_UNPACKED_BYTES", "XZ", "check_expansion", "decompress"]
 
 GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 
+MAX_UNPACKED_BYTES = 4 * 2**30
+"""Bytes that a compressed file may unpack to in memory; more must come as a plain file."""
+
+# Larger files have a maximum ratio: data compress less, a file of zeros 1,000 to 7,000 times.
+_MIN_LIMITED_BYTES, _MAX_RATIO = 2**28, 200
 _PIECE = 2**20
-# xz -9 asks for 65 MiB; a header may ask for 4 GiB before a byte is unpacked.
+# xz -9 needs 65 MiB; a header may claim 4 GiB before a byte is unpacked.
 _XZ_MEMORY = 2**28
-# A packed file may be several, one after the other. Empty ones cost time and yield nothing.
-_MOST_PARTS = 1000
+# A compressed file may have several parts. Empty ones cost time and yield nothing.
+_MAX_PARTS = 1000
 
 
-def pieces(file: IO[bytes], magic: bytes) -> Iterator[bytes]:
-    """Unpack a file.
+def check_expansion(packed: int, unpacked: int, advice: str, *, in_memory: bool = True) -> None:
+    """Check the size that a compressed file claims to unpack to.
 
     Args:
-        file: at its beginning.
+        packed: bytes of the file.
+        unpacked: bytes that it claims.
+        advice: end of the message.
+        in_memory: whether the limit of 4 GiB applies.
+
+    Raises:
+        UserError: it claims more than 4 GiB, or more than 256 MiB and 200 times its length.
+
+    Example:
+        >>> check_expansion(10**6, 10**9, "unpack it first")
+        Traceback (most recent call last):
+        glo.errors.UserError: it unpacks to 953.7 MiB, 1000 times its length; unpack it first.
+    """
+    if in_memory and unpacked > MAX_UNPACKED_BYTES:
+        raise UserError(
+            f"it unpacks to {unpacked / 2**30:.1f} GiB, at most {MAX_UNPACKED_BYTES / 2**30:.0f} "
+            f"are allowed; {advice}."
+        )
+    if unpacked > max(_MIN_LIMITED_BYTES, _MAX_RATIO * packed):
+        ratio = unpacked / max(packed, 1)
+        raise UserError(
+            f"it unpacks to {unpacked / 2**20:.1f} MiB, {ratio:.0f} times its length; {advice}."
+        )
+
+
+def decompress(file: IO[bytes], magic: bytes) -> Iterator[bytes]:
+    """Decompress a file.
+
+    Args:
+        file: file at its beginning.
         magic: GZIP or XZ.
 
     Yields:
-        bytes that are not empty, at most 1 MiB at a time.
+        bytes, at least 1 and at most 1 MiB at a time.
 
     Raises:
-        EOFError: it is cut off.
-        OSError, zlib.error, lzma.LZMAError: it is damaged, asks for more than 256 MiB to be
-            unpacked, or is of more than 1,000 parts.
+        EOFError: the file is cut off.
+        OSError, zlib.error, lzma.LZMAError: it is damaged, needs more than 256 MiB to be unpacked,
+            or has more than 1,000 parts.
 
     Example:
         >>> import gzip, io
-        >>> list(pieces(io.BytesIO(gzip.compress(b"abc") + gzip.compress(b"d")), GZIP))
+        >>> list(decompress(io.BytesIO(gzip.compress(b"abc") + gzip.compress(b"d")), GZIP))
         [b'abc', b'd']
     """
     packed = file.read(_PIECE)
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         packed = yield from (_gzip if magic == GZIP else _xz)(file, packed)
-        # Either may be padded with zeros.
+        # Both formats allow padding with zeros.
         packed = (packed or file.read(_PIECE)).lstrip(b"\0")
         if not packed:
             return
-    raise OSError(f"it is of more than {_MOST_PARTS} parts")
+    raise OSError(f"it has more than {_MAX_PARTS} parts")
 
 
 def _gzip(file: IO[bytes], packed: bytes) -> Generator[bytes, None, bytes]:
-    unpacker = zlib.decompressobj(31)
-    while not unpacker.eof:
-        piece = unpacker.decompress(packed, _PIECE)
-        packed = unpacker.unconsumed_tail
+    decompressor = zlib.decompressobj(31)
+    while not decompressor.eof:
+        piece = decompressor.decompress(packed, _PIECE)
+        packed = decompressor.unconsumed_tail
         if piece:
             yield piece
-        elif not packed and not unpacker.eof:
-            packed = _more(file)
-    return unpacker.unused_data
+        elif not packed and not decompressor.eof:
+            packed = _read_more(file)
+    return decompressor.unused_data
 
 
 def _xz(file: IO[bytes], packed: bytes) -> Generator[bytes, None, bytes]:
-    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-    while not unpacker.eof:
-        piece = unpacker.decompress(packed, _PIECE)
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    while not decompressor.eof:
+        piece = decompressor.decompress(packed, _PIECE)
         packed = b""
         if piece:
             yield piece
-        if unpacker.needs_input and not unpacker.eof:
-            packed = _more(file)
-    return unpacker.unused_data
+        if decompressor.needs_input and not decompressor.eof:
+            packed = _read_more(file)
+    return decompressor.unused_data
 
 
-def _more(file: IO[bytes]) -> bytes:
+def _read_more(file: IO[bytes]) -> bytes:
     packed = file.read(_PIECE)
     if not packed:
         raise EOFError("it was cut off")

@@ -1,55 +1,100 @@
-"""One image file: looked at, or decoded to bytes, whatever its format, mode and orientation."""
+"""One image file, probed or decoded to uint8, of any format, mode and orientation."""
 
 import io
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, final
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.readers.image_modes import is_colour, opaque, to_bytes
-from glo.data.semaphore import WeightedSemaphore
+from glo.data.readers.image_modes import is_color, opaque_pixels, to_uint8_pixels
 from glo.errors import UserError, printable
 from glo.utils.files import open_plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Probe", "decode", "decode_opaque", "decoded", "image_suffixes", "probe", "shown"]
+__all__ = [
+    "Probe",
+    "WeightedSemaphore",
+    "decode",
+    "decode_opaque",
+    "decode_within_limit",
+    "image_suffixes",
+    "probe",
+]
 
-# Formats that start other programs, or that pillow names but cannot decode by itself.
-_REFUSED = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})
-_COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+# Formats that start other programs, or that pillow lists but cannot decode by itself.
+_REFUSED_FORMATS = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "FITS"})
+_COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _ORIENTATION = 0x0112
 
-LARGEST_FILE = 2**28
-"""Bytes of an image file: some formats are read whole before a pixel is known."""
+MAX_FILE_BYTES = 2**28
+"""Bytes of an image file: some formats are read whole before a pixel is decoded."""
 
-# Pixels that are decoded at a time, by all threads: each takes about 12 bytes.
-_ROOM = 2**26
-_GATE = WeightedSemaphore(_ROOM)
-# How often a file is read: of the largest that is allowed, 4 KiB at a time and more.
-_MOST_READS = 300_000
-# A file of more bytes goes in alone: what its reader takes is not known before it is open.
-_LARGE = 2**24
+# Pixels that are decoded at a time by all threads, of about 12 bytes each.
+_MAX_PIXELS = 2**26
+# Reads of a file: of the largest allowed, 4 KiB at a time and more.
+_MAX_READS = 300_000
+# A larger file is decoded alone: the memory that its reader takes is unknown before it is open.
+_LARGE_BYTES = 2**24
+
+T = TypeVar("T")
+
+
+@final
+class WeightedSemaphore:
+    """Semaphore that limits the sum of the sizes in use; a larger size is admitted alone.
+
+    Args:
+        capacity: maximum of the sum.
+
+    Example:
+        >>> semaphore = WeightedSemaphore(10)
+        >>> with semaphore.acquire(8):
+        ...     semaphore.in_use
+        8
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.in_use = 0
+        self._capacity = capacity
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def acquire(self, size: int) -> Iterator[None]:
+        """Wait until `size` fits, and use it inside the `with` block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.in_use or self.in_use + size <= self._capacity)
+            self.in_use += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.in_use -= size
+                self._changed.notify_all()
+
+
+_PIXELS = WeightedSemaphore(_MAX_PIXELS)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What an image is without decoding it: its sides as seen upright, and whether it is grey."""
+    """Height and width of an image when upright, in pixels, and whether it is in color."""
 
     height: int
     width: int
-    is_colour: bool
+    is_color: bool
 
 
 def image_suffixes() -> frozenset[str]:
-    """Return the file name endings, in lower case, of the formats that are read.
+    """Return the file name suffixes, in lower case, of the supported formats.
 
     Example:
         >>> {".png", ".jpg", ".webp"} <= image_suffixes(), ".eps" in image_suffixes()
@@ -57,33 +102,45 @@ def image_suffixes() -> frozenset[str]:
     """
     from PIL import Image
 
-    allowed = set(_formats())
-    known = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in known.items() if kind in allowed)
+    formats = set(_formats())
+    suffixes = Image.registered_extensions()
+    return frozenset(suffix for suffix, name in suffixes.items() if name in formats)
 
 
 def probe(source: Path | BinaryIO) -> Probe:
     """Read the header of an image file.
 
     Args:
-        source: where the file is, or its bytes as an open file.
+        source: path of the file, or an open file.
 
     Raises:
-        UserError: with the reason alone, such as "truncated", if it cannot be used.
+        UserError: the file cannot be used; the message is the reason, such as "truncated".
     """
-    try:
-        with _open(source) as image:
-            turned = _early_orientation(image) >= 5
-            width, height = image.size[::-1] if turned else image.size
-            return Probe(height, width, is_colour(image))
-    except UserError:
-        raise
-    except Exception as error:  # pillow's decoders raise nearly anything on a damaged file
-        raise UserError(_reason(error)) from error
+
+    def read(image: "PillowImage") -> Probe:
+        is_turned = _early_orientation(image) >= 5
+        width, height = image.size[::-1] if is_turned else image.size
+        return Probe(height, width, is_color(image))
+
+    with _opened(source, read) as result:
+        return result
 
 
 def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
-    """Decode an image file, as `decoded` does.
+    """Decode an image file; the first frame if it is animated.
+
+    The EXIF orientation is applied, transparency is laid on white, 16-bit gray becomes 8-bit,
+    palettes and CMYK become RGB.
+
+    Args:
+        source: path of the file, or an open file.
+
+    Returns:
+        uint8 (H, W, C), C 1 for gray files and 3 for others.
+
+    Raises:
+        UserError: the file cannot be decoded, has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
+            or is larger than 256 MiB; the message is the reason.
 
     Example:
         >>> import tempfile
@@ -93,50 +150,35 @@ def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
         >>> decode(path).tolist()
         [[[0, 0, 255], [0, 0, 255]]]
     """
-    with decoded(source) as pixels:
+    with decode_within_limit(source) as pixels:
         return pixels
 
 
 @contextmanager
-def decoded(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
-    """Decode an image file; the first frame if it is animated.
+def decode_within_limit(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
+    """Decode an image file as `decode` does, for many files in parallel.
 
-    While the block lasts its pixels count as being decoded, and of those there are never more than
-    a fixed number at a time: other threads wait.
-
-    The EXIF orientation is applied, transparency is laid on white, 16-bit grey becomes 8-bit,
-    palettes and CMYK become RGB.
-
-    Args:
-        source: where the file is, or its bytes as an open file.
-
-    Yields:
-        uint8 (H, W, C), C 1 for grey files and 3 for others.
-
-    Raises:
-        UserError: with the reason alone if it cannot be decoded, has more pixels than
-            `PIL.Image.MAX_IMAGE_PIXELS`, or is larger than 256 MiB.
+    Inside the `with` block its pixels count as being decoded; other threads wait while these are
+    more than 67 million in all.
     """
-    with ExitStack() as stack:
-        try:
-            image = stack.enter_context(_open(source))
-            pixels = to_bytes(_loaded(image))
-            image.close()
-        except UserError:
-            raise
-        except Exception as error:  # as above
-            raise UserError(_reason(error)) from error
+
+    def read(image: "PillowImage") -> NDArray[np.uint8]:
+        pixels = to_uint8_pixels(_load_upright(image))
+        image.close()
+        return pixels
+
+    with _opened(source, read) as pixels:
         yield pixels
 
 
 def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
-    """Tell which pixels of an image file can be seen: those at least half opaque.
+    """Return the mask of the pixels of an image file that are at least half opaque.
 
     Returns:
         bool (H, W), or None for an image without transparency.
 
     Raises:
-        UserError: with the reason alone if it cannot be decoded.
+        UserError: the file cannot be decoded; the message is the reason.
 
     Example:
         >>> import tempfile
@@ -146,24 +188,13 @@ def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
         >>> decode_opaque(path).tolist()
         [[False, False]]
     """
-    try:
-        with _open(path) as image:
-            upright = _loaded(image)
-            return opaque(upright) if image.has_transparency_data else None
-    except UserError:
-        raise
-    except Exception as error:  # as above
-        raise UserError(_reason(error)) from error
 
+    def read(image: "PillowImage") -> NDArray[np.bool_] | None:
+        upright = _load_upright(image)
+        return opaque_pixels(upright) if image.has_transparency_data else None
 
-def shown(path: Path | str) -> str:
-    """Return a file name fit for a message: no control characters, no broken encoding.
-
-    Example:
-        >>> shown("a\\nb.png")
-        'a\\\\nb.png'
-    """
-    return printable(str(path))
+    with _opened(path, read) as mask:
+        return mask
 
 
 @cache
@@ -171,97 +202,52 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    # Pillow asks them in this order.
-    rest = set(Image.OPEN) - _REFUSED - set(_COMMON)
-    return (*(name for name in _COMMON if name in Image.OPEN), *sorted(rest))
+    # Pillow tries the formats in this order.
+    rest = set(Image.OPEN) - _REFUSED_FORMATS - set(_COMMON_FORMATS)
+    return (*(name for name in _COMMON_FORMATS if name in Image.OPEN), *sorted(rest))
 
 
 @contextmanager
-def _open(source: Path | BinaryIO) -> Iterator["PillowImage"]:
+def _opened(source: Path | BinaryIO, read: Callable[["PillowImage"], T]) -> Iterator[T]:
+    """Yield `read(image)` while its pixels are counted; all errors of pillow become UserError."""
     from PIL import Image
 
     with ExitStack() as stack:
-        file = stack.enter_context(_file(source))
-        is_large = isinstance(source, Path) and os.fstat(file.fileno()).st_size > _LARGE
-        if is_large:
-            stack.enter_context(_GATE.inside(_ROOM))
-        # Given a name, pillow would map the file, and then garbles uncompressed grey TIFF that is
-        # stored on its side.
-        image = stack.enter_context(Image.open(file, formats=_formats()))
-        pixels = _checked_pixels(image)
-        if not is_large:
-            stack.enter_context(_GATE.inside(pixels))
-        yield image
+        try:
+            file = stack.enter_context(_open_file(source))
+            is_large = isinstance(source, Path) and os.fstat(file.fileno()).st_size > _LARGE_BYTES
+            if is_large:
+                stack.enter_context(_PIXELS.acquire(_MAX_PIXELS))
+            # Given a path, pillow maps the file and garbles uncompressed gray TIFF that is stored
+            # on its side.
+            image = stack.enter_context(Image.open(file, formats=_formats()))
+            n_pixels = _checked_pixels(image)
+            if not is_large:
+                stack.enter_context(_PIXELS.acquire(n_pixels))
+            result = read(image)
+        except UserError:
+            raise
+        except Exception as error:  # pillow's decoders raise nearly anything for a damaged file
+            raise UserError(_reason(error)) from error
+        yield result
 
 
 def _checked_pixels(image: "PillowImage") -> int:
     from PIL import Image
 
-    most, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
-    if (most is not None and pixels > most) or pixels < 1:
-        raise UserError(f"{image.width} x {image.height} pixels, at most {most} are allowed")
-    return pixels
+    maximum, n_pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if (maximum is not None and n_pixels > maximum) or n_pixels < 1:
+        raise UserError(f"{image.width} x {image.height} pixels, at most {maximum} are allowed")
+    return n_pixels
 
 
-def _loaded(image: "PillowImage") -> "PillowImage":
-    image.load()
-    # Only now an icon has the size of the picture in it.
-    _checked_pixels(image)
-    return _upright(image, _orientation(image))
-
-
-@final
-class _Counted(io.BufferedReader):
-    """A file that is read a limited number of times.
-
-    Where a format allows anything between its parts, pillow looks for the next part byte by byte:
-    fifty megabytes of nothing would take it a minute.
-    """
-
-    count = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.count += 1
-        if self.count > _MOST_READS:
-            raise UserError("too many parts, or nothing between them for too long")
-        return super().read(size)
-
-
-def _file(source: Path | BinaryIO) -> _Counted:
-    if not isinstance(source, Path):
-        # Bytes in memory can be read as a file of the system can.
-        raw = source if isinstance(source, io.BytesIO) else io.BytesIO(source.read())
-        return _Counted(raw)
-    try:
-        file = _Counted(open_plain(source).detach())
-    except UserError:
-        raise UserError("not a plain file") from None
-    size = os.fstat(file.fileno()).st_size
-    if size > LARGEST_FILE:
-        file.close()
-        raise UserError(f"{size:,} bytes, at most {LARGEST_FILE:,} are allowed")
-    return file
-
-
-def _orientation(image: "PillowImage") -> int:
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF is no reason to lose the picture
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-
-def _early_orientation(image: "PillowImage") -> int:
-    # PNG may show its EXIF only after decoding, which looking should not cost; TIFF turns itself.
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        return 1
-    return _orientation(image)
-
-
-def _upright(image: "PillowImage", orientation: int) -> "PillowImage":
+def _load_upright(image: "PillowImage") -> "PillowImage":
     from PIL.Image import Transpose
 
-    turns = {
+    image.load()
+    # Only now an icon has the size of the image in it.
+    _checked_pixels(image)
+    transpositions = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
         4: Transpose.FLIP_TOP_BOTTOM,
@@ -270,7 +256,56 @@ def _upright(image: "PillowImage", orientation: int) -> "PillowImage":
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    return image.transpose(turns[orientation]) if orientation in turns else image
+    transposition = transpositions.get(_orientation(image))
+    return image if transposition is None else image.transpose(transposition)
+
+
+@final
+class _CountedReader(io.BufferedReader):
+    """Reader with a limit on the number of reads.
+
+    Where a format allows any bytes between its parts, pillow searches the next part byte by byte:
+    fifty megabytes of zeros would take a minute.
+    """
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.count += 1
+        if self.count > _MAX_READS:
+            raise UserError("too many parts, or nothing between them for too long")
+        return super().read(size)
+
+
+def _open_file(source: Path | BinaryIO) -> _CountedReader:
+    if not isinstance(source, Path):
+        # BufferedReader needs a raw file, which bytes in memory can stand in for.
+        raw = source if isinstance(source, io.BytesIO) else io.BytesIO(source.read())
+        return _CountedReader(raw)
+    try:
+        file = _CountedReader(open_plain(source).detach())
+    except UserError:
+        raise UserError("not a plain file") from None
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_FILE_BYTES:
+        file.close()
+        raise UserError(f"{size:,} bytes, at most {MAX_FILE_BYTES:,} are allowed")
+    return file
+
+
+def _orientation(image: "PillowImage") -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # the image is readable without its EXIF
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _early_orientation(image: "PillowImage") -> int:
+    # PNG may have its EXIF after the pixels, which probing does not decode; pillow turns TIFF.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    return _orientation(image)
 
 
 def _reason(error: Exception) -> str:
@@ -281,7 +316,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more pixels than the {Image.MAX_IMAGE_PIXELS} allowed"
     if isinstance(error, OSError) and error.strerror:
-        # Said by the system; what pillow says of a damaged file has no number.
+        # An error of the system; pillow's errors for damaged files have no number.
         return f"cannot be read: {error.strerror.lower()}"
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return shown("truncated" if "truncated" in text.lower() else f"damaged ({text[:120]})")
+    return printable("truncated" if "truncated" in text.lower() else f"damaged ({text[:120]})")

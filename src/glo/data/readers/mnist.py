@@ -1,4 +1,4 @@
-"""The MNIST that comes with the package."""
+"""The bundled MNIST dataset."""
 
 import hashlib
 import lzma
@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.cache import fetch, key_of
+from glo.data.cache import cache_key, open_cached
 from glo.data.dataset import Dataset
-from glo.data.labels import as_labels
 from glo.data.options import DEFAULTS, SourceOptions
-from glo.data.readers.arrays import convert, lay_out
-from glo.data.readers.idx import read_idx
+from glo.data.readers.arrays import convert_rows, encode_labels, infer_layout
+from glo.data.readers.idx import idx_options, read_idx
 from glo.errors import UserError
 
-__all__ = ["head", "mnist", "with_idx_size"]
+__all__ = ["mnist"]
 
 # MD5 of the unpacked files, as published with the data.
 _MD5 = {
@@ -30,20 +29,20 @@ _MD5 = {
 
 
 def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Dataset:
-    """Open the bundled MNIST, 60,000 train or 10,000 test digits, resized from 28 to 32.
+    """Open the bundled MNIST, 60,000 train or 10,000 test digits, resized from 28 to 32 pixels.
 
     Reference: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
     document recognition", 1998.
 
     Args:
-        options: `size` None means 32.
-        cache: folder that keeps the decoded set, so that it opens at once the next time.
+        options: options of the source; `size` None means 32.
+        cache: cache folder of the decoded dataset; None as for `open_source`.
 
     Returns:
         images with labels 0 to 9.
 
     Raises:
-        UserError: if the installed files are damaged.
+        UserError: the installed files are damaged.
 
     Example:
         >>> import tempfile
@@ -51,28 +50,16 @@ def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Da
         Dataset('mnist', n=100, shape=(1, 32, 32), labelled)
     """
     part = "train" if options.split == "train" else "t10k"
+    images_name, labels_name = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
 
-    def build(room: Path | None) -> Dataset:
-        images, given = _unpack(f"{part}-images-idx3-ubyte"), _unpack(f"{part}-labels-idx1-ubyte")
-        rows = convert(lay_out(images, with_idx_size(images, options), "MNIST"), room)
-        return Dataset(rows=rows, labels=as_labels(given, "MNIST")[0], name="mnist")
+    def build(folder: Path | None) -> Dataset:
+        images, labels = _unpack(images_name), _unpack(labels_name)
+        rows = convert_rows(infer_layout(images, idx_options(images, options), "MNIST"), folder)
+        return Dataset(rows=rows, labels=encode_labels(labels, "MNIST")[0], name="mnist")
 
-    key = key_of("mnist", _MD5[f"{part}-images-idx3-ubyte"], [], replace(options, limit=None))
-    return head(fetch(key, build, cache), options.limit)
-
-
-def with_idx_size(images: NDArray[Any], options: SourceOptions) -> SourceOptions:
-    """Let 28 x 28 images become 32 x 32 unless a size is asked for."""
-    if options.size is None and images.shape[1:3] == (28, 28):
-        return replace(options, size=32)
-    return options
-
-
-def head(samples: Dataset, limit: int | None) -> Dataset:
-    """Return the first examples, or all."""
-    if limit is None or limit >= len(samples):
-        return samples
-    return samples.subset(np.arange(limit))
+    key = cache_key("mnist", _MD5[images_name], [], replace(options, limit=None))
+    dataset = open_cached(key, build, cache)
+    return dataset.subset(np.arange(len(dataset))[: options.limit])
 
 
 def _unpack(name: str) -> NDArray[Any]:
@@ -82,5 +69,5 @@ def _unpack(name: str) -> NDArray[Any]:
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise UserError(f"The bundled {name}.xz cannot be read; install glo again.") from error
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != _MD5[name]:
-        raise UserError(f"The bundled {name}.xz is not the file it should be; install glo again.")
+        raise UserError(f"The bundled {name}.xz has another checksum; install glo again.")
     return read_idx(data)
