@@ -95,7 +95,7 @@ def write_member(path, content):
 def test_npz_bombs_and_lies(tmp_path, monkeypatch):
     path = tmp_path / "a.npz"
     write_member(path, header((10**6, 10**6)) + b"few")
-    with pytest.raises(UserError, match="x|allocate"):
+    with pytest.raises(UserError, match="x"):
         read_npz(path, ("x",))
     monkeypatch.setattr(compressed, "MAX_UNPACKED_BYTES", 1000)
     write_member(path, header((5000,)) + bytes(5000))
