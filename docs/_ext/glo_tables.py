@@ -3,18 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, fields
-from math import isinf
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from glo.config.presets import PRESETS
-from glo.config.settings import _RANGES, Settings
-
-_KINDS = {int: "integer", float: "number", bool: "true or false", str: "string"}
+from glo.config.settings import Settings, allowed_values
 
 
 class SettingsTable(SphinxDirective):
@@ -50,24 +46,7 @@ class PresetsTable(SphinxDirective):
 def _about(field: Field[Any]) -> tuple[nodes.Node, ...]:
     unset = field.default is None
     default = _text("unset") if unset else _code(_spelled(field.default))
-    return _code(field.name), default, _text(_allowed(field.name)), _text(field.metadata["help"])
-
-
-def _allowed(name: str) -> str:
-    hint = get_type_hints(Settings)[name]
-    options = [hint] if get_origin(hint) in (Literal, tuple) else (get_args(hint) or [hint])
-    kind = next(option for option in options if option is not NoneType)
-    if get_origin(kind) is Literal:
-        return ", ".join(map(str, get_args(kind)))
-    words = "two numbers" if get_origin(kind) is tuple else _KINDS[kind]
-    return words + next((_bounds(low, high) for n, low, high in _RANGES if n == name), "")
-
-
-def _bounds(low: float, high: float) -> str:
-    if isinf(high):
-        return f", at least {low:g}"
-    exact = f"{high:g}" if float(f"{high:g}") == high else f"{high}"
-    return f", {low:g} to {exact}"
+    return _code(field.name), default, _text(allowed_values(field.name)), _text(field.metadata["help"])
 
 
 def _spelled(value: Any) -> str:

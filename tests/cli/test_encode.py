@@ -164,7 +164,7 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["empty"], "The folder empty is empty"),
         (["notes.txt"], "notes.txt is not a file that can be used by itself"),
         (["vectors.npy"], "vectors holds vectors of 6, but"),
-        (["image.png", "--limit", "0"], "limit is 0; give a whole number from 1 up"),
+        (["image.png", "--limit", "0"], "limit is 0; "),
         (["image.png", "--out", "codes.txt"], "--out is codes.txt; it must be a file that ends in"),
         (["image.png", "--out", "empty.npz"], "--out is empty.npz; it must be a file"),
     ],

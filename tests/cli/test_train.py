@@ -563,8 +563,8 @@ BAD_WORDS: dict[str, tuple[list[str], str]] = {
     "nearly a name": (["mnits"], "Did you mean 'mnist'?"),
     "empty folder": (["empty"], "is empty"),
     "not data": (["notes.txt"], "is not a file that can be used by itself"),
-    "negative epochs": (["d.npy", "--epochs", "-3"], "epochs is -3; it must be at least 1"),
-    "no batch": (["d.npy", "--batch-size", "0"], "batch_size is 0; it must be from 1"),
+    "negative epochs": (["d.npy", "--epochs", "-3"], "epochs is -3"),
+    "no batch": (["d.npy", "--batch-size", "0"], "batch_size is 0"),
     "not a number": (["d.npy", "--decoder-lr", "nan"], "decoder_lr is nan"),
     "a word": (["d.npy", "--epochs", "many"], "many"),
     "no such preset": (["d.npy", "--preset", "papr"], "Did you mean 'paper'?"),
@@ -577,8 +577,8 @@ BAD_WORDS: dict[str, tuple[list[str], str]] = {
     "no such setting": (["d.npy", "--config", "typo.toml"], "Did you mean 'epochs'?"),
     "not TOML": (["d.npy", "--config", "bad.toml"], "bad.toml is not a TOML file"),
     "not UTF-8": (["d.npy", "--config", "d.npy"], "d.npy is not text in UTF-8"),
-    "wrong kind": (["d.npy", "--config", "kind.toml"], "it must be a whole number"),
-    "a table": (["d.npy", "--config", "table.toml"], "has no setting 'training'"),
+    "wrong kind": (["d.npy", "--config", "kind.toml"], "kind.toml: "),
+    "a table": (["d.npy", "--config", "table.toml"], "there is no setting 'training'"),
 }
 
 

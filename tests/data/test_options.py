@@ -21,7 +21,7 @@ from glo.errors import UserError
 )
 def test_wrong_value_names_the_field_and_the_value(wrong):
     ((field, value),) = wrong.items()
-    with pytest.raises(UserError, match=f"^{field} is {value!r}; give "):
+    with pytest.raises(UserError, match=f"^{field} is {value!r}; it must be "):
         SourceOptions(**wrong)
 
 

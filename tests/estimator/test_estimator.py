@@ -322,8 +322,8 @@ def test_images_that_cannot_be_used(pictures: GLO, data: Any, sentence: str) -> 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
-        ({"code_dim": "three"}, "GLO gives code_dim = 'three'; it must be a whole number"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"code_dim": "three"}, "code_dim is 'three'"),
         ({"constraint": "bal"}, "Did you mean 'ball'"),
         ({"more": {"schedul": "constant"}}, "Did you mean 'schedule'"),
         ({"decoder": "dcgan"}, "use decoder 'mlp'"),

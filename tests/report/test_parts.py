@@ -14,7 +14,6 @@ from PIL import Image
 from tests.report.conftest import labelled
 
 from glo.cli.app import run as glo
-from glo.config.fields import toml_lines
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Dataset
@@ -28,6 +27,7 @@ from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
 from glo.training.refine import squared_errors
+from glo.utils.json_toml import toml_lines
 
 
 def pixels(picture: Picture) -> Any:

@@ -1,7 +1,7 @@
-"""The settings as command-line options: every field of `Settings`, none of them required.
+"""Command-line options of the settings: one for every field of `Settings`, none of them required.
 
-Only what the user gave is kept, because the command line wins over the file, the file over the
-preset and the preset over the defaults.
+Options have priority over the TOML file, the file over the preset, and the preset over the
+defaults.
 """
 
 import dataclasses
@@ -10,32 +10,31 @@ from typing import Annotated, Any, get_type_hints
 
 from cyclopts import Group, Parameter
 
-from glo.config.fields import checked
 from glo.config.presets import find_preset
-from glo.config.settings import Settings
-from glo.errors import UserError
+from glo.config.settings import Settings, check_settings
 from glo.utils.json_toml import read_toml
 
 __all__ = ["NOTHING_GIVEN", "Given", "merge"]
 
-
-def _option(field: dataclasses.Field[Any], hint: Any) -> tuple[str, Any, Any]:
-    about = field.metadata["help"]
-    default = field.default
-    if default is not None:
-        words = default if isinstance(default, tuple) else (default,)
-        about += f" [{' '.join(str(word).lower() for word in words)}]"
-    group = Group(field.metadata["group"], sort_key=_ORDER.index(field.metadata["group"]))
-    parameter = Parameter(help=about, group=group, show_default=False, negative_iterable=())
-    return (field.name, Annotated[hint | None, parameter], None)
-
-
-_ORDER = ("Data", "Decoder", "Codes", "Training", "Prior", "Machine")
+_FIELDS = dataclasses.fields(Settings)
 _HINTS = get_type_hints(Settings)
+_GROUPS = list(dict.fromkeys(field.metadata["group"] for field in _FIELDS))
+
+
+def _option(field: dataclasses.Field[Any]) -> tuple[str, Any, Any]:
+    text = field.metadata["help"]
+    if field.default is not None:
+        parts = field.default if isinstance(field.default, tuple) else (field.default,)
+        text += f" [{' '.join(str(part).lower() for part in parts)}]"
+    group = Group(field.metadata["group"], sort_key=_GROUPS.index(field.metadata["group"]))
+    parameter = Parameter(help=text, group=group, show_default=False, negative_iterable=())
+    return (field.name, Annotated[_HINTS[field.name] | None, parameter], None)
+
+
 Given = dataclasses.make_dataclass(
     "Given",
-    [_option(field, _HINTS[field.name]) for field in dataclasses.fields(Settings)],
-    # Without a module of ours it would pass for one of Python's own classes.
+    map(_option, _FIELDS),
+    # By default it would pass for one of Python's own classes.
     namespace={"__module__": __name__},
     frozen=True,
     kw_only=True,
@@ -45,18 +44,18 @@ NOTHING_GIVEN: Any = Given()
 
 
 def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings, str]:
-    """Merge preset, file and command line.
+    """Merge preset, TOML file and command line.
 
     Args:
-        preset: name of a preset, or None: the file's, or else mnist.
-        config: a TOML file, a run's config.toml for instance, or None.
-        given: a `Given`: the options of the command line.
+        preset: name of a preset; None: the file's, or else mnist.
+        config: path of a TOML file, such as a run's config.toml, or None.
+        given: options of the command line, a `Given`.
 
     Returns:
-        the settings, and the name of the preset they began with.
+        the settings, and the name of their preset.
 
     Raises:
-        UserError: an unknown name or a value out of range.
+        UserError: an unknown name, or a value of the wrong type or out of range.
 
     Example:
         >>> settings, _ = merge("tensorlayer-baseline", None, Given(epochs=1))
@@ -68,13 +67,10 @@ def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings
         values = read_toml(config)
         run = values.pop("run", {})
         values.pop("data", None)
-        inside = values.pop("preset", run.get("preset") if isinstance(run, dict) else None)
-        if isinstance(inside, str) and preset is None:
-            preset = inside
-        values = checked(values, _HINTS, where=str(config))
-    typed = {name: value for name, value in vars(given).items() if value is not None}
+        name = values.pop("preset", run.get("preset") if isinstance(run, dict) else None)
+        if isinstance(name, str) and preset is None:
+            preset = name
+        values = check_settings(values, where=str(config))
+    options = {name: value for name, value in vars(given).items() if value is not None}
     preset = preset or "mnist"
-    try:
-        return Settings(**{**find_preset(preset).settings, **values, **typed}), preset
-    except TypeError as error:
-        raise UserError(f"The settings cannot be combined: {error}.") from None
+    return Settings(**{**find_preset(preset).settings, **values, **options}), preset

@@ -46,7 +46,7 @@ def train(
     """
     settings, preset = merge(preset, config, given)
     if dry_run:
-        from glo.config.fields import toml_lines
+        from glo.utils.json_toml import toml_lines
 
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0

@@ -1,209 +1,236 @@
-"""Everything that can be chosen about a run, in one flat, frozen list.
+"""Settings of a run: the single declaration of their types, defaults, ranges and help texts.
 
-The names are those of the command line (`--code-dim`) and of a TOML file (`code_dim = 32`). The
-command line wins over the file, the file over the preset, the preset over the defaults below; the
-merged result is saved with the run.
+The command line, TOML files, `SourceOptions`, the keywords of `GLO` and the tables of the
+documentation follow from it. The command line has priority over the TOML file, the file over the
+preset, and the preset over the defaults; the merged result is saved with the run.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
-from glo.config.fields import checked
 from glo.errors import UserError, suggest
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "allowed_values", "check_settings"]
 
-# A small data set needs more passes than a large one: with `epochs` unset a run makes at least
-# this many passes and at least this many steps. Tables have far fewer numbers than images: more
-# steps fit their noise, and what is missing in them is then filled worse.
-_LEAST_EPOCHS = 25
-_LEAST_STEPS = 3000
-_LEAST_STEPS_OF_VECTORS = 800
+# With `epochs` unset a run makes at least this many passes and steps: small data sets need more
+# passes. Tables have far fewer numbers than images: more steps overfit, and impute worse.
+MIN_EPOCHS = 25
+MIN_STEPS = 3000
+MIN_STEPS_OF_VECTORS = 800
 _DECODERS = ("dcgan", "residual", "tensorlayer", "mlp")
-# Classes within functions have such names, too.
+# Classes in functions have such names, too.
 _CLASS = re.compile(r"[\w.]+:[\w.<>]+")
 
 
-def _option(group: str, default: Any, about: str) -> Any:
-    return field(default=default, metadata={"group": group, "help": about})
+def option(
+    group: str, default: Any, help: str, *, min: float = -math.inf, max: float = math.inf
+) -> Any:
+    """Declare a setting."""
+    return field(default=default, metadata={"group": group, "help": help, "min": min, "max": max})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings of a run; the defaults are the recipe that the benchmarks chose.
+    """Settings of a run; the defaults are the benchmarks' choice.
 
     Raises:
-        UserError: a value is outside its range; the message names it and what is allowed.
+        UserError: a value has the wrong type or is out of range.
 
     Example:
         >>> Settings(epochs=8).code_dim
         32
+        >>> Settings(width=3)
+        Traceback (most recent call last):
+        glo.errors.UserError: width is 3; it must be an integer from 4 to 1024.
     """
 
-    size: int | None = _option(
+    size: int | None = option(
         "Data",
         None,
         "Side of the square images in pixels; unset: chosen from the data (32 for MNIST).",
+        min=2,
+        max=8192,
     )
-    channels: Literal[1, 3] | None = _option(
+    channels: Literal[1, 3] | None = option(
         "Data", None, "1 for grey, 3 for colour; unset: as the data are."
     )
-    crop: Literal["center", "pad", "stretch"] = _option(
+    crop: Literal["center", "pad", "stretch"] = option(
         "Data",
         "center",
         "How a rectangle becomes a square: cut the middle, pad the short side, or stretch.",
     )
-    limit: int | None = _option("Data", None, "Use only the first so many examples; unset: all.")
+    limit: int | None = option(
+        "Data", None, "Number of examples to use, the first ones; unset: all.", min=1
+    )
 
-    decoder: str | None = _option(
+    decoder: str | None = option(
         "Decoder",
         None,
         "Network from codes to examples: dcgan, residual (colour images), tensorlayer, mlp, or "
-        "module:Class of your own; unset: dcgan for images, mlp for vectors.",
+        "your own class as module:Class; unset: dcgan for images, mlp for vectors.",
     )
-    width: int = _option(
+    width: int = option(
         "Decoder",
         64,
         "Channels of the map of half the image's side (dcgan, residual); a quarter of a hidden "
         "layer (mlp).",
+        min=4,
+        max=1024,
     )
-    loss: str = _option(
+    loss: str = option(
         "Decoder", "mse", "mse, l1, lap1, features, or a weighted sum such as 'lap1+0.1*features'."
     )
-    features: str = _option(
+    features: str = option(
         "Decoder",
         "efficientnet",
         "Network of the loss 'features': efficientnet (an extra), or a TorchScript file.",
     )
 
-    code_dim: int = _option("Codes", 32, "D, numbers in a code.")
-    init: Literal["pca", "gaussian"] = _option(
+    code_dim: int = option("Codes", 32, "D, number of dimensions of a code.", min=1, max=65536)
+    init: Literal["pca", "gaussian"] = option(
         "Codes", "pca", "Initial codes: whitened principal components of each example, or random."
     )
-    gaussian_std: float = _option(
-        "Codes", 1.0, "Standard deviation of random initial codes, before the constraint."
+    gaussian_std: float = option(
+        "Codes",
+        1.0,
+        "Standard deviation of random initial codes, before the constraint.",
+        min=1e-6,
+        max=1e3,
     )
-    constraint: Literal["ball", "sphere", "free"] = _option(
-        "Codes", "ball", "What holds for every code: |z| <= 1, |z| = 1, or nothing."
+    constraint: Literal["ball", "sphere", "free"] = option(
+        "Codes",
+        "ball",
+        "Constraint of every code: |z| <= 1 (ball), |z| = 1 (sphere), or none (free).",
     )
-    project_every: Literal["step", "epoch"] = _option(
-        "Codes", "step", "When the constraint is enforced: after every update, or once an epoch."
+    project_every: Literal["step", "epoch"] = option(
+        "Codes",
+        "step",
+        "Interval of projections onto the constraint: every update, or every epoch.",
     )
 
-    epochs: int | None = _option(
+    epochs: int | None = option(
         "Training",
         None,
         "Passes over the data; unset: 25, and more for small data sets (at least 3000 steps, for "
         "vectors 800).",
+        min=1,
     )
-    batch_size: int = _option("Training", 128, "B, examples in a step.")
-    shuffle: bool = _option("Training", True, "Visit the examples in a new order every epoch.")
-    shuffle_buffer: int = _option(
+    batch_size: int = option("Training", 128, "B, number of examples in a step.", min=1, max=2**20)
+    shuffle: bool = option("Training", True, "Shuffle the examples anew every epoch.")
+    shuffle_buffer: int = option(
         "Training",
         0,
-        "Mix only so many examples at a time, in runs of 1024 neighbours; 0: all. For data and "
-        "codes in files: rows that are near in time are then near in the file.",
+        "Number of examples shuffled together, in runs of 1024 neighbours; 0: all. For data and "
+        "codes in files: consecutive batches then read nearby rows.",
+        min=0,
     )
-    shards: int | None = _option(
+    shards: int | None = option(
         "Training",
         None,
-        "Groups of rows of which every batch takes alike; unset: the number of processes. One "
-        "process with as many shards visits the same rows in the same steps as so many processes.",
+        "Groups of rows that contribute equally to every batch; unset: the number of processes. "
+        "One process with R shards visits the same rows in the same steps as R processes.",
+        min=1,
+        max=65536,
     )
-    drop_last: bool = _option(
+    drop_last: bool = option(
         "Training",
         False,
-        "Leave out the last partial batch of an epoch; its codes would never be trained.",
+        "Drop the last partial batch of an epoch; without shuffling its codes are never trained.",
     )
-    code_grad_reduction: Literal["row", "mean"] = _option(
+    code_grad_reduction: Literal["row", "mean"] = option(
         "Training",
         "row",
-        "Gradient of a code: that of its own loss (row), or divided by the batch size (mean).",
+        "Gradient of a code: of its own loss (row), or divided by the batch size (mean).",
     )
-    decoder_optimizer: Literal["muon", "adam", "sgd"] = _option(
+    decoder_optimizer: Literal["muon", "adam", "sgd"] = option(
         "Training",
         "muon",
-        "Optimiser of the decoder's weights; muon: its matrices, adam the rest.",
+        "Optimizer of the decoder; muon: Muon for its matrices, Adam for the rest.",
     )
-    decoder_lr: float = _option("Training", 4e-3, "Peak learning rate of the decoder.")
-    decoder_betas: tuple[float, float] = _option(
-        "Training", (0.5, 0.999), "Decay of Adam's two moments, decoder."
+    decoder_lr: float = option(
+        "Training", 4e-3, "Peak learning rate of the decoder.", min=0.0, max=1e3
     )
-    code_optimizer: Literal["adam", "sgd"] = _option(
-        "Training", "adam", "Optimiser of the codes; each row has its own moments and step count."
+    decoder_betas: tuple[float, float] = option(
+        "Training", (0.5, 0.999), "Decay of Adam's two moments, decoder.", min=0.0, max=0.999999
     )
-    code_lr: float = _option("Training", 0.015, "Peak learning rate of the codes.")
-    code_betas: tuple[float, float] = _option(
-        "Training", (0.0, 0.9), "Decay of Adam's two moments, codes."
+    code_optimizer: Literal["adam", "sgd"] = option(
+        "Training", "adam", "Optimizer of the codes; each row has its own moments and step count."
     )
-    schedule: Literal["cosine", "constant"] = _option(
+    code_lr: float = option("Training", 0.015, "Peak learning rate of the codes.", min=0.0, max=1e6)
+    code_betas: tuple[float, float] = option(
+        "Training", (0.0, 0.9), "Decay of Adam's two moments, codes.", min=0.0, max=0.999999
+    )
+    schedule: Literal["cosine", "constant"] = option(
         "Training",
         "cosine",
-        "How both learning rates go from their peak: to zero along a cosine, or not at all.",
+        "Schedule of both learning rates: cosine decay to zero, or constant.",
     )
-    warmup: float = _option(
-        "Training", 0.0, "Share of the steps in which both learning rates rise from zero."
-    )
-    ema_decay: float = _option(
+    warmup: float = option(
         "Training",
         0.0,
-        "Decay of an averaged copy of the decoder, used in place of the last one; 0: no average.",
+        "Fraction of the steps in which both learning rates rise from zero.",
+        min=0.0,
+        max=1.0,
     )
-    refine_passes: int = _option(
-        "Training", 3, "Passes over all codes under the finished decoder, at the end."
+    ema_decay: float = option(
+        "Training",
+        0.0,
+        "Decay of the moving average of the decoder, which replaces it at the end; 0: no average.",
+        min=0.0,
+        max=0.999999,
     )
-    refine_lr: float = _option(
-        "Training", 0.015, "Peak learning rate of the codes while polishing."
+    refine_passes: int = option(
+        "Training", 3, "Passes over all codes with the final decoder frozen.", min=0, max=10_000
+    )
+    refine_lr: float = option(
+        "Training", 0.015, "Peak learning rate of the codes in these passes.", min=0.0, max=1e3
     )
 
     prior: Literal["gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"] | None = (
-        _option(
+        option(
             "Prior",
             None,
-            "Density fitted on the codes at the end, from which new examples come; unset: "
-            "flow-matching from 5,000 examples on, below a mixture.",
+            "Density fitted to the codes at the end, for sampling; unset: flow-matching from 5,000 "
+            "examples on, else mixture.",
         )
     )
 
-    precision: Literal["auto", "float32", "bf16"] = _option(
+    precision: Literal["auto", "float32", "bf16"] = option(
         "Machine",
         "auto",
         "Arithmetic of the decoder; codes and weights are always kept in float32.",
     )
-    device: str = _option("Machine", "auto", "auto, cpu, cuda, cuda:1, mps.")
-    compile: bool = _option(
+    device: str = option("Machine", "auto", "auto, cpu, cuda, cuda:1, mps.")
+    compile: bool = option(
         "Machine",
         False,
-        "Compile the decoder for this machine while it trains (torch.compile), which gains "
-        "nothing on the processor that was measured; needs a C++ compiler, and one process.",
+        "Train a compiled decoder (torch.compile); no gain on the measured processor. Needs a C++ "
+        "compiler and a single process.",
     )
-    seed: int = _option("Machine", 0, "Seed of everything random.")
-    checkpoint_seconds: float = _option(
+    seed: int = option("Machine", 0, "Seed of everything random.", min=0, max=2**63 - 1)
+    checkpoint_seconds: float = option(
         "Machine",
         60.0,
-        "Seconds between checkpoints; one more is written at the end and on an interrupt.",
+        "Seconds between checkpoints; another is written at the end and on an interrupt.",
+        min=0.0,
     )
-    code_memory_gib: float | None = _option(
+    code_memory_gib: float | None = option(
         "Machine",
         None,
-        "GiB of memory for the codes and moments of a process; more lie in files of the run folder "
-        "while it trains. Unset: all in memory.",
+        "GiB of memory for the codes and moments of a process; larger ones are memory-mapped files "
+        "of the run folder during training. Unset: all in memory.",
+        min=0.0,
     )
 
     def __post_init__(self) -> None:
-        _check_choices(self)
-        if self.decoder is not None and not _CLASS.fullmatch(str(self.decoder)):
-            _check_choice("decoder", self.decoder, _DECODERS, ", or a class as module:Class")
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if number is not None and not (low <= number <= high and math.isfinite(number)):
-                    allowed = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-                    raise UserError(f"{name} is {number}; it must be {allowed}.")
+        for name, value in check_settings(vars(self)).items():
+            object.__setattr__(self, name, value)
 
     def steps_per_epoch(self, n: int) -> int:
         """Return the number of batches in one pass over `n` examples."""
@@ -221,8 +248,8 @@ class Settings:
         """
         if self.epochs is not None:
             return self.epochs
-        least = _LEAST_STEPS_OF_VECTORS if self.decoder == "mlp" else _LEAST_STEPS
-        return max(_LEAST_EPOCHS, math.ceil(least / self.steps_per_epoch(n)))
+        steps = MIN_STEPS_OF_VECTORS if self.decoder == "mlp" else MIN_STEPS
+        return max(MIN_EPOCHS, math.ceil(steps / self.steps_per_epoch(n)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that are set, tuples as lists, ready for JSON or TOML."""
@@ -230,59 +257,116 @@ class Settings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in pairs if v is not None}
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], *, where: str = "the settings") -> Self:
+    def from_mapping(cls, values: Mapping[str, Any], *, where: str = "") -> Self:
         """Build settings from names and values, such as a parsed TOML file.
 
         Args:
             values: setting names to values; a list may stand for a tuple.
-            where: what the values came from, named in messages.
+            where: origin of the values for messages.
 
         Raises:
-            UserError: an unknown name or a value of the wrong type.
+            UserError: an unknown name, or a value of the wrong type or out of range.
 
         Example:
             >>> Settings.from_mapping({"epohcs": 3}, where="my.toml")
             Traceback (most recent call last):
-            glo.errors.UserError: my.toml has no setting 'epohcs'. Did you mean 'epochs'?
+            glo.errors.UserError: my.toml: there is no setting 'epohcs'. Did you mean 'epochs'?
         """
-        return cls(**checked(values, get_type_hints(cls), where=where))
+        return cls(**check_settings(values, where=where))
 
 
-_RANGES: tuple[tuple[str, float, float], ...] = (
-    ("size", 2, 4096),
-    ("limit", 1, math.inf),
-    ("width", 4, 1024),
-    ("code_dim", 1, 65536),
-    ("gaussian_std", 1e-6, 1e3),
-    ("epochs", 1, math.inf),
-    ("batch_size", 1, 2**20),
-    ("decoder_lr", 0.0, 1e3),
-    ("decoder_betas", 0.0, 0.999999),
-    ("code_lr", 0.0, 1e6),
-    ("code_betas", 0.0, 0.999999),
-    ("warmup", 0.0, 1.0),
-    ("ema_decay", 0.0, 0.999999),
-    ("shuffle_buffer", 0, math.inf),
-    ("shards", 1, 65536),
-    ("code_memory_gib", 0.0, math.inf),
-    ("refine_passes", 0, 10_000),
-    ("refine_lr", 0.0, 1e3),
-    ("seed", 0, 2**63 - 1),
-    ("checkpoint_seconds", 0.0, math.inf),
-)
+def check_settings(values: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """Return settings with lists converted to tuples and integers to floats where declared so.
+
+    Args:
+        values: some settings by name.
+        where: origin of the values for messages.
+
+    Raises:
+        UserError: an unknown name, or a value of the wrong type or out of range.
+
+    Example:
+        >>> check_settings({"code_betas": [0, 0.5], "epochs": None})
+        {'code_betas': (0.0, 0.5), 'epochs': None}
+    """
+    result = {}
+    prefix = f"{where}: " if where else ""
+    hints = _hints()
+    for name, value in values.items():
+        if name not in hints:
+            raise UserError(f"{prefix}there is no setting '{name}'.{suggest(name, hints)}")
+        try:
+            result[name] = _convert(name, value)
+        except ValueError:
+            near = suggest(value, map(str, _choices(name))) if isinstance(value, str) else ""
+            raise UserError(
+                f"{prefix}{name} is {value!r}; it must be {allowed_values(name)}.{near}"
+            ) from None
+    return result
 
 
-def _check_choices(settings: Settings) -> None:
-    for name, hint in get_type_hints(Settings).items():
-        options = [hint, *get_args(hint)] if get_origin(hint) is not Literal else [hint]
-        for option in options:
-            value = getattr(settings, name)
-            if get_origin(option) is Literal and value is not None:
-                _check_choice(name, value, get_args(option))
+def allowed_values(name: str) -> str:
+    """Return a phrase for the values that a setting may have.
+
+    Example:
+        >>> allowed_values("code_dim"), allowed_values("crop")
+        ('an integer from 1 to 65536', 'one of center, pad, stretch')
+    """
+    kind = _kind(name)
+    if choices := _choices(name):
+        more = ", or a class as module:Class" if name == "decoder" else ""
+        return f"one of {', '.join(map(str, choices))}{more}"
+    if kind in (str, bool):
+        return "a string" if kind is str else "true or false"
+    words = {int: "an integer", float: "a number"}.get(kind, "two numbers")
+    about = Settings.__dataclass_fields__[name].metadata
+    low, high = about["min"], about["max"]
+    return f"{words} of at least {low}" if high == math.inf else f"{words} from {low} to {high}"
 
 
-def _check_choice(name: str, value: object, choices: Sequence[object], more: str = "") -> None:
-    if value not in choices:
-        names = ", ".join(map(str, choices))
-        near = suggest(str(value), map(str, choices))
-        raise UserError(f"{name} is {value!r}; it must be one of {names}{more}.{near}")
+def _convert(name: str, value: Any) -> Any:
+    """Return a value as its setting declares; raise ValueError if it is not allowed."""
+    kind = _kind(name)
+    if value is None and NoneType in get_args(_hints()[name]):
+        return None
+    if choices := _choices(name):
+        own_class = name == "decoder" and isinstance(value, str) and _CLASS.fullmatch(value)
+        if not own_class and (value not in choices or isinstance(value, bool)):
+            raise ValueError
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise ValueError
+        return tuple(_number(name, each, float) for each in value)
+    if kind in (int, float):
+        return _number(name, value, kind)
+    if not isinstance(value, kind):
+        raise ValueError
+    return value
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    about = Settings.__dataclass_fields__[name].metadata
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise ValueError
+    # NaN is in no range.
+    if not about["min"] <= value <= about["max"] or value == math.inf:
+        raise ValueError
+    return kind(value)
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
+
+
+def _kind(name: str) -> Any:
+    """Return the type of a setting that is set."""
+    hint = _hints()[name]
+    optional = NoneType in get_args(hint)
+    return next(each for each in get_args(hint) if each is not NoneType) if optional else hint
+
+
+def _choices(name: str) -> tuple[Any, ...]:
+    kind = _kind(name)
+    return _DECODERS if name == "decoder" else get_args(kind) if get_origin(kind) is Literal else ()

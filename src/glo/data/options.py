@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from glo.config.settings import Settings, check_settings
 from glo.errors import UserError, suggest
 
 __all__ = ["DEFAULTS", "Crop", "SourceOptions", "Split", "check_train_split"]
@@ -10,15 +11,13 @@ __all__ = ["DEFAULTS", "Crop", "SourceOptions", "Split", "check_train_split"]
 Crop = Literal["center", "pad", "stretch"]
 Split = Literal["train", "test"]
 
-_MAX_SIDE = 8192
-
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
     """Options of a source, the same for every kind.
 
     Args:
-        size: side of the square images to make, 1 to 8192 pixels. None keeps the size of the
+        size: side of the square images to make, 2 to 8192 pixels. None keeps the size of the
             source, except that 28 x 28 IDX images (MNIST and similar) become 32 x 32, and that a
             folder of images of mixed sizes gets the largest power of two not above their median
             short side, at least 8 and at most 128.
@@ -36,24 +35,20 @@ class SourceOptions:
         64
         >>> SourceOptions(channels=4)
         Traceback (most recent call last):
-        glo.errors.UserError: channels is 4; give 1 (gray), 3 (color) or None (as the source).
+        glo.errors.UserError: channels is 4; it must be one of 1, 3.
     """
 
-    size: int | None = None
-    channels: int | None = None
-    crop: Crop = "center"
+    size: int | None = Settings.size
+    channels: int | None = Settings.channels
+    crop: Crop = Settings.crop
     split: Split = "train"
-    limit: int | None = None
+    limit: int | None = Settings.limit
 
     def __post_init__(self) -> None:
-        _check_count("size", self.size, _MAX_SIDE)
-        _check_count("limit", self.limit, None)
-        if isinstance(self.channels, bool) or self.channels not in (None, 1, 3):
-            raise UserError(
-                f"channels is {self.channels!r}; give 1 (gray), 3 (color) or None (as the source)."
-            )
-        _check_word("crop", self.crop, get_args(Crop))
-        _check_word("split", self.split, get_args(Split))
+        check_settings({name: value for name, value in vars(self).items() if name != "split"})
+        if self.split not in get_args(Split):
+            near = suggest(str(self.split), get_args(Split))
+            raise UserError(f"split is {self.split!r}; it must be one of train, test.{near}")
 
 
 def check_train_split(what: str, options: SourceOptions) -> None:
@@ -71,20 +66,6 @@ def check_train_split(what: str, options: SourceOptions) -> None:
             f"{what} has no {options.split!r} split; leave split at 'train', or give the"
             f" {options.split} examples as a separate source."
         )
-
-
-def _check_count(name: str, value: int | None, maximum: int | None) -> None:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    if value is None or (is_integer and 1 <= value <= (maximum or value)):
-        return
-    allowed = "an integer of at least 1" if maximum is None else f"an integer from 1 to {maximum}"
-    raise UserError(f"{name} is {value!r}; give {allowed}, or None.")
-
-
-def _check_word(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        words = " or ".join(repr(word) for word in allowed)
-        raise UserError(f"{name} is {value!r}; give {words}.{suggest(str(value), allowed)}")
 
 
 DEFAULTS = SourceOptions()

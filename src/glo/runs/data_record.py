@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, final
 
-from glo.config.fields import toml_lines
+from glo.utils.json_toml import toml_lines
 
 __all__ = ["DataRecord", "RowChange"]
 

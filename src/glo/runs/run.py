@@ -18,7 +18,6 @@ from typing import Any, final
 
 from torch import Tensor
 
-from glo.config.fields import toml_lines
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions
 from glo.decoders import Decoder, custom_decoder
@@ -41,7 +40,7 @@ from glo.runs.training_data import Source, open_training_data, source_options
 from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
 from glo.utils.files import suggest_beside, write_text
-from glo.utils.json_toml import read_toml
+from glo.utils.json_toml import read_toml, toml_lines
 from glo.utils.lock import RunLock
 
 __all__ = ["DataRecord", "Run", "open_run"]

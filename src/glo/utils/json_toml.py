@@ -7,13 +7,22 @@ what it takes to make it can grow with their square; so the bounds come before t
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from glo.errors import UserError
 from glo.utils.files import read_text, write_text
 
-__all__ = ["LARGEST_JSON", "LARGEST_TOML", "parse_json", "read_json", "read_toml", "write_json"]
+__all__ = [
+    "LARGEST_JSON",
+    "LARGEST_TOML",
+    "parse_json",
+    "read_json",
+    "read_toml",
+    "toml_lines",
+    "write_json",
+]
 
 LARGEST_JSON = 4 * 2**20
 """Bytes of a JSON file."""
@@ -140,3 +149,21 @@ def _check(values: Any, what: str) -> None:
         level = below
     if level:
         raise UserError(f"{what} is nested more than {_DEEPEST} deep; write it anew.")
+
+
+def toml_lines(values: Mapping[str, Any]) -> str:
+    """Return names and values as lines of TOML, which spells strings, numbers and lists as JSON.
+
+    Example:
+        >>> print(toml_lines({"epochs": 8, "loss": "mse", "shuffle": True}), end="")
+        epochs = 8
+        loss = "mse"
+        shuffle = true
+    """
+    return "".join(f"{name} = {_toml_value(value)}\n" for name, value in values.items())
+
+
+def _toml_value(value: Any) -> str:
+    # TOML has no surrogate escapes, so letters are written as they are; of the characters that JSON
+    # leaves alone it forbids the delete character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
