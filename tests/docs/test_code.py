@@ -65,9 +65,11 @@ def workdir(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Change to a temporary folder with the run, and shorten trainings."""
     shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("glo.config.settings._LEAST_EPOCHS", 1)
-    monkeypatch.setattr("glo.config.settings._LEAST_STEPS", 20)
-    monkeypatch.setattr("glo.config.settings._LEAST_STEPS_OF_VECTORS", 20)
+    monkeypatch.setattr(
+        glo.Settings,
+        "epochs_for",
+        lambda self, n: self.epochs or -(-20 // self.steps_per_epoch(n)),
+    )
     with warnings.catch_warnings():
         # The diagnosis of models that were hardly trained.
         warnings.simplefilter("ignore", ConvergenceWarning)
