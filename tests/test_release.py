@@ -54,3 +54,16 @@ def test_container_runs_as_unprivileged_user() -> None:
     copied = {name for names in copies for name in names}
     assert copied == admitted
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_glossary_names_existing_files() -> None:
+    rows = re.findall(r"^\| [^|]+ \| [^|]+ \| (.*) \|$", read("CONTRIBUTING.md"), re.MULTILINE)
+    paths = re.findall(r"`([\w/.]+)`", " ".join(rows))
+    assert len(paths) >= 40
+    assert [path for path in paths if not (ROOT / "src/glo" / path).exists()] == []
+
+
+def test_design_lists_the_folders() -> None:
+    listed = re.findall(r"^  (\w+)/ ", read("docs/design.md"), re.MULTILINE)
+    folders = [path.parent.name for path in (ROOT / "src/glo").glob("*/__init__.py")]
+    assert sorted(listed) == sorted(folders)
