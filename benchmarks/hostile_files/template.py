@@ -64,7 +64,7 @@ _EVALUATION = {
     "training": {"n": 9, "mse": 0.25, "psnr": 12.04, "ssim": 0.5},
     "heldout": {"n": 9, "mse": 0.3, "psnr": 11.0, "ssim": 0.4, "seconds": 1.0, "per_second": 9.0},
     "features": {"name": "thumbnails", "dim": 64, "why": "grey images"},
-    "floor": {"fd": 0.1, "kd": 0.01, "neighbours": {"precision": 1.0, "recall": 1.0}},
+    "floor": {"fd": 0.1, "kd": 0.01, "prdc": {"precision": 1.0, "recall": 1.0}},
     "priors": {
         "mixture": {
             "fd": {"value": 1.0},

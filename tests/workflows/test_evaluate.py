@@ -17,9 +17,8 @@ from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
 from glo.runs.run import Run, open_run
 from glo.utils.random import permutation
-from glo.workflows.evaluate import Evaluation, Progress, evaluate
-from glo.workflows.evaluation_features import describe
-from glo.workflows.evaluation_plan import prepare
+from glo.workflows.evaluate import evaluate
+from glo.workflows.evaluation_plan import choose_features, prepare
 from glo.workflows.json_values import plain
 
 N, N_HELDOUT = 60, 40
@@ -38,15 +37,13 @@ def run(tmp_path_factory: pytest.TempPathFactory, images: tuple[Dataset, Dataset
     return open_run(folder)
 
 
-def found(run: Run, training: Dataset, **choices: Any) -> dict[str, Any]:
-    *_, last = evaluate(prepare(run, training, **choices))
-    assert isinstance(last, Evaluation)
-    return last.values
+def figures_of(run: Run, training: Dataset, **choices: Any) -> dict[str, Any]:
+    return evaluate(prepare(run, training, **choices))
 
 
 @pytest.fixture(scope="module")
 def values(run: Run, images: tuple[Dataset, Dataset]) -> dict[str, Any]:
-    return found(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
+    return figures_of(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
 
 
 def test_training_is_measured_on_the_rows_of_a_permutation(
@@ -54,11 +51,11 @@ def test_training_is_measured_on_the_rows_of_a_permutation(
 ) -> None:
     rows = permutation(N, 0, 0)[:30]
     made, target = run.reconstruct(rows), images[0].batch(rows)
-    kept = values["training"]
-    assert kept["n"] == 30
-    assert kept["mse"] == pytest.approx(float((made - target).square().mean()), rel=1e-5)
-    assert kept["psnr"] == pytest.approx(float(psnr(made, target).mean()), rel=1e-5)
-    assert kept["ssim"] == pytest.approx(float(ssim(made, target).mean()), rel=1e-4)
+    figures = values["training"]
+    assert figures["n"] == 30
+    assert figures["mse"] == pytest.approx(float((made - target).square().mean()), rel=1e-5)
+    assert figures["psnr"] == pytest.approx(float(psnr(made, target).mean()), rel=1e-5)
+    assert figures["ssim"] == pytest.approx(float(ssim(made, target).mean()), rel=1e-4)
     steps = rows.sort().values.diff()
     assert len(steps.unique()) > 1, "a stride is no sample of ordered data"
 
@@ -69,11 +66,11 @@ def test_the_search_finds_what_the_decoder_can_make(
     codes = run.prior("gaussian").sample(20, seed=5)
     rows = to_uint8(decode(run.decoder, codes, run.settings.precision))
     made = Dataset(rows=rows, name="made")
-    kept = found(run, images[0], heldout=made)["heldout"]
-    assert (kept["n"], kept["name"]) == (20, "made")
-    assert 0 < kept["mse"] < 0.1 * float(made.batch(torch.arange(20)).var(0).mean())
-    assert kept["mse"] < 0.1 * values["heldout"]["mse"]
-    assert kept["per_second"] == pytest.approx(20 / kept["seconds"])
+    figures = figures_of(run, images[0], heldout=made)["heldout"]
+    assert (figures["n"], figures["name"]) == (20, "made")
+    assert 0 < figures["mse"] < 0.1 * float(made.batch(torch.arange(20)).var(0).mean())
+    assert figures["mse"] < 0.1 * values["heldout"]["mse"]
+    assert figures["per_second"] == pytest.approx(20 / figures["seconds"])
 
 
 def test_distances_and_their_floor_are_of_the_same_numbers(
@@ -88,17 +85,23 @@ def test_distances_and_their_floor_are_of_the_same_numbers(
     drawn = frechet_distance(look(decode(run.decoder, codes, run.settings.precision)), unseen)
     assert values["floor"]["fd"] == pytest.approx(floor, rel=1e-4)
     assert values["reconstructions"]["fd"]["value"] == pytest.approx(own, rel=1e-4)
-    kept = values["priors"]["gaussian"]["fd"]
-    assert kept["value"] == pytest.approx(drawn, rel=1e-4)
-    assert kept["floor"] == pytest.approx(floor, rel=1e-4)
-    assert (kept["n"], kept["n_heldout"], kept["features"]) == (30, 30, "thumbnails of 8 x 8")
+    record = values["priors"]["gaussian"]["fd"]
+    assert record["value"] == pytest.approx(drawn, rel=1e-4)
+    assert record["floor"] == pytest.approx(floor, rel=1e-4)
+    assert (record["n"], record["n_heldout"], record["features"]) == (
+        30,
+        30,
+        "thumbnails of 8 x 8",
+    )
 
 
 def test_copies_are_looked_for_among_all_training_examples(values: dict[str, Any]) -> None:
-    kept = values["priors"]["gaussian"]["memorisation"]
-    assert (kept["n_samples"], kept["n_training"], kept["n_heldout"]) == (30, N, 30)
-    assert kept["ratio"] == pytest.approx(kept["samples_distance"] / kept["heldout_distance"])
-    assert kept["sentence"].startswith("The samples are ")
+    record = values["priors"]["gaussian"]["memorisation"]
+    assert (record["n_samples"], record["n_training"], record["n_heldout"]) == (30, N, 30)
+    assert record["ratio"] == pytest.approx(
+        record["samples_distance"] / record["heldout_distance"]
+    )
+    assert record["sentence"].startswith("The samples are ")
 
 
 def test_few_rows_are_warned_of_and_the_figures_are_json(values: dict[str, Any]) -> None:
@@ -111,21 +114,20 @@ def test_few_rows_are_warned_of_and_the_figures_are_json(values: dict[str, Any])
 def test_the_seed_decides_everything_but_the_clock(
     run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
 ) -> None:
-    def figures(seed: int) -> Any:
-        kept = found(run, images[0], heldout=images[1], n=30, seed=seed)
-        return kept["training"], kept["priors"]["gaussian"]["fd"]
+    def run_with(seed: int) -> Any:
+        figures = figures_of(run, images[0], heldout=images[1], n=30, seed=seed)
+        return figures["training"], figures["priors"]["gaussian"]["fd"]
 
-    assert figures(0) == (values["training"], values["priors"]["gaussian"]["fd"])
-    assert figures(1) != figures(0)
+    assert run_with(0) == (values["training"], values["priors"]["gaussian"]["fd"])
+    assert run_with(1) != run_with(0)
 
 
-def test_progress_is_told_for_every_part(run: Run, images: tuple[Dataset, Dataset]) -> None:
+def test_the_callback_reports_every_part(run: Run, images: tuple[Dataset, Dataset]) -> None:
+    calls: list[tuple[str, int, int]] = []
     plan = prepare(run, images[0], heldout=images[1], priors=("gaussian",), n=30)
-    *parts, last = evaluate(plan)
-    assert isinstance(last, Evaluation)
-    assert all(isinstance(part, Progress) and part.done <= part.total for part in parts)
-    done = [p.part for p in parts if isinstance(p, Progress) and p.done == p.total]
-    assert done == [
+    evaluate(plan, callback=lambda *call: calls.append(call))
+    assert all(done <= total for _, done, total in calls)
+    assert [part for part, done, total in calls if done == total] == [
         "reconstructing training examples",
         "searching codes of held-out examples",
         "thumbnails of 8 x 8 of held-out examples",
@@ -138,26 +140,24 @@ def test_a_slow_network_leaves_copies_to_thumbnails(
     run: Run, images: tuple[Dataset, Dataset]
 ) -> None:
     plan = prepare(run, images[0], heldout=images[1], n=30)
-    assert plan.description is not None
-    features, copies = Thumbnails(side=4), plan.description.copies
-    plan = replace(plan, description=replace(plan.description, features=features))
-    *_, last = evaluate(plan)
-    assert isinstance(last, Evaluation)
-    kept = last.values["priors"]["gaussian"]
-    assert kept["fd"]["features"] == features.name
-    assert kept["memorisation"]["features"] == copies.name
-    assert kept["memorisation"]["n_training"] == N
+    assert plan.features is not None
+    features = Thumbnails(side=4)
+    plan = replace(plan, features=replace(plan.features, distances=features))
+    figures = evaluate(plan)["priors"]["gaussian"]
+    assert figures["fd"]["features"] == features.name
+    assert figures["memorisation"]["features"] == plan.features.memorisation.name
+    assert figures["memorisation"]["n_training"] == N
 
 
 def test_without_held_out_examples_no_distance_is_given(
     run: Run, images: tuple[Dataset, Dataset]
 ) -> None:
-    kept = found(run, images[0])
-    assert kept["heldout"] is None
-    assert kept["training"]["n"] == N
-    assert not {"priors", "floor", "features"} & set(kept)
-    assert "no held-out examples" in kept["notes"][0]
-    assert "--heldout" in kept["notes"][0]
+    figures = figures_of(run, images[0])
+    assert figures["heldout"] is None
+    assert figures["training"]["n"] == N
+    assert not {"priors", "floor", "features"} & set(figures)
+    assert "no held-out examples" in figures["notes"][0]
+    assert "--heldout" in figures["notes"][0]
 
 
 def test_fewer_held_out_examples_are_used_and_told(
@@ -171,10 +171,10 @@ def test_fewer_held_out_examples_are_used_and_told(
 def test_vectors_are_compared_in_columns(tmp_path: Path, vectors: Any) -> None:
     training, unseen = vectors(60, seed=0), vectors(40, seed=1)
     finish(tmp_path / "run", training, **QUICK)
-    kept = found(open_run(tmp_path / "run"), training, heldout=unseen, n=30)
-    assert kept["features"] == {"name": "columns", "dim": 6, "why": "vectors need no network"}
-    assert set(kept["training"]) == {"n", "mse"}
-    assert kept["priors"]["gaussian"]["neighbours"]["n_real"] == 30
+    figures = figures_of(open_run(tmp_path / "run"), training, heldout=unseen, n=30)
+    assert figures["features"] == {"name": "columns", "dim": 6, "why": "vectors need no network"}
+    assert set(figures["training"]) == {"n", "mse"}
+    assert figures["priors"]["gaussian"]["prdc"]["n_real"] == 30
     with pytest.raises(UserError, match="--features is digits, but the examples are vectors"):
         prepare(open_run(tmp_path / "run"), training, heldout=unseen, features="digits")
 
@@ -184,17 +184,17 @@ def test_missing_values_leave_reconstructions(tmp_path: Path, vectors: Any) -> N
     rows[::3, 0] = np.nan
     training = Dataset(rows=rows, name="holes")
     finish(tmp_path / "run", training, **QUICK)
-    kept = found(open_run(tmp_path / "run"), training, heldout=vectors(40, seed=1), n=30)
-    assert kept["training"]["mse"] > 0
-    assert kept["heldout"]["mse"] > 0
-    assert "priors" not in kept
-    assert "missing values" in kept["notes"][0]
+    figures = figures_of(open_run(tmp_path / "run"), training, heldout=vectors(40, seed=1), n=30)
+    assert figures["training"]["mse"] > 0
+    assert figures["heldout"]["mse"] > 0
+    assert "priors" not in figures
+    assert "missing values" in figures["notes"][0]
 
 
 def test_columns_have_mean_0_and_deviation_1() -> None:
     rows = np.array([[1.0, 7.0], [3.0, 7.0], [8.0, 7.0]], np.float32)
     samples = Dataset(rows=rows, name="table").standardized()
-    numbers = describe(samples).features
+    numbers = choose_features(samples).distances
     made = numbers(samples.batch(torch.arange(3)))
     assert (numbers.name, numbers.dim) == ("columns", 2)
     assert made.mean(0).abs().max() < 1e-6
@@ -208,18 +208,18 @@ def test_columns_have_mean_0_and_deviation_1() -> None:
 )
 def test_features_are_chosen_by_the_data(name: str, channels: int, chosen: str) -> None:
     samples = Dataset(rows=np.zeros((3, 8, 8, channels), np.uint8), name=name)
-    assert describe(samples).features.name.startswith(chosen)
+    assert choose_features(samples).distances.name.startswith(chosen)
 
 
 def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise UserError("it is not installed.")
 
-    monkeypatch.setattr("glo.workflows.evaluation_features.efficientnet_features", missing)
+    monkeypatch.setattr("glo.workflows.evaluation_plan.efficientnet_features", missing)
     samples = Dataset(rows=np.zeros((3, 8, 8, 3), np.uint8), name="mnist")
-    chosen = describe(samples)
-    assert chosen.features.name.startswith("thumbnails")
-    assert "it is not installed" in chosen.why
+    chosen = choose_features(samples)
+    assert chosen.distances.name.startswith("thumbnails")
+    assert "it is not installed" in chosen.reason
 
 
 def test_mistakes_are_found_before_the_work(

@@ -1,4 +1,4 @@
-"""`glo evaluate`: how good reconstructions and samples of a run are."""
+"""`glo evaluate`: measure reconstructions and samples of a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,8 +9,6 @@ from glo.cli.open_run import DecoderOption, open_with_decoder
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from glo.workflows.evaluation_plan import Plan
 
 __all__ = ["evaluate"]
 
@@ -28,27 +26,29 @@ def evaluate(
     out: Path | None = None,
     decoder: DecoderOption = None,
 ) -> int:
-    """Measure reconstructions and samples of a run against examples it never saw.
+    """Measure reconstructions and samples of a run against held-out examples.
 
-    Distances say what real images would get in the place of the samples: the floor.
+    Every distance comes with its floor: the distance of real images in the place of the samples.
 
     Args:
         run: The run folder.
-        data: The training data; unset: where the run got them from.
-        heldout: Examples that were never trained; unset: the test split of the training data.
-        prior: Which prior to draw samples from; repeat it, or put commas between. Unset: every
-            prior that is fitted in the run.
-        features: What distances are taken in: digits, efficientnet, thumbnails, or a TorchScript
-            or safetensors file. Unset: digits for MNIST, efficientnet for colour where it is
+        data: The training data; unset: the source recorded in the run.
+        heldout: Held-out examples; unset: the test split of the training data.
+        prior: Prior to sample; repeat it, or put commas between. Unset: every fitted prior of the
+            run.
+        features: Features of the distances: digits, efficientnet, thumbnails, or a TorchScript or
+            safetensors file. Unset: digits for MNIST, efficientnet for colour where it is
             installed, else thumbnails.
-        n: How many training examples, held-out examples and samples.
-        seed: Which examples and which samples.
+        n: Number of training examples, held-out examples and samples.
+        seed: Seed of the choice of examples and of the samples.
         out: A .json file for all figures; unset: evaluation.json in the run folder.
     """
     from rich.console import Console
 
+    from glo.cli.progress import ProgressBar
     from glo.errors import UserError
     from glo.utils.json_toml import write_json
+    from glo.workflows.evaluate import evaluate as measure
     from glo.workflows.evaluation_plan import prepare
     from glo.workflows.evaluation_table import sentences
 
@@ -58,7 +58,8 @@ def evaluate(
     names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
     opened = open_with_decoder(run, decoder)
     plan = prepare(opened, data, heldout=heldout, priors=names, features=features, n=n, seed=seed)
-    values = _follow(plan)
+    with ProgressBar() as bar:
+        values = measure(plan, callback=bar.show)
     write_json(out, values)
     console = Console(highlight=False, markup=False)
     console.print(_title(values), soft_wrap=True)
@@ -71,23 +72,8 @@ def evaluate(
     return 0
 
 
-def _follow(plan: "Plan") -> dict[str, Any]:
-    from glo.cli.progress import ProgressBar
-    from glo.workflows.evaluate import Evaluation
-    from glo.workflows.evaluate import evaluate as events
-
-    values: dict[str, Any] = {}
-    with ProgressBar() as bar:
-        for event in events(plan):
-            if isinstance(event, Evaluation):
-                values = event.values
-            else:
-                bar.show(event.part, event.done, event.total)
-    return values
-
-
 def _table(values: dict[str, Any]) -> "Table":
-    """Lay the figures out: a column for each thing that was measured, a row for each measure."""
+    """Return the table of the figures."""
     from rich import box
     from rich.table import Table
 

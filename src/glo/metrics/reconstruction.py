@@ -62,7 +62,7 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
 
     Example:
         >>> psnr(torch.full((1, 1, 8, 8), 0.2), torch.zeros(1, 1, 8, 8))
-        tensor([20.0000])
+        tensor([20.])
     """
     _check(prediction, target, images=True)
     return psnr_from_mse(mse(prediction.clamp(-1, 1), target.clamp(-1, 1)))

@@ -1,4 +1,4 @@
-"""The figures of an evaluation as a table and as sentences, for any page or terminal."""
+"""Table and sentences of an evaluation, for any page or terminal."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ _ROWS = (
     ("SSIM", ("ssim",), ".4f"),
     ("FD", ("fd", "value"), ".3g"),
     ("KD", ("kd", "value"), ".3g"),
-    ("precision", ("neighbours", "precision"), ".3f"),
-    ("recall", ("neighbours", "recall"), ".3f"),
-    ("density", ("neighbours", "density"), ".3f"),
-    ("coverage", ("neighbours", "coverage"), ".3f"),
+    ("precision", ("prdc", "precision"), ".3f"),
+    ("recall", ("prdc", "recall"), ".3f"),
+    ("density", ("prdc", "density"), ".3f"),
+    ("coverage", ("prdc", "coverage"), ".3f"),
     ("near ratio", ("memorisation", "ratio"), ".3f"),
     ("C_T", ("memorisation", "copying"), "+.1f"),
     ("seconds", ("seconds",), ".1f"),
@@ -23,10 +23,10 @@ _ROWS = (
 
 
 def figures(values: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Lay the figures out: a column for each thing that was measured, a row for each measure.
+    """Return the figures as a table with one row per measure.
 
     Args:
-        values: of an `Evaluation`, or of evaluation.json.
+        values: result of `evaluate`, or contents of evaluation.json.
 
     Returns:
         headings of the columns; and the rows that have a figure, each a label and its cells.
@@ -35,7 +35,15 @@ def figures(values: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str
         >>> figures({"training": {"n": 9, "mse": 0.25, "psnr": 12.04}, "heldout": None})
         (['training'], [('MSE', ['0.25000']), ('PSNR (dB)', ['12.04'])])
     """
-    columns = _columns(values)
+    columns: dict[str, dict[str, Any]] = {}
+    if "floor" in values:
+        floor = values["floor"]
+        distances = {name: {"value": floor[name]} for name in ("fd", "kd")}
+        columns["floor"] = distances | {"prdc": floor["prdc"]}
+    columns["training"] = values["training"] | values.get("reconstructions", {})
+    if values["heldout"] is not None:
+        columns["held-out"] = values["heldout"]
+    columns |= values.get("priors", {})
     rows = [
         (label, [_cell(column, path, form) for column in columns.values()])
         for label, path, form in _ROWS
@@ -44,43 +52,29 @@ def figures(values: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str
 
 
 def sentences(values: dict[str, Any]) -> list[str]:
-    """Say what must be known to read the figures.
+    """Return the conditions and caveats of the figures.
 
     Args:
-        values: of an `Evaluation`, or of evaluation.json.
+        values: result of `evaluate`, or contents of evaluation.json.
 
     Example:
         >>> sentences({"heldout": None, "notes": []})
         ['Training: reconstructed from their own codes.']
     """
-    said = ["Training: reconstructed from their own codes. Held-out: from codes found by search."]
-    if values["heldout"] is None:
-        said = ["Training: reconstructed from their own codes."]
+    searched = "" if values["heldout"] is None else " Held-out: from codes found by search."
+    lines = [f"Training: reconstructed from their own codes.{searched}"]
     if "features" in values:
-        about = values["features"]
-        said.append(
-            f"Features: {about['name']}, {about['dim']:,} numbers ({about['why'].rstrip('.')}). "
-            f"Everything is compared with {values['n']:,} held-out examples; the floor is what "
-            f"{values['n']:,} training examples get in the place of samples."
+        features = values["features"]
+        lines.append(
+            f"Features: {features['name']}, {features['dim']:,} numbers "
+            f"({features['why'].rstrip('.')}). Everything is compared with {values['n']:,} "
+            f"held-out examples; the floor is the figure of {values['n']:,} training examples in "
+            f"the place of samples."
         )
-    for name, found in values.get("priors", {}).items():
-        kept = found["memorisation"]
-        said.append(f"{name}, in {kept['features']}: {kept['sentence']}")
-    said += [f"Warning: {note}" for note in values["notes"]]
-    return said
-
-
-def _columns(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    columns: dict[str, dict[str, Any]] = {}
-    if "floor" in values:
-        floor = values["floor"]
-        fd, kd = ({"value": floor[name]} for name in ("fd", "kd"))
-        columns["floor"] = {"fd": fd, "kd": kd, "neighbours": floor["neighbours"]}
-    columns["training"] = values["training"] | values.get("reconstructions", {})
-    if values["heldout"] is not None:
-        columns["held-out"] = values["heldout"]
-    columns |= values.get("priors", {})
-    return columns
+    for name, prior in values.get("priors", {}).items():
+        memorisation = prior["memorisation"]
+        lines.append(f"{name}, in {memorisation['features']}: {memorisation['sentence']}")
+    return lines + [f"Warning: {note}" for note in values["notes"]]
 
 
 def _cell(column: dict[str, Any], path: tuple[str, ...], form: str) -> str:
