@@ -98,9 +98,7 @@ def test_distances_and_their_floor_are_of_the_same_numbers(
 def test_copies_are_looked_for_among_all_training_examples(values: dict[str, Any]) -> None:
     record = values["priors"]["gaussian"]["memorisation"]
     assert (record["n_samples"], record["n_training"], record["n_heldout"]) == (30, N, 30)
-    assert record["ratio"] == pytest.approx(
-        record["samples_distance"] / record["heldout_distance"]
-    )
+    assert record["ratio"] == pytest.approx(record["samples_distance"] / record["heldout_distance"])
     assert record["sentence"].startswith("The samples are ")
 
 
