@@ -39,11 +39,7 @@ _PATHS: tuple[WalkPath, ...] = ("straight", "sphere")
 
 @final
 class Handlers:
-    """Handlers of single requests.
-
-    Args:
-        watcher: the run.
-    """
+    """Handlers of single requests about a run."""
 
     def __init__(self, watcher: RunWatcher) -> None:
         self._watcher = watcher

@@ -92,11 +92,7 @@ class LatentSpace:
         return self.run.prior(name)
 
     def map(self, method: str) -> dict[str, Any]:
-        """Return a map of the codes by one of `projection_methods`.
-
-        Raises:
-            NotFound: there is no such method.
-        """
+        """Return a map of the codes by one of `projection_methods`, or raise NotFound."""
         methods = projection_methods(self.codes)
         if method not in methods:
             raise NotFound(
@@ -144,11 +140,7 @@ class LatentSpace:
 
     @property
     def initial_codes(self) -> InitialCodes:
-        """Initial codes of searches; some seconds of work on the background lane.
-
-        Raises:
-            UserError: the run is not finished, or has one code.
-        """
+        """Initial codes of searches in a finished run; some seconds of background work."""
         self.run.check_finished(
             unfinished="its codes and decoder still change",
             single="a search needs two codes to begin at",
@@ -163,11 +155,7 @@ class LatentSpace:
     @property
     @compute_once
     def errors(self) -> tuple[Tensor, Tensor, str]:
-        """Rows, int64 (m,), their squared errors, float32 (m,), and "saved" or "computed".
-
-        Raises:
-            NotFound: no errors were saved, and the data are not available.
-        """
+        """Rows, int64 (m,), their squared errors, float32 (m,), and "saved" or "computed"."""
         if self._saved_errors is not None:
             return torch.arange(len(self._saved_errors)), self._saved_errors, "saved"
         dataset, rows = self.examples.require(), self.map_rows

@@ -97,11 +97,7 @@ def list_pictures(folder: Path) -> list[dict[str, Any]]:
 
 
 def picture_path(folder: Path, name: str) -> Path:
-    """Return the path of one of `list_pictures`.
-
-    Raises:
-        NotFound: the run has no such picture.
-    """
+    """Return the path of one of `list_pictures`, or raise NotFound."""
     for picture in list_pictures(folder):
         if picture["name"] == name:
             return folder / "samples" / str(picture["name"])

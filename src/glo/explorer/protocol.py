@@ -1,6 +1,7 @@
 """Encoding of numbers between the page and the server, and validation of requests.
 
-All numbers are little-endian and in C order.
+All numbers are little-endian and in C order. The parsers raise UserError with the field's name,
+its value and the values allowed.
 """
 
 import base64
@@ -59,11 +60,7 @@ def codes_to_base64(codes: Tensor) -> str:
 
 
 def base64_to_bytes(text: object, name: str) -> bytes:
-    """Decode the field `name` of a request.
-
-    Raises:
-        UserError: the field is not base64.
-    """
+    """Decode the field `name` of a request."""
     try:
         return base64.b64decode(text if isinstance(text, str) else "?", validate=True)
     except (binascii.Error, ValueError):
@@ -89,9 +86,6 @@ def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
     Returns:
         float32 (B, D), all finite.
 
-    Raises:
-        UserError: B is not from 1 to `max_count`, or a number is not finite.
-
     Example:
         >>> parse_codes(np.ones(4, "<f4").tobytes(), 2, max_count=8).shape
         torch.Size([2, 2])
@@ -111,11 +105,7 @@ def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
 
 
 def parse_pixels(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Decode the field `name`, base64 of an image or mask, to uint8 of a shape.
-
-    Raises:
-        UserError: the field is missing, or of another size.
-    """
+    """Decode the field `name`, base64 of an image or mask, to uint8 of a shape."""
     body, size = base64_to_bytes(values.get(name), name), math.prod(shape)
     if len(body) != size:
         sides = " x ".join(map(str, shape))
@@ -124,11 +114,7 @@ def parse_pixels(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> N
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Decode a JSON object.
-
-    Raises:
-        UserError: the body is not a JSON object.
-    """
+    """Decode a JSON object."""
     try:
         values = json.loads(body)
     except (ValueError, RecursionError):
@@ -140,9 +126,6 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def parse_int(value: object, name: str, low: int, high: int) -> int:
     """Check an integer in [low, high], given as a number or, in an address, as digits.
-
-    Raises:
-        UserError: the value is no integer, or out of range.
 
     Example:
         >>> parse_int("7", "row", 0, 9), parse_int(7, "row", 0, 9)
@@ -161,11 +144,7 @@ def parse_int(value: object, name: str, low: int, high: int) -> int:
 
 
 def parse_float(value: object, name: str, low: float, high: float) -> float:
-    """Check a number in [low, high].
-
-    Raises:
-        UserError: the value is no number, or out of range.
-    """
+    """Check a number in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         text = repr(value)[:_MAX_TEXT]
         raise UserError(f"{name} is {text}; give a number from {low:g} to {high:g}.")
@@ -173,11 +152,7 @@ def parse_float(value: object, name: str, low: float, high: float) -> float:
 
 
 def parse_choice(value: object, name: str, choices: Sequence[Choice]) -> Choice:
-    """Check a string against its allowed values.
-
-    Raises:
-        UserError: the value is not among `choices`.
-    """
+    """Check a string against its allowed values."""
     for choice in choices:
         if choice == value:
             return choice

@@ -59,11 +59,7 @@ class RunWatcher:
 
     @property
     def space(self) -> LatentSpace:
-        """Code space of the newest checkpoint.
-
-        Raises:
-            NotFound: the run has no checkpoint yet.
-        """
+        """Code space of the newest checkpoint; raises NotFound before the first."""
         space = self._newest()
         if space is None:
             raise NotFound("Training has begun, and there are no codes yet; wait for the first.")

@@ -17,11 +17,7 @@ __all__ = ["Labels", "TrainingExamples", "read_labels"]
 
 @final
 class TrainingExamples:
-    """Training data of a run, opened once, on first use.
-
-    Args:
-        run: the run.
-    """
+    """Training data of a run, opened once, on first use."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -32,11 +28,7 @@ class TrainingExamples:
         return self._open()[0]
 
     def require(self) -> Dataset:
-        """Return all N examples.
-
-        Raises:
-            NotFound: the data cannot be opened.
-        """
+        """Return all N examples, or raise NotFound where they cannot be opened."""
         dataset, reason = self._open()
         if dataset is None:
             raise NotFound(f"The training examples are not available: {reason}.")
