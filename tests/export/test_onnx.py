@@ -13,8 +13,7 @@ from glo import errors
 from glo.cli.app import run as glo
 from glo.errors import UserError
 from glo.export import export_onnx
-from glo.export.graphs import SamplerGraph
-from glo.export.onnx import write_graph
+from glo.export.onnx import SamplerGraph, write_graph
 from glo.priors import build_prior
 from glo.runs.run import Run
 from glo.utils.random import normal

@@ -15,7 +15,7 @@ from glo.cli.app import run as command
 from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.errors import UserError
-from glo.export import codes_of, codes_table, read_codes, save_codes
+from glo.export import codes_from_table, codes_table, read_codes, save_codes
 from glo.runs.run import Run
 
 
@@ -26,7 +26,7 @@ def test_a_table_has_rows_labels_errors_and_codes(pictures: Run) -> None:
     assert frame["label"].tolist() == ["even", "odd"] * 20
     assert pictures.errors is not None
     assert frame["error"].to_numpy().astype(np.float32).tolist() == pictures.errors.tolist()
-    assert torch.equal(codes_of(frame), pictures.codes)
+    assert torch.equal(codes_from_table(frame), pictures.codes)
 
 
 def test_vectors_without_labels_have_no_such_column(numbers: Run) -> None:
@@ -77,15 +77,15 @@ def test_an_estimator_takes_and_gives_frames() -> None:
 
 def test_codes_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="columns z0, z2, but no z1"):
-        codes_of(pyarrow.table({"z0": [1.0], "z2": [1.0]}))
+        codes_from_table(pyarrow.table({"z0": [1.0], "z2": [1.0]}))
     with pytest.raises(UserError, match="columns a, but no z0"):
-        codes_of(pyarrow.table({"a": [1.0]}))
+        codes_from_table(pyarrow.table({"a": [1.0]}))
     with pytest.raises(UserError, match="lacks numbers"):
-        codes_of(pyarrow.table({"z0": [1.0, None]}))
+        codes_from_table(pyarrow.table({"z0": [1.0, None]}))
     (tmp_path / "no.parquet").write_bytes(b"no parquet")
     with pytest.raises(UserError, match=r"no.parquet cannot be read as a table"):
         read_codes(tmp_path / "no.parquet")
-    with pytest.raises(UserError, match="is no table of codes"):
+    with pytest.raises(UserError, match="not a table of codes"):
         read_codes(tmp_path / "codes.npz")
 
 

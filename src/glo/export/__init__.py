@@ -1,14 +1,14 @@
-"""Runs for other programs: ONNX, a page for browsers, the Hub, TensorBoard, tables of codes."""
+"""Export of runs: ONNX, a web page, the Hugging Face Hub, TensorBoard, tables of codes."""
 
 from glo.export.hub import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
 from glo.export.onnx import Graphs, export_onnx
-from glo.export.tables import codes_of, codes_table, read_codes, save_codes
+from glo.export.tables import codes_from_table, codes_table, read_codes, save_codes
 from glo.export.tensorboard import export_tensorboard
 from glo.export.web import export_web
 
 __all__ = [
     "Graphs",
-    "codes_of",
+    "codes_from_table",
     "codes_table",
     "export_onnx",
     "export_tensorboard",

@@ -1,4 +1,4 @@
-"""The model card of a run: what the Hub shows of it, and what its machines read."""
+"""Model card of a run for the Hugging Face Hub: metadata in YAML, then Markdown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, final
 from glo.runs.run import Run
 from glo.utils.json_toml import read_json
 
-__all__ = ["Figure", "figures_of", "read_evaluation", "write_card"]
+__all__ = ["Figure", "read_evaluation", "read_figures", "render_card"]
 
 
 @final
@@ -17,10 +17,10 @@ class Figure:
     """One measured number.
 
     Attributes:
-        name: for people.
-        kind: for machines, such as "psnr".
+        name: name for the table of the card.
+        kind: metric type for the metadata, such as "psnr".
         value: the number.
-        digits: after the point, where people read it.
+        digits: decimals in the table.
     """
 
     name: str
@@ -30,61 +30,70 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The value as people read it."""
+        """The rounded value."""
         return f"{self.value:.{self.digits}f}"
 
 
-def figures_of(run: Run) -> list[Figure]:
-    """Return what was measured of a run: its summary and, where there is one, its evaluation.
+def read_figures(run: Run) -> list[Figure]:
+    """Return the figures of the summary of a run and, if any, of its evaluation.
 
     Example:
-        >>> figures_of(open_run("runs/mnist"))[0].kind  # doctest: +SKIP
+        >>> read_figures(open_run("runs/mnist"))[0].kind  # doctest: +SKIP
         'mse'
     """
     summary = run.summary
     assert summary is not None, "a finished run has a summary"
-    found = [Figure(name="MSE, training examples", kind="mse", value=summary["mse"], digits=5)]
-    if summary["psnr"] is not None:
-        found.append(Figure(name="PSNR of the mean error, dB", kind="psnr", value=summary["psnr"]))
     share = 100 * summary["explained_variance"]
-    found.append(Figure(name="Variance explained, %", kind="explained_variance", value=share))
-    return found + list(_evaluated(read_evaluation(run), run.prior_name))
+    figures = [
+        Figure(name="MSE, training examples", kind="mse", value=summary["mse"], digits=5),
+        Figure(name="Variance explained, %", kind="explained_variance", value=share),
+    ]
+    if summary["psnr"] is not None:
+        psnr = Figure(name="PSNR of the mean error, dB", kind="psnr", value=summary["psnr"])
+        figures.insert(1, psnr)
+    return [*figures, *_evaluation_figures(read_evaluation(run), run.prior_name)]
 
 
-def write_card(
+def render_card(
     run: Run, *, name: str, license: str | None = None, picture: str | None = None
 ) -> str:
-    """Return the model card, README.md: YAML between two lines of dashes, then Markdown.
+    """Render the model card, README.md.
 
     Args:
         run: finished.
-        name: of the repository or folder that it will be loaded from.
-        license: identifier of the weights' licence, such as "mit"; None: none is named.
+        name: name of the repository or folder.
+        license: identifier of the license of the weights, such as "mit"; None: no license.
         picture: file name of a grid of samples beside the card, or None.
     """
     from jinja2 import Environment, StrictUndefined
 
     assert run.summary is not None, "a finished run has a summary"
     source = files("glo.export").joinpath("card.md.jinja").read_text("utf-8")
-    # A card is Markdown: nothing is escaped, and a name that is missing is our mistake.
-    room = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    figures = figures_of(run)
-    return room.from_string(source).render(
-        front=_front(run, figures, name=name, license=license),
+    # Markdown is not escaped; an undefined name is an error of ours.
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+    )
+    figures = read_figures(run)
+    shape = ", ".join(map(str, (16, *run.data.shape)))
+    outcome = "in [-1, 1]" if run.is_images else "in the units of the data"
+    units = "on pixels in [-1, 1]" if run.is_images else "in standard deviations of the columns"
+    unmeasured = " Unseen examples were not measured (`glo evaluate`)."
+    return environment.from_string(source).render(
+        front=_metadata(run, figures, name=name, license=license),
         title=f"GLO of {run.data.name}",
         name=name,
         run=run,
         prior=run.prior_name,
         picture=picture,
-        outcome=_outcome(run),
+        outcome=f"float32 ({shape}), {outcome}",
         facts=_facts(run),
         figures=[(figure.name, figure.text) for figure in figures],
-        about_figures=_about_figures(run),
+        about_figures=f"Squared errors are {units}.{'' if read_evaluation(run) else unmeasured}",
         diagnosis=run.summary["diagnosis"],
     )
 
 
-def _front(run: Run, figures: list[Figure], *, name: str, license: str | None) -> str:
+def _metadata(run: Run, figures: list[Figure], *, name: str, license: str | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     task = "unconditional-image-generation" if run.is_images else None
@@ -111,65 +120,40 @@ def _front(run: Run, figures: list[Figure], *, name: str, license: str | None) -
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    config = run.decoder.config
-    kept = run.settings
+    settings, data = run.settings, run.data
+    parameters = sum(parameter.numel() for parameter in run.decoder.parameters())
+    shape = " x ".join(map(str, data.shape)) + ("" if run.is_images else " numbers")
     return [
-        ("data", f"{run.data.name}, {run.data.n:,} examples of {_shape(run)}"),
-        ("decoder", f"`{config['name']}`, {_parameters(run):,} parameters"),
-        ("code", f"{kept.code_dim} numbers, constraint `{kept.constraint}`"),
-        ("loss", f"`{kept.loss}`"),
-        ("epochs", f"{kept.epochs_for(run.data.n)}"),
+        ("data", f"{data.name}, {data.n:,} examples of {shape}"),
+        ("decoder", f"`{run.decoder.config['name']}`, {parameters:,} parameters"),
+        ("code", f"{settings.code_dim} numbers, constraint `{settings.constraint}`"),
+        ("loss", f"`{settings.loss}`"),
+        ("epochs", f"{settings.epochs_for(data.n)}"),
         ("priors", ", ".join(f"`{prior}`" for prior in run.fitted_priors)),
     ]
 
 
 def read_evaluation(run: Run) -> dict[str, Any]:
-    """Return what `glo evaluate` wrote, or nothing where that is not there or damaged."""
+    """Return the values of evaluation.json, empty where it is missing or damaged."""
     try:
         values: dict[str, Any] = read_json(run.folder / "evaluation.json")
-        list(_evaluated(values, run.prior_name))
+        list(_evaluation_figures(values, run.prior_name))
     except (OSError, AttributeError, KeyError, TypeError, ValueError):
         return {}
     return values
 
 
-def _evaluated(found: dict[str, Any], prior: str) -> Iterator[Figure]:
-    heldout = found.get("heldout") or {}
+def _evaluation_figures(values: dict[str, Any], prior: str) -> Iterator[Figure]:
+    heldout = values.get("heldout") or {}
     if "mse" in heldout:
-        yield Figure(
-            name=f"MSE, {heldout['n']:,} unseen examples",
-            kind="heldout_mse",
-            value=heldout["mse"],
-            digits=5,
-        )
+        name = f"MSE, {heldout['n']:,} unseen examples"
+        yield Figure(name=name, kind="heldout_mse", value=heldout["mse"], digits=5)
     if heldout.get("psnr") is not None:
         yield Figure(name="PSNR, unseen examples, dB", kind="heldout_psnr", value=heldout["psnr"])
-    distance = found.get("priors", {}).get(prior, {}).get("fd")
+    distance = values.get("priors", {}).get(prior, {}).get("fd")
     if distance:
-        yield Figure(
-            name=f"Fréchet distance of {distance['n']:,} samples in {distance['features']} "
-            f"features (unseen examples: {distance['floor']:.2f})",
-            kind="frechet_distance",
-            value=distance["value"],
+        name = (
+            f"Fréchet distance of {distance['n']:,} samples in {distance['features']} "
+            f"features (unseen examples: {distance['floor']:.2f})"
         )
-
-
-def _about_figures(run: Run) -> str:
-    units = "on pixels in [-1, 1]" if run.is_images else "in standard deviations of the columns"
-    measured = (
-        "" if read_evaluation(run) else " Unseen examples were not measured (`glo evaluate`)."
-    )
-    return f"Squared errors are {units}.{measured}"
-
-
-def _outcome(run: Run) -> str:
-    shape = ", ".join(map(str, (16, *run.data.shape)))
-    return f"float32 ({shape}), " + ("in [-1, 1]" if run.is_images else "in the units of the data")
-
-
-def _shape(run: Run) -> str:
-    return " x ".join(map(str, run.data.shape)) + (" numbers" if len(run.data.shape) == 1 else "")
-
-
-def _parameters(run: Run) -> int:
-    return sum(parameter.numel() for parameter in run.decoder.parameters())
+        yield Figure(name=name, kind="frechet_distance", value=distance["value"])

@@ -1,4 +1,4 @@
-"""A run as ONNX files: what any runtime needs to sample it, without Python and without torch."""
+"""ONNX export: the decoder and a prior as graphs, for sampling without Python and torch."""
 
 import io
 import json
@@ -14,24 +14,28 @@ import torch
 from torch import Tensor, nn
 
 from glo._version import __version__
-from glo.errors import require_extra
-from glo.export.graphs import DecoderGraph, SamplerGraph
+from glo.errors import UserError, require_extra
+from glo.latents.constraints import project
+from glo.priors import Prior
 from glo.runs.run import Run
+from glo.training.factory import load_standardizer
 from glo.utils.files import atomic_write
 from glo.utils.json_toml import write_json
 from glo.utils.random import normal
 
-__all__ = ["Graphs", "export_onnx", "write_graph"]
+__all__ = ["DecoderGraph", "Graphs", "SamplerGraph", "export_onnx", "write_graph"]
 
-# Read by every runtime since 2023, and the oldest that the exporter of torch writes by itself.
+# Every runtime since 2023 reads it; the oldest that the exporter of torch writes by itself.
 _OPSET = 18
-_CHECKED = 16
+_COMPARED_SAMPLES = 16
+# Priors that map noise to codes by a fixed number of tensor operations, each tested.
+_PRIORS = ("gaussian", "mixture", "flow-matching", "imle")
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Graphs:
-    """What was written.
+    """Files of an export.
 
     Attributes:
         decoder: path of decoder.onnx.
@@ -47,7 +51,7 @@ class Graphs:
 
 
 def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
-    """Write the decoder and a prior of a run as ONNX files, and compare what they compute.
+    """Write the decoder and a prior of a run as ONNX files, and compare their outputs.
 
     Two graphs with any number of rows: `sampler.onnx`, from `noise`, float32 (B, noise_dim), and
     `temperature`, float32 (), to `codes`, (B, D); and `decoder.onnx`, from `codes` to `examples`,
@@ -56,44 +60,24 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
 
     Args:
         run: finished.
-        folder: is made; files of these names are replaced.
-        prior: which one; None: that of the run.
+        folder: path of the output folder; existing files of these names are replaced.
+        prior: name of the prior; None: the default prior of the run.
 
     Returns:
-        the paths, and how far apart the two programs are.
+        the paths, and the difference of the outputs.
 
     Raises:
         UserError: the prior is missing or cannot be exported, or a library is not installed.
 
     Example:
-        >>> made = export_onnx(open_run("runs/mnist"), Path("onnx"))  # doctest: +SKIP
-        >>> made.difference < 1e-3  # doctest: +SKIP
+        >>> graphs = export_onnx(open_run("runs/mnist"), Path("onnx"))  # doctest: +SKIP
+        >>> graphs.difference < 1e-3  # doctest: +SKIP
         True
     """
     require_extra("ONNX export", "onnx", "onnx", "onnxscript", "onnxruntime")
     source = run.prior(prior)
     decoder, sampler = DecoderGraph(run), SamplerGraph(source)
-    about = _about(run, source.name, source.noise_dim)
-    one = torch.tensor(1.0)
-    noise = normal(0, 0, _CHECKED, source.noise_dim, stream="samples")
-    with torch.no_grad():
-        codes = sampler(noise, one)
-        wanted = decoder(codes)
-    paths = [folder / "sampler.onnx", folder / "decoder.onnx"]
-    write_graph(sampler, {"noise": noise, "temperature": one}, "codes", paths[0], about)
-    write_graph(decoder, {"codes": codes}, "examples", paths[1], about)
-    write_json(folder / "about.json", about)
-    made = _run(paths[1], {"codes": _run(paths[0], {"noise": noise, "temperature": one})})
-    return Graphs(
-        sampler=paths[0],
-        decoder=paths[1],
-        about=folder / "about.json",
-        difference=float((made - wanted).abs().max()),
-    )
-
-
-def _about(run: Run, prior: str, noise_dim: int) -> dict[str, Any]:
-    return {
+    about = {
         "format": 1,
         "version": __version__,
         "data": run.data.name,
@@ -101,22 +85,95 @@ def _about(run: Run, prior: str, noise_dim: int) -> dict[str, Any]:
         "shape": list(run.data.shape),
         "code_dim": run.settings.code_dim,
         "constraint": run.settings.constraint,
-        "prior": prior,
-        "noise_dim": noise_dim,
+        "prior": source.name,
+        "noise_dim": source.noise_dim,
     }
+    noise = normal(0, 0, _COMPARED_SAMPLES, source.noise_dim, stream="samples")
+    inputs = {"noise": noise, "temperature": torch.tensor(1.0)}
+    with torch.no_grad():
+        codes = sampler(**inputs)
+        expected = decoder(codes)
+    paths = {name: folder / f"{name}.onnx" for name in ("sampler", "decoder")}
+    write_graph(sampler, inputs, "codes", paths["sampler"], about)
+    write_graph(decoder, {"codes": codes}, "examples", paths["decoder"], about)
+    write_json(folder / "about.json", about)
+    examples = _run(paths["decoder"], {"codes": _run(paths["sampler"], inputs)})
+    difference = float((examples - expected).abs().max())
+    return Graphs(**paths, about=folder / "about.json", difference=difference)
+
+
+@final
+class DecoderGraph(nn.Module):
+    """Map codes (B, D) to examples (B, *shape), vectors in the units of the data.
+
+    Args:
+        run: run with a checkpoint.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        # A new network: the run's own may be on another device.
+        self.decoder = run.checkpoint.decoder()
+        self.columns = load_standardizer(self.decoder)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Decode codes to float32 (B, *shape), images in [-1, 1]."""
+        examples: Tensor = self.decoder(codes)
+        return examples if self.columns is None else self.columns.inverse_transform(examples)
+
+
+@final
+class SamplerGraph(nn.Module):
+    """Map standard normal noise (B, noise_dim) to codes (B, D) that satisfy the constraint.
+
+    Args:
+        prior: fitted prior.
+
+    Raises:
+        UserError: the prior cannot be written as a graph.
+
+    Example:
+        >>> from glo.priors import build_prior
+        >>> prior = build_prior("gaussian", constraint="ball").fit(torch.eye(3))
+        >>> sampler = SamplerGraph(prior)
+        >>> codes = sampler(torch.ones(2, prior.noise_dim), torch.tensor(1.0))
+        >>> bool((codes.norm(dim=1) < 1.001).all())
+        True
+        >>> SamplerGraph(build_prior("normalizing-flow"))
+        Traceback (most recent call last):
+        glo.errors.UserError: The prior normalizing-flow cannot be exported; choose one of \
+gaussian, mixture, flow-matching, imle.
+    """
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__()
+        if prior.name not in _PRIORS:
+            raise UserError(
+                f"The prior {prior.name} cannot be exported; choose one of {', '.join(_PRIORS)}."
+            )
+        self.prior = prior
+
+    def forward(self, noise: Tensor, temperature: Any) -> Tensor:
+        """Map noise to codes, float32 (B, D).
+
+        Args:
+            noise: float32 (B, noise_dim).
+            temperature: float32 (), factor of the spread; a tensor, so that it stays an input.
+        """
+        return project(self.prior.from_noise(noise, temperature=temperature), self.prior.constraint)
 
 
 def write_graph(
     graph: nn.Module, inputs: dict[str, Tensor], output: str, path: Path, about: dict[str, Any]
 ) -> None:
-    """Write one function of tensors as an ONNX file with any number of rows, whole or not at all.
+    """Write a module as an ONNX file with any number of rows, atomically.
 
     Args:
-        graph: the function.
-        inputs: its arguments by name, in order; rows of some number, or a scalar.
-        output: name of its result.
-        path: of the file.
-        about: is kept in the file as JSON, under "glo".
+        graph: the module.
+        inputs: example arguments by name, in order: tensors with rows, or scalars.
+        output: name of the result.
+        path: path of the file.
+        about: metadata, stored as JSON under "glo".
     """
     import onnx_ir
     from onnx_ir.passes.common import DeduplicateHashedInitializersPass
@@ -133,18 +190,18 @@ def write_graph(
             verbose=False,
         )
     assert program is not None, "the new exporter returns a program"
-    # By way of the file's own form, in which all weights lie in order.
+    # From the protobuf form, in which all weights are in order.
     model = onnx_ir.from_proto(program.model_proto)
-    # The exporter turns a weight once for each use, and a field is used at every step of its way.
+    # The exporter writes a weight once per use, and a flow uses its network at every step.
     DeduplicateHashedInitializersPass()(model)
     model.metadata_props.update({"glo": json.dumps(about)})
-    with atomic_write(path) as writing:
-        onnx_ir.save(model, writing)
+    with atomic_write(path) as temporary:
+        onnx_ir.save(model, temporary)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter from talking of its own parts, and of libraries that are not needed."""
+    """Silence the exporter, which reports internals and optional libraries."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A folder of plain files that samples a run in the browser, from any web server."""
+"""Static web page that samples a run in the browser."""
 
 import tarfile
 from collections.abc import Iterator
@@ -15,13 +15,14 @@ from glo.utils.files import atomic_write, write_text
 __all__ = ["RUNTIME_VERSION", "export_web"]
 
 RUNTIME_VERSION = "1.30.0"
-"""Version of onnxruntime-web that the page was tried with."""
+"""Tested version of onnxruntime-web."""
 
-# The smallest build: its glue, and one that computes on the processor alone.
-_RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-_PAGE = ("index.html", "style.css", "main.js", "model.js", "draw.js")
-_INSTALLED = Path("node_modules") / "onnxruntime-web"
-_NOTICE = f"""{_RUNTIME[0]} and {_RUNTIME[1]} are parts of the npm package onnxruntime-web.
+# The smallest build: the script, and the WebAssembly module for the CPU.
+_RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+_PAGE_FILES = ("index.html", "style.css", "main.js", "model.js", "draw.js")
+_DEFAULT_RUNTIME = Path("node_modules") / "onnxruntime-web"
+_NOTICE = f"""{_RUNTIME_FILES[0]} and {_RUNTIME_FILES[1]} are parts of the npm package \
+onnxruntime-web.
 Copyright (c) Microsoft Corporation. Licensed under the MIT License:
 https://github.com/microsoft/onnxruntime/blob/main/LICENSE
 """
@@ -30,72 +31,59 @@ https://github.com/microsoft/onnxruntime/blob/main/LICENSE
 def export_web(
     run: Run, folder: Path, *, runtime: Path | None = None, prior: str | None = None
 ) -> Graphs:
-    """Write a static page that samples and interpolates a run on the device of who opens it.
+    """Write a static page that samples and interpolates a run on the visitor's device.
 
-    Everything that it needs lies in the folder: the graphs of `export_onnx`, the page, and the two
-    files of onnxruntime-web, which are too large (14 MB) to come with this package.
+    The folder is complete: the graphs of `export_onnx`, the page, and two files of
+    onnxruntime-web, which are too large (14 MB) for this package.
 
     Args:
         run: finished.
-        folder: is made; files of these names are replaced.
-        runtime: the npm package onnxruntime-web: its folder, or the .tgz that `npm pack` makes;
+        folder: path of the output folder; existing files of these names are replaced.
+        runtime: path of the npm package onnxruntime-web, a folder or the .tgz of `npm pack`;
             None: node_modules/onnxruntime-web.
-        prior: which one; None: that of the run.
+        prior: name of the prior; None: the default prior of the run.
 
     Returns:
-        what `export_onnx` returned.
+        the result of `export_onnx`.
 
     Raises:
-        UserError: the runtime is not there, or as for `export_onnx`.
+        UserError: the runtime is missing, or as for `export_onnx`.
 
     Example:
         >>> export_web(open_run("runs/mnist"), Path("page"))  # doctest: +SKIP
     """
-    with _runtime(runtime or _INSTALLED) as room:
-        made = export_onnx(run, folder, prior=prior)
-        for name in _RUNTIME:
-            _copy((room / name).read_bytes(), folder / name)
-    for name in _PAGE:
-        _copy(files("glo.export").joinpath("static", name).read_bytes(), folder / name)
+    with _runtime_folder(runtime or _DEFAULT_RUNTIME) as source:
+        graphs = export_onnx(run, folder, prior=prior)
+        contents = {name: (source / name).read_bytes() for name in _RUNTIME_FILES}
+    page = files("glo.export").joinpath("static")
+    contents |= {name: page.joinpath(name).read_bytes() for name in _PAGE_FILES}
+    for name, content in contents.items():
+        with atomic_write(folder / name) as temporary:
+            temporary.write_bytes(content)
     write_text(folder / "NOTICE.txt", _NOTICE)
-    return made
+    return graphs
 
 
 @contextmanager
-def _runtime(given: Path) -> Iterator[Path]:
-    """Give a folder that has the runtime's files."""
-    for place in (given, given / "dist"):
-        if all((place / name).is_file() for name in _RUNTIME):
-            yield place
+def _runtime_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder with the files of the runtime, unpacked from an archive if need be."""
+    for folder in (path, path / "dist"):
+        if all((folder / name).is_file() for name in _RUNTIME_FILES):
+            yield folder
             return
-    if not given.is_file():
-        raise UserError(_lacking(given))
-    with TemporaryDirectory(prefix="glo-web-") as room:
-        _unpack(given, Path(room))
-        yield Path(room)
-
-
-def _unpack(archive: Path, room: Path) -> None:
-    try:
-        with tarfile.open(archive) as packed:
-            for name in _RUNTIME:
-                # By name: nothing else of the archive is written anywhere.
-                member = packed.extractfile(f"package/dist/{name}")
-                if member is None:
-                    raise KeyError(name)
-                (room / name).write_bytes(member.read())
-    except (tarfile.TarError, KeyError, OSError, EOFError):
-        raise UserError(_lacking(archive)) from None
-
-
-def _lacking(place: Path) -> str:
-    return (
-        f"{place} is not the npm package onnxruntime-web, on which the page runs; fetch it with "
-        f"npm pack onnxruntime-web@{RUNTIME_VERSION} and give --runtime "
-        f"onnxruntime-web-{RUNTIME_VERSION}.tgz, or the folder that npm install made."
-    )
-
-
-def _copy(content: bytes, path: Path) -> None:
-    with atomic_write(path) as writing:
-        writing.write_bytes(content)
+    with TemporaryDirectory(prefix="glo-web-") as temporary:
+        try:
+            with tarfile.open(path) as archive:
+                for name in _RUNTIME_FILES:
+                    # By name: no other member of the archive is written.
+                    member = archive.extractfile(f"package/dist/{name}")
+                    if member is None:
+                        raise KeyError(name)
+                    (Path(temporary) / name).write_bytes(member.read())
+        except (tarfile.TarError, KeyError, OSError, EOFError):
+            raise UserError(
+                f"{path} is not the npm package onnxruntime-web, which the page needs; download it "
+                f"with npm pack onnxruntime-web@{RUNTIME_VERSION} and give --runtime "
+                f"onnxruntime-web-{RUNTIME_VERSION}.tgz, or the folder of npm install."
+            ) from None
+        yield Path(temporary)
