@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.decoders import DCGAN
+from glo.decoders.dcgan import BASE
 from glo.utils.device import channels_last
 
 __all__ = ["Mirror"]
@@ -32,7 +33,7 @@ class Mirror(nn.Module):
 
     def __init__(self, decoder: DCGAN, outputs: int) -> None:
         super().__init__()
-        widths = (decoder.shape[0], *reversed(decoder.plan.widths))
+        widths = (decoder.shape[0], *reversed(decoder.widths))
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(pairwise(widths)):
             layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=number == 0))
@@ -40,7 +41,7 @@ class Mirror(nn.Module):
                 layers.append(nn.BatchNorm2d(after))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.maps = nn.Sequential(*layers)
-        self.last = nn.Linear(widths[-1] * decoder.plan.base**2, outputs)
+        self.last = nn.Linear(widths[-1] * BASE**2, outputs)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.normal_(layer.weight, std=_STD)

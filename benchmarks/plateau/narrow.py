@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision
-from glo.decoders.generator import Generator
+from glo.decoders.generator import generator
 from glo.decoders.tensorlayer import BASE, CAP, WIDTH
 
 __all__ = ["NarrowDecoder"]
@@ -35,10 +35,7 @@ class NarrowDecoder(Decoder):
     ) -> None:
         super().__init__(code_dim=code_dim, shape=shape, divide=divide)
         widths = tuple(CAP // 2**k // divide for k in range((CAP // WIDTH).bit_length()))
-        self.plan = Generator(
-            code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=5
-        )
-        self.net = self.plan.build()
+        self.net = generator(self.code_dim, widths, self.shape[0], base=BASE, kernel=5)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, 32, 32) in [-1, 1]."""

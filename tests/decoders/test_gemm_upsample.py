@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from glo.decoders.gemm_upsample import _Product, gemm_conv_transpose2d
-from glo.decoders.upsample import Upsample
+from glo.decoders.gemm_upsample import Upsample, _Product, gemm_conv_transpose2d
 
 SIZES = [(1, 1, 1, 1, 1), (2, 3, 4, 4, 5), (3, 5, 2, 2, 1), (1, 4, 1, 4, 3), (2, 2, 5, 3, 4)]
 
@@ -60,7 +59,7 @@ def test_the_layer_takes_it_under_bf16_and_agrees(
     monkeypatch.setattr("glo.decoders.gemm_upsample._has_tiles", lambda: True)
     torch.manual_seed(0)
     layer = Upsample(16, 8, kernel=kernel)
-    weight = layer.weight.view(layer.size).permute(0, 3, 1, 2)
+    weight = layer.weight
     maps = torch.randn(4, 16, 4, 4, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         direct = gemm_conv_transpose2d(maps, weight, padding=(kernel - 1) // 2)

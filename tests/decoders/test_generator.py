@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from glo.decoders import DCGAN, Decoder, TensorLayerDCGAN
-from glo.decoders.upsample import CodeToMap, Upsample
+from glo.decoders.gemm_upsample import Upsample
+from glo.decoders.generator import CodeToMap
 from glo.errors import UserError
 
 
@@ -74,7 +75,7 @@ def test_images_must_be_square_and_images() -> None:
 def test_first_map_is_dcgans_transposed_convolution() -> None:
     layer = CodeToMap(5, 6, 4)
     codes = torch.randn(3, 5)
-    kernel = layer.linear.weight.view(4, 4, 6, 5).permute(3, 2, 0, 1)
+    kernel = layer.weight.view(4, 4, 6, 5).permute(3, 2, 0, 1)
     expected = nn.functional.conv_transpose2d(codes[:, :, None, None], kernel)
     torch.testing.assert_close(layer(codes), expected)
     assert layer(codes).is_contiguous(memory_format=torch.channels_last)

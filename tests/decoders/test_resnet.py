@@ -2,12 +2,9 @@
 
 import pytest
 import torch
-from torch.optim import Muon
 
-from glo.config.settings import Settings
 from glo.decoders import ResNet
 from glo.errors import UserError
-from glo.training.optim import decoder_optimizer
 
 
 @pytest.mark.parametrize(
@@ -41,18 +38,6 @@ def test_the_length_of_a_code_is_seen() -> None:
     decoder = ResNet(code_dim=4, shape=(3, 16, 16), width=8)
     code = torch.randn(1, 4)
     assert not torch.allclose(decoder(code), decoder(3 * code), atol=1e-4)
-
-
-def test_hidden_convolutions_are_muons() -> None:
-    decoder = ResNet(code_dim=32, shape=(3, 16, 16), width=64)
-    parts = decoder_optimizer(Settings(decoder="residual"), decoder).parts
-    (muon,) = [part for part in parts if isinstance(part, Muon)]
-    taken = {id(weight) for group in muon.param_groups for weight in group["params"]}
-    named = {name for name, weight in decoder.named_parameters() if id(weight) in taken}
-    blocks = {
-        f"blocks.{number}.{part}.weight" for number in (0, 1) for part in ("small", "large", "skip")
-    }
-    assert named == {"first.linear.weight", *blocks}
 
 
 def test_a_side_that_is_no_power_of_two() -> None:

@@ -332,7 +332,7 @@ def test_the_same_seed_is_the_same_run(blobs: Maker, begin: Begin) -> None:
         runs.append(everything(training))
     assert_same(runs[0], runs[1])
     assert not torch.equal(runs[0]["codes"], runs[2]["codes"])
-    changed = "decoder.net.0.linear.weight"
+    changed = "decoder.net.0.weight"
     assert not torch.equal(runs[0][changed], runs[2][changed])
 
 
@@ -358,7 +358,7 @@ def test_the_averaged_decoder_is_the_average(blobs: Maker, begin: Begin) -> None
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor.double(), expected[name], atol=1e-5, rtol=1e-4)
     last = training.decoder.state_dict()
-    assert not torch.allclose(averaged["net.0.linear.weight"], last["net.0.linear.weight"])
+    assert not torch.allclose(averaged["net.0.weight"], last["net.0.weight"])
 
 
 def test_without_an_average_the_last_decoder_is_used(vectors: Maker, begin: Begin) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from glo.decoders import Decoder
+    from glo.decoders import DecoderLike
     from glo.runs.run import Run
 
 __all__ = ["DecoderOption", "import_decoder_class", "open_with_decoder"]
@@ -21,7 +21,7 @@ DecoderOption = Annotated[
 ]
 
 
-def import_decoder_class(name: str | None) -> "type[Decoder] | None":
+def import_decoder_class(name: str | None) -> "DecoderLike | None":
     """Import the class of a custom decoder, or return None.
 
     Raises:

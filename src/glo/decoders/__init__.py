@@ -1,17 +1,16 @@
-"""Networks from codes to examples: one file each, rebuilt from a JSON-able `config`."""
+"""Decoders: networks from codes (B, D) to examples (B, *shape)."""
 
 from glo.decoders.base import Decoder
-from glo.decoders.build import build_decoder
+from glo.decoders.build import build_decoder, read_decoder
 from glo.decoders.custom import (
-    check_custom,
-    class_name,
-    custom_config,
-    custom_decoder,
+    DecoderLike,
+    ModuleDecoder,
+    check_custom_decoder,
+    decoder_name,
     import_decoder,
     is_custom,
 )
 from glo.decoders.dcgan import DCGAN
-from glo.decoders.load import read_decoder
 from glo.decoders.mlp import MLP
 from glo.decoders.resnet import ResNet
 from glo.decoders.tensorlayer import TensorLayerDCGAN
@@ -20,13 +19,13 @@ __all__ = [
     "DCGAN",
     "MLP",
     "Decoder",
+    "DecoderLike",
+    "ModuleDecoder",
     "ResNet",
     "TensorLayerDCGAN",
     "build_decoder",
-    "check_custom",
-    "class_name",
-    "custom_config",
-    "custom_decoder",
+    "check_custom_decoder",
+    "decoder_name",
     "import_decoder",
     "is_custom",
     "read_decoder",

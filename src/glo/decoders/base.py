@@ -1,4 +1,4 @@
-"""What every decoder is: a network from codes to examples that knows its own configuration."""
+"""Base class of the decoders: networks from codes to examples, rebuilt from their `config`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,28 +10,34 @@ from torch import Tensor, nn
 
 from glo.errors import UserError
 
-__all__ = ["Decoder"]
+__all__ = ["INITIAL_STD", "Decoder", "draw_channels_last", "full_precision", "positive"]
+
+# Standard deviation of initial weights: Radford, Metz and Chintala, "Unsupervised representation
+# learning with deep convolutional generative adversarial networks" (ICLR 2016), section 4.
+INITIAL_STD = 0.02
 
 
 class Decoder(nn.Module, ABC):
     """Map codes z (B, D) to examples (B, *shape).
 
-    A subclass gives `name` and `forward`, passes its other keywords on as `options`, and
-    draws its weights from torch's global generator.
+    Weights are drawn from torch's global generator. Networks of users need not be subclasses: any
+    `nn.Module` is a decoder, see `glo.decoders.custom`.
 
     Args:
-        code_dim: D, the length of a code.
+        code_dim: D, length of a code.
         shape: shape of one example, (C, H, W) for images or (F,) for vectors.
-        options: the subclass's own keywords, JSON-able.
+        standardized: whether the means and deviations of the data's columns are stored in the
+            buffers `shift` and `scale`, (F,), at first 0 and 1.
+        options: keywords of the subclass, JSON-able.
 
     Attributes:
         code_dim: D.
-        shape: tuple of the shape of one example.
-        config: JSON-able; `build_decoder(config)` makes the same network with fresh weights.
-        standardised: whether it keeps means and deviations of the columns of its data.
+        shape: shape of one example, a tuple.
+        config: JSON-able dict; `build_decoder(config)` makes the same network with new weights.
+        standardized: whether `shift` and `scale` exist.
 
     Raises:
-        UserError: if `code_dim` is not a positive integer.
+        UserError: `code_dim` or a side is not a positive integer.
 
     Example:
         >>> from glo.decoders import DCGAN
@@ -43,17 +49,23 @@ class Decoder(nn.Module, ABC):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, *, code_dim: int, shape: Sequence[int], **options: Any) -> None:
+    def __init__(
+        self, *, code_dim: int, shape: Sequence[int], standardized: bool = False, **options: Any
+    ) -> None:
         super().__init__()
         self.code_dim = positive("code_dim", code_dim)
         self.shape = tuple(positive("shape", side) for side in shape)
+        self.standardized = standardized
         self.config: dict[str, Any] = {
             "name": self.name,
             "code_dim": self.code_dim,
             "shape": list(self.shape),
             **options,
         }
-        self.standardised = False
+        if standardized:
+            self.config["standardized"] = True
+            self.register_buffer("shift", torch.zeros(self.shape))
+            self.register_buffer("scale", torch.ones(self.shape))
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
@@ -66,21 +78,6 @@ class Decoder(nn.Module, ABC):
             Examples (B, *shape), float32 even under autocast; images lie in [-1, 1].
         """
 
-    def standardise(self) -> None:
-        """Keep `shift` and `scale`, (F,), of the columns of vectors: at first 0 and 1.
-
-        Raises:
-            UserError: the network has something else of these names.
-        """
-        for name, value in (("shift", torch.zeros(self.shape)), ("scale", torch.ones(self.shape))):
-            if name in self.state_dict() or name in vars(self):
-                raise UserError(
-                    f"The decoder '{self.name}' has a '{name}' of its own, where that of the "
-                    f"columns of vectors is kept; give it another name."
-                )
-            self.register_buffer(name, value)
-        self.config["standardised"] = self.standardised = True
-
     def checked(self, codes: Tensor) -> Tensor:
         """Return `codes`, or raise UserError if they are not (B, D)."""
         if codes.ndim != 2 or codes.shape[1] != self.code_dim:
@@ -92,17 +89,26 @@ class Decoder(nn.Module, ABC):
 
 
 def positive(argument: str, value: object) -> int:
-    """Return `value`, or raise UserError if it is not a whole number of at least 1."""
-    # NumPy's integers are welcome and become Python's; True is a mistake.
+    """Return `value` as an int, or raise UserError if it is not an integer of at least 1."""
+    # NumPy's integers become Python's; True is a mistake.
     number = 0 if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
     if number < 1:
-        raise UserError(f"{argument} takes whole numbers from 1 up, not {value!r}.")
+        raise UserError(f"{argument} must be an integer of at least 1, not {value!r}.")
     return number
 
 
 def full_precision(output: Tensor) -> Tensor:
-    """Widen half precision to float32, and leave the rest alone.
+    """Widen half precision to float32; other dtypes stay.
 
-    In bfloat16 a tanh rounds to one long before it is one, and the gradient there becomes zero.
+    In bfloat16 a tanh rounds to one long before it is one, and its gradient becomes zero.
     """
     return output.to(torch.promote_types(output.dtype, torch.float32))
+
+
+def draw_channels_last(weight: Tensor, std: float) -> None:
+    """Lay the weight of a 2-D convolution out channels-last and draw it from N(0, std^2).
+
+    Drawn in the order of its memory, so that the layout does not slow the drawing down.
+    """
+    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    nn.init.normal_(weight.data.permute(0, 2, 3, 1), std=std)

@@ -1,34 +1,128 @@
-"""Decoders of the user's own: classes that a run folder names and never imports.
+"""Custom decoders: any `nn.Module` that maps codes (B, D) to examples (B, *shape).
 
-A run that was trained with such a class keeps its name, 'module:Class', as a reminder. It is the
-user who names the class each time, on the command line or in Python: what a file says of code is
-printed, not followed.
+The caller passes a module, a class or a function that makes one. A run folder stores the weights
+and, as a reminder, the name 'module:Class'. No code is imported because a file names it: the caller
+passes the decoder again, on the command line or in Python, each time the run is opened.
 """
 
+import copy
 import importlib
 import inspect
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, final
 
 import torch
+from torch import Tensor, nn
 
-from glo.decoders.base import Decoder
-from glo.decoders.build import DECODERS, build_decoder
+from glo.decoders.base import Decoder, full_precision
 from glo.errors import UserError
 
 __all__ = [
-    "check_custom",
-    "class_name",
-    "custom_config",
-    "custom_decoder",
+    "DecoderLike",
+    "ModuleDecoder",
+    "check_custom_decoder",
+    "decoder_name",
     "import_decoder",
     "is_custom",
 ]
 
+DecoderLike: TypeAlias = nn.Module | Callable[..., nn.Module]
+"""A module, or a class or function that returns one."""
+
+
+@final
+class ModuleDecoder(Decoder):
+    """Decode by any module; the adapter between custom decoders and the rest of the package.
+
+    A module is copied, and the copy begins with its present weights. A class or function is called
+    with those of the keywords `code_dim`, `shape` and `width` that its signature names. One batch
+    is decoded to check the output and to initialize lazy layers.
+
+    Args:
+        decoder: a module from codes (B, D) to examples (B, *shape) in float32, images in [-1, 1];
+            or a class or function that returns such a module.
+        code_dim: D.
+        shape: shape of one example, (C, H, W) or (F,).
+        width: the setting of that name, for a class or function.
+        standardized: as in `Decoder`.
+
+    Raises:
+        UserError: the module cannot be made or called, has no parameters, or its output differs
+            from the data in shape or dtype.
+
+    Example:
+        >>> module = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+        >>> decoder = ModuleDecoder(module, code_dim=4, shape=(1, 8, 8))
+        >>> decoder(torch.zeros(2, 4)).shape
+        torch.Size([2, 1, 8, 8])
+    """
+
+    name = "custom"
+
+    def __init__(
+        self,
+        decoder: DecoderLike,
+        *,
+        code_dim: int,
+        shape: Sequence[int],
+        width: int = 64,
+        standardized: bool = False,
+    ) -> None:
+        super().__init__(code_dim=code_dim, shape=shape, standardized=standardized, width=width)
+        name = decoder_name(decoder)
+        try:
+            self.module = _make(decoder, code_dim=code_dim, shape=self.shape, width=width)
+        except Exception as error:
+            raise UserError(
+                f"The decoder {name} cannot be made: {type(error).__name__}: {error}"
+            ) from error
+        if not list(self.module.parameters()):
+            raise UserError(
+                f"The decoder {name} has no parameters to train; pass an nn.Module with layers, or "
+                f"a class or function that returns one."
+            )
+        self._check_output(name)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return examples (B, *shape)."""
+        return full_precision(self.module(self.checked(codes)))
+
+    @torch.no_grad()
+    def _check_output(self, name: str) -> None:
+        training = self.module.training
+        device = next(self.module.parameters()).device
+        try:
+            output = self.module.eval()(torch.zeros(2, self.code_dim, device=device))
+        except Exception as error:
+            raise UserError(
+                f"The decoder {name} cannot be called with codes (2, {self.code_dim}) in float32: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self.module.train(training)
+        if not isinstance(output, Tensor):
+            raise UserError(f"The decoder {name} returns {type(output).__name__}, not a tensor.")
+        expected = (2, *self.shape)
+        if output.shape != expected or full_precision(output).dtype != torch.float32:
+            fitting = output.ndim > 1 and output[0].numel() == torch.Size(self.shape).numel()
+            advice = f"; add nn.Unflatten(1, {self.shape})" if fitting and output.ndim == 2 else ""
+            raise UserError(
+                f"The decoder {name} maps codes (2, {self.code_dim}) to {output.dtype} "
+                f"{tuple(output.shape)}, but the data need torch.float32 {expected}{advice}."
+            )
+
+
+def _make(decoder: DecoderLike, **offered: Any) -> nn.Module:
+    if isinstance(decoder, nn.Module):
+        return copy.deepcopy(decoder).cpu()
+    parameters = inspect.signature(decoder).parameters
+    module: object = decoder(**{word: offered[word] for word in offered if word in parameters})
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"it returns {type(module).__name__}, not an nn.Module")
+    return module
+
 
 def is_custom(name: str | None) -> bool:
-    """Tell whether the name of a decoder is that of a class, not one of this package.
+    """Check whether the setting `decoder` names a custom decoder, as 'module:Class'.
 
     Example:
         >>> is_custom("shapes:Coordinates"), is_custom("dcgan"), is_custom(None)
@@ -37,25 +131,25 @@ def is_custom(name: str | None) -> bool:
     return name is not None and ":" in name
 
 
-def class_name(own: type[Decoder]) -> str:
-    """Return the name that a run keeps of a class.
+def decoder_name(decoder: DecoderLike) -> str:
+    """Return 'module:Class', the name of a custom decoder in the settings of its run.
 
     Example:
-        >>> from glo.decoders import MLP
-        >>> class_name(MLP)
-        'glo.decoders.mlp:MLP'
+        >>> decoder_name(nn.Linear(2, 3))
+        'torch.nn.modules.linear:Linear'
     """
-    return f"{own.__module__}:{own.__qualname__}"
+    named: Any = decoder if hasattr(decoder, "__qualname__") else type(decoder)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
-def import_decoder(name: str) -> type[Decoder]:
-    """Import a class that the user named; its module is run by that.
+def import_decoder(name: str) -> DecoderLike:
+    """Import a custom decoder that the user named; this runs its module.
 
     Args:
-        name: module:Class, as Python finds the module.
+        name: 'module:Class', 'module:function' or 'module:instance', on Python's path.
 
     Raises:
-        UserError: there is no such module or class, or it is no decoder.
+        UserError: there is no such module or name, or it is no decoder.
 
     Example:
         >>> import_decoder("no.such:Thing")
@@ -63,11 +157,11 @@ def import_decoder(name: str) -> type[Decoder]:
         glo.errors.UserError: --decoder is no.such:Thing, and Python finds no module 'no'; install \
 it, or put its folder on PYTHONPATH.
     """
-    module_name, _, word = name.partition(":")
+    module_name, _, attribute = name.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
-        for part in word.split("."):
-            found = getattr(found, part)
+        result: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            result = getattr(result, part)
     except ModuleNotFoundError as error:
         raise UserError(
             f"--decoder is {name}, and Python finds no module '{error.name}'; install it, or put "
@@ -75,108 +169,52 @@ it, or put its folder on PYTHONPATH.
         ) from None
     except (AttributeError, ValueError):
         raise UserError(
-            f"--decoder is {name}, and {module_name or 'no module'} has no '{word}'; give "
+            f"--decoder is {name}, and {module_name or 'no module'} has no '{attribute}'; give "
             f"module:Class."
         ) from None
-    _check_class(found, name)
-    return found  # type: ignore[no-any-return]
+    _check_callable(result, name)
+    return result  # type: ignore[no-any-return]
 
 
-def custom_decoder(
-    name: str | None, given: type[Decoder] | None, *, where: object
-) -> type[Decoder] | None:
-    """Return the class that the decoder of a run is made of, or None: one of this package.
+def check_custom_decoder(
+    name: str | None, decoder: DecoderLike | None, *, where: object
+) -> DecoderLike | None:
+    """Return the custom decoder that the caller passed for a run, or None if it needs none.
 
     Args:
-        name: that the settings of the run keep.
-        given: the class that the user named.
-        where: the run, for the sentence.
+        name: setting `decoder` of the run.
+        decoder: custom decoder that the caller passed.
+        where: the run, for the message.
 
     Raises:
-        UserError: the run needs a class and none was given, or the other way round.
+        UserError: the run needs a custom decoder and none was passed, or the other way round.
 
     Example:
-        >>> custom_decoder("shapes:Coordinates", None, where="runs/a")
+        >>> check_custom_decoder("shapes:Coordinates", None, where="runs/a")
         Traceback (most recent call last):
-        glo.errors.UserError: runs/a has a decoder of somebody's own, shapes:Coordinates, and no \
-code is run because a file names it; if you trust it, name it: --decoder shapes:Coordinates, or \
-decoder= with the class in Python.
+        glo.errors.UserError: runs/a has a custom decoder, shapes:Coordinates, and no code is run \
+because a file names it; if you trust it, pass --decoder shapes:Coordinates, or decoder= in Python.
     """
-    if given is None:
+    if decoder is None:
         if is_custom(name):
             raise UserError(
-                f"{where} has a decoder of somebody's own, {name}, and no code is run because a "
-                f"file names it; if you trust it, name it: --decoder {name}, or decoder= with the "
-                f"class in Python."
+                f"{where} has a custom decoder, {name}, and no code is run because a file names "
+                f"it; if you trust it, pass --decoder {name}, or decoder= in Python."
             )
         return None
-    _check_class(given, str(given))
+    _check_callable(decoder, repr(decoder))
     if not is_custom(name):
-        has = "a decoder of glo" if name is None else f"the decoder '{name}'"
+        actual = "a decoder of glo" if name is None else f"the decoder '{name}'"
         raise UserError(
-            f"{where} has {has}, and {class_name(given)} was given; leave one of the two out."
+            f"{where} has {actual}, and the custom decoder {decoder_name(decoder)} was passed; "
+            f"leave one of the two out."
         )
-    return given
+    return decoder
 
 
-def _check_class(given: object, name: str) -> None:
-    if not (inspect.isclass(given) and issubclass(given, Decoder)) or inspect.isabstract(given):
+def _check_callable(decoder: object, name: str) -> None:
+    if not callable(decoder):
         raise UserError(
-            f"{name} is no decoder; give a subclass of glo.decoders.Decoder with forward."
+            f"decoder is {name}; pass an nn.Module that maps codes (B, D) to examples, or a class "
+            f"or function that returns one."
         )
-    word = getattr(given, "name", None)
-    if not isinstance(word, str) or not word or word in DECODERS:
-        raise UserError(
-            f"{name} has {word!r} as its name, a text of its own that is none of "
-            f"{', '.join(DECODERS)}; set it in the class: name = 'mine'."
-        )
-
-
-def custom_config(own: type[Decoder], base: Mapping[str, Any], *, width: int) -> dict[str, Any]:
-    """Return the configuration of a class: its defaults, and the width if it takes one.
-
-    Args:
-        own: the class.
-        base: `code_dim` and `shape`, and `standardised` where columns are kept.
-        width: that of the settings.
-    """
-    more = {"width": width} if "width" in inspect.signature(own).parameters else {}
-    return {"name": own.name, **base, **more}
-
-
-def check_custom(own: type[Decoder], config: Mapping[str, Any]) -> None:
-    """Check that a class makes a decoder, and that it can be made again from what is saved of it.
-
-    Args:
-        own: the class.
-        config: as `custom_config` gives it.
-
-    Raises:
-        UserError: it makes something else, or says too little of itself.
-    """
-    name = class_name(own)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        try:
-            made = build_decoder(config, own)
-            output = made(torch.zeros(2, made.code_dim))
-            shape = tuple(output.shape[1:])
-            saved = json.loads(json.dumps(made.config))
-            again = build_decoder(saved, own)
-        except (TypeError, ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-            raise UserError(
-                f"The decoder {name} cannot be made and called: {type(error).__name__}: {error}"
-            ) from None
-    if shape != made.shape or output.dtype != torch.float32:
-        raise UserError(
-            f"The decoder {name} makes {output.dtype} of shape {shape} from a code; the data need "
-            f"torch.float32 of shape {made.shape}."
-        )
-    if _shapes(made) != _shapes(again) or not _shapes(made):
-        raise UserError(
-            f"The decoder {name} is another one when it is made anew from its config, {saved}; "
-            f"pass all its keywords on: super().__init__(code_dim=..., shape=..., width=width)."
-        )
-
-
-def _shapes(decoder: Decoder) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in decoder.state_dict().items()}

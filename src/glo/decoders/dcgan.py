@@ -1,4 +1,4 @@
-"""The generator of the paper: DCGAN's, for any power-of-two side from 8 to 256."""
+"""DCGAN's generator, the decoder of the GLO paper, for power-of-two sides from 8 to 256."""
 
 from collections.abc import Sequence
 from typing import final
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision, positive
-from glo.decoders.generator import Generator, doubled_widths, image_side
+from glo.decoders.generator import doubled_widths, generator, image_side
 
 __all__ = ["BASE", "CAP", "DCGAN"]
 
@@ -15,7 +15,7 @@ BASE = 4
 """Side of the first map."""
 
 CAP = 8
-"""The widest map has so many times the width of the narrowest."""
+"""Channels of the widest map, in multiples of the width."""
 
 
 @final
@@ -29,10 +29,10 @@ class DCGAN(Decoder):
     Args:
         code_dim: D.
         shape: (C, S, S) with S a power of two from 8 to 256.
-        width: channels of the map of side S / 2, the last before the image.
+        width: channels of the map of side S / 2, the last one before the image.
 
     Raises:
-        UserError: if the shape is not square with such a side, or a number is below 1.
+        UserError: the shape is not square with such a side, or a number is below 1.
 
     References:
         Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional
@@ -53,14 +53,8 @@ class DCGAN(Decoder):
         width = positive("width", width)
         super().__init__(code_dim=code_dim, shape=shape, width=width)
         side = image_side(self.shape, decoder="DCGAN", least=2 * BASE)
-        self.plan = Generator(
-            code_dim=self.code_dim,
-            widths=doubled_widths(side, width, base=BASE, most=CAP * width),
-            channels=self.shape[0],
-            base=BASE,
-            kernel=4,
-        )
-        self.net = self.plan.build()
+        self.widths = doubled_widths(side, width, base=BASE, most=CAP * width)
+        self.net = generator(self.code_dim, self.widths, self.shape[0], base=BASE, kernel=4)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [-1, 1]."""

@@ -1,26 +1,68 @@
-"""The transposed convolution of tiny maps as a matrix product.
+"""Transposed convolution that doubles the side of a map, with a matrix product for tiny maps.
 
-Processors with matrix tiles (Intel AMX) fill a tile with neighbouring pixels of one row. On a 4 x 4
+Processors with matrix tiles (Intel AMX) fill a tile with neighboring pixels of one row. On a 4 x 4
 map a row has four, so three quarters of each tile idle: measured, a convolution there ran at 60 to
 90 GFLOP/s where a plain product of the same size ran at 500 to 700. So each small map is taken as
 a tall matrix (a row per pixel), multiplied by all kernel positions at once, and the overlapping
-results are added up. The function is the same to rounding.
+results are added up. The function is the same up to rounding.
 """
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["gemm_conv_transpose2d"]
+from glo.decoders.base import INITIAL_STD, draw_channels_last
 
-# Maps with more pixels fill the tiles, and the convolution wins again.
-_MOST_PIXELS = 16
+__all__ = ["Upsample", "gemm_conv_transpose2d"]
+
+# Maps with more pixels fill the tiles, and the convolution is faster.
+MAX_PIXELS = 16
+
+
+@final
+class Upsample(nn.ConvTranspose2d):
+    """Map (B, C, s, s) to (B, C', 2s, 2s): `nn.ConvTranspose2d` of stride 2, without a bias.
+
+    Weights start from N(0, 0.02^2) and lie channels-last in memory, as the maps do. Small maps are
+    multiplied as matrices where that is faster.
+
+    Args:
+        in_channels: C.
+        out_channels: C'.
+        kernel: side of the kernel, 4 (DCGAN) or 5 (TensorFlow's 'SAME').
+
+    Example:
+        >>> Upsample(3, 2, kernel=5)(torch.zeros(1, 3, 7, 7)).shape
+        torch.Size([1, 2, 14, 14])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, kernel: int) -> None:
+        # Output side 2(s - 1) + kernel - 2 padding + output_padding = 2s.
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=2,
+            padding=(kernel - 1) // 2,
+            output_padding=kernel % 2,
+            bias=False,
+        )
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 0.02^2)."""
+        draw_channels_last(self.weight, INITIAL_STD)
+
+    def forward(self, maps: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """Return the doubled maps, (B, C', 2s, 2s)."""
+        doubled = gemm_conv_transpose2d(maps, self.weight, padding=(self.kernel_size[0] - 1) // 2)
+        return super().forward(maps) if doubled is None else doubled
 
 
 def gemm_conv_transpose2d(maps: Tensor, weight: Tensor, *, padding: int) -> Tensor | None:
-    """Return the stride-2 transposed convolution of `maps`, or None where it is not faster so.
+    """Compute the stride-2 transposed convolution of `maps`, or return None if it is not faster so.
 
     Args:
         maps: (B, C, H, W).
@@ -28,12 +70,12 @@ def gemm_conv_transpose2d(maps: Tensor, weight: Tensor, *, padding: int) -> Tens
         padding: (K - 1) // 2; the result has twice the side.
 
     Returns:
-        bfloat16 (B, C', 2H, 2W), laid out channels-last, or None.
+        bfloat16 (B, C', 2H, 2W), channels-last in memory, or None.
 
     Example:
         >>> gemm_conv_transpose2d(torch.zeros(1, 2, 64, 64), torch.zeros(2, 2, 4, 4), padding=1)
     """
-    small = maps.shape[2] * maps.shape[3] <= _MOST_PIXELS
+    small = maps.shape[2] * maps.shape[3] <= MAX_PIXELS
     half = maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")
     if not (small and half and _has_tiles()):
         return None

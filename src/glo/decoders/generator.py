@@ -1,24 +1,60 @@
-"""The shape that both convolutional decoders share: a small map, doubled until it is an image."""
+"""Parts of the convolutional decoders: a code becomes a small map, doubled until it is an image."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import final
 
-from torch import nn
+from torch import Tensor, nn
 
-from glo.decoders.upsample import CodeToMap, Upsample
+from glo.decoders.base import INITIAL_STD
+from glo.decoders.gemm_upsample import Upsample
 from glo.errors import UserError
 
-__all__ = ["Generator", "doubled_widths", "image_side"]
+__all__ = ["CodeToMap", "doubled_widths", "generator", "image_side"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Generator:
-    """Describe a generator: D -> base x base map, then one doubling per pair of neighbours.
+@final
+class CodeToMap(nn.Linear):
+    """Map codes (B, D) to maps (B, channels, side, side) by one linear layer.
 
-    Every map but the last passes batch norm and ReLU. The base has at least 2x2 positions, so batch
-    norm always sees several values per channel and a batch of one row trains too.
+    The same function as a transposed convolution of a 1x1 map with a `side` x `side` kernel, as
+    DCGAN writes it, but one matrix product: four to seven times faster on a CPU. The result lies
+    channels-last in memory, so the convolutions after it need no copy. Weights start from
+    N(0, 0.02^2).
+
+    Args:
+        code_dim: D.
+        channels: channels of the map.
+        side: side of the map.
+        bias: whether a map that is the same for all codes is added. Without one, a norm over a
+            single example would remove the length of its code.
+
+    Example:
+        >>> import torch
+        >>> CodeToMap(8, 16, 4)(torch.zeros(2, 8)).shape
+        torch.Size([2, 16, 4, 4])
+    """
+
+    def __init__(self, code_dim: int, channels: int, side: int, *, bias: bool = False) -> None:
+        super().__init__(code_dim, side * side * channels, bias=bias)
+        self.size = (side, side, channels)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=INITIAL_STD)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the first map, (B, channels, side, side)."""
+        flat: Tensor = super().forward(codes)
+        return flat.view(len(flat), *self.size).permute(0, 3, 1, 2)
+
+
+def generator(
+    code_dim: int, widths: Sequence[int], channels: int, *, base: int, kernel: int
+) -> nn.Sequential:
+    """Build DCGAN's generator without its tanh: D -> base x base map, then doublings.
+
+    Every map but the last passes batch norm and ReLU. With a base of at least 2x2 positions batch
+    norm always has several values per channel, so a batch of one row trains too.
 
     Args:
         code_dim: D.
@@ -28,34 +64,24 @@ class Generator:
         kernel: side of the transposed convolutions' kernels.
 
     Example:
-        >>> plan = Generator(code_dim=32, widths=(256, 128, 64), channels=1, base=4, kernel=4)
-        >>> len(plan.build())
+        >>> len(generator(32, (256, 128, 64), 1, base=4, kernel=4))
         10
     """
-
-    code_dim: int
-    widths: tuple[int, ...]
-    channels: int
-    base: int
-    kernel: int
-
-    def build(self) -> nn.Sequential:
-        """Make the network; its output is not yet squashed."""
-        layers: list[nn.Module] = [CodeToMap(self.code_dim, self.widths[0], self.base)]
-        for before, after in pairwise((*self.widths, self.channels)):
-            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
-            layers.append(Upsample(before, after, kernel=self.kernel))
-        return nn.Sequential(*layers)
+    layers: list[nn.Module] = [CodeToMap(code_dim, widths[0], base)]
+    for before, after in pairwise((*widths, channels)):
+        layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
+        layers.append(Upsample(before, after, kernel=kernel))
+    return nn.Sequential(*layers)
 
 
 def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int, ...]:
-    """Return the channels of the maps of side `base`, twice that, ..., S / 2 before an image.
+    """Compute the channels of the maps of side `base`, twice that, ..., S / 2 before an image.
 
     Args:
-        side: S, that of the image.
+        side: S, side of the image.
         width: channels of the last map; each before it has twice as many as the next.
         base: side of the first map.
-        most: channels that no map exceeds.
+        most: maximum of channels.
 
     Example:
         >>> doubled_widths(128, 16, base=4, most=128)
@@ -70,12 +96,12 @@ def image_side(shape: Sequence[int], *, decoder: str, least: int, most: int = 25
 
     Args:
         shape: (C, S, S).
-        decoder: name for the message.
-        least: the smallest side.
-        most: the largest side.
+        decoder: name of the decoder, for the message.
+        least: minimum of S.
+        most: maximum of S.
 
     Raises:
-        UserError: if `shape` is anything else.
+        UserError: `shape` is anything else.
 
     Example:
         >>> image_side((3, 32, 32), decoder="DCGAN", least=8)

@@ -1,4 +1,4 @@
-"""A residual decoder for colour images, for any power-of-two side from 8 to 1024."""
+"""Residual decoder of color images, for power-of-two sides from 8 to 1024."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glo.decoders.base import Decoder, full_precision, positive
+from glo.decoders.base import (
+    INITIAL_STD,
+    Decoder,
+    draw_channels_last,
+    full_precision,
+    positive,
+)
 from glo.decoders.dcgan import BASE, CAP
-from glo.decoders.generator import doubled_widths, image_side
-from glo.decoders.upsample import INITIAL_STD, CodeToMap
+from glo.decoders.generator import CodeToMap, doubled_widths, image_side
 from glo.errors import UserError
 
 __all__ = ["ResNet"]
@@ -80,7 +85,7 @@ class ResNet(Decoder):
         self.blocks = nn.Sequential(*(_Block(*pair, norm) for pair in pairwise(self.widths)))
         self.image = _Convolution(self.widths[-1], self.shape[0])
         # Small, so that images begin near the middle grey, where tanh is not flat.
-        nn.init.normal_(self.image.weight, std=INITIAL_STD)
+        draw_channels_last(self.image.weight, INITIAL_STD)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [-1, 1]."""
@@ -109,24 +114,17 @@ class _Block(nn.Module):
 
 
 @final
-class _Convolution(nn.Module):
-    """A convolution of stride 1 with a bias, which keeps the side.
-
-    Its weights are kept as the matrix they are, from kernel positions and input channels to output
-    channels, which is what an optimiser of matrices (Muon) needs, and lie channels-last in memory.
-    """
+class _Convolution(nn.Conv2d):
+    """Convolution of stride 1 that keeps the side; weights start from N(0, 1 / fan-in)."""
 
     def __init__(self, before: int, after: int, *, kernel: int = KERNEL) -> None:
-        super().__init__()
-        self.size = (after, kernel, kernel, before)
-        self.weight = nn.Parameter(torch.empty(after, kernel * kernel * before))
-        self.bias = nn.Parameter(torch.zeros(after))
-        nn.init.normal_(self.weight, std=math.sqrt(1 / self.weight.shape[1]))
+        super().__init__(before, after, kernel, padding=kernel // 2)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return the maps, (B, after, s, s)."""
-        weight = self.weight.view(self.size).permute(0, 3, 1, 2)
-        return functional.conv2d(maps, weight, self.bias, padding=self.size[1] // 2)
+    def reset_parameters(self) -> None:
+        """Draw the weights."""
+        draw_channels_last(self.weight, math.sqrt(1 / self.weight[0].numel()))
+        assert self.bias is not None, "made with a bias"
+        nn.init.zeros_(self.bias)
 
 
 def _double(maps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The generator of the project this package set out to mend, for replaying its results."""
+"""Generator of a TensorLayer implementation of GLO, for replaying its results."""
 
 from collections.abc import Sequence
 from typing import final
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from glo.decoders.base import Decoder, full_precision
-from glo.decoders.generator import Generator, doubled_widths, image_side
+from glo.decoders.generator import doubled_widths, generator, image_side
 
 __all__ = ["TensorLayerDCGAN"]
 
@@ -18,7 +18,7 @@ CAP = 512  # channels of the widest map
 
 @final
 class TensorLayerDCGAN(Decoder):
-    """Decode images by the described project's generator.
+    """Decode images by the generator of a TensorLayer implementation of GLO.
 
     D -> 2x2 map of 512, then 5x5 transposed convolutions of stride 2 to 256, 128, 64 and C
     channels with batch norm (decay 0.9) and ReLU between them, then tanh. No layer has a bias and
@@ -33,7 +33,7 @@ class TensorLayerDCGAN(Decoder):
         shape: (C, S, S) with S a power of two from 16 to 256.
 
     Raises:
-        UserError: if the shape is not square with such a side, or a number is below 1.
+        UserError: the shape is not square with such a side, or a number is below 1.
 
     Example:
         >>> decoder = TensorLayerDCGAN(code_dim=32)
@@ -47,10 +47,7 @@ class TensorLayerDCGAN(Decoder):
         super().__init__(code_dim=code_dim, shape=shape)
         side = image_side(self.shape, decoder="tensorlayer", least=16)
         widths = doubled_widths(side, WIDTH, base=BASE, most=CAP)
-        self.plan = Generator(
-            code_dim=self.code_dim, widths=widths, channels=self.shape[0], base=BASE, kernel=5
-        )
-        self.net = self.plan.build()
+        self.net = generator(self.code_dim, widths, self.shape[0], base=BASE, kernel=5)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, S, S) in [-1, 1]."""

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 
 from glo.data import Dataset
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.estimator.fitted import chosen_settings, read_about, write_about
@@ -102,7 +102,7 @@ class GLO(
         epochs: int | None = None,
         batch_size: int = 128,
         width: int = 64,
-        decoder: str | type[Decoder] | None = None,
+        decoder: str | DecoderLike | None = None,
         loss: str = "mse",
         constraint: str = "ball",
         init: str = "pca",
@@ -154,7 +154,7 @@ class GLO(
         """
         settings = chosen_settings(self.get_params(deep=False))
         samples, form = learned(self, X, y, size=self.size)
-        own = self.decoder if isinstance(self.decoder, type) else None
+        own = None if isinstance(self.decoder, str) else self.decoder
         place = None if self.run is None else Path(self.run)
         home = RunStore(place, device=self.device, decoder=own)
         session = TrainingRun(
@@ -290,7 +290,7 @@ class GLO(
         return home.search(samples)
 
 
-def load(folder: str | Path, *, decoder: type[Decoder] | None = None) -> GLO:
+def load(folder: str | Path, *, decoder: DecoderLike | None = None) -> GLO:
     """Open a run folder, made by `GLO.save` or by `glo train`, as a fitted estimator.
 
     The data are not needed. It decodes on the best device of this machine.

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from glo.config.settings import Settings
-from glo.decoders import Decoder, class_name
+from glo.decoders import Decoder, decoder_name
 from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 from glo.estimator.run_store import RunStore
@@ -149,7 +149,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, type) and issubclass(value, Decoder):
-        return class_name(value)
+    if callable(value):
+        return decoder_name(value)
     # Numbers of NumPy come out of parameter grids.
     return value.item() if isinstance(value, np.generic) else value

@@ -11,7 +11,7 @@ from typing import Any, Self, final
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
@@ -36,7 +36,7 @@ class RunStore:
     """
 
     def __init__(
-        self, folder: Path | None, *, device: str, decoder: type[Decoder] | None = None
+        self, folder: Path | None, *, device: str, decoder: DecoderLike | None = None
     ) -> None:
         self.device = device
         self.decoder = decoder

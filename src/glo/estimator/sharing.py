@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Self
 
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.estimator.fitted import Fitted
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
 
@@ -31,7 +31,7 @@ class Sharing(Fitted):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, *, decoder: type[Decoder] | None = None, **options: Any
+        cls, name: str | Path, *, decoder: DecoderLike | None = None, **options: Any
     ) -> Self:
         """Open a run, by its folder or as USER/NAME on the Hub, as a fitted estimator.
 

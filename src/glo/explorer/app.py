@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.auth import AuthMiddleware, error_response
 from glo.explorer.handlers import Handlers
@@ -42,7 +42,7 @@ def make_app(
     token: str,
     port: int,
     warm: bool = True,
-    decoder: type[Decoder] | None = None,
+    decoder: DecoderLike | None = None,
 ) -> ASGIApp:
     """Make the page of a run.
 

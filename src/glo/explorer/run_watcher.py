@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from safetensors import SafetensorError
 
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import NotFound
@@ -37,7 +37,7 @@ class RunWatcher:
     """
 
     def __init__(
-        self, folder: Path, scheduler: Scheduler, decoder: type[Decoder] | None = None
+        self, folder: Path, scheduler: Scheduler, decoder: DecoderLike | None = None
     ) -> None:
         self.run = open_run(folder, decoder=decoder)
         # Raises for a missing class before the page is opened.

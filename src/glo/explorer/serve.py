@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.app import make_app
 
@@ -27,7 +27,7 @@ def serve(
     port: int = 0,
     parent: int | None = None,
     on_ready: Callable[[str], object] = print,
-    decoder: type[Decoder] | None = None,
+    decoder: DecoderLike | None = None,
 ) -> None:
     """Serve the page of a run until an interrupt.
 

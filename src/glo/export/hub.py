@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glo._version import __version__
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
@@ -141,9 +141,7 @@ def fetch_pretrained(
     return Path(folder)
 
 
-def from_pretrained(
-    name: str | Path, *, decoder: type[Decoder] | None = None, **options: Any
-) -> Run:
+def from_pretrained(name: str | Path, *, decoder: DecoderLike | None = None, **options: Any) -> Run:
     """Open a run by its folder or by its repository on the Hub.
 
     Args:

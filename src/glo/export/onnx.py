@@ -113,7 +113,7 @@ class DecoderGraph(nn.Module):
     def __init__(self, run: Run) -> None:
         super().__init__()
         # A new network: the run's own may be on another device.
-        self.decoder = run.checkpoint.decoder()
+        self.decoder = run.checkpoint.decoder(run.decoder_class)
         self.columns = load_standardizer(self.decoder)
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Adam, Muon
+from torch.optim import Adam
 
 from glo.errors import UserError
 from glo.latents.neighbours import nearest
@@ -23,7 +23,7 @@ from glo.priors.network_prior import (
     train_network,
 )
 from glo.priors.whitening import Whitening
-from glo.training.optim import JointOptimizer
+from glo.training.optim import ChainedOptimizer, MatrixMuon
 from glo.utils.device import autocast
 from glo.utils.random import normal
 
@@ -266,14 +266,14 @@ def matching_loss(field: VelocityNetwork, starts: Tensor, ends: Tensor, times: T
     return loss
 
 
-def _optimizer(network: VelocityNetwork, lr: float) -> JointOptimizer:
+def _optimizer(network: VelocityNetwork, lr: float) -> ChainedOptimizer:
     # Muon for the square matrices in the blocks, as for the decoder: it needs fewer updates.
     matrices = [layer.weight for layer in (*network.inner, *network.outer)]
     identities = {id(weight) for weight in matrices}
     others = [weight for weight in network.parameters() if id(weight) not in identities]
-    return JointOptimizer(
+    return ChainedOptimizer(
         [
-            Muon(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            MatrixMuon(matrices, lr=lr),
             Adam(others, lr=lr, betas=(0.9, 0.99), fused=True),
         ]
     )

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from glo.priors.base import Prior
 from glo.priors.early_stopping import EarlyStopping
 from glo.priors.whitening import Whitening
-from glo.training.optim import JointOptimizer
+from glo.training.optim import ChainedOptimizer
 from glo.training.schedule import cosine
 
 __all__ = [
@@ -71,7 +71,7 @@ class NetworkPrior(Prior):
 
 def train_network(
     network: nn.Module,
-    optimizer: Optimizer | JointOptimizer,
+    optimizer: Optimizer | ChainedOptimizer,
     step_losses: Callable[[], Iterable[Tensor]],
     *,
     steps: int,

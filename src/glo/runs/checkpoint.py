@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.decoders import Decoder, read_decoder
+from glo.decoders import Decoder, DecoderLike, read_decoder
 from glo.errors import UserError
 from glo.latents.table import LatentCodes
 from glo.runs.manifest import read_manifest, verify, write_manifest
 from glo.runs.row_shards import read_rows, shard_name
 from glo.training.factory import code_optimizer, code_row
-from glo.training.optim import JointOptimizer
+from glo.training.optim import ChainedOptimizer
 from glo.training.state import TrainState
 from glo.utils.device import channels_last
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
@@ -72,7 +72,7 @@ class Checkpoint:
     skipped: tuple[int, int]
     notes: tuple[str, ...] = ()
 
-    def decoder(self, custom: type[Decoder] | None = None) -> Decoder:
+    def decoder(self, custom: DecoderLike | None = None) -> Decoder:
         """Read the decoder to use, in evaluation mode.
 
         Args:
@@ -187,7 +187,7 @@ def _state_files(training: TrainState) -> Iterator[tuple[str, dict[str, Tensor],
     yield shard_name("statistics", rank, size), training.statistics.tensors(), {}
 
 
-def _optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(optimizer: ChainedOptimizer) -> dict[str, Tensor]:
     return {
         f"{index}.{name}": value
         for index, state in enumerate(optimizer.state.values())
@@ -232,7 +232,7 @@ def restore_training(
     n: int | None = None,
     ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
-    custom: type[Decoder] | None = None,
+    custom: DecoderLike | None = None,
 ) -> TrainState:
     """Rebuild the state of a run from a checkpoint; training continues bit for bit.
 
@@ -284,7 +284,7 @@ def _load_state(training: TrainState, checkpoint: Checkpoint) -> None:
     training.statistics.restore([read_tensors(path) for path in paths])
 
 
-def _load_optimizer(optimizer: JointOptimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(optimizer: ChainedOptimizer, tensors: dict[str, Tensor]) -> None:
     states = list(optimizer.state.items())
     for name, value in tensors.items():
         index, _, key = name.partition(".")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions
-from glo.decoders import Decoder, custom_decoder
+from glo.decoders import Decoder, DecoderLike, check_custom_decoder
 from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.priors import (
@@ -72,7 +72,7 @@ class Run:
         settings: Settings,
         data: DataRecord,
         preset: str,
-        decoder: type[Decoder] | None = None,
+        decoder: DecoderLike | None = None,
     ) -> None:
         self.folder = folder
         self._decoder_class = decoder
@@ -95,13 +95,13 @@ class Run:
         return checkpoint
 
     @property
-    def decoder_class(self) -> type[Decoder] | None:
+    def decoder_class(self) -> DecoderLike | None:
         """The class of the custom decoder, or None for a decoder of this package.
 
         Raises:
             UserError: the run has a custom decoder, whose class was not given.
         """
-        return custom_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
+        return check_custom_decoder(self.settings.decoder, self._decoder_class, where=self.folder)
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -347,7 +347,7 @@ class Run:
         write_text(self.folder / "config.toml", text)
 
 
-def open_run(folder: str | Path, *, decoder: type[Decoder] | None = None) -> Run:
+def open_run(folder: str | Path, *, decoder: DecoderLike | None = None) -> Run:
     """Open a run folder, finished or not.
 
     Args:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset, Standardizer
-from glo.decoders import Decoder, custom_config
+from glo.decoders import Decoder, DecoderLike
 from glo.errors import UserError
 from glo.latents.optim import RowAdam, RowOptimizer, RowSGD
 from glo.latents.table import LatentCodes
@@ -30,7 +30,7 @@ _FEWEST_STEPS, _MOST_STEPS = 100, 2500
 
 
 def decoder_config(
-    samples: Dataset, settings: Settings, own: type[Decoder] | None = None
+    samples: Dataset, settings: Settings, own: DecoderLike | None = None
 ) -> dict[str, object]:
     """Return the configuration of the decoder that fits the data and the settings.
 
@@ -43,10 +43,13 @@ def decoder_config(
         UserError: the decoder makes no such examples.
     """
     if own is not None:
-        base: dict[str, object] = {"code_dim": settings.code_dim, "shape": list(samples.shape)}
-        if samples.standardizer is not None:
-            base["standardised"] = True
-        return custom_config(own, base, width=settings.width)
+        return {
+            "name": "custom",
+            "code_dim": settings.code_dim,
+            "shape": list(samples.shape),
+            "width": settings.width,
+            "standardized": samples.standardizer is not None,
+        }
     name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
     if samples.is_images == (name == "mlp"):
         kind, other = ("images", "dcgan") if samples.is_images else ("vectors", "mlp")
@@ -61,13 +64,13 @@ def decoder_config(
     elif name == "mlp":
         config["hidden"] = [4 * settings.width] * 2
         if samples.standardizer is not None:
-            config["standardised"] = True
+            config["standardized"] = True
     return config
 
 
 def store_standardizer(decoder: Decoder, samples: Dataset) -> None:
     """Let a new decoder keep the columns that its data are standardised with, if any."""
-    if samples.standardizer is not None and decoder.standardised:
+    if samples.standardizer is not None and decoder.standardized:
         decoder.shift.copy_(samples.standardizer.shift)
         decoder.scale.copy_(samples.standardizer.scale)
 
@@ -77,10 +80,10 @@ def load_standardizer(decoder: Decoder) -> Standardizer | None:
 
     Example:
         >>> from glo.decoders import MLP
-        >>> load_standardizer(MLP(code_dim=1, shape=(2,), standardised=True))
+        >>> load_standardizer(MLP(code_dim=1, shape=(2,), standardized=True))
         Standardizer(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
     """
-    if decoder.standardised:
+    if decoder.standardized:
         return Standardizer(decoder.shift.cpu(), decoder.scale.cpu())
     return None
 

@@ -31,7 +31,7 @@ from glo.data.loader import prefetch_batches
 from glo.data.sampler import EpochSampler
 from glo.errors import UserError
 from glo.training.factory import training_loss
-from glo.training.optim import JointOptimizer
+from glo.training.optim import ChainedOptimizer
 from glo.training.schedule import lr_factor
 from glo.training.state import TrainState
 from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
@@ -186,7 +186,7 @@ def _row_gradients(table: torch.nn.Parameter) -> Tensor:
     return values
 
 
-def _set_lr(optimizer: torch.optim.Optimizer | JointOptimizer, lr: float) -> None:
+def _set_lr(optimizer: torch.optim.Optimizer | ChainedOptimizer, lr: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr
 

@@ -1,92 +1,140 @@
-"""The decoder's optimiser: torch's own, chosen by name."""
+"""Optimizers of decoder weights: SGD, Adam, or Muon for hidden matrices and Adam for the rest."""
 
 from collections.abc import Iterable
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Muon, Optimizer
 
 from glo.config.settings import Settings
 
-__all__ = ["JointOptimizer", "decoder_optimizer"]
+__all__ = ["ChainedOptimizer", "MatrixMuon", "decoder_optimizer"]
 
-# A matrix thinner than this has too few directions for Muon's to matter.
-_LEAST_SIDE = 32
+# A matrix with a shorter side has too few directions for Muon to matter.
+MIN_SIDE = 32
+
+
+def _as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
+    """View a weight or its gradient as a matrix: the first dimension by all others in memory."""
+    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.detach().view(len(tensor), -1)
 
 
 @final
-class JointOptimizer:
-    """Several optimisers, each of its own parameters, that step as one.
+class MatrixMuon(Muon):
+    """Muon for weights of two or more dimensions, such as kernels of convolutions.
+
+    Moves hidden matrices along the nearest orthogonal matrix to their momentum, so that no
+    direction of a layer is left behind, at a rate matched to Adam's.
+
+    Args:
+        weights: contiguous or channels-last parameters; each is updated as the matrix of its first
+            dimension by all others, which shares its memory.
+        lr: learning rate.
+
+    References:
+        Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the matched
+        rate: Liu et al., "Muon is scalable for LLM training", 2025, equation 4.
 
     Example:
-        >>> import torch
+        >>> layer = nn.Conv2d(32, 64, 3)
+        >>> layer(torch.ones(1, 32, 3, 3)).sum().backward()
+        >>> optimizer = MatrixMuon([layer.weight], lr=0.01)
+        >>> optimizer.step()
+        >>> optimizer.param_groups[0]["params"][0].shape
+        torch.Size([64, 288])
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], *, lr: float) -> None:
+        self._weights = list(weights)
+        matrices = [_as_matrix(weight, weight) for weight in self._weights]
+        super().__init__(matrices, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+
+    def step(self, closure: Any = None) -> Any:
+        """Update all weights that have a gradient."""
+        for weight, matrix in zip(self._weights, self.param_groups[0]["params"], strict=True):
+            # Autograd lays a gradient out in memory as its weight.
+            matrix.grad = None if weight.grad is None else _as_matrix(weight.grad, weight)
+        return super().step(closure)  # type: ignore[no-untyped-call]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset the gradients of the weights and of their views."""
+        super().zero_grad(set_to_none)
+        for weight in self._weights:
+            if set_to_none:
+                weight.grad = None
+            elif weight.grad is not None:
+                weight.grad.zero_()
+
+
+@final
+class ChainedOptimizer:
+    """Several optimizers, each of other parameters, that step as one.
+
+    Example:
         >>> weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))]
-        >>> both = JointOptimizer([SGD(weights[:1], lr=1.0), Adam(weights[1:])])
+        >>> both = ChainedOptimizer([SGD(weights[:1], lr=1.0), Adam(weights[1:])])
         >>> len(both.param_groups)
         2
     """
 
-    def __init__(self, parts: Iterable[Optimizer]) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, optimizers: Iterable[Optimizer]) -> None:
+        self.optimizers = tuple(optimizers)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all parts, in order."""
-        return [group for part in self.parts for group in part.param_groups]
+        """The parameter groups of all optimizers, in order."""
+        return [group for part in self.optimizers for group in part.param_groups]
 
     @property
     def state(self) -> dict[Tensor, Any]:
-        """What is remembered of each parameter; changes go through to the part that owns it."""
+        """The state of each parameter; the dict of a parameter is that of its optimizer."""
         return {
             parameter: part.state[parameter]
-            for part in self.parts
+            for part in self.optimizers
             for group in part.param_groups
             for parameter in group["params"]
         }
 
     def zero_grad(self, *, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
-        for part in self.parts:
+        """Reset all gradients."""
+        for part in self.optimizers:
             part.zero_grad(set_to_none=set_to_none)
 
     def step(self) -> None:
-        """Move all parameters."""
-        for part in self.parts:
+        """Update all parameters."""
+        for part in self.optimizers:
             part.step()
 
 
-def decoder_optimizer(settings: Settings, decoder: nn.Module) -> JointOptimizer:
-    """Return the optimiser of a decoder's weights.
-
-    `muon` moves hidden matrices along the nearest orthogonal matrix to their momentum, so that no
-    direction of a layer is left behind, at a rate matched to Adam's; the rest goes by Adam.
+def decoder_optimizer(settings: Settings, decoder: nn.Module) -> ChainedOptimizer:
+    """Build the optimizer of a decoder's weights.
 
     Args:
         settings: `decoder_optimizer`, `decoder_lr`, `decoder_betas`.
-        decoder: whose parameters move.
-
-    Reference:
-        Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the matched
-        rate: Liu et al., "Muon is scalable for LLM training", 2025, equation 4.
+        decoder: the network, on its device and in its memory format.
 
     Example:
         >>> layers = nn.Sequential(nn.Linear(32, 64), nn.Linear(64, 1))
-        >>> [type(part).__name__ for part in decoder_optimizer(Settings(), layers).parts]
-        ['Muon', 'Adam']
+        >>> optimizer = decoder_optimizer(Settings(), layers)
+        >>> [type(part).__name__ for part in optimizer.optimizers]
+        ['MatrixMuon', 'Adam']
     """
-    rate, parameters = settings.decoder_lr, list(decoder.parameters())
+    lr, parameters = settings.decoder_lr, list(decoder.parameters())
     if settings.decoder_optimizer == "sgd":
-        return JointOptimizer([SGD(parameters, lr=rate)])
+        return ChainedOptimizer([SGD(parameters, lr=lr)])
     # Muon is for hidden layers; the last matrix makes the example.
-    hidden = [p for p in parameters if p.ndim == 2][:-1]
-    wide = [p for p in hidden if min(p.shape) >= _LEAST_SIDE]
+    hidden = [p for p in parameters if p.ndim >= 2][:-1]
+    wide = [p for p in hidden if len(p) >= MIN_SIDE and p[0].numel() >= MIN_SIDE]
     if settings.decoder_optimizer == "adam":
         wide = []
     matrices = {id(p) for p in wide}
     rest = [p for p in parameters if id(p) not in matrices]
     parts: list[Optimizer] = []
     if wide:
-        parts.append(Muon(wide, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"))
+        parts.append(MatrixMuon(wide, lr=lr))
     if rest:
-        parts.append(Adam(rest, lr=rate, betas=settings.decoder_betas, fused=True))
-    return JointOptimizer(parts)
+        parts.append(Adam(rest, lr=lr, betas=settings.decoder_betas, fused=True))
+    return ChainedOptimizer(parts)

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from glo.config.settings import Settings
 from glo.data import Dataset
-from glo.decoders import Decoder, build_decoder
+from glo.decoders import Decoder, DecoderLike, build_decoder
 from glo.latents.init import PCA, pca_codes
 from glo.latents.optim import RowOptimizer
 from glo.latents.table import LatentCodes, row_blocks
@@ -174,7 +174,7 @@ def init_train_state(
     n: int | None = None,
     ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
-    custom: type[Decoder] | None = None,
+    custom: DecoderLike | None = None,
 ) -> TrainState:
     """Build the decoder and the initial codes of a new run.
 

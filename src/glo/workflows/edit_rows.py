@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.decoders import Decoder
+from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
 from glo.runs.run import Run, open_run
@@ -42,7 +42,7 @@ def add_rows(
     limit: int = 0,
     refit: bool = True,
     device: str = "auto",
-    decoder: type[Decoder] | None = None,
+    decoder: DecoderLike | None = None,
 ) -> Generator[RowEvent, None, None]:
     """Add examples to a finished run: their codes are found by search under its decoder.
 
@@ -100,7 +100,7 @@ def forget_rows(
     rows: Tensor,
     *,
     refit: bool = True,
-    decoder: type[Decoder] | None = None,
+    decoder: DecoderLike | None = None,
 ) -> Generator[RowEvent, None, None]:
     """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
 
@@ -141,7 +141,7 @@ def forget_rows(
 
 
 @contextmanager
-def _held(folder: Path, decoder: type[Decoder] | None) -> Iterator[Run]:
+def _held(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
     # What is no run is said before a lock is put there.
     open_run(folder)
     lock = RunLock(folder)

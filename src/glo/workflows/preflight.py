@@ -8,7 +8,7 @@ import torch
 
 from glo.config.settings import Settings
 from glo.data import Dataset
-from glo.decoders import Decoder, build_decoder, check_custom
+from glo.decoders import DecoderLike, build_decoder
 from glo.errors import UserError
 from glo.runs.checkpoint import remove_unfinished
 from glo.runs.run import Run, open_run
@@ -44,7 +44,7 @@ def check_folder(run: Run) -> None:
 
 
 def check_recipe(
-    samples: Dataset, settings: Settings, ranks: ProcessGroup, own: type[Decoder] | None = None
+    samples: Dataset, settings: Settings, ranks: ProcessGroup, own: DecoderLike | None = None
 ) -> None:
     """Check that so many processes can train these data with these settings, before they begin.
 
@@ -70,7 +70,8 @@ def check_recipe(
     training_loss(settings)
     device = find_device(settings.device)
     if own is not None:
-        check_custom(own, decoder_config(samples, settings, own))
+        with torch.random.fork_rng(devices=[]):
+            build_decoder(decoder_config(samples, settings, own), own)
     else:
         with torch.device("meta"):
             build_decoder(decoder_config(samples, settings))

@@ -16,7 +16,7 @@ from typing import Any, TypedDict, final
 
 from glo.config.settings import Settings
 from glo.data import Dataset
-from glo.decoders import Decoder, class_name
+from glo.decoders import DecoderLike, decoder_name
 from glo.imaging.previews import draw_progress
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
@@ -46,7 +46,7 @@ class _Here(TypedDict):
     n: int
     ranks: ProcessGroup
     store: RowStore
-    custom: type[Decoder] | None
+    custom: DecoderLike | None
 
 
 @final
@@ -76,7 +76,7 @@ class TrainingRun:
         source: str,
         preset: str,
         ranks: ProcessGroup = SINGLE_PROCESS,
-        decoder: type[Decoder] | None = None,
+        decoder: DecoderLike | None = None,
     ) -> None:
         facts = DataRecord(
             source=source,
@@ -86,7 +86,7 @@ class TrainingRun:
             fingerprint=samples.fingerprint,
         )
         if settings.decoder is None and decoder is not None:
-            settings = replace(settings, decoder=class_name(decoder))
+            settings = replace(settings, decoder=decoder_name(decoder))
         if settings.decoder is None and not samples.is_images:
             # How long a run is depends on it.
             settings = replace(settings, decoder="mlp")
