@@ -1,16 +1,15 @@
-import json
-
 import numpy as np
 import pytest
 
 from glo.data import Dataset
+from glo.data.storage import RowWriter, check_space
 from glo.errors import UserError
 
 
 @pytest.fixture
 def saved(tmp_path):
     rng = np.random.default_rng(0)
-    samples = Dataset(
+    dataset = Dataset(
         rows=rng.integers(0, 256, (7, 8, 8, 3), dtype=np.uint8),
         labels=np.arange(7) % 2,
         label_names=("cat", "dög"),
@@ -18,21 +17,19 @@ def saved(tmp_path):
         name="pets",
         skipped=("a.png: truncated",),
     )
-    samples.save(tmp_path / "set")
-    return samples, tmp_path / "set"
+    dataset.save(tmp_path / "set")
+    return dataset, tmp_path / "set"
 
 
-def test_all_comes_back_and_rows_stay_on_disk(saved):
-    samples, folder = saved
+def test_all_parts_are_saved_and_rows_stay_on_disk(saved):
+    dataset, folder = saved
     again = Dataset.open(folder)
-    assert np.array_equal(again.rows, samples.rows)
-    assert np.array_equal(again.labels, samples.labels)
-    assert np.array_equal(again.missing, samples.missing)
-    assert again.name == "pets"
-    assert again.label_names == ("cat", "dög")
-    assert again.skipped == samples.skipped
-    assert again.fingerprint == samples.fingerprint
-    assert isinstance(again.rows.base, np.memmap) or not again.rows.flags.owndata
+    assert np.array_equal(again.labels, dataset.labels)
+    assert np.array_equal(again.missing, dataset.missing)
+    assert (again.name, again.label_names) == ("pets", ("cat", "dög"))
+    assert again.skipped == dataset.skipped
+    assert again.fingerprint == dataset.fingerprint
+    assert again.is_mapped
     assert [path.name for path in folder.parent.iterdir()] == ["set"]
 
 
@@ -44,32 +41,31 @@ def test_vectors_and_views_can_be_saved(tmp_path):
     assert again.labels is None
 
 
-def test_older_set_is_replaced_even_by_itself(saved):
+def test_an_older_dataset_is_replaced_even_by_itself(saved):
     _, folder = saved
     Dataset.open(folder).subset(np.arange(3)).save(folder)
     assert len(Dataset.open(folder)) == 3
     assert len(list(folder.parent.iterdir())) == 1
 
 
-def test_something_else_is_not_replaced(tmp_path):
-    (tmp_path / "keep.txt").write_text("mine")
-    samples = Dataset(rows=np.zeros((1, 2), np.float32), name="t")
-    with pytest.raises(UserError, match="something else"):
-        samples.save(tmp_path)
-    assert (tmp_path / "keep.txt").read_text() == "mine"
+def test_another_folder_is_not_replaced(tmp_path):
+    (tmp_path / "keep.txt").write_text("text")
+    with pytest.raises(UserError, match=tmp_path.name):
+        Dataset(rows=np.zeros((1, 2), np.float32), name="t").save(tmp_path)
+    assert (tmp_path / "keep.txt").read_text() == "text"
 
 
-def test_failure_leaves_nothing(saved, monkeypatch):
-    samples, folder = saved
+def test_a_failure_leaves_the_older_dataset(saved, monkeypatch):
+    dataset, folder = saved
 
-    def fail(self, room):
-        (room / "half").touch()
+    def fail(self, folder):
+        (folder / "half").touch()
         raise OSError("disk full")
 
-    monkeypatch.setattr(Dataset, "write", fail)
-    with pytest.raises(OSError, match="disk full"):
-        samples.save(folder)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "write", fail)
+        with pytest.raises(OSError, match="disk full"):
+            dataset.save(folder)
     assert len(Dataset.open(folder)) == 7
     assert len(list(folder.parent.iterdir())) == 1
 
@@ -81,39 +77,46 @@ def test_failure_leaves_nothing(saved, monkeypatch):
         "[]",
         "{",
         "[" * 100_000,
-        "{}",
         '{"format": "glo-samples-1"}',
         '{"format": "glo-samples-1", "name": 3, "label_names": [], "skipped": []}',
         '{"format": "glo-samples-1", "name": "x", "label_names": [1], "skipped": []}',
         '{"format": "glo-samples-9", "name": "x", "label_names": [], "skipped": []}',
     ],
 )
-def test_damaged_facts(saved, text):
-    _, folder = saved
-    (folder / "samples.json").write_text(text)
+def test_damaged_metadata(saved, text):
+    (saved[1] / "samples.json").write_text(text)
     with pytest.raises(UserError, match=r"samples\.json"):
-        Dataset.open(folder)
+        Dataset.open(saved[1])
 
 
 def test_damaged_files(saved):
     _, folder = saved
-    whole = (folder / "rows.npy").read_bytes()
-    for bad in (whole[:-1], whole + b"x", whole[:50], b""):
-        (folder / "rows.npy").write_bytes(bad)
+    path = folder / "rows.npy"
+    content = path.read_bytes()
+    for bad in (content[:-1], content + b"x", content[:50], b"", None):
+        path.unlink() if bad is None else path.write_bytes(bad)
         with pytest.raises(UserError, match=r"rows\.npy"):
             Dataset.open(folder)
-    (folder / "rows.npy").unlink()
-    with pytest.raises(UserError, match=r"rows\.npy"):
-        Dataset.open(folder)
-
-
-def test_parts_of_different_lengths(saved):
-    _, folder = saved
+    path.write_bytes(content)
     np.save(folder / "labels.npy", np.arange(3))
     with pytest.raises(UserError, match="labels"):
         Dataset.open(folder)
 
 
-def test_facts_are_plain_json(saved):
-    _, folder = saved
-    assert json.loads((folder / "samples.json").read_text())["name"] == "pets"
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_row_writer(tmp_path, on_disk):
+    chunks = [np.full((n, 2, 3), n, np.float32) for n in (1, 4, 2)]
+    chunks.append(np.arange(6, dtype=np.float32).reshape(1, 3, 2).transpose(0, 2, 1))
+    with RowWriter(tmp_path if on_disk else None, (2, 3), np.float32, max_rows=10) as writer:
+        for chunk in chunks:
+            writer.append(chunk)
+        rows = writer.finish()
+    assert np.array_equal(rows, np.concatenate(chunks))
+    assert not on_disk or np.array_equal(np.load(tmp_path / "rows.npy"), rows)
+
+
+def test_space(tmp_path):
+    check_space(None, 2**30 - 1)
+    for folder, size in ((None, 2**30), (tmp_path, 2**70)):
+        with pytest.raises(UserError, match="GLO_CACHE"):
+            check_space(folder, size)

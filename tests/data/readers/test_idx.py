@@ -14,25 +14,25 @@ from glo.errors import UserError
 ARRAYS = hnp.arrays(
     st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"]), hnp.array_shapes(max_dims=4, max_side=4)
 )
-PACKERS = [bytes, gzip.compress, lzma.compress]
+COMPRESSORS = [bytes, gzip.compress, lzma.compress]
 
 
-@given(ARRAYS, st.sampled_from(PACKERS))
-def test_any_array_comes_back_from_bytes(idx_bytes, array, pack):
-    again = read_idx(pack(idx_bytes(array)))
+@given(ARRAYS, st.sampled_from(COMPRESSORS))
+def test_any_array(idx_bytes, array, compress):
+    again = read_idx(compress(idx_bytes(array)))
     assert again.dtype.newbyteorder("=") == array.dtype
     assert np.array_equal(again, array, equal_nan=array.dtype.kind == "f")
     assert not again.flags.writeable
 
 
-@pytest.mark.parametrize("pack", PACKERS)
-def test_files_are_told_apart_by_content(tmp_path, idx_bytes, digits, pack):
+@pytest.mark.parametrize("compress", COMPRESSORS)
+def test_files_of_any_name(tmp_path, idx_bytes, digits, compress):
     path = tmp_path / "any.name"
-    path.write_bytes(pack(idx_bytes(digits)))
+    path.write_bytes(compress(idx_bytes(digits)))
     assert np.array_equal(read_idx(path), digits)
 
 
-@pytest.mark.parametrize("pack", PACKERS)
+@pytest.mark.parametrize("compress", COMPRESSORS)
 @pytest.mark.parametrize(
     "content",
     [
@@ -50,33 +50,26 @@ def test_files_are_told_apart_by_content(tmp_path, idx_bytes, digits, pack):
         b"\0\0\x08\x02" + struct.pack(">2I", 0, 3),
     ],
 )
-def test_lies_are_refused(tmp_path, pack, content):
+def test_damaged_files(tmp_path, compress, content):
     path = tmp_path / "bad"
-    path.write_bytes(pack(content))
+    path.write_bytes(compress(content))
     with pytest.raises(UserError, match="bad"):
         read_idx(path)
-    with pytest.raises(UserError, match="The IDX data"):
-        read_idx(pack(content))
+    with pytest.raises(UserError, match="IDX"):
+        read_idx(compress(content))
 
 
-@pytest.mark.parametrize("pack", PACKERS[1:])
+@pytest.mark.parametrize("compress", COMPRESSORS[1:])
 @pytest.mark.parametrize("cut", [7, 20, -5, -1])
-def test_packed_file_cut_off(tmp_path, idx_bytes, digits, pack, cut):
-    path = tmp_path / "bad"
-    path.write_bytes(pack(idx_bytes(digits))[:cut])
+def test_compressed_files_cut_off(tmp_path, idx_bytes, digits, compress, cut):
+    (tmp_path / "bad").write_bytes(compress(idx_bytes(digits))[:cut])
     with pytest.raises(UserError, match="bad"):
-        read_idx(path)
+        read_idx(tmp_path / "bad")
 
 
-def test_bomb_is_unpacked_no_further_than_it_claims(monkeypatch):
+def test_no_more_is_unpacked_than_the_header_claims(tmp_path):
     claim = b"\0\0\x08\x01" + struct.pack(">I", 10)
-    with pytest.raises(UserError, match="more"):
+    with pytest.raises(UserError, match="10 bytes"):
         read_idx(gzip.compress(claim + bytes(50_000_000)))
-    monkeypatch.setattr("glo.data.readers.compressed.MAX_UNPACKED_BYTES", 9)
-    with pytest.raises(UserError, match="unpack it first"):
-        read_idx(gzip.compress(claim + bytes(10)))
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(UserError, match="none cannot be read"):
+    with pytest.raises(UserError, match="none"):
         read_idx(tmp_path / "none")
