@@ -191,7 +191,7 @@ def _plan(problem: Problem, recipe: str, pca: PCA) -> dict[str, Any]:
     settling = watch.cpu
     per_pass = _refine_seconds(problem, trial)
     passes = min(settings.refine_passes, int(_POLISH_SHARE * problem.seconds / per_pass))
-    codes = pca_codes(problem.train, pca, problem.code_dim, seed=problem.seed)
+    codes = pca_codes(problem.train, problem.code_dim, pca=pca, seed=problem.seed)
     names = RECIPES[recipe].priors
     costs = {name: _prior_seconds(problem, settings, codes, name) for name in names}
     return {

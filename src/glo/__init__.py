@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glo.config.settings import Settings
     from glo.data import Dataset, SourceOptions, open_source
     from glo.estimator.estimator import GLO, load
+    from glo.latents.init import pca_codes
     from glo.latents.table import LatentCodes
     from glo.runs.run import Run, open_run
     from glo.workflows.train import TrainingRun
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "open_run",
     "open_source",
+    "pca_codes",
 ]
 
 
@@ -48,6 +50,7 @@ _HOMES = {
     "load": "glo.estimator.estimator",
     "open_run": "glo.runs.run",
     "open_source": "glo.data",
+    "pca_codes": "glo.latents.init",
 }
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as Reference
 
+from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.latents.init import fit_pca, pca_codes
+from glo.training.state import init_train_state
 
 Maker = Callable[..., Dataset]
 
@@ -51,17 +53,17 @@ def test_pictures_are_measured_in_their_own_range(blobs: Maker) -> None:
 def test_more_rows_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = Dataset(rows=spread(103, 8), name="x")
     whole = fit_pca(samples, 3)
-    codes = pca_codes(samples, whole, 3)
+    codes = pca_codes(samples, 3, pca=whole)
     monkeypatch.setattr("glo.latents.init._BATCH", 10)
     parts = fit_pca(samples, 3)
     assert parts.pca_mse == pytest.approx(whole.pca_mse, rel=1e-4)
-    torch.testing.assert_close(pca_codes(samples, whole, 3), codes)
+    torch.testing.assert_close(pca_codes(samples, 3, pca=whole), codes)
 
 
 def test_codes_are_whitened_and_lie_mostly_in_the_ball() -> None:
     rows = spread(2000, 10)
     samples = Dataset(rows=rows, name="x")
-    codes = pca_codes(samples, fit_pca(samples, 4), 4)
+    codes = pca_codes(samples, 4)
     white = torch.from_numpy(Reference(4, whiten=True).fit_transform(rows).copy()).float()
     ratio = codes.norm(dim=1) / white.norm(dim=1)
     torch.testing.assert_close(ratio, ratio[:1].expand(2000), atol=0.0, rtol=1e-2)
@@ -75,8 +77,8 @@ def test_codes_go_with_their_rows() -> None:
     rows = spread(80, 8)
     order = np.random.default_rng(1).permutation(80)
     plain, shuffled = Dataset(rows=rows, name="x"), Dataset(rows=rows[order], name="x")
-    codes = pca_codes(plain, fit_pca(plain, 3), 3)
-    moved = pca_codes(shuffled, fit_pca(shuffled, 3), 3)
+    codes = pca_codes(plain, 3)
+    moved = pca_codes(shuffled, 3)
     # The sign of a component is free, so it is taken from the first row.
     moved = moved * (moved[0] * codes[order[0]]).sign()
     torch.testing.assert_close(moved, codes[order], atol=1e-3, rtol=1e-3)
@@ -86,7 +88,7 @@ def test_codes_go_with_their_rows() -> None:
 def test_a_row_can_be_rebuilt_from_its_own_code() -> None:
     samples = Dataset(rows=spread(50, 6), name="x")
     pca = fit_pca(samples, 6)
-    codes = pca_codes(samples, pca, 6)
+    codes = pca_codes(samples, 6, pca=pca)
     white = codes / codes.std(0, correction=0)
     rebuilt = white * pca.variances.sqrt() @ pca.components + pca.mean
     torch.testing.assert_close(rebuilt, samples.batch(torch.arange(50)), atol=1e-3, rtol=1e-3)
@@ -97,14 +99,14 @@ def test_missing_components_are_filled_up(n: int, features: int) -> None:
     samples = Dataset(rows=spread(n, features), name="x")
     pca = fit_pca(samples, 8)
     assert pca.components.shape == (min(n, features), features)
-    codes = pca_codes(samples, pca, 8, seed=1)
+    codes = pca_codes(samples, 8, pca=pca, seed=1)
     assert codes.shape == (n, 8)
     assert bool(torch.isfinite(codes).all())
     assert codes.norm(dim=1).max() < 2
     filled = codes[:, min(n, features) :]
     assert bool((filled != 0).all())
-    assert not torch.equal(filled, pca_codes(samples, pca, 8, seed=2)[:, min(n, features) :])
-    assert torch.equal(codes, pca_codes(samples, pca, 8, seed=1))
+    assert not torch.equal(filled, pca_codes(samples, 8, pca=pca, seed=2)[:, min(n, features) :])
+    assert torch.equal(codes, pca_codes(samples, 8, pca=pca, seed=1))
 
 
 @pytest.mark.parametrize("value", [0, 77, 255])
@@ -112,7 +114,7 @@ def test_constant_data_give_finite_codes_that_differ(value: int) -> None:
     samples = Dataset(rows=np.full((12, 8, 8, 1), value, np.uint8), name="flat")
     pca = fit_pca(samples, 4)
     assert pca.mean_image_mse < 1e-8
-    codes = pca_codes(samples, pca, 4)
+    codes = pca_codes(samples, 4, pca=pca)
     assert bool(torch.isfinite(codes).all())
     assert len(torch.unique(codes, dim=0)) == 12
 
@@ -120,7 +122,7 @@ def test_constant_data_give_finite_codes_that_differ(value: int) -> None:
 def test_repeated_rows_do_not_blow_codes_up() -> None:
     rows = np.repeat(spread(3, 30), 20, axis=0)
     samples = Dataset(rows=rows, name="x")
-    codes = pca_codes(samples, fit_pca(samples, 8), 8)
+    codes = pca_codes(samples, 8)
     assert bool(torch.isfinite(codes).all())
     assert codes.norm(dim=1).max() < 3
 
@@ -156,7 +158,7 @@ def test_hidden_pixels_do_not_count(blobs: Maker) -> None:
     assert torch.equal(one.mean, two.mean)
     assert torch.equal(one.components, two.components)
     assert (one.mean_image_mse, one.pca_mse) == (two.mean_image_mse, two.pca_mse)
-    assert torch.equal(pca_codes(first, one, 3), pca_codes(second, two, 3))
+    assert torch.equal(pca_codes(first, 3, pca=one), pca_codes(second, 3, pca=two))
 
 
 def test_a_number_that_is_never_known_has_mean_zero() -> None:
@@ -171,3 +173,10 @@ def test_wide_examples_are_decomposed_by_seed() -> None:
     samples = Dataset(rows=spread(20, 4200), name="x")
     one, two = fit_pca(samples, 2, seed=3), fit_pca(samples, 2, seed=3)
     assert torch.equal(one.components, two.components)
+
+
+def test_codes_of_a_run_are_those_of_the_function(blobs: Maker) -> None:
+    settings = Settings(code_dim=3, width=4, constraint="free", seed=5)
+    samples = blobs(30)
+    state = init_train_state(samples, settings, fit_pca(samples, 3, seed=5))
+    assert torch.equal(state.codes, pca_codes(samples, 3, seed=5))

@@ -1,9 +1,8 @@
-"""Principal components of a data set that may be larger than memory: start and baseline in one.
+"""Initial codes by principal component analysis (PCA), also the baseline of a run.
 
-The covariance is summed batch by batch, so one pass over the rows is all it takes and memory does
-not grow with N. Very wide examples (more than 4,096 numbers) are too wide for that; their
-components come from a randomised decomposition of a fixed, even sample of rows. Several processes
-sum over their own rows, and then over each other.
+The covariance is summed in one pass over batches of rows, so the memory is independent of N. The
+components of very wide examples (more than 4,096 numbers) come from a randomized decomposition of a
+fixed, even sample of rows. Several processes sum over their local rows, and then all-reduce.
 """
 
 from collections.abc import Iterator
@@ -18,35 +17,36 @@ from torch import Tensor
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 
-__all__ = ["PCA", "Rows", "fit_pca", "pca_codes"]
+__all__ = ["PCA", "MaskedDataset", "fit_pca", "pca_codes"]
 
-_WIDEST_EXACT = 4096
+_MAX_EXACT_WIDTH = 4096
 _SAMPLE_ROWS = 8192
 _BATCH = 2048
 # Whitened codes are scaled so that this share of them lies inside the unit ball, where the
-# constraint leaves them as they are.
+# constraint leaves them unchanged.
 _INSIDE = 0.95
+_MAX_NORMS = 100_000
 
 
-class Rows(Protocol):
-    """What is needed of a data set: its length, batches of rows, and which values are missing."""
+class MaskedDataset(Protocol):
+    """Dataset of N examples with random access to batches, such as `glo.Dataset`."""
 
     def __len__(self) -> int: ...
 
-    def batch(self, index: Tensor) -> Tensor:
-        """Return rows as float32, (B, ...)."""
+    def batch(self, rows: Tensor) -> Tensor:
+        """Return examples by row, float32 (B, ...)."""
 
-    def observed(self, index: Tensor) -> Tensor | None:
+    def observed(self, rows: Tensor) -> Tensor | None:
         """Return 1 where a value is known and 0 where it is missing, or None: all known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PCA:
-    """The mean and the leading principal components of a data set of F numbers an example.
+    """The mean and the leading principal components of a dataset of F numbers per example.
 
     Attributes:
         mean: (F,).
-        components: (D, F), orthonormal rows, by falling variance.
+        components: (D, F), orthonormal rows, by descending variance.
         variances: (D,), variance of the data along each.
         mean_image_mse: error of the mean example, mean over examples and their known numbers.
         pca_mse: error of the projection on the D components, likewise.
@@ -59,16 +59,18 @@ class PCA:
     pca_mse: float
 
 
-def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: ProcessGroup = SINGLE_PROCESS) -> PCA:
+def fit_pca(
+    dataset: MaskedDataset, dim: int, *, seed: int = 0, ranks: ProcessGroup = SINGLE_PROCESS
+) -> PCA:
     """Fit the mean and up to `dim` principal components to all rows.
 
-    Missing values count as the mean of what is known of them.
+    Missing values are replaced by the mean of the known ones.
 
     Args:
-        samples: the data; with several processes this one's rows.
-        dim: D, components wanted; fewer are returned when the data have fewer.
-        seed: seed of the randomised decomposition of very wide examples.
-        ranks: the processes that hold the rows.
+        dataset: N examples; with several processes the local ones.
+        dim: D, number of components; fewer are returned when the data have fewer.
+        seed: seed of the randomized decomposition of very wide examples.
+        ranks: processes that store the rows.
 
     Returns:
         PCA with K = min(dim, F, N) components.
@@ -80,144 +82,143 @@ def fit_pca(samples: Rows, dim: int, *, seed: int = 0, ranks: ProcessGroup = SIN
         >>> round(pca.mean_image_mse, 3), round(pca.pca_mse, 3)
         (15.625, 0.0)
     """
-    n = _total(samples, ranks)
-    mean = _mean(samples, ranks)
+    n = _total(dataset, ranks)
+    mean = _mean(dataset, ranks)
     width = len(mean)
-    if width <= _WIDEST_EXACT:
+    if width <= _MAX_EXACT_WIDTH:
         covariance = torch.zeros(width, width, dtype=torch.float64)
-        for centred in _centred(samples, mean, torch.arange(len(samples))):
+        for centred, _ in _centred(dataset, mean):
             covariance += (centred.T @ centred).double()
         variances, vectors = torch.linalg.eigh(ranks.all_reduce(covariance) / n)
         k = min(dim, width, n)
         variances = variances.flip(0).clamp(min=0.0)
-        total, kept = float(variances.sum()), variances[:k]
+        total, leading = float(variances.sum()), variances[:k]
         components = vectors.flip(1)[:, :k].T
     else:
-        index = torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, _SAMPLE_ROWS)).astype(int)))
-        own = ranks.is_local(index)
-        rows = torch.zeros(len(index), width)
-        parts = list(_centred(samples, mean, ranks.local_rows(index[own])))
+        sample = torch.from_numpy(
+            np.unique(np.linspace(0, n - 1, min(n, _SAMPLE_ROWS)).astype(int))
+        )
+        is_local = ranks.is_local(sample)
+        rows = torch.zeros(len(sample), width)
+        parts = [part for part, _ in _centred(dataset, mean, ranks.local_rows(sample[is_local]))]
         if parts:
-            rows[own] = torch.cat(parts)
+            rows[is_local] = torch.cat(parts)
         rows = ranks.all_reduce(rows)
         k = min(dim, *rows.shape)
         _, singular, right = randomized_svd(rows.numpy(), k, random_state=seed % 2**32)
-        kept = torch.from_numpy(singular).double().square() / len(rows)
+        leading = torch.from_numpy(singular).double().square() / len(rows)
         total = float(rows.double().square().sum()) / len(rows)
         components = torch.from_numpy(right)
     pca = PCA(
         mean=mean,
         components=components.float().contiguous(),
-        variances=kept.float(),
+        variances=leading.float(),
         mean_image_mse=total / width,
-        pca_mse=max(total - float(kept.sum()), 0.0) / width,
+        pca_mse=max(total - float(leading.sum()), 0.0) / width,
     )
-    complete = samples.observed(torch.arange(1)) is None
-    return pca if complete else _with_known_errors(pca, samples, ranks)
+    complete = dataset.observed(torch.arange(1)) is None
+    return pca if complete else _with_known_errors(pca, dataset, ranks)
 
 
 def pca_codes(
-    samples: Rows,
-    pca: PCA,
+    dataset: MaskedDataset,
     dim: int,
     *,
+    pca: PCA | None = None,
     seed: int = 0,
     ranks: ProcessGroup = SINGLE_PROCESS,
-    into: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Return whitened component scores of every row, scaled to lie mostly inside the unit ball.
+    """Return whitened PCA codes of every row, scaled to lie mostly inside the unit ball.
 
-    Whitening makes every component count alike, or the first few would fill the ball. Where the
-    data have fewer components than `dim`, the codes are filled up with random numbers of the same
-    spread, so that the decoder can use those directions.
+    These are the initial codes of a run of the same seed, before its constraint. By whitening every
+    component has the same variance; otherwise the first few would fill the ball. Where the data
+    have fewer components than `dim`, the codes are padded with random numbers of the same spread,
+    so that the decoder can use those directions.
 
     Args:
-        samples: the data the components were fitted to; with several processes this one's rows.
-        pca: their components.
+        dataset: N examples; with several processes the local ones.
         dim: D, length of a code.
-        seed: seed of the random numbers that fill up.
-        ranks: the processes that hold the rows.
-        into: (N, D) to write the codes to; a new tensor when omitted.
+        pca: principal components of the dataset; None: they are fitted.
+        seed: seed of the padding, and of the fit.
+        ranks: processes that store the rows.
+        out: storage (N, D) of the codes; None: a new tensor.
 
     Returns:
         float32 (N, D); row i is the code of row i.
 
     Example:
         >>> from glo.data import Dataset
-        >>> rows = Dataset(rows=np.eye(4, dtype="float32"), name="eye")
-        >>> pca_codes(rows, fit_pca(rows, 2), 3).shape
+        >>> pca_codes(Dataset(rows=np.eye(4, dtype="float32"), name="eye"), 3).shape
         torch.Size([4, 3])
     """
-    codes = torch.empty(len(samples), dim) if into is None else into
+    pca = fit_pca(dataset, dim, seed=seed, ranks=ranks) if pca is None else pca
+    codes = torch.empty(len(dataset), dim) if out is None else out
     # Components without variance (constant or repeated data) would divide by zero.
     scale = pca.variances.clamp(min=1e-12 * float(pca.variances.max()) + 1e-30).sqrt()
-    white = (pca.components / scale.unsqueeze(1)).T
-    found = white.shape[1]
+    whitening = (pca.components / scale.unsqueeze(1)).T
+    k = whitening.shape[1]
     norms = torch.empty(len(codes))
-    blocks = torch.arange(len(codes)).split(_BATCH)
-    scored = _centred(samples, pca.mean, torch.arange(len(codes)))
-    for rows, centred in zip(blocks, scored, strict=True):
-        here = slice(int(rows[0]), int(rows[-1]) + 1)
-        codes[here, :found] = centred @ white
-        if found < dim:
-            codes[here, found:] = _drawn(seed, rows, dim - found, ranks)
-        norms[here] = codes[here].norm(dim=1)
-    n = _total(samples, ranks)
-    told = ranks.all_gather_rows(norms, torch.arange(0, n, max(1, n // 100_000)))
-    radius = float(np.quantile(told.numpy(), _INSIDE))
-    for rows in blocks:
-        here = slice(int(rows[0]), int(rows[-1]) + 1)
+    blocks = [slice(i, min(i + _BATCH, len(codes))) for i in range(0, len(codes), _BATCH)]
+    for block, (centred, _) in zip(blocks, _centred(dataset, pca.mean), strict=True):
+        codes[block, :k] = centred @ whitening
+        if k < dim:
+            codes[block, k:] = _random_codes(seed, block, dim - k, ranks)
+        norms[block] = codes[block].norm(dim=1)
+    n = _total(dataset, ranks)
+    sample = ranks.all_gather_rows(norms, torch.arange(0, n, max(1, n // _MAX_NORMS)))
+    radius = float(np.quantile(sample.numpy(), _INSIDE))
+    for block in blocks:
         if radius > 0:
-            codes[here] /= radius
+            codes[block] /= radius
         else:
-            codes[here] = _drawn(seed, rows, dim, ranks) / dim**0.5
+            codes[block] = _random_codes(seed, block, dim, ranks) / dim**0.5
     return codes
 
 
-def _drawn(seed: int, rows: Tensor, dim: int, ranks: ProcessGroup) -> Tensor:
-    first = int(ranks.global_rows(rows[0]))
-    return normal(seed, first, len(rows), dim, stream="codes", every=ranks.size)
+def _random_codes(seed: int, block: slice, dim: int, ranks: ProcessGroup) -> Tensor:
+    first = int(ranks.global_rows(torch.tensor(block.start)))
+    return normal(seed, first, block.stop - block.start, dim, stream="codes", every=ranks.size)
 
 
-def _total(samples: Rows, ranks: ProcessGroup) -> int:
-    return int(ranks.all_reduce(torch.tensor([len(samples)])))
+def _total(dataset: MaskedDataset, ranks: ProcessGroup) -> int:
+    return int(ranks.all_reduce(torch.tensor([len(dataset)])))
 
 
-def _with_known_errors(pca: PCA, samples: Rows, ranks: ProcessGroup) -> PCA:
+def _with_known_errors(pca: PCA, dataset: MaskedDataset, ranks: ProcessGroup) -> PCA:
     # Sums over F would count every missing number as one without error, and a run, whose error is
     # a mean over known numbers, would look worse than it is.
-    mean_image, projection = 0.0, 0.0
-    for index in torch.arange(len(samples)).split(_BATCH):
-        batch, observed = samples.batch(index), samples.observed(index)
-        assert observed is not None, "asked only where something is missing"
-        mask = observed.expand_as(batch).flatten(1)
-        centred = (batch.flatten(1) - pca.mean) * mask
-        rest = (centred - centred @ pca.components.T @ pca.components) * mask
+    sums = torch.zeros(2, dtype=torch.float64)
+    for centred, mask in _centred(dataset, pca.mean):
+        assert mask is not None, "called for incomplete data"
+        residual = (centred - centred @ pca.components.T @ pca.components) * mask
         known = mask.sum(1).clamp(min=1.0)
-        mean_image += float((centred.square().sum(1) / known).sum())
-        projection += float((rest.square().sum(1) / known).sum())
-    sums = ranks.all_reduce(torch.tensor([mean_image, projection], dtype=torch.float64))
-    mean_image, projection = (sums / _total(samples, ranks)).tolist()
+        for i, error in enumerate((centred, residual)):
+            sums[i] += float((error.square().sum(1) / known).sum())
+    mean_image, projection = (ranks.all_reduce(sums) / _total(dataset, ranks)).tolist()
     return replace(pca, mean_image_mse=mean_image, pca_mse=projection)
 
 
-def _mean(samples: Rows, ranks: ProcessGroup) -> Tensor:
-    total: Tensor | float = 0.0
-    known: Tensor | float = 0.0
-    for index in torch.arange(len(samples)).split(_BATCH):
-        rows = samples.batch(index).double()
-        observed = samples.observed(index)
-        mask = torch.ones_like(rows) if observed is None else observed.expand_as(rows)
-        total = total + (rows * mask).sum(0)
+def _mean(dataset: MaskedDataset, ranks: ProcessGroup) -> Tensor:
+    total, known = torch.zeros(2, 1, dtype=torch.float64)
+    for rows, mask in _read(dataset, torch.arange(len(dataset))):
+        mask = torch.ones_like(rows) if mask is None else mask
+        total = total + (rows.double() * mask).sum(0)
         known = known + mask.double().sum(0)
-    assert isinstance(total, Tensor), "a data set has a row"
-    assert isinstance(known, Tensor), "a data set has a row"
-    return (ranks.all_reduce(total) / ranks.all_reduce(known).clamp(min=1.0)).flatten().float()
+    return (ranks.all_reduce(total) / ranks.all_reduce(known).clamp(min=1.0)).float()
 
 
-def _centred(samples: Rows, mean: Tensor, rows: Tensor) -> Iterator[Tensor]:
-    for index in rows.split(_BATCH):
-        batch = samples.batch(index)
-        observed = samples.observed(index)
-        centred = batch.flatten(1) - mean
-        yield centred if observed is None else centred * observed.expand_as(batch).flatten(1)
+def _centred(
+    dataset: MaskedDataset, mean: Tensor, rows: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield differences of rows from the mean, 0 where missing, and their masks, (B, F)."""
+    rows = torch.arange(len(dataset)) if rows is None else rows
+    for batch, mask in _read(dataset, rows):
+        yield (batch - mean if mask is None else (batch - mean) * mask), mask
+
+
+def _read(dataset: MaskedDataset, rows: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    for part in rows.split(_BATCH):
+        batch, observed = dataset.batch(part), dataset.observed(part)
+        mask = None if observed is None else observed.expand_as(batch).flatten(1)
+        yield batch.flatten(1), mask

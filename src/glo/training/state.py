@@ -209,7 +209,7 @@ def init_train_state(
     store_standardizer(decoder, samples)
     codes = store.zeros("codes", (len(samples), dim), torch.float32)
     if settings.init == "pca":
-        pca_codes(samples, pca, dim, seed=settings.seed, ranks=ranks, into=codes)
+        pca_codes(samples, dim, pca=pca, seed=settings.seed, ranks=ranks, out=codes)
     else:
         _gaussian_codes(codes, settings, ranks)
     latents = LatentCodes.from_storage(codes, settings.constraint)
