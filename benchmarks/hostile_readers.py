@@ -38,7 +38,7 @@ from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.row_ranges import parse_rows
 from glo.workflows.inputs import open_inputs
-from glo.workflows.masks import mask_from_file
+from glo.workflows.restore import mask_from_file
 
 __all__ = ["READERS", "Reader"]
 

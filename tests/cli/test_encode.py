@@ -13,9 +13,9 @@ from tests.builders import SIDE, images, save_data, train
 
 from glo.cli.app import run
 from glo.data import Dataset
-from glo.inversion import decode_initial_codes, finish, invert
+from glo.inversion import invert
 from glo.runs.run import open_run
-from glo.workflows.encode import prepare_search, search
+from glo.workflows.encode import encode, prepare_search
 from glo.workflows.inputs import open_inputs
 
 
@@ -43,18 +43,17 @@ def test_codes_are_those_of_invert(
     with np.load("new/codes.npz") as file:
         found = dict(file)
     opened = open_run(made)
-    starts = decode_initial_codes(opened.decoder, opened.codes)
     wanted = torch.from_numpy(images(5, seed=2)[:4]).unsqueeze(1).float() / 127.5 - 1
-    truth = invert(opened.decoder, wanted, starts=starts)
+    truth = invert(opened.decoder, wanted, opened.codes)
     assert sorted(found) == ["codes", "converged", "names", "residual", "steps"]
     assert found["codes"].dtype == np.float32
     np.testing.assert_allclose(found["codes"], truth.codes, atol=1e-5)
-    np.testing.assert_allclose(found["residual"], truth.residual, rtol=1e-4)
+    np.testing.assert_allclose(found["residual"], truth.residuals, rtol=1e-4)
     assert found["steps"].tolist() == truth.steps.tolist()
     assert found["converged"].tolist() == truth.converged.tolist()
     assert found["names"].tolist() == [f"data[{row}]" for row in range(4)]
     assert "4 codes of 4 numbers: new/codes.npz" in said.out
-    assert f"highest {truth.residual.max():.5f}; " in said.out
+    assert f"highest {truth.residuals.max():.5f}; " in said.out
     assert said.err == "searching codes: 4 of 4\n"
     for name in ("first", "worst"):
         # Two lines of four, zoomed by 8 and set apart by 2.
@@ -129,10 +128,10 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     opened = open_run("run")
     known = torch.from_numpy(~np.isnan(rows)).float()
     wanted = opened.standardize(Dataset(rows=rows, name="holes")).batch(np.arange(20))
-    truth = finish(search(opened, wanted, starts=prepare_search(opened), observed=known))
+    truth = encode(opened, wanted, prepare_search(opened), mask=known)
     with np.load("codes.npz") as file:
         np.testing.assert_allclose(file["codes"], truth.codes, atol=1e-5)
-        np.testing.assert_allclose(file["residual"], truth.residual, rtol=1e-4)
+        np.testing.assert_allclose(file["residual"], truth.residuals, rtol=1e-4)
     rows[3] = np.nan
     np.save("holes.npy", rows)
     assert run(["encode", "run", "holes.npy"]) == 2
@@ -143,12 +142,12 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "FILES are images, but run was trained on vectors of 6 numbers" in said
     np.save("images.npy", images())
     assert run(["encode", "run", "images.npy"]) == 2
-    assert "images holds images of 1 x 8 x 8, but run was trained on vectors" in (
+    assert "images has images of 1 x 8 x 8, but run was trained on vectors" in (
         capsys.readouterr().err
     )
     np.save("wide.npy", rows[:3, :5])
     assert run(["encode", "run", "wide.npy"]) == 2
-    assert "wide holds vectors of 5, but" in capsys.readouterr().err
+    assert "wide has vectors of 5, but" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_vectors_with_missing_values(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["broken.png"], "None of FILES can be read (broken.png: not an image"),
         (["empty"], "The folder empty is empty"),
         (["notes.txt"], "notes.txt is not a file that can be used by itself"),
-        (["vectors.npy"], "vectors holds vectors of 6, but"),
+        (["vectors.npy"], "vectors has vectors of 6, but"),
         (["image.png", "--limit", "0"], "limit is 0; "),
         (["image.png", "--out", "codes.txt"], "--out is codes.txt; it must be a file that ends in"),
         (["image.png", "--out", "empty.npz"], "--out is empty.npz; it must be a file"),
@@ -216,7 +215,7 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     seen = open_inputs(opened, ["many"])
     (room,) = (tmp_path / "cache").iterdir()
     rows = np.arange(6)
-    assert torch.equal(seen.samples.batch(rows), whole.samples.batch(rows))
+    assert torch.equal(seen.dataset.batch(rows), whole.dataset.batch(rows))
     assert (seen.names, seen.files) == (whole.names, whole.files)
     del seen
     gc.collect()

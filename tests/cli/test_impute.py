@@ -72,10 +72,10 @@ def test_an_array_is_filled_as_the_estimator_fills_it(
     whole, spread = table(1, 20), table(0).std(0)
     assert np.sqrt((((filled - whole) / spread)[gaps] ** 2).mean()) < 0.3
     count = gaps.any(1).sum()
-    assert f"{gaps.sum()} gaps in {count} of 20 rows filled: restored.npy\n" in said.out
+    assert f"{gaps.sum()} missing values in {count} of 20 rows imputed: restored.npy\n" in said.out
     assert f" of {count} searches converged" in said.out
     assert "apart" not in said.out
-    assert said.err == f"filling: {count} of {count}\n"
+    assert said.err == f"imputing: {count} of {count}\n"
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".parquet"])
@@ -158,8 +158,8 @@ def test_a_column_without_any_number_is_filled(birds: Path) -> None:
 def test_several_answers_are_averaged(birds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("in.npy", with_gaps(4))
     assert run(["restore", str(birds), "in.npy", "--out", "one.npy"]) == 0
-    assert run(["restore", str(birds), "in.npy", "--answers", "8", "--out", "eight.npy"]) == 0
-    assert ", 8 answers 0." in capsys.readouterr().out
+    assert run(["restore", str(birds), "in.npy", "--n-solutions", "8", "--out", "eight.npy"]) == 0
+    assert ", 8 solutions 0." in capsys.readouterr().out
     one, eight = np.load("one.npy"), np.load("eight.npy")
     assert not np.array_equal(one, eight)
     known = ~np.isnan(with_gaps(4))
@@ -169,35 +169,35 @@ def test_several_answers_are_averaged(birds: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ([], "so glo restore fills the gaps of one table, and 0 were given; name one .csv"),
-        (["in.npy", "in.csv"], "of one table, and 2 were given"),
+        ([], "so glo restore imputes one table, and 0 were given"),
+        (["in.npy", "in.csv"], "one table, and 2 were given"),
         (["none.csv"], "There is no file or folder 'none.csv'"),
-        (["hf:some/where"], "hf:some/where is no table; give a .csv"),
-        (["mnist"], "mnist is no table; give a .csv"),
-        (["."], ". is no table; give a .csv, .parquet, .npy or .npz file."),
-        (["image.png"], "image.png is no table"),
-        (["images.npy"], "images.npy holds an array of 20 x 8 x 8; give rows of numbers"),
+        (["hf:some/where"], "hf:some/where is not a table; give a .csv"),
+        (["mnist"], "mnist is not a table; give a .csv"),
+        (["."], ". is not a table; give a .csv, .parquet, .npy or .npz file."),
+        (["image.png"], "image.png is not a table"),
+        (["images.npy"], "images.npy has an array of 20 x 8 x 8; give rows of numbers"),
         (["wide.npy"], "wide.npy has 6 columns of numbers, but "),
         (["wide.csv"], "trained on vectors of 5 numbers; give as many, of a table as SOURCE?col"),
         (["words.csv"], "words.csv has columns without numbers: kind; leave them out, as SOURCE?"),
         (["in.csv?columns=a,x"], "in.csv has no column 'x'; it has a, b, c, d, e"),
         (["broken.csv"], "broken.csv cannot be read as a table ("),
-        (["whole.npy"], "whole.npy has no gaps, so there is nothing to fill; mark missing"),
-        (["in.npy", "--limit", "1"], "in.npy has no gaps"),
+        (["whole.npy"], "whole.npy has no missing values"),
+        (["in.npy", "--limit", "1"], "in.npy has no missing values"),
         (["empty.npy"], "Every value of empty[3] is missing; leave it out."),
-        (["inf.npy"], "inf.npy holds infinity or numbers too large"),
-        (["in.npy", "--out", "in.npy"], "--out is in.npy, the table with the gaps itself"),
+        (["inf.npy"], "inf.npy has infinity"),
+        (["in.npy", "--out", "in.npy"], "--out is in.npy, the incomplete table itself"),
         (["in.npy", "--out", "a.txt"], "--out is a.txt; it must be a file that ends in .csv, "),
         (["in.npy", "--out", "."], "--out is .; it must be a file that ends in .csv"),
         (["in.npy", "--split", "test"], "in.npy has no 'test' split"),
-        (["in.npy", "--answers", "0"], "answers is 0; with 60 starts give a number from 1"),
+        (["in.npy", "--n-solutions", "0"], "n_solutions is 0"),
         (["in.npy", "--task", "deblur"], "--task is for runs of images, and "),
         (["in.npy", "--hole", "left"], "--hole is for runs of images, and "),
         (["in.npy", "--mask", "image.png"], "--mask is for runs of images, and "),
         (["in.npy", "--factor", "2"], "--factor is for runs of images, and "),
         (["in.npy", "--simulate"], "--simulate is for runs of images, and "),
         (["long.npy", "--out", "a.parquet"], "cannot be written as .parquet; give a file that"),
-        (["large.csv", "--out", "a.npy"], "whole numbers that are too large for real ones"),
+        (["large.csv", "--out", "a.npy"], "integers that are too large for floats"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_sentence(
@@ -224,7 +224,7 @@ def test_mistakes_are_one_sentence(
     assert run(["restore", str(birds), *words]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    lines = [line for line in said.err.splitlines() if not line.startswith("filling: ")]
+    lines = [line for line in said.err.splitlines() if not line.startswith("imputing: ")]
     assert len(lines) == 1
     assert lines[0].startswith("glo: ")
     assert part in lines[0]
@@ -237,11 +237,11 @@ def test_an_interrupt_writes_nothing_and_the_file_before_stays(
     np.save("in.npy", with_gaps(6))
     Path("restored.csv").write_text("mine")
 
-    def stop(*args: Any) -> None:
+    def stop(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
     words = ["restore", str(birds), "in.npy", "--out", "restored.csv"]
-    for place in ("glo.workflows.impute._spread", "glo.data.table_writer._write_csv"):
+    for place in ("glo.workflows.impute.encode", "glo.data.table_writer._write_csv"):
         with monkeypatch.context() as patch:
             patch.setattr(place, stop)
             assert run(words) == 130

@@ -97,7 +97,7 @@ def test_points_are_rows_samples_the_mean_and_files(
     np.testing.assert_allclose(found[1], drawn, atol=1e-6)
     np.testing.assert_allclose(found[3], opened.codes.mean(0), atol=1e-6)
     # What the decoder made itself, but for the rounding to bytes, is found again.
-    assert "The code of 12.png was found with a residual of 0.000" in capsys.readouterr().out
+    assert "The code of 12.png has a residual of 0.000" in capsys.readouterr().out
 
 
 def test_labels_and_sums_of_vectors(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,8 +119,8 @@ def test_labels_and_sums_of_vectors(labelled: Path, capsys: pytest.CaptureFixtur
     assert walk(labelled, "label:7", "0") == 2
     assert "label is 7, which no training example has" in capsys.readouterr().err
     assert walk(labelled, "0", "1", "--out", "x.png") == 2
-    assert "was trained on vectors, of which there are no pictures" in capsys.readouterr().err
-    assert walk(labelled, "1", "--neighbours", "2", "--out", "near.csv") == 0
+    assert "was trained on vectors" in capsys.readouterr().err
+    assert walk(labelled, "1", "--neighbors", "2", "--out", "near.csv") == 0
     assert list(table("near.csv")[0])[:3] == ["row", "distance", "z0"]
     assert "x4" in table("near.csv")[0]
 
@@ -158,11 +158,11 @@ def test_principal_directions(made: Path, capsys: pytest.CaptureFixture[str]) ->
         assert picture.size == (5 * TILE + 2, 2 * TILE + 2)
 
 
-def test_neighbours_decoded_and_real(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_neighbors_decoded_and_real(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "run"
     assert train(save_data(tmp_path), made) == 0
     capsys.readouterr()
-    assert walk(made, "5", "--neighbours", "3", "--out", "n.png") == 0
+    assert walk(made, "5", "--neighbors", "3", "--out", "n.png") == 0
     said = capsys.readouterr().out
     codes = open_run(made).codes
     distances = torch.cdist(codes[5:6], codes)[0]
@@ -173,17 +173,17 @@ def test_neighbours_decoded_and_real(tmp_path: Path, capsys: pytest.CaptureFixtu
     for place, row in enumerate([5, *rows]):
         assert np.array_equal(tile("n.png", 1, place), images()[row])
     Image.fromarray(images()[9]).save("nine.png")
-    assert walk(made, "nine.png", "--neighbours", "2", "--out", "f.png") == 0
+    assert walk(made, "nine.png", "--neighbors", "2", "--out", "f.png") == 0
     assert np.array_equal(tile("f.png", 1, 0), images()[9])
-    assert walk(made, "mean", "--neighbours", "2", "--out", "m.png") == 0
+    assert walk(made, "mean", "--neighbors", "2", "--out", "m.png") == 0
     assert (tile("m.png", 1, 0) == 255).all()
     Path("data.npy").rename("moved.npy")
     capsys.readouterr()
-    assert walk(made, "5", "--neighbours", "3", "--out", "g.png") == 0
-    assert "Only what the decoder makes is shown. The training data of" in capsys.readouterr().out
+    assert walk(made, "5", "--neighbors", "3", "--out", "g.png") == 0
+    assert "Decoded images only. The training data of" in capsys.readouterr().out
     with Image.open("g.png") as picture:
         assert picture.size == (4 * TILE + 2, TILE + 2)
-    words = ["5", "--neighbours", "3", "--out", "h.png", "--data"]
+    words = ["5", "--neighbors", "3", "--out", "h.png", "--data"]
     assert walk(made, *words, "moved.npy") == 0
     assert Path("h.png").read_bytes() == Path("n.png").read_bytes()
     np.save("other.npy", images(seed=3))
@@ -271,23 +271,23 @@ def test_ffmpeg_fails_or_is_not_there(
         ([], "A walk takes two points or more, and 0 were given"),
         (["1"], "A walk takes two points or more, and 1 were given; name them like 12, label:7"),
         (["1", "20"], "Row 20 is not there: the rows are 0 to 19"),
-        (["1", "lable:7"], "'lable:7' is no point; give the row of a training example, label:"),
+        (["1", "lable:7"], "'lable:7' is not a point; give the row of a training example, label:"),
         (["1", "maen"], "Did you mean 'mean'?"),
         (["1", "label:7"], "has no labels"),
-        (["1", "sample:x"], "sample:x is no sample; give its number, from sample:0 on."),
-        (["1", "data.npy"], "data.npy holds several examples, and a point is one"),
-        (["1", "vectors.npy"], "vectors holds vectors of 6, but"),
+        (["1", "sample:x"], "sample:x is not a sample"),
+        (["1", "data.npy"], "data.npy has several examples"),
+        (["1", "vectors.npy"], "vectors has vectors of 6, but"),
         (["1", "2", "--steps", "1"], "n is 1; a walk has two ends"),
         (["1", "2", "--path", "round"], "--path"),
         (["1", "2", "--grid"], "--grid takes three or four points, and 2 were given"),
         (["1", "--from", "2", "--plus", "3"], "--from takes no points beside those of --from"),
-        (["--from", "2"], "--from names a point and --minus and --plus change it"),
-        (["1", "2", "--plus", "3"], "--from names a point"),
+        (["--from", "2"], "--from needs --minus or --plus"),
+        (["1", "2", "--plus", "3"], "--from needs"),
         (["1", "2", "--principal", "2"], "--principal takes one point or none, and 2 were given"),
         (["--principal", "5"], "5 principal directions were asked for, and 20 codes of 4 numbers"),
-        (["--neighbours", "5"], "--neighbours takes one point, and 0 were given"),
-        (["1", "--neighbours", "0"], "--neighbours is 0; give 1 or more"),
-        (["1", "--neighbours", "2", "--principal", "2"], "--principal and --neighbours are"),
+        (["--neighbors", "5"], "--neighbors takes one point, and 0 were given"),
+        (["1", "--neighbors", "0"], "--neighbors is 0; give 1 or more"),
+        (["1", "--neighbors", "2", "--principal", "2"], "--principal and --neighbors are"),
         (["1", "2", "--out", "x.jpg"], "--out is x.jpg; it must be a .png, .gif, .mp4 or .csv"),
         (["1", "2", "3", "--grid", "--out", "x.gif"], "--out is x.gif; it must be a .png or .csv"),
         (["1", "2", "--out", "folder.png"], "--out is folder.png; it must be"),

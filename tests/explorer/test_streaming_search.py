@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -149,11 +148,10 @@ def test_bad_holes(visit: Visit, labelled: Path, changes: dict[str, Any], part: 
 def test_error_during_a_search_is_a_line(
     visit: Visit, labelled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> Iterator[None]:
+    def fail(*args: Any, **kwargs: Any) -> None:
         raise UserError("This cannot be searched for.")
-        yield
 
-    monkeypatch.setattr(streaming_search, "search", fail)
+    monkeypatch.setattr(streaming_search, "encode", fail)
     response = visit(labelled).post("/api/restore", json=hole())
     assert response.status_code == 200
     assert lines(response) == [{"kind": "error", "error": "This cannot be searched for."}]

@@ -33,7 +33,7 @@ from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
 from glo.utils.row_ranges import parse_rows
 from glo.utils.safetensors_io import read_tensors
-from glo.workflows.masks import mask_from_file
+from glo.workflows.restore import mask_from_file
 
 __all__ = ["Readers"]
 

@@ -1,4 +1,4 @@
-"""A linear decoder, of which every answer is known, and a small one for images."""
+"""A linear decoder, whose inverse is known, and a small one for images."""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -31,7 +31,7 @@ Make = Callable[..., tuple[Decoder, InitialCodes]]
 
 @pytest.fixture(scope="session")
 def linear() -> Make:
-    """Make a linear decoder and starts for it."""
+    """Build a linear decoder and initial codes for it."""
 
     def make(code_dim: int = 3, shape: tuple[int, ...] = (8,), n: int = 300) -> Any:
         with torch.random.fork_rng(devices=[]):
@@ -46,7 +46,7 @@ def linear() -> Make:
 
 @pytest.fixture(scope="session")
 def images() -> tuple[Decoder, InitialCodes]:
-    """Return a small convolutional decoder with random weights, and starts in the ball for it."""
+    """Return a small convolutional decoder with random weights, and initial codes in the ball."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         decoder = DCGAN(code_dim=4, shape=(3, 8, 8), width=8)

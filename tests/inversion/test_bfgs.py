@@ -1,9 +1,9 @@
-"""The quasi-Newton step: the formula of the book, row by row, and the minimum of a quadratic."""
+"""BFGS updates against the published formula and on a quadratic."""
 
 import numpy as np
 import torch
 
-from glo.inversion.bfgs import join, learn, propose, take
+from glo.inversion.bfgs import bfgs_update, concat_rows, newton_step, select_rows
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,36 +15,36 @@ def positive(n: int, dim: int, seed: int = 0) -> torch.Tensor:
     return root @ root.mT + 0.1 * torch.eye(dim, dtype=torch.float64)
 
 
-def test_learning_is_the_products_of_the_book() -> None:
-    inverse, moved = positive(4, 3), draw(4, 3, seed=1)
-    turned = (positive(4, 3, seed=2) @ moved.unsqueeze(2)).squeeze(2)
-    found = learn(inverse, moved, turned)
+def test_update_is_the_published_formula() -> None:
+    inverse, step = positive(4, 3), draw(4, 3, seed=1)
+    change = (positive(4, 3, seed=2) @ step.unsqueeze(2)).squeeze(2)
+    updated = bfgs_update(inverse, step, change)
     for i in range(4):
-        s, y, h = moved[i].numpy(), turned[i].numpy(), inverse[i].numpy()
+        s, y, h = step[i].numpy(), change[i].numpy(), inverse[i].numpy()
         rate = 1 / (s @ y)
         left = np.eye(3) - rate * np.outer(s, y)
-        wanted = left @ h @ left.T + rate * np.outer(s, s)
-        np.testing.assert_allclose(found[i].numpy(), wanted, atol=1e-9)
-        np.testing.assert_allclose(found[i].numpy() @ y, s, atol=1e-9)
-    assert bool((torch.linalg.eigvalsh(found) > 0).all())
+        expected = left @ h @ left.T + rate * np.outer(s, s)
+        np.testing.assert_allclose(updated[i].numpy(), expected, atol=1e-9)
+        np.testing.assert_allclose(updated[i].numpy() @ y, s, atol=1e-9)
+    assert bool((torch.linalg.eigvalsh(updated) > 0).all())
 
 
-def test_rows_without_curvature_keep_what_they_know() -> None:
+def test_rows_without_curvature_keep_their_estimate() -> None:
     inverse = positive(3, 2)
-    moved = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]).double()
-    turned = torch.tensor([[-1.0, 0.0], [1.0, 1.0], [torch.nan, 0.0]]).double()
-    assert torch.equal(learn(inverse, moved, turned), inverse)
+    step = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]).double()
+    change = torch.tensor([[-1.0, 0.0], [1.0, 1.0], [torch.nan, 0.0]]).double()
+    assert torch.equal(bfgs_update(inverse, step, change), inverse)
 
 
-def test_a_step_is_no_longer_than_allowed_and_shrinks() -> None:
+def test_a_step_is_bounded_and_shrinks() -> None:
     rows = {
         "codes": torch.zeros(3, 2),
         "inverse": torch.eye(2).expand(3, 2, 2),
         "gradient": torch.tensor([[0.0, 0.1], [30.0, 40.0], [0.0, 0.1]]),
         "shrink": torch.tensor([1.0, 1.0, 0.5]),
     }
-    wanted = torch.tensor([[0.0, -0.1], [-0.6, -0.8], [0.0, -0.05]])
-    torch.testing.assert_close(propose(rows, 1.0), wanted)
+    expected = torch.tensor([[0.0, -0.1], [-0.6, -0.8], [0.0, -0.05]])
+    torch.testing.assert_close(newton_step(rows, 1.0), expected)
 
 
 def test_a_quadratic_is_solved_in_a_few_steps() -> None:
@@ -54,17 +54,17 @@ def test_a_quadratic_is_solved_in_a_few_steps() -> None:
     rows = {"codes": start, "inverse": 0.05 * eye, "gradient": (hessian @ start[..., None])[..., 0]}
     rows["shrink"] = ones
     for _ in range(60):
-        trial = propose(rows, 10.0)
+        trial = newton_step(rows, 10.0)
         gradient = (hessian @ trial[..., None])[..., 0]
-        moved, turned = trial - rows["codes"], gradient - rows["gradient"]
-        rows |= {"inverse": learn(rows["inverse"], moved, turned)}
+        step, change = trial - rows["codes"], gradient - rows["gradient"]
+        rows |= {"inverse": bfgs_update(rows["inverse"], step, change)}
         rows |= {"codes": trial, "gradient": gradient}
     assert float(rows["codes"].abs().max()) < 1e-8
 
 
-def test_rows_are_chosen_and_put_together() -> None:
+def test_rows_are_selected_and_concatenated() -> None:
     rows = {"a": torch.arange(4), "b": torch.arange(8).view(4, 2)}
-    parts = take(rows, torch.tensor([True, False, False, True])), take(rows, torch.tensor([1, 2]))
-    whole = join(join(None, parts[0]), parts[1])
+    parts = [select_rows(rows, torch.tensor(i)) for i in ([True, False, False, True], [1, 2])]
+    whole = concat_rows(concat_rows(None, parts[0]), parts[1])
     assert whole["a"].tolist() == [0, 3, 1, 2]
     assert whole["b"][2].tolist() == [2, 3]

@@ -1,4 +1,4 @@
-"""Masks hide what they say, and noise belongs to the row."""
+"""Masks hide their region, and the noise of a row does not depend on the batch."""
 
 import pytest
 import torch

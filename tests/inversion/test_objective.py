@@ -1,4 +1,4 @@
-"""The objective is the log posterior up to its scale, and its gradient is right."""
+"""Value and gradient of the objective."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 
 from glo.decoders import Decoder
 from glo.inversion import AveragePool, InitialCodes
-from glo.inversion.frozen import frozen
+from glo.inversion.frozen_decoder import frozen_decoder
 from glo.inversion.objective import Objective
 from glo.losses import L1Loss, MSELoss
 
@@ -20,46 +20,46 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_value_and_gradient_are_those_of_the_formula(images: tuple[Decoder, InitialCodes]) -> None:
     decoder, _ = images
     codes, rows = 0.3 * draw(4, 4), torch.tensor([2, 0, 0, 1])
-    target, centres, root = draw(3, 3, 2, 2, seed=1), draw(4, 4, seed=2), draw(4, 4, 4, seed=3)
-    observed = (draw(3, 1, 2, 2, seed=4) > -0.3).float()
+    target, centers, root = draw(3, 3, 2, 2, seed=1), draw(4, 4, seed=2), draw(4, 4, 4, seed=3)
+    mask = (draw(3, 1, 2, 2, seed=4) > -0.3).float()
     weights = torch.tensor([0.1, 0.2, 0.3])
-    with frozen(decoder, "float32") as fixed:
+    with frozen_decoder(decoder, "float32") as fixed:
         objective = Objective(
             decode=fixed,
             operator=AveragePool(factor=4),
             loss=L1Loss(),
             target=target,
-            observed=observed,
+            mask=mask,
             weights=weights,
             log_density=lambda z: 7.0 - z.pow(4).sum(1),
             peak=7.0,
         )
-        found = objective.at(codes, rows, centres, root @ root.mT)
+        value = objective.evaluate(codes, rows, centers, root @ root.mT)
     leaf = codes.clone().requires_grad_()
-    seen = decoder(leaf).view(4, 3, 2, 4, 2, 4).mean((3, 5))
-    mask = observed[rows].expand_as(seen)
-    loss = ((seen - target[rows]).abs() * mask).flatten(1).sum(1) / mask.flatten(1).sum(1)
-    energy = 0.5 * ((root.mT @ (leaf - centres).unsqueeze(2)).squeeze(2) ** 2).sum(1)
+    output = decoder(leaf).view(4, 3, 2, 4, 2, 4).mean((3, 5))
+    weight = mask[rows].expand_as(output)
+    loss = ((output - target[rows]).abs() * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
+    energy = 0.5 * ((root.mT @ (leaf - centers).unsqueeze(2)).squeeze(2) ** 2).sum(1)
     total = loss + weights[rows] * (leaf.pow(4).sum(1) + energy)
     total.sum().backward()
     assert leaf.grad is not None
-    torch.testing.assert_close(found.residual, loss.detach(), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(found.total, total.detach(), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(found.gradient, leaf.grad, atol=1e-5, rtol=1e-4)
-    assert not found.gradient.requires_grad
+    torch.testing.assert_close(value.residual, loss.detach(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(value.total, total.detach(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(value.gradient, leaf.grad, atol=1e-5, rtol=1e-4)
+    assert not value.gradient.requires_grad
 
 
 def test_a_search_works_where_gradients_are_switched_off(linear: Make) -> None:
     decoder, _ = linear()
-    with frozen(decoder, "float32") as fixed, torch.no_grad():
+    with frozen_decoder(decoder, "float32") as fixed, torch.no_grad():
         objective = Objective(
             decode=fixed,
             operator=None,
             loss=MSELoss(),
             target=draw(2, 8),
-            observed=None,
+            mask=None,
             weights=torch.ones(2),
             log_density=None,
         )
-        found = objective.at(draw(2, 3), torch.arange(2), None, None)
-    assert float(found.gradient.abs().min()) > 0
+        value = objective.evaluate(draw(2, 3), torch.arange(2), None, None)
+    assert float(value.gradient.abs().min()) > 0

@@ -1,4 +1,4 @@
-"""Operators agree with SciPy and Pillow, and say what they cannot take."""
+"""Operators agree with SciPy and Pillow, and refuse other inputs."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from glo.errors import UserError
-from glo.inversion import AveragePool, Blur, Chain, Grey
+from glo.inversion import AveragePool, Blur, Compose, Grayscale
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -16,35 +16,35 @@ def noise(*shape: int) -> torch.Tensor:
 
 def test_average_pool_is_the_mean_of_squares() -> None:
     images = noise(2, 3, 8, 12)
-    wanted = images.view(2, 3, 2, 4, 3, 4).mean((3, 5))
-    torch.testing.assert_close(AveragePool(factor=4)(images), wanted)
+    expected = images.view(2, 3, 2, 4, 3, 4).mean((3, 5))
+    torch.testing.assert_close(AveragePool(factor=4)(images), expected)
 
 
 @pytest.mark.parametrize("sigma", [0.6, 1.0, 2.3])
 def test_blur_is_scipys(sigma: float) -> None:
     images = noise(2, 3, 16, 12)
-    reach = int(np.ceil(3 * sigma))
-    wanted = gaussian_filter(
-        images.numpy(), (0, 0, sigma, sigma), mode="mirror", radius=(0, 0, reach, reach)
+    radius = int(np.ceil(3 * sigma))
+    expected = gaussian_filter(
+        images.numpy(), (0, 0, sigma, sigma), mode="mirror", radius=(0, 0, radius, radius)
     )
-    np.testing.assert_allclose(Blur(sigma=sigma)(images).numpy(), wanted, atol=1e-5)
+    np.testing.assert_allclose(Blur(sigma=sigma)(images).numpy(), expected, atol=1e-5)
 
 
 def test_grey_is_pillows() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     images = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
-    wanted = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float64) / 127.5 - 1
-    np.testing.assert_allclose(Grey()(images)[0, 0].numpy(), wanted, atol=1.01 / 127.5)
+    expected = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float64) / 127.5 - 1
+    np.testing.assert_allclose(Grayscale()(images)[0, 0].numpy(), expected, atol=1.01 / 127.5)
 
 
 def test_a_chain_goes_from_first_to_last() -> None:
     images = noise(2, 3, 8, 8)
-    both = Chain(parts=(Grey(), AveragePool(factor=2)))(images)
-    torch.testing.assert_close(both, AveragePool(factor=2)(Grey()(images)))
+    both = Compose(parts=(Grayscale(), AveragePool(factor=2)))(images)
+    torch.testing.assert_close(both, AveragePool(factor=2)(Grayscale()(images)))
 
 
-@pytest.mark.parametrize("operator", [AveragePool(factor=2), Blur(sigma=1.0), Grey()])
-def test_rows_do_not_meet(operator: AveragePool | Blur | Grey) -> None:
+@pytest.mark.parametrize("operator", [AveragePool(factor=2), Blur(sigma=1.0), Grayscale()])
+def test_rows_do_not_influence_each_other(operator: AveragePool | Blur | Grayscale) -> None:
     images = noise(3, 3, 8, 8)
     torch.testing.assert_close(operator(images)[1:2], operator(images[1:2]))
 
@@ -61,12 +61,12 @@ def test_a_sigma_is_above_zero(sigma: float) -> None:
         Blur(sigma=sigma)
 
 
-def test_operators_say_what_they_cannot_take() -> None:
-    with pytest.raises(UserError, match="divides both sides"):
+def test_operators_refuse_other_shapes() -> None:
+    with pytest.raises(UserError, match="factor 3"):
         AveragePool(factor=3)(noise(1, 1, 8, 8))
-    with pytest.raises(UserError, match="smaller sigma"):
+    with pytest.raises(UserError, match="sigma 3"):
         Blur(sigma=3.0)(noise(1, 1, 8, 8))
-    with pytest.raises(UserError, match="3 channels, not 1"):
-        Grey()(noise(1, 1, 8, 8))
-    with pytest.raises(UserError, match="vectors need a function"):
+    with pytest.raises(UserError, match="not 1"):
+        Grayscale()(noise(1, 1, 8, 8))
+    with pytest.raises(UserError, match=r"\(2, 8\)"):
         Blur(sigma=1.0)(noise(2, 8))

@@ -1,4 +1,4 @@
-"""One search for all: what holds the code, what is told on the way, and the same codes at last."""
+"""Encoding with the options of a run, of batches and whole datasets."""
 
 from pathlib import Path
 from typing import Any
@@ -10,34 +10,39 @@ from torch import Tensor
 
 from glo.data import Dataset
 from glo.errors import UserError
-from glo.inversion import AveragePool, InitialCodes, Inversion, SearchState, finish, invert
+from glo.inversion import AveragePool, InitialCodes, Inversion, InversionOptions, invert
 from glo.losses import L1Loss, MSELoss
 from glo.runs.run import Run, open_run
-from glo.workflows.encode import Found, batches, prepare_search, search, search_samples
+from glo.workflows.encode import encode, encode_dataset, prepare_search, row_batches
 
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian", "precision": "float32"}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, blobs: Any) -> Run:
-    folder = tmp_path_factory.mktemp("searched") / "run"
+    folder = tmp_path_factory.mktemp("encoded") / "run"
     train(folder, blobs(60), constraint="sphere", **QUICK)
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
-def starts(run: Run) -> InitialCodes:
+def initial(run: Run) -> InitialCodes:
     return prepare_search(run, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def unseen(blobs: Any) -> Dataset:
-    found: Dataset = blobs(10, seed=1)
-    return found
+def x(blobs: Any) -> Tensor:
+    return every(blobs(10, seed=1))
 
 
-def whole(samples: Dataset) -> Tensor:
-    return samples.batch(torch.arange(len(samples)))
+def every(dataset: Dataset) -> Tensor:
+    return dataset.batch(torch.arange(len(dataset)))
+
+
+def left_hidden() -> Tensor:
+    mask = torch.ones(1, 1, 8, 8)
+    mask[..., :4] = 0.0
+    return mask
 
 
 def assert_same(one: Inversion, two: Inversion) -> None:
@@ -45,146 +50,118 @@ def assert_same(one: Inversion, two: Inversion) -> None:
         assert torch.equal(value, getattr(two, name)), name
 
 
-def test_whole_examples_are_held_by_nothing_but_the_constraint(
-    run: Run, starts: InitialCodes, unseen: Dataset
+def test_whole_examples_have_no_prior_and_the_constraint_of_the_run(
+    run: Run, initial: InitialCodes, x: Tensor
 ) -> None:
-    found = finish(search(run, whole(unseen), starts=starts))
-    plain = invert(
-        run.decoder, whole(unseen), starts=starts, constraint="sphere", precision="float32"
-    )
-    assert_same(found, plain)
-    torch.testing.assert_close(found.codes.norm(dim=1), torch.ones(10))
+    options = InversionOptions(constraint="sphere", precision="float32")
+    inversion = encode(run, x, initial)
+    assert_same(inversion, invert(run.decoder, x, initial, options=options))
+    torch.testing.assert_close(inversion.codes.norm(dim=1), torch.ones(10))
 
 
-def test_whole_examples_are_searched_by_the_loss_of_the_run(
-    tmp_path: Path, blobs: Any, unseen: Dataset
-) -> None:
+def test_whole_examples_have_the_loss_of_the_run(tmp_path: Path, blobs: Any, x: Tensor) -> None:
     train(tmp_path / "run", blobs(60), loss="l1", **QUICK)
-    run, target = open_run(tmp_path / "run"), whole(unseen)
-    starts = prepare_search(run, device="cpu")
-    found = finish(search(run, target, starts=starts))
-    by_loss = invert(run.decoder, target, starts=starts, loss=L1Loss(), precision="float32")
-    torch.testing.assert_close(found.codes, by_loss.codes)
-    torch.testing.assert_close(found.residual, MSELoss()(found.reconstructions, target))
+    run = open_run(tmp_path / "run")
+    initial = prepare_search(run, device="cpu")
+    inversion = encode(run, x, initial)
+    options = InversionOptions(loss=L1Loss(), precision="float32")
+    expected = invert(run.decoder, x, initial, options=options)
+    torch.testing.assert_close(inversion.codes, expected.codes)
+    torch.testing.assert_close(inversion.residuals, MSELoss()(inversion.reconstructions, x))
 
 
-@pytest.mark.parametrize("damage", ["mask", "operator", "noise"])
-def test_what_may_not_decide_is_held_by_the_nearest_codes(
-    run: Run, starts: InitialCodes, unseen: Dataset, damage: str
+@pytest.mark.parametrize("degradation", ["mask", "operator", "noise"])
+def test_partial_observations_have_the_local_prior(
+    run: Run, initial: InitialCodes, x: Tensor, degradation: str
 ) -> None:
-    images = whole(unseen)
-    mask, pool = torch.ones(1, 1, 8, 8), AveragePool(factor=2)
-    mask[..., :4] = 0.0
     assert run.summary is not None
-    told = max(2 * run.summary["mse"] ** 0.5, 0.125 * starts.examples_spread)
-    target, asked = {
-        "mask": (images, {"observed": mask}),
-        "operator": (pool(images), {"operator": pool}),
-        "noise": (images, {"noise": 0.3}),
-    }[damage]
-    found = finish(search(run, target, starts=starts, answers=3, **asked))  # type: ignore[arg-type]
-    asked = {"noise": told, **asked}
-    wanted = invert(
-        run.decoder,
-        target,
-        starts=starts,
-        prior="local",
-        answers=3,
-        constraint="sphere",
-        precision="float32",
-        **asked,  # type: ignore[arg-type]
-    )
-    assert_same(found, wanted)
-    bare = {name: value for name, value in asked.items() if name != "noise"}
-    free = invert(run.decoder, target, starts=starts, answers=3, constraint="sphere", **bare)  # type: ignore[arg-type]
-    assert not torch.equal(free.codes, found.codes)
+    noise = max(2 * run.summary["mse"] ** 0.5, 0.125 * initial.examples_spread)
+    pool = AveragePool(factor=2)
+    target = pool(x) if degradation == "operator" else x
+    mask = left_hidden() if degradation == "mask" else None
+    arguments: dict[str, Any] = {
+        "mask": {},
+        "operator": {"operator": pool},
+        "noise": {"noise": 0.3},
+    }[degradation]
+    inversion = encode(run, target, initial, mask=mask, n_solutions=3, **arguments)
+    common: dict[str, Any] = {"n_solutions": 3, "constraint": "sphere", "precision": "float32"}
+    options = InversionOptions(**common, prior="local", **{"noise": noise, **arguments})
+    assert_same(inversion, invert(run.decoder, target, initial, mask=mask, options=options))
+    options = InversionOptions(**common, operator=arguments.get("operator"))
+    free = invert(run.decoder, target, initial, mask=mask, options=options)
+    assert not torch.equal(free.codes, inversion.codes)
 
 
-def test_an_overfitted_run_expects_to_miss_new_examples(
-    starts: InitialCodes, unseen: Dataset, tmp_path: Path, blobs: Any
+def test_the_noise_of_an_overfitted_run_has_a_lower_bound(
+    initial: InitialCodes, x: Tensor, tmp_path: Path, blobs: Any
 ) -> None:
     train(tmp_path / "run", blobs(60), **QUICK)
-    perfect, mask = open_run(tmp_path / "run"), torch.ones(1, 1, 8, 8)
-    mask[..., :4] = 0.0
-    (perfect.folder / "summary.json").write_text('{"mse": 0.0}')
-    found = finish(search(perfect, whole(unseen), starts=starts, observed=mask))
-    (perfect.folder / "summary.json").unlink()
-    assert_same(found, finish(search(perfect, whole(unseen), starts=starts, observed=mask)))
+    run, mask = open_run(tmp_path / "run"), left_hidden()
+    (run.folder / "summary.json").write_text('{"mse": 0.0}')
+    inversion = encode(run, x, initial, mask=mask)
+    (run.folder / "summary.json").unlink()
+    assert_same(inversion, encode(run, x, initial, mask=mask))
 
 
-def test_one_example_can_be_followed(run: Run, starts: InitialCodes, unseen: Dataset) -> None:
-    image = whole(unseen)[:1]
-    *seen, found = search(run, image, starts=starts)
-    assert isinstance(found, Inversion)
-    assert len(seen) == int(found.steps)
-    steps = [step for step in seen if isinstance(step, SearchState)]
-    assert [int(step.steps) for step in steps] == list(range(1, len(seen) + 1))
-    shares = [step.share for step in steps]
-    assert shares == sorted(shares)
-    assert 0 < shares[0] < shares[-1] <= 1
-    residuals = torch.cat([step.residual for step in steps])
+def test_the_callback_receives_the_codes_so_far(run: Run, initial: InitialCodes, x: Tensor) -> None:
+    reports: list[Any] = []
+    inversion = encode(run, x[:1], initial, callback=reports.append)
+    assert [int(report.steps) for report in reports] == list(range(1, int(inversion.steps) + 1))
+    residuals = torch.cat([report.residuals for report in reports])
     assert bool((residuals.diff() <= 0).all())
-    assert torch.equal(steps[-1].codes, found.codes)
-    assert torch.equal(steps[-1].residual, found.residual)
+    assert torch.equal(reports[-1].codes, inversion.codes)
+    assert torch.equal(reports[-1].residuals, inversion.residuals)
     with torch.no_grad():
-        errors = [(run.decoder(s.codes) - image).square().mean() for s in steps]
+        errors = [(run.decoder(report.codes) - x[:1]).square().mean() for report in reports]
     torch.testing.assert_close(torch.stack(errors), residuals, atol=1e-6, rtol=1e-3)
 
 
-def test_a_search_that_is_left_gives_the_decoder_back(
-    run: Run, starts: InitialCodes, unseen: Dataset
-) -> None:
-    wanted = [weight.requires_grad for weight in run.decoder.parameters()]
-    steps = search(run, whole(unseen), starts=starts)
-    next(steps)
-    assert not any(weight.requires_grad for weight in run.decoder.parameters())
-    steps.close()  # type: ignore[attr-defined]
-    assert [weight.requires_grad for weight in run.decoder.parameters()] == wanted
-
-
-def test_a_set_is_searched_in_order_and_the_share_rises(
-    run: Run, starts: InitialCodes, unseen: Dataset, monkeypatch: pytest.MonkeyPatch
+def test_a_dataset_is_encoded_in_order(
+    run: Run, initial: InitialCodes, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("glo.workflows.encode._CHUNK", 64)
-    many = unseen.subset(torch.arange(150) % 10)
-    steps = list(search_samples(run, many, starts=starts, rows=torch.arange(149, 9, -1)))
-    parts = [step for step in steps if isinstance(step, Found)]
-    assert [len(part.rows) for part in parts] == [64, 64, 12]
-    assert torch.equal(torch.cat([part.rows for part in parts]), torch.arange(149, 9, -1))
-    for part in parts:
-        assert part.observed is None
-        assert torch.equal(part.target, many.batch(part.rows))
-        torch.testing.assert_close(part.inversion.reconstructions, part.target, atol=2.0, rtol=0)
-    shares = [step for step in steps if isinstance(step, float)]
-    assert shares == sorted(shares)
-    assert (shares[0] > 0, shares[-1]) == (True, 1.0)
+    many = blobs(10, seed=1).subset(torch.arange(150) % 10)
+    rows, progress = torch.arange(149, 9, -1), []
+    batches = list(
+        encode_dataset(
+            run, many, initial, rows=rows, callback=lambda *report: progress.append(report)
+        )
+    )
+    assert [len(batch.rows) for batch in batches] == [64, 64, 12]
+    assert torch.equal(torch.cat([batch.rows for batch in batches]), rows)
+    for batch in batches:
+        assert batch.mask is None
+        assert torch.equal(batch.target, many.batch(batch.rows))
+        torch.testing.assert_close(batch.inversion.reconstructions, batch.target, atol=2.0, rtol=0)
+    done = [report[1] for report in progress]
+    assert done == sorted(done)
+    assert 0 <= done[0] < 64 < done[-1] <= 140
+    assert {report[2] for report in progress} == {140}
 
 
-def test_missing_values_of_vectors_are_hidden_in_standard_deviations(
+def test_missing_values_of_vectors_are_masked_and_columns_standardized(
     tmp_path: Path, vectors: Any
 ) -> None:
     train(tmp_path / "run", vectors(200), decoder="mlp", **QUICK)
     run = open_run(tmp_path / "run")
     rows = vectors(20).rows.copy()
     rows[::2, 1] = float("nan")
-    samples = Dataset(rows=rows, name="vectors")
-    starts = prepare_search(run, device="cpu")
-    *_, found, _ = search_samples(run, samples, starts=starts)
-    assert isinstance(found, Found)
-    assert found.observed is not None
-    assert found.observed[:, 1].tolist() == [0.0, 1.0] * 10
-    seen = run.standardize(samples)
-    assert torch.equal(found.target, seen.batch(torch.arange(20)))
-    wanted = finish(search(run, found.target, starts=starts, observed=found.observed))
-    assert_same(found.inversion, wanted)
+    dataset = Dataset(rows=rows, name="vectors")
+    initial = prepare_search(run, device="cpu")
+    (batch,) = encode_dataset(run, dataset, initial)
+    assert batch.mask is not None
+    assert batch.mask[:, 1].tolist() == [0.0, 1.0] * 10
+    assert torch.equal(batch.target, every(run.standardize(dataset)))
+    assert_same(batch.inversion, encode(run, batch.target, initial, mask=batch.mask))
 
 
-def test_a_run_that_still_trains_has_no_search(tmp_path: Path, blobs: Any) -> None:
+def test_a_run_of_one_code_cannot_encode(tmp_path: Path, blobs: Any) -> None:
     train(tmp_path / "one", blobs(1), **QUICK)
-    with pytest.raises(UserError, match="a search needs two codes to begin at"):
+    with pytest.raises(UserError, match="one example"):
         prepare_search(open_run(tmp_path / "one"))
 
 
-def test_batches_hold_as_many_answers_each() -> None:
-    assert [len(rows) for rows in batches(600, answers=8)] == [256, 256, 88]
-    assert [len(rows) for rows in batches(100, answers=1000)] == [64, 36]
+def test_batches_of_several_solutions_are_smaller() -> None:
+    assert [len(rows) for rows in row_batches(600, n_solutions=8)] == [256, 256, 88]
+    assert [len(rows) for rows in row_batches(100, n_solutions=1000)] == [64, 36]

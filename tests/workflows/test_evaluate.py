@@ -16,10 +16,10 @@ from glo.errors import UserError
 from glo.features.base import Thumbnails
 from glo.metrics import frechet_distance, psnr, ssim
 from glo.runs.run import Run, open_run
+from glo.utils.json_toml import finite_json
 from glo.utils.random import permutation
 from glo.workflows.evaluate import evaluate
 from glo.workflows.evaluation_plan import choose_features, prepare
-from glo.workflows.json_values import plain
 
 N, N_HELDOUT = 60, 40
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian"}
@@ -106,7 +106,7 @@ def test_few_rows_are_warned_of_and_the_figures_are_json(values: dict[str, Any])
     assert len(values["notes"]) == 1
     assert "30 examples are fewer than the 64 features" in values["notes"][0]
     assert json.loads(json.dumps(values, allow_nan=False)) == values
-    assert plain({"a": [float("nan"), (1, float("-inf"))]}) == {"a": [None, [1, None]]}
+    assert finite_json({"a": [float("nan"), (1, float("-inf"))]}) == {"a": [None, [1, None]]}
 
 
 def test_the_seed_decides_everything_but_the_clock(

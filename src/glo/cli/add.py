@@ -47,14 +47,14 @@ def add(
     seen = open_inputs(opened, files, split=split, limit=limit)
     for sentence in seen.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
-    if _is_there(opened, seen.samples):
+    if _is_there(opened, seen.dataset):
         print(f"These examples were the last that were added to {run}; nothing was changed.")
         return 0
     source, part = " ".join(files), "" if split == "train" else split
     return show_row_events(
         add_rows(
             run,
-            seen.samples,
+            seen.dataset,
             source=source,
             split=part,
             limit=limit or 0,

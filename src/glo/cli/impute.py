@@ -1,113 +1,88 @@
-"""`glo restore` of a run of vectors: the gaps of a table, filled."""
+"""`glo restore` of a run of vectors: imputation of a table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from glo.data.options import Split
     from glo.runs.run import Run
-    from glo.workflows.impute import Filled
-    from glo.workflows.incomplete_table import IncompleteTable
 
-__all__ = ["fill_table"]
+__all__ = ["impute_table"]
 
 
-def fill_table(
+def impute_table(
     run: "Run",
     files: tuple[str, ...],
-    for_images: list[str],
+    image_options: list[str],
     *,
-    answers: int | None,
+    n_solutions: int,
     split: "Split",
     limit: int | None,
     out: Path | None,
 ) -> int:
-    """Fill the gaps of a table, write it, and say what was done.
+    """Impute the missing values of a table, save it, and print a summary.
 
     Args:
-        run: of vectors.
+        run: finished run of vectors.
         files: one table.
-        for_images: the names of those options that were given and are for images alone.
-        answers: for each row; None: one, as for `glo encode`.
-        split: of a source that has two.
-        limit: the first so many rows alone.
-        out: a .csv, .parquet or .npy file; None: restored, with the ending of the table.
+        image_options: names of given options that are for images only.
+        n_solutions: number of solutions per row.
+        split: split of the source.
+        limit: maximum number of rows.
+        out: path of a .csv, .parquet or .npy file; None: restored, with the suffix of the table.
 
     Raises:
-        UserError: a mistake of the user's.
+        UserError: an option or a table that cannot be used.
     """
+    from glo.cli.progress import ProgressBar
     from glo.data import SourceOptions
     from glo.data.column_spec import split_column_spec
+    from glo.data.readers.tables import TABLES
     from glo.workflows.encode import prepare_search
-    from glo.workflows.impute import check_incomplete_table, fill
+    from glo.workflows.impute import check_incomplete_table, impute
     from glo.workflows.incomplete_table import open_incomplete_table
 
-    source = _source(run, files, for_images)
-    place = Path(split_column_spec(source)[0]).expanduser()
-    out = out or Path("restored").with_suffix(_ending(place))
-    _check_out(run, place, out)
-    sheet = open_incomplete_table(source, SourceOptions(split=split, limit=limit))
-    check_incomplete_table(run, sheet)
-    count = 1 if answers is None else answers
-    found = _follow(fill(run, sheet, starts=prepare_search(run), answers=count), sheet)
-    sheet.save(out, found.made)
-    _conclude(sheet, found, out, count)
+    source = _source(run, files, image_options)
+    path = Path(split_column_spec(source)[0]).expanduser()
+    suffix = path.suffix.lower()
+    out = out or Path("restored").with_suffix(suffix if suffix in TABLES else ".npy")
+    _check_out(run, path, out)
+    table = open_incomplete_table(source, SourceOptions(split=split, limit=limit))
+    check_incomplete_table(run, table)
+    initial_codes = prepare_search(run)
+    count, rows = int(table.missing.sum()), int(table.missing.any(axis=1).sum())
+    with ProgressBar() as bar:
+        imputation = impute(run, table, initial_codes, n_solutions=n_solutions, callback=bar.show)
+        bar.show("imputing", rows, rows)
+    table.save(out, imputation.values)
+    spread = f", {n_solutions} solutions {float(imputation.spread.mean()):.3f} apart"
+    print(
+        f"{count:,} missing value{'s' * (count > 1)} in {rows:,} of {len(table.dataset):,} rows "
+        f"imputed: {out}\nresidual {float(imputation.residuals.mean()):.5f} on average, highest "
+        f"{float(imputation.residuals.max()):.5f}{spread if n_solutions > 1 else ''}; "
+        f"{int(imputation.converged.sum()):,} of {rows:,} searches converged"
+    )
     return 0
 
 
-def _source(run: "Run", files: tuple[str, ...], for_images: list[str]) -> str:
+def _source(run: "Run", files: tuple[str, ...], image_options: list[str]) -> str:
     from glo.errors import UserError
 
-    about = f"{run.folder} was trained on vectors of {run.data.shape[0]} numbers"
-    if for_images:
-        raise UserError(f"--{for_images[0]} is for runs of images, and {about}; leave it away.")
+    reason = f"{run.folder} was trained on vectors of {run.data.shape[0]} numbers"
+    if image_options:
+        raise UserError(f"--{image_options[0]} is for runs of images, and {reason}; leave it out.")
     if len(files) != 1:
         raise UserError(
-            f"{about}, so glo restore fills the gaps of one table, and {len(files)} were given; "
-            f"name one .csv, .parquet, .npy or .npz file."
+            f"{reason}, so glo restore imputes one table, and {len(files)} were given; name one "
+            f".csv, .parquet, .npy or .npz file."
         )
     return files[0]
 
 
-def _ending(place: Path) -> str:
-    from glo.data.readers.tables import TABLES
-
-    suffix = place.suffix.lower()
-    return suffix if suffix in TABLES else ".npy"
-
-
-def _check_out(run: "Run", place: Path, out: Path) -> None:
+def _check_out(run: "Run", path: Path, out: Path) -> None:
     from glo.data.table_writer import check_table
     from glo.errors import UserError
 
     check_table(out, f"{run.folder} was trained on vectors")
-    if out.exists() and place.exists() and out.samefile(place):
-        raise UserError(f"--out is {out}, the table with the gaps itself; give another name.")
-
-
-def _follow(steps: "Iterator[float | Filled]", sheet: "IncompleteTable") -> "Filled":
-    from glo.cli.progress import ProgressBar
-    from glo.workflows.impute import Filled
-
-    found, total = None, int(sheet.gaps.any(axis=1).sum())
-    with ProgressBar() as bar:
-        for step in steps:
-            if isinstance(step, Filled):
-                found = step
-            else:
-                bar.show("filling", int(step * total), total)
-    assert found is not None, "the last step is what was found"
-    return found
-
-
-def _conclude(sheet: "IncompleteTable", found: "Filled", out: Path, answers: int) -> None:
-    gaps, rows = int(sheet.gaps.sum()), len(found.residual)
-    apart = f", {answers} answers {float(found.spread.mean()):.3f} apart" if answers > 1 else ""
-    print(
-        f"{gaps:,} gap{'s' * (gaps > 1)} in {rows:,} of {len(sheet.samples):,} rows filled: {out}\n"
-        f"residual {float(found.residual.mean()):.5f} on average, highest "
-        f"{float(found.residual.max()):.5f}{apart}; {int(found.converged.sum()):,} of {rows:,} "
-        f"searches converged"
-    )
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"--out is {out}, the incomplete table itself; give another name.")

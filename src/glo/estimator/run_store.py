@@ -16,7 +16,7 @@ from glo.errors import UserError
 from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
-from glo.workflows.encode import Found, prepare_search, search_samples
+from glo.workflows.encode import encode_dataset, prepare_search
 
 __all__ = ["RunStore"]
 
@@ -61,9 +61,8 @@ class RunStore:
         Yields:
             their rows, what was searched for, (b, *shape), what of it is known, and what was found.
         """
-        for step in search_samples(self.run, samples, starts=self.starts):
-            if isinstance(step, Found):
-                yield step.rows, step.target, step.observed, step.inversion
+        for batch in encode_dataset(self.run, samples, self.starts):
+            yield batch.rows, batch.target, batch.mask, batch.inversion
 
     def copy_to(self, folder: Path) -> None:
         """Copy the run to a folder that does not exist yet or is empty.

@@ -1,9 +1,13 @@
-"""Searches that are watched: the code of a picture, and what may be in a hole."""
+"""Streaming searches of the page: the code of an image, and solutions for masked pixels."""
 
 import io
+import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from queue import SimpleQueue
 from typing import Any, final
 
 import numpy as np
@@ -18,31 +22,31 @@ from glo.errors import UserError, printable
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import array_to_base64, codes_to_base64, parse_int, parse_pixels
 from glo.explorer.scheduler import Scheduler
-from glo.inversion import InitialCodes, Inversion, SearchState
+from glo.inversion import InitialCodes, Inversion, InversionProgress
 from glo.utils.random import permutation
-from glo.workflows.encode import search
+from glo.workflows.encode import encode
 
 __all__ = ["StreamingSearch"]
 
-_MOST_ANSWERS = 8
-_MOST_SEED = 2**31 - 1
+_MAX_SOLUTIONS = 8
+_MAX_SEED = 2**31 - 1
 
 
 @final
 class StreamingSearch:
-    """Searches in the space of a run. Each gives back its turn after every decoding.
+    """Searches in the code space of a run, each of which takes one turn per decoding.
 
     Args:
-        space: of a finished run.
-        scheduler: scheduler of the search's work.
+        space: code space of a finished run.
+        scheduler: scheduler of the decoder's work.
 
     Raises:
-        UserError: nothing can be searched for in this run; the sentence says why.
+        UserError: an unfinished run, a run of vectors, or of one code.
     """
 
     def __init__(self, space: LatentSpace, scheduler: Scheduler) -> None:
         run = space.run
-        if len(run.data.shape) != 3:
+        if not run.is_images:
             raise UserError("This run is of vectors; pictures are for runs of images.")
         run.check_finished(
             unfinished="its codes and decoder still change",
@@ -53,22 +57,22 @@ class StreamingSearch:
         self._sides: tuple[int, int] = (sides[0], sides[1])
 
     def read(self, body: bytes, name: str) -> NDArray[np.uint8]:
-        """Read an image file as those of the training were read.
+        """Decode an image file, cropped and scaled like the training data.
 
         Args:
-            body: the file.
-            name: how the person calls it.
+            body: content of the file.
+            name: name of the file, for messages.
 
         Returns:
             uint8 (H, W, C).
 
         Raises:
-            UserError: it is not an image that can be used.
+            UserError: a file that cannot be used as an image.
         """
         try:
-            # In turn, too: an image of the largest size allowed takes some memory.
+            # In turn, as an image of the largest allowed size takes some memory.
             with self._scheduler.background(), warnings.catch_warnings():
-                # Pillow warns of odd metadata.
+                # Pillow warns of unusual metadata.
                 warnings.simplefilter("ignore")
                 pixels = decode(io.BytesIO(body))
         except UserError as error:
@@ -78,105 +82,126 @@ class StreamingSearch:
         return fitted.reshape(*self._sides, self._channels)
 
     def encode(self, pixels: NDArray[np.uint8], name: str) -> Iterator[dict[str, Any]]:
-        """Search for the code of a picture.
+        """Search for the code of an image.
 
         Args:
-            pixels: of `read`.
-            name: how the person calls it.
+            pixels: result of `read`.
+            name: name of the file.
 
         Yields:
-            the picture as the decoder sees it, a line for each decoding, and what was found.
+            the image as the decoder's input, a line for each decoding, and the result.
         """
         yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": printable(name)}
-        space, began = self._space, time.perf_counter()
-        for step in self._search(_target(pixels), None, space.initial_codes, 1):
-            if isinstance(step, SearchState):
+        space, start = self._space, time.perf_counter()
+        for event in self._search(_to_tensor(pixels), None, space.initial_codes, 1):
+            if isinstance(event, InversionProgress):
                 yield {
                     "kind": "step",
-                    "share": step.share,
-                    "residual": float(step.residual[0]),
-                    "code": codes_to_base64(step.codes[0]),
+                    "share": event.fraction,
+                    "residual": float(event.residuals[0]),
+                    "code": codes_to_base64(event.codes[0]),
                 }
                 continue
             yield {
                 "kind": "done",
-                "code": codes_to_base64(step.codes[0]),
-                "residual": float(step.residual[0]),
+                "code": codes_to_base64(event.codes[0]),
+                "residual": float(event.residuals[0]),
                 "typical_residual": space.typical_error,
-                "converged": bool(step.converged[0]),
-                "seconds": time.perf_counter() - began,
-                "neighbours": space.nearest(step.codes[0]),
+                "converged": bool(event.converged[0]),
+                "seconds": time.perf_counter() - start,
+                "neighbours": space.nearest(event.codes[0]),
             }
 
     def restore(self, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Search for several pictures that agree with what is known of one.
+        """Search for several images that agree with the observed pixels of one.
 
         Args:
-            values: `pixels`, `mask` (1 known, 0 hidden), `n` answers, `seed`.
+            values: `pixels`, `mask` (1 observed, 0 hidden), `n` solutions, `seed`.
 
         Returns:
-            an iterator of a line for each decoding, and at last what was found.
+            an iterator over a line for each decoding, and the result.
 
         Raises:
-            UserError: these cannot be used; nothing has begun then.
+            UserError: values that cannot be used; the search has not begun then.
         """
         pixels = parse_pixels(values, "pixels", (*self._sides, self._channels))
         mask = parse_pixels(values, "mask", self._sides) > 0
         if not mask.any():
-            raise UserError("The mask hides everything; leave some of the picture.")
+            raise UserError("The mask hides everything; leave some of the image.")
         if mask.all():
-            raise UserError("The mask hides nothing; paint over what is to be found.")
-        answers = parse_int(values.get("n", 4), "n", 1, _MOST_ANSWERS)
-        seed = parse_int(values.get("seed", 0), "seed", 0, _MOST_SEED)
-        return self._restored(pixels, mask, answers, seed)
+            raise UserError("The mask hides nothing; paint over the missing region.")
+        n_solutions = parse_int(values.get("n", 4), "n", 1, _MAX_SOLUTIONS)
+        seed = parse_int(values.get("seed", 0), "seed", 0, _MAX_SEED)
+        return self._restore(pixels, mask, n_solutions, seed)
 
-    def _restored(
-        self, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], answers: int, seed: int
+    def _restore(
+        self, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], n_solutions: int, seed: int
     ) -> Iterator[dict[str, Any]]:
-        space, began = self._space, time.perf_counter()
-        starts = _chosen(space.initial_codes, seed)
+        space, start = self._space, time.perf_counter()
+        initial = _subset(space.initial_codes, seed)
         observed = torch.from_numpy(mask)[None, None].float()
-        found = self._search(_target(pixels), observed, starts, min(answers, len(starts)))
-        for step in found:
-            if isinstance(step, SearchState):
-                yield {"kind": "step", "share": step.share}
+        n_solutions = min(n_solutions, len(initial))
+        for event in self._search(_to_tensor(pixels), observed, initial, n_solutions):
+            if isinstance(event, InversionProgress):
+                yield {"kind": "step", "share": event.fraction}
                 continue
-            codes = step.alternatives[0]
+            codes = event.solutions[0]
             restored = np.where(mask[..., None], pixels, to_uint8(space.decode(codes)))
             yield {
                 "kind": "done",
                 "codes": codes_to_base64(codes),
                 "restored": array_to_base64(restored, "u1"),
-                "residuals": step.alternative_residuals[0].tolist(),
-                "seconds": time.perf_counter() - began,
+                "residuals": event.solution_residuals[0].tolist(),
+                "seconds": time.perf_counter() - start,
             }
 
     def _search(
-        self, target: Tensor, observed: Tensor | None, starts: InitialCodes, answers: int
-    ) -> Iterator[SearchState | Inversion]:
-        steps = search(self._space.run, target, starts=starts, observed=observed, answers=answers)
-        while True:
-            with self._scheduler.background():
-                step = next(steps, None)
-            if step is None:
-                return
-            yield step
+        self, x: Tensor, mask: Tensor | None, initial: InitialCodes, n_solutions: int
+    ) -> Iterator[InversionProgress | Inversion]:
+        """Search in a thread, and yield its progress and its result; closing stops the search."""
+        events: SimpleQueue[InversionProgress | Inversion | Exception] = SimpleQueue()
+        closed = threading.Event()
+
+        def work() -> None:
+            try:
+                with ExitStack() as turn:
+                    turn.enter_context(self._scheduler.background())
+
+                    def report(progress: InversionProgress) -> bool:
+                        turn.close()
+                        events.put(progress)
+                        turn.enter_context(self._scheduler.background())
+                        return closed.is_set()
+
+                    run = self._space.run
+                    inversion = encode(
+                        run, x, initial, mask=mask, n_solutions=n_solutions, callback=report
+                    )
+                events.put(inversion)
+            except Exception as error:
+                events.put(error)
+
+        threading.Thread(target=work, name="search", daemon=True).start()
+        try:
+            event = None
+            while not isinstance(event, Inversion):
+                event = events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            closed.set()
 
 
-def _target(pixels: NDArray[np.uint8]) -> Tensor:
+def _to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     # As `Dataset.batch` does: 0 and 255 become exactly -1 and 1.
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
 
 
-def _chosen(starts: InitialCodes, seed: int) -> InitialCodes:
-    """Return all starts for seed 0, and for any other a random half, from which answers differ."""
-    half = len(starts) // 2
-    if seed == 0 or half < 2 * _MOST_ANSWERS:
-        return starts
-    rows = permutation(len(starts), seed, 0)[:half].to(starts.codes.device)
-    return InitialCodes(
-        codes=starts.codes[rows],
-        examples=starts.examples[rows],
-        examples_spread=starts.examples_spread,
-        codes_spread=starts.codes_spread,
-    )
+def _subset(initial: InitialCodes, seed: int) -> InitialCodes:
+    """Return all initial codes for seed 0, else a random half, which changes the solutions."""
+    half = len(initial) // 2
+    if seed == 0 or half < 2 * _MAX_SOLUTIONS:
+        return initial
+    rows = permutation(len(initial), seed, 0)[:half].to(initial.codes.device)
+    return replace(initial, codes=initial.codes[rows], examples=initial.examples[rows])

@@ -1,175 +1,150 @@
-"""What a user may ask of an inversion; one sentence for everything else."""
+"""Checks of observations, masks, operators and priors of an inversion."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from glo.errors import UserError, UserTypeError, suggest
+from glo.errors import UserError, UserTypeError
 from glo.inversion.initial_codes import InitialCodes
+from glo.inversion.objective import LogDensity
 from glo.inversion.operators import Operator
 
 __all__ = [
-    "check_initial_codes",
-    "check_observation",
-    "check_observed",
-    "check_prior",
-    "check_search",
-    "seen_shape",
+    "check_decoder",
+    "check_log_density",
+    "check_mask",
+    "check_target",
+    "observation_shape",
 ]
 
-# Pixels lie in [-1, 1]; noise may carry them further, but not as far as bytes go.
-_FARTHEST_PIXEL = 16.0
+# Pixels lie in [-1, 1]; noise may carry them further, but not as far as bytes.
+_MAX_PIXEL = 16.0
 
 
-def seen_shape(operator: Operator | None, starts: InitialCodes) -> tuple[int, ...]:
-    """Return the shape of one observation, after trying the operator on two examples.
+def check_decoder(initial: InitialCodes, decoder: nn.Module) -> None:
+    """Check that initial codes differ, and match a decoder that has `code_dim` and `shape`.
 
     Raises:
-        UserError: the operator does not keep the batch, or gives no gradient or NaN.
+        UserError: codes of another decoder, or equal codes.
     """
-    examples = starts.examples[:2].float().requires_grad_()
+    dim, shape = initial.codes.shape[1], tuple(initial.examples.shape[1:])
+    expected = getattr(decoder, "code_dim", dim), tuple(getattr(decoder, "shape", shape))
+    if (dim, shape) != expected:
+        raise UserError(
+            f"The initial codes have {dim} numbers and examples of shape {shape}, but the decoder "
+            f"maps {expected[0]} numbers to {expected[1]}; make them with decode_initial_codes "
+            f"and this decoder."
+        )
+    if not initial.codes_spread > 0:
+        raise UserError("The initial codes are all equal; give at least two that differ.")
+
+
+def observation_shape(operator: Operator | None, initial: InitialCodes) -> tuple[int, ...]:
+    """Return the shape of one observation, by applying the operator to two examples.
+
+    Raises:
+        UserError: an operator that changes the batch, or returns no gradient or NaN.
+    """
+    examples = initial.examples[:2].float().requires_grad_()
     if operator is None:
         return tuple(examples.shape[1:])
     with torch.enable_grad():
-        seen: object = operator(examples)
-    if not isinstance(seen, Tensor) or seen.ndim < 2 or len(seen) != len(examples):
-        given = tuple(seen.shape) if isinstance(seen, Tensor) else type(seen).__name__
+        output: object = operator(examples)
+    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(examples):
+        actual = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise UserError(
-            f"The operator turns examples {tuple(examples.shape)} into {given}; it must keep the "
-            f"first dimension, the batch, and give a tensor of at least two."
+            f"The operator maps examples {tuple(examples.shape)} to {actual}; it must keep the "
+            f"first dimension, the batch, and return a tensor of at least two."
         )
-    if not seen.requires_grad:
+    if not output.requires_grad:
         raise UserError(
-            "The operator gives no gradient; build it from differentiable torch functions, without "
+            "The operator has no gradient; build it from differentiable torch functions, without "
             "detach, rounding or NumPy."
         )
-    if not bool(torch.isfinite(seen).all()):
-        raise UserError("The operator turns examples into NaN or infinity; it must stay finite.")
-    return tuple(seen.shape[1:])
+    if not bool(torch.isfinite(output).all()):
+        raise UserError("The operator maps examples to NaN or infinity; it must stay finite.")
+    return tuple(output.shape[1:])
 
 
-def check_observation(target: Tensor, shape: Sequence[int], *, through: bool) -> None:
-    """Check that observations are numbers of the right shape.
+def check_target(x: Tensor, shape: Sequence[int], operator: Operator | None) -> None:
+    """Check shape and type of observations.
 
     Raises:
-        UserError: another shape, or none at all.
-        UserTypeError: not floating point.
+        UserError: another shape, or no rows.
+        UserTypeError: a dtype that is not floating point.
     """
-    what = "what the operator makes of an example" if through else "an example of this decoder"
-    if target.ndim != len(shape) + 1 or tuple(target.shape[1:]) != tuple(shape):
+    if tuple(x.shape[1:]) != tuple(shape):
+        source = "an example of this decoder" if operator is None else "the operator's output"
         raise UserError(
-            f"Observations have shape {tuple(target.shape)}, but {what} has shape {tuple(shape)}; "
+            f"Observations have shape {tuple(x.shape)}, but {source} has shape {tuple(shape)}; "
             f"give (n, {', '.join(map(str, shape))})."
         )
-    if len(target) == 0:
+    if len(x) == 0:
         raise UserError("There are no observations; give at least one.")
-    if not target.is_floating_point():
-        raise UserTypeError(
-            f"Observations are {target.dtype}; give floating point, pixels in [-1, 1]."
-        )
+    if not x.is_floating_point():
+        raise UserTypeError(f"Observations are {x.dtype}; give floating point, pixels in [-1, 1].")
 
 
-def check_observed(target: Tensor, observed: Tensor | None, *, images: bool) -> None:
-    """Check a mask, and the numbers that it leaves.
+def check_mask(x: Tensor, mask: Tensor | None, *, images: bool) -> Tensor | None:
+    """Check a mask and the observed values, and return the mask with NaN hidden.
+
+    Returns:
+        float32 zeros and ones, of the shape of `mask` or of `x`; None: all is observed.
 
     Raises:
-        UserError: the mask fits no observation, hides one whole, or leaves NaN or numbers that are
-            no pixels.
+        UserError: a mask of another shape, a row without observed values, or observed values that
+            are infinite or not pixels.
     """
-    known = torch.ones_like(target, dtype=torch.bool)
-    if observed is not None:
-        _check_mask(observed, target)
-        known = (observed > 0).expand_as(target)
-    empty = ~known.flatten(1).any(1)
+    if mask is not None:
+        pairs = zip(mask.shape, x.shape, strict=False)
+        if mask.ndim != x.ndim or any(side not in (1, of_x) for side, of_x in pairs):
+            raise UserError(
+                f"The mask has shape {tuple(mask.shape)}, which does not fit observations of shape "
+                f"{tuple(x.shape)}; give (n, 1, H, W) or (1, 1, H, W) for images, (n, F) for "
+                f"vectors."
+            )
+        if bool(torch.isnan(mask.float()).any()):
+            raise UserError("The mask has NaN; give 1 where observed and 0 where hidden.")
+        mask = mask > 0
+    observed = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.expand_as(x)
+    missing = observed & torch.isnan(x)
+    if bool(missing.any()):
+        mask = observed = observed & ~missing
+    empty = ~observed.flatten(1).any(1)
     if bool(empty.any()):
+        raise UserError(f"Every value of observation {_first(empty)} is missing; leave it out.")
+    infinite = (observed & torch.isinf(x)).flatten(1).any(1)
+    if bool(infinite.any()):
         raise UserError(
-            f"Nothing of observation {_first(empty)} is observed; leave it out, or sample from the "
-            f"prior instead."
+            f"Observation {_first(infinite)} has infinity where it is observed; hide missing "
+            f"values with mask or NaN."
         )
-    bad = (known & ~torch.isfinite(target)).flatten(1).any(1)
-    if bool(bad.any()):
-        raise UserError(
-            f"Observation {_first(bad)} holds NaN or infinity where it counts as observed; hide "
-            f"missing values with `observed`."
-        )
-    far = (known & (target.abs() > _FARTHEST_PIXEL)).flatten(1).any(1)
+    far = (observed & (x.abs() > _MAX_PIXEL)).flatten(1).any(1)
     if images and bool(far.any()):
         row = _first(far)
-        reached = float(target[row][known[row]].abs().max())
         raise UserError(
-            f"Observation {row} reaches {reached:g}, but pixels lie in [-1, 1]; scale bytes by "
-            f"x / 127.5 - 1."
+            f"Observation {row} reaches {float(x[row][observed[row]].abs().max()):g}, but pixels "
+            f"lie in [-1, 1]; scale bytes by x / 127.5 - 1."
         )
+    return None if mask is None else mask.float()
 
 
-def check_initial_codes(starts: InitialCodes, code_dim: int, shape: Sequence[int]) -> None:
-    """Check that starts are those of a decoder.
-
-    Raises:
-        UserError: they are of another decoder, or all the same.
-    """
-    if starts.codes.shape[1] != code_dim or tuple(starts.examples.shape[1:]) != tuple(shape):
-        raise UserError(
-            f"The starts are codes of {starts.codes.shape[1]} numbers and examples of shape "
-            f"{tuple(starts.examples.shape[1:])}, but the decoder turns {code_dim} numbers into "
-            f"{tuple(shape)}; make them with decode_starts and this decoder."
-        )
-    if not starts.codes_spread > 0:
-        raise UserError("The starts are all the same code; a search needs starts that differ.")
-
-
-def check_search(most: int, *, answers: int, steps: int, noise: float, tolerance: float) -> None:
-    """Check the numbers that steer a search of `most` starts.
+def check_log_density(log_density: LogDensity, initial: InitialCodes) -> None:
+    """Check that a log density returns one number per code, with a gradient.
 
     Raises:
-        UserError: a number is out of its range.
+        UserError: another shape, or no gradient.
     """
-    if not 1 <= answers <= most:
-        raise UserError(f"answers is {answers}; with {most} starts give a number from 1 to that.")
-    if steps < 1:
-        raise UserError(f"steps is {steps}; give a whole number from 1 up.")
-    if not 0 < noise < math.inf:
-        raise UserError(f"noise is {noise:g}; give a standard deviation above 0.")
-    if not 0 <= tolerance < 1:
-        raise UserError(f"tolerance is {tolerance:g}; give a share from 0 to below 1.")
-
-
-def check_prior(prior: object, starts: InitialCodes) -> None:
-    """Check that a prior is known by name, or gives a number for each code and a gradient.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if not callable(prior):
-        if prior not in ("none", "local"):
-            raise UserError(
-                f"prior is {prior!r}; give 'none', 'local' or a function that returns the log "
-                f"density of codes.{suggest(str(prior), ['none', 'local'])}"
-            )
-        return
-    codes = starts.codes[:2].clone().requires_grad_()
+    codes = initial.codes[:2].clone().requires_grad_()
     with torch.enable_grad():
-        density: Tensor = prior(codes)
+        density: Tensor = log_density(codes)
     if density.shape != (len(codes),) or not density.requires_grad:
         raise UserError(
-            f"The prior's log density gives shape {tuple(density.shape)} for {len(codes)} codes, "
-            f"{'with' if density.requires_grad else 'without'} a gradient; it must give one number "
-            f"for each code, with a gradient, as that of the prior 'mixture' does."
+            f"The prior's log density has shape {tuple(density.shape)} for {len(codes)} codes, "
+            f"{'with' if density.requires_grad else 'without'} a gradient; it must return one "
+            f"number per code, with a gradient, like the prior 'mixture'."
         )
-
-
-def _check_mask(observed: Tensor, target: Tensor) -> None:
-    pairs = zip(observed.shape, target.shape, strict=False)
-    if observed.ndim != target.ndim or any(own not in (1, side) for own, side in pairs):
-        raise UserError(
-            f"The mask has shape {tuple(observed.shape)}, which does not fit observations of shape "
-            f"{tuple(target.shape)}; give (n, 1, H, W) or (1, 1, H, W) for images, (n, F) for "
-            f"vectors."
-        )
-    if bool(torch.isnan(observed.float()).any()):
-        raise UserError("The mask holds NaN; give 1 where observed and 0 where hidden.")
 
 
 def _first(rows: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""Ways to spoil examples on purpose: masks that hide, and noise."""
+"""Corruptions of examples: masks and noise."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,14 +15,14 @@ Half = Literal["left", "right", "top", "bottom"]
 
 
 def half_mask(shape: Sequence[int], half: Half) -> Tensor:
-    """Hide one half of every image.
+    """Build a mask that hides one half of images.
 
     Args:
         shape: (C, H, W).
-        half: the half that is hidden.
+        half: hidden half.
 
     Returns:
-        float32 (1, 1, H, W), 1 where the image is observed and 0 where it is hidden.
+        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
 
     Example:
         >>> half_mask((1, 2, 4), "left")
@@ -39,17 +39,17 @@ def half_mask(shape: Sequence[int], half: Half) -> Tensor:
 
 
 def hole_mask(shape: Sequence[int], side: int) -> Tensor:
-    """Hide a square in the middle of every image.
+    """Build a mask that hides a centered square of images.
 
     Args:
         shape: (C, H, W).
-        side: of the square, in pixels.
+        side: side of the square in pixels, less than the longer side of the image.
 
     Returns:
-        float32 (1, 1, H, W), 1 where the image is observed and 0 where it is hidden.
+        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
 
     Raises:
-        UserError: the square is not smaller than the image.
+        UserError: a square that covers the image or does not fit it.
 
     Example:
         >>> hole_mask((3, 4, 4), 2)[0, 0, 1]
@@ -70,8 +70,8 @@ def add_noise(examples: Tensor, sd: float, *, seed: int = 0, start: int = 0) -> 
     Args:
         examples: (B, *shape).
         sd: standard deviation, in the units of the examples.
-        seed: which noise.
-        start: number of the first example; each number has noise of its own in any batch.
+        seed: seed of the noise.
+        start: number of the first example; the noise of a number does not depend on the batch.
 
     Returns:
         float32 (B, *shape); pixels may leave [-1, 1].
@@ -87,5 +87,5 @@ def add_noise(examples: Tensor, sd: float, *, seed: int = 0, start: int = 0) -> 
 
 def _whole(shape: Sequence[int]) -> Tensor:
     if len(shape) != 3:
-        raise UserError(f"A mask of this kind is for images (C, H, W), not {tuple(shape)}.")
+        raise UserError(f"Masks are for images (C, H, W), not shape {tuple(shape)}.")
     return torch.ones(1, 1, *shape[1:])

@@ -1,36 +1,35 @@
-"""Where a search begins: codes whose examples are known, and which of them fit what was seen."""
+"""Initial codes: codes with decoded examples, and the nearest of them to an observation."""
 
 from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from glo.decoders import Decoder
 from glo.errors import UserError
-from glo.inversion.frozen import frozen
+from glo.inversion.frozen_decoder import frozen_decoder
 from glo.inversion.operators import Operator
 from glo.utils.device import Precision
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["InitialCodes", "Views", "decode_initial_codes"]
+__all__ = ["InitialCodes", "InitialObservations", "decode_initial_codes"]
 
-# Numbers kept of all starts together: 512 MB in half precision.
-_MOST_NUMBERS = 2**28
-# Starts that are seen or compared at once.
+# Numbers of all decoded examples together: 512 MB in half precision.
+_MAX_NUMBERS = 2**28
+# Examples observed or compared at once.
 _CHUNK = 4096
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InitialCodes:
-    """Codes and their decoded examples; made once by `decode_initial_codes`, used by any search.
+    """Codes and their decoded examples; made by `decode_initial_codes`, reusable by any search.
 
     Attributes:
         codes: float32 (S, D).
         examples: (S, *shape), images in half precision, vectors in float32.
-        examples_spread: root mean square distance of a number from its mean over the starts.
-        codes_spread: likewise of a code from the mean code, a length.
+        examples_spread: root mean square distance of a number from its mean over the examples.
+        codes_spread: root mean square distance of a code from the mean code.
     """
 
     codes: Tensor
@@ -42,106 +41,103 @@ class InitialCodes:
         return len(self.codes)
 
     @torch.no_grad()
-    def seen_through(self, operator: Operator | None) -> "Views":
-        """Return what an observation of every start would hold, (S, F')."""
-        parts = self.examples.split(_CHUNK)
+    def observe(self, operator: Operator | None) -> "InitialObservations":
+        """Apply an operator to every example and flatten, (S, F')."""
         if operator is None:
-            views = self.examples.flatten(1)
-        else:
-            seen = [operator(part.float()).flatten(1) for part in parts]
-            views = torch.cat([part.to(self.examples.dtype) for part in seen])
-        return Views(codes=self.codes, views=views)
+            return InitialObservations(codes=self.codes, observations=self.examples.flatten(1))
+        parts = [operator(part.float()).flatten(1) for part in self.examples.split(_CHUNK)]
+        observations = torch.cat([part.to(self.examples.dtype) for part in parts])
+        return InitialObservations(codes=self.codes, observations=observations)
 
 
+@torch.no_grad()
 def decode_initial_codes(
-    decoder: Decoder, codes: Tensor, *, most: int = 10_000, precision: Precision = "auto"
+    decoder: nn.Module, codes: Tensor, *, max_codes: int = 10_000, precision: Precision = "auto"
 ) -> InitialCodes:
-    """Decode codes once, so that searches can begin at those that fit.
+    """Decode codes once, so that searches can begin at the nearest of them.
 
-    Training codes are the best starts. Samples of a prior serve where they are gone.
+    Training codes are best. Samples of a prior serve where there are none.
 
     Args:
-        decoder: the network.
-        codes: (N, D), trained with it.
-        most: of these codes, so many are taken, evenly spaced; fewer if their examples would take
-            more than 512 MB.
+        decoder: network from codes (B, D) to examples (B, *shape).
+        codes: (N, D), training codes or prior samples, N of at least 2.
+        max_codes: maximum number of codes, at least 2; they are evenly spaced rows of `codes`, and
+            fewer if their examples would take more than 512 MB.
         precision: arithmetic of the decoder.
 
     Raises:
         UserError: fewer than two codes, or codes of another decoder.
 
     Example:
-        >>> from glo.decoders import MLP
-        >>> decoder = MLP(code_dim=2, shape=(4,), hidden=(8,))
-        >>> starts = decode_initial_codes(decoder, torch.randn(50, 2), most=20)
-        >>> starts.examples.shape
+        >>> decoder = torch.nn.Linear(2, 4)
+        >>> decode_initial_codes(decoder, torch.randn(50, 2), max_codes=20).examples.shape
         torch.Size([20, 4])
     """
-    dim = decoder.code_dim
-    if codes.ndim != 2 or codes.shape[1] != dim or len(codes) < 2:
+    dim = getattr(decoder, "code_dim", None)
+    if codes.ndim != 2 or codes.shape[1] != (dim or codes.shape[1]) or len(codes) < 2:
         raise UserError(
-            f"codes have shape {tuple(codes.shape)}; starts need at least two codes of this "
-            f"decoder, (N, {dim})."
+            f"codes have shape {tuple(codes.shape)}; a search needs at least two initial codes of "
+            f"this decoder, (N, {dim or 'D'})."
         )
-    if most < 2:
-        raise UserError(f"most is {most}; a search needs at least two starts.")
-    room = max(2, _MOST_NUMBERS // torch.Size(decoder.shape).numel())
-    chosen = codes[evenly_spaced(len(codes), min(len(codes), most, room))]
-    kept = torch.float16 if len(decoder.shape) == 3 else torch.float32
-    with frozen(decoder, precision) as fixed:
-        examples = torch.cat([part.to(kept) for part in fixed.batches(chosen)])
-        chosen = chosen.float().to(fixed.device)
-    apart = chosen - chosen.mean(0)
+    if max_codes < 2:
+        raise UserError(f"max_codes is {max_codes}; give at least 2.")
+    with frozen_decoder(decoder, precision) as decode:
+        example = decode(codes[:1].float())[0]
+        limit = min(len(codes), max_codes, max(2, _MAX_NUMBERS // example.numel()))
+        chosen = codes[evenly_spaced(len(codes), limit)]
+        dtype = torch.float16 if example.ndim == 3 else torch.float32
+        examples = torch.cat([part.to(dtype) for part in decode.batches(chosen)])
+        chosen = chosen.float().to(decode.device)
     return InitialCodes(
         codes=chosen,
         examples=examples.contiguous(),
         examples_spread=_spread(examples),
-        codes_spread=float(apart.square().sum(1).mean().sqrt()),
+        codes_spread=float((chosen - chosen.mean(0)).square().sum(1).mean().sqrt()),
     )
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Views:
-    """What an observation of every start would hold.
+class InitialObservations:
+    """Observations of initial codes.
 
     Attributes:
         codes: (S, D).
-        views: (S, F').
+        observations: (S, F').
     """
 
     codes: Tensor
-    views: Tensor
+    observations: Tensor
 
-    def nearest(self, seen: Tensor, observed: Tensor | None, count: int) -> Tensor:
-        """Find the starts whose views differ least where the observation is known.
+    def nearest(self, target: Tensor, mask: Tensor | None, k: int) -> Tensor:
+        """Find the k observations of the smallest masked distance to each target.
 
         |m (v - y)|^2 = m |v|^2 - 2 (m y) v + constant: two products at most for all pairs.
 
         Args:
-            seen: (b, F'), zero where hidden.
-            observed: zeros and ones, (b, F'), or (1, F') for one mask for all; None if all is
-                known.
-            count: how many are wanted, at most S.
+            target: (b, F'), zero where hidden.
+            mask: zeros and ones, (b, F'), or (1, F') for all targets; None: all is observed.
+            k: number of neighbors, at most S.
 
         Returns:
-            int64 (b, count), rows of the starts, the nearest first.
+            int64 (b, k), row numbers, the nearest first.
 
         Example:
-            >>> views = Views(codes=torch.zeros(3, 2), views=torch.tensor([[0.0], [1.0], [3.0]]))
-            >>> views.nearest(torch.tensor([[2.8]]), None, 2)
+            >>> values = torch.tensor([[0.0], [1.0], [3.0]])
+            >>> initial = InitialObservations(codes=torch.zeros(3, 2), observations=values)
+            >>> initial.nearest(torch.tensor([[2.8]]), None, 2)
             tensor([[2, 1]])
         """
-        best = seen.new_zeros(len(seen), 0)
-        rows = torch.zeros(len(seen), 0, dtype=torch.int64, device=seen.device)
-        for first in range(0, len(self.views), _CHUNK):
-            part = self.views[first : first + _CHUNK].float()
+        best = target.new_zeros(len(target), 0)
+        rows = torch.zeros(len(target), 0, dtype=torch.int64, device=target.device)
+        for first in range(0, len(self.observations), _CHUNK):
+            part = self.observations[first : first + _CHUNK].float()
             squares = part.square()
-            length = squares.sum(1) if observed is None else observed @ squares.T
-            distance = torch.cat([best, length - 2 * seen @ part.T], dim=1)
-            own = torch.arange(first, first + len(part), device=seen.device).expand(len(seen), -1)
-            rows = torch.cat([rows, own], dim=1)
-            best, place = distance.topk(min(count, distance.shape[1]), largest=False)
+            length = squares.sum(1) if mask is None else mask @ squares.T
+            distance = torch.cat([best, length - 2 * target @ part.T], dim=1)
+            block = torch.arange(first, first + len(part), device=target.device)
+            rows = torch.cat([rows, block.expand(len(target), -1)], dim=1)
+            best, place = distance.topk(min(k, distance.shape[1]), largest=False)
             rows = rows.gather(1, place)
         return rows
 

@@ -1,4 +1,4 @@
-"""What a search lowers: how badly a code explains an observation, and how unlikely the code is."""
+"""Objective of a search: loss of the observation and negative log density of the code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.inversion.frozen import Frozen
 from glo.inversion.operators import Operator
 from glo.losses import Loss
 
-__all__ = ["LogDensity", "Objective", "Value", "highest"]
+__all__ = ["LogDensity", "Objective", "ObjectiveValue", "max_log_density"]
 
 LogDensity = Callable[[Tensor], Tensor]
 
 
+@final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Value:
-    """The objective at B codes.
+class ObjectiveValue:
+    """Value and gradient of the objective at B codes.
 
     Attributes:
         total: (B,), loss and prior term.
-        residual: (B,), the loss alone, or what was asked for in its place.
-        gradient: (B, D), of the total, each row of its own.
+        residual: (B,), residual loss.
+        gradient: (B, D), gradient of each row's total by its code.
     """
 
     total: Tensor
@@ -38,73 +38,71 @@ class Objective:
 
     If the numbers of an observation differ from A(g(z)) by independent noise of standard deviation
     s, the log posterior of z is -|A(g(z)) - y|^2 / 2s^2 + log p(z). As a loss is a mean over the
-    n numbers that are known, f is that posterior, up to its scale, with w = 2 s^2 / n: the less is
-    known, the more the prior counts.
+    n observed numbers, f is that posterior, up to its scale, with w = 2 s^2 / n: the fewer numbers
+    are observed, the more the prior counts.
 
     Args:
         decode: g.
-        operator: A; None sees the example as it is.
-        loss: per example, of the observation.
-        measure: what residuals are told in; None: the loss.
+        operator: A; None: identity.
+        loss: per-example loss of observations.
+        residual_loss: loss of the residuals; None: `loss`.
         target: y, (n, *shape').
-        observed: 1 where the target is known, (n, ...) or (1, ...); None if all is.
+        mask: 1 where the target is observed, (n, ...) or (1, ...); None: all is observed.
         weights: w, (n,).
-        log_density: of codes, (B, D) -> (B,); None where there is none.
-        peak: about the highest log density there is. It is subtracted, so that the objective has
-            its zero near where nothing is left to explain, and shares of it mean something.
+        log_density: log density of codes, (B, D) -> (B,); None: no such term.
+        peak: about the highest log density. It is subtracted, so that the objective of a perfect
+            code is near zero and relative changes of it have a meaning.
     """
 
-    decode: Frozen
+    decode: Callable[[Tensor], Tensor]
     operator: Operator | None
     loss: Loss
     target: Tensor
-    observed: Tensor | None
+    mask: Tensor | None
     weights: Tensor
     log_density: LogDensity | None
     peak: float = 0.0
-    measure: Loss | None = None
+    residual_loss: Loss | None = None
 
-    def at(
-        self, codes: Tensor, rows: Tensor, centres: Tensor | None, precision: Tensor | None
-    ) -> Value:
-        """Return the objective at `codes`, (B, D), each of the observation `rows`, (B,).
+    def evaluate(
+        self, codes: Tensor, rows: Tensor, centers: Tensor | None, precision: Tensor | None
+    ) -> ObjectiveValue:
+        """Compute the objective and its gradient at `codes`.
 
         Args:
             codes: (B, D).
-            rows: int64 (B,).
-            centres: (B, D), means of a Gaussian for each code, which adds to the prior term.
-            precision: (B, D, D), inverse covariances of those Gaussians; None for no such term.
+            rows: int64 (B,), observation of each code.
+            centers: (B, D), means of a Gaussian for each code, which adds to the prior term.
+            precision: (B, D, D), inverse covariances of those Gaussians; None: no such term.
         """
         codes = codes.detach().requires_grad_()
         with torch.enable_grad():
             output = self.decode(codes)
-            seen = output if self.operator is None else self.operator(output)
-            target, observed = self.target[rows], self._observed(rows)
-            total = residual = self.loss(seen, target, observed)
-            if self.measure is not None:
-                residual = self.measure(seen.detach(), target, observed)
+            observation = output if self.operator is None else self.operator(output)
+            target, mask = self.target[rows], self.mask
+            if mask is not None and len(mask) > 1:
+                mask = mask[rows]
+            total = residual = self.loss(observation, target, mask)
+            if self.residual_loss is not None:
+                residual = self.residual_loss(observation.detach(), target, mask)
             if self.log_density is not None:
                 density = self.log_density(codes) - self.peak
                 total = total - self.weights[rows] * density.to(residual.dtype)
-            if centres is not None and precision is not None:
-                apart = codes - centres
-                energy = 0.5 * (precision @ apart.unsqueeze(2)).squeeze(2).mul(apart).sum(1)
+            if centers is not None and precision is not None:
+                offset = codes - centers
+                energy = 0.5 * (precision @ offset.unsqueeze(2)).squeeze(2).mul(offset).sum(1)
                 total = total + self.weights[rows] * energy
             (gradient,) = torch.autograd.grad(total.sum(), codes)
-        return Value(total=total.detach(), residual=residual.detach(), gradient=gradient)
-
-    def _observed(self, rows: Tensor) -> Tensor | None:
-        if self.observed is None or len(self.observed) == 1:
-            return self.observed
-        return self.observed[rows]
+        return ObjectiveValue(total=total.detach(), residual=residual.detach(), gradient=gradient)
 
 
 @torch.no_grad()
-def highest(log_density: LogDensity, codes: Tensor) -> float:
+def max_log_density(log_density: LogDensity, codes: Tensor) -> float:
     """Return the highest log density of any of `codes`, (N, D).
 
     Example:
-        >>> highest(lambda codes: -codes.square().sum(1), torch.tensor([[1.0, 2.0], [0.5, 0.0]]))
+        >>> density = lambda codes: -codes.square().sum(1)
+        >>> max_log_density(density, torch.tensor([[1.0, 2.0], [0.5, 0.0]]))
         -0.25
     """
     return max(float(log_density(part).max()) for part in codes.split(4096))

@@ -1,154 +1,189 @@
-"""The search itself: many rows at once, each leaving the batch as soon as it is done.
+"""Batched quasi-Newton search: many rows at once, each of which leaves the batch when finished.
 
-A decoder is fast on full batches only. So rows that are done make room for rows that wait, and the
+A decoder is fast on full batches only, so waiting rows take the place of finished rows, and the
 batch stays full until none waits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
 
-from glo.inversion.bfgs import Rows, join, learn, propose, take
+from glo.inversion.bfgs import Rows, bfgs_update, concat_rows, newton_step, select_rows
 from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
+from glo.inversion.result import InversionCallback, InversionProgress
 from glo.latents.constraints import Constraint, project
 
-__all__ = ["Pace", "batch_rows", "new_rows", "search"]
+__all__ = ["SearchLimits", "first_rows", "rows_per_batch", "search"]
 
-# A row is looked at every so many decodings, and is done if it gained less than the tolerance.
+# A row's convergence is checked every so many decodings.
 _WINDOW = 5
-# The linear fit looks at starts all around and so takes the decoder for straighter than it is. Of
+# The linear fit uses initial codes all around and so underestimates the decoder's curvature. Of
 # the first step that it proposes, measured on MNIST, a third lowers the objective most.
-_CAUTION = 0.35
-# A step that did not lower the objective is followed by one of this share of the length,
-_SHORTER = 0.6
-# and when so little of it is left, there is nothing to gain that the arithmetic could tell.
-_SHORTEST = 0.02
+_FIRST_STEP = 0.35
+# Factor of the step length after a step that did not lower the objective,
+_BACKTRACK = 0.6
+# and the total factor below which a further decrease would be lost in rounding.
+_MIN_SHRINK = 0.02
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """When a search ends, and how far it may jump.
+class SearchLimits:
+    """Stopping rule, longest step and constraint of a search.
 
     Args:
-        most: decodings of a row at most.
-        tolerance: a row is done when five decodings lowered its objective by less than this share.
-        reach: length of the longest step.
-        constraint: what holds for every code.
+        max_steps: maximum number of decodings per row.
+        tolerance: relative decrease over five decodings below which a row has converged.
+        max_length: length of the longest step.
+        constraint: constraint of every code.
     """
 
-    most: int
+    max_steps: int
     tolerance: float
-    reach: float
+    max_length: float
     constraint: Constraint
 
 
-def batch_rows(numbers: int, dim: int) -> int:
+def rows_per_batch(numbers: int, dim: int) -> int:
     """Return how many rows to search at once, by the size of an example and of a code.
 
     Example:
-        >>> batch_rows(1024, 32), batch_rows(3 * 128 * 128, 512)
+        >>> rows_per_batch(1024, 32), rows_per_batch(3 * 128 * 128, 512)
         (512, 42)
     """
     return min(512, max(16, 2**21 // numbers), max(16, 2**25 // dim**2))
 
 
-def new_rows(
-    near: LocalLinearModel, first: int, numbers: Tensor, pace: Pace, *, centred: bool
+def first_rows(
+    model: LocalLinearModel, start: int, counts: Tensor, limits: SearchLimits, *, centered: bool
 ) -> Rows:
-    """Make the rows of some observations, one for each answer.
+    """Build the rows of some observations, one per solution.
 
     Args:
-        near: of b observations that want K answers each.
-        first: number of the first of these observations.
-        numbers: (b,), how many numbers of each are known.
-        pace: of the search.
-        centred: whether each answer is held near its centre by the neighbours' Gaussian.
+        model: local linear models of b observations, K solutions each.
+        start: number of the first of these observations.
+        counts: (b,), observed numbers of each.
+        limits: limits of the search.
+        centered: whether the prior of each solution is the neighbors' Gaussian at its center.
     """
-    b, k, dim = near.starts.shape
-    device = near.starts.device
-    rows = torch.arange(first, first + b, device=device).repeat_interleave(k)
+    b, k, dim = model.codes.shape
+    device = model.codes.device
     # The Hessian of a mean of n squares is 2/n J^T J.
-    inverse = near.inverse * (_CAUTION * numbers / 2).view(-1, 1, 1)
-    made = {
-        "row": rows,
-        "answer": torch.arange(k, device=device).repeat(b),
-        "codes": project(near.starts.reshape(-1, dim), pace.constraint),
+    inverse = model.inverse * (_FIRST_STEP * counts / 2).view(-1, 1, 1)
+    infinite = torch.full((b * k,), torch.inf, device=device)
+    rows = {
+        "row": torch.arange(start, start + b, device=device).repeat_interleave(k),
+        "solution": torch.arange(k, device=device).repeat(b),
+        "codes": project(model.codes.reshape(-1, dim), limits.constraint),
         "inverse": inverse.repeat_interleave(k, 0),
         "gradient": torch.zeros(b * k, dim, device=device),
-        "total": torch.full((b * k,), torch.inf, device=device),
-        "residual": torch.full((b * k,), torch.inf, device=device),
-        "mark": torch.full((b * k,), torch.inf, device=device),
+        "total": infinite,
+        "residual": infinite,
+        "checked_total": infinite,
         "shrink": torch.ones(b * k, device=device),
         "steps": torch.zeros(b * k, dtype=torch.int64, device=device),
     }
-    if centred:
-        made["centre"] = near.centres.reshape(-1, dim)
-        made["precision"] = near.precision.repeat_interleave(k, 0)
-    return made
+    if centered:
+        rows["center"] = model.centers.reshape(-1, dim)
+        rows["precision"] = model.precision.repeat_interleave(k, 0)
+    return rows
 
 
 def search(
-    objective: Objective, waiting: Iterator[Rows], pace: Pace, batch: int
-) -> Iterator[tuple[Rows, Rows | None]]:
-    """Lower the objective of every row by one decoding after another.
+    objective: Objective,
+    next_rows: Callable[[int], Rows],
+    shape: tuple[int, int, int],
+    limits: SearchLimits,
+    batch: int,
+    callback: InversionCallback | None = None,
+) -> Rows:
+    """Minimize the objective of every row.
 
     Args:
-        objective: of the observations.
-        waiting: rows made by `new_rows`.
-        pace: when a row is done.
-        batch: about how many rows are searched at once.
+        objective: objective of n observations.
+        next_rows: function from the number of an observation to the rows of this and maybe some
+            further observations, as of `first_rows`.
+        shape: n, K and D.
+        limits: limits of the search.
+        batch: approximate number of rows searched at once.
+        callback: function called after each decoding; the search stops early if it returns True.
 
-    Yields:
-        after each decoding the rows that took part in it, with their best `codes` so far, their
-        `residual` and `steps`; and of these the ones that are done, which say whether they
-        `converged`, or None.
+    Returns:
+        `codes` (n, K, D), `total`, `residual`, `steps` and `converged` (n, K), on the CPU. After an
+        early stop, unfinished rows have their best codes so far, and codes that were not decoded
+        yet are NaN.
     """
-    active = _fill(None, waiting, batch)
-    while active is not None:
-        _advance(active, objective, pace)
-        converged = _settled(active, pace)
-        done = converged | (active["steps"] >= pace.most)
-        some = bool(done.any())
-        yield dict(active), take(active | {"converged": converged}, done) if some else None
-        if some:
-            rest = take(active, ~done) if not bool(done.all()) else None
-            active = _fill(rest, waiting, batch)
+    n, k, dim = shape
+    result = {
+        "codes": torch.full((n, k, dim), torch.nan),
+        "total": torch.full((n, k), torch.inf),
+        "residual": torch.full((n, k), torch.inf),
+        "steps": torch.zeros(n, k, dtype=torch.int64),
+        "converged": torch.zeros(n, k, dtype=torch.bool),
+    }
+    active: Rows | None = None
+    started = done = 0
+    while True:
+        while started < n and (active is None or len(active["row"]) < batch):
+            rows = next_rows(started)
+            started = int(rows["row"][-1]) + 1
+            active = concat_rows(active, rows)
+        if active is None:
+            return result
+        _advance(active, objective, limits)
+        converged = _converged(active, limits)
+        finished = converged | (active["steps"] >= limits.max_steps)
+        stop = callback is not None and callback(_progress(active, done, n * k, limits))
+        if stop:
+            finished = torch.ones_like(finished)
+        if bool(finished.any()):
+            rows = select_rows(active | {"converged": converged}, finished)
+            place = rows["row"].cpu(), rows["solution"].cpu()
+            for name, values in result.items():
+                values[place] = rows[name].cpu()
+            done += len(rows["row"])
+            active = None if bool(finished.all()) else select_rows(active, ~finished)
+        if stop:
+            return result
 
 
-def _fill(active: Rows | None, waiting: Iterator[Rows], batch: int) -> Rows | None:
-    while active is None or len(active["row"]) < batch:
-        more = next(waiting, None)
-        if more is None:
-            return active
-        active = join(active, more)
-    return active
+def _progress(rows: Rows, done: int, total: int, limits: SearchLimits) -> InversionProgress:
+    return InversionProgress(
+        done=done,
+        total=total,
+        max_steps=limits.max_steps,
+        rows=rows["row"],
+        solutions=rows["solution"],
+        codes=rows["codes"],
+        residuals=rows["residual"],
+        steps=rows["steps"],
+    )
 
 
-def _advance(rows: Rows, objective: Objective, pace: Pace) -> None:
-    # A new row has no gradient, so it proposes the code it begins with.
-    trial = project(propose(rows, pace.reach), pace.constraint)
-    found = objective.at(trial, rows["row"], rows.get("centre"), rows.get("precision"))
+def _advance(rows: Rows, objective: Objective, limits: SearchLimits) -> None:
+    # A new row has no gradient, so its first trial is the code at which it begins.
+    trial = project(newton_step(rows, limits.max_length), limits.constraint)
+    value = objective.evaluate(trial, rows["row"], rows.get("center"), rows.get("precision"))
     begun = rows["steps"] > 0
-    moved = torch.where(begun.unsqueeze(1), trial - rows["codes"], 0.0)
-    # A step that failed tells about the curvature as well as one that did not.
-    rows["inverse"] = learn(rows["inverse"], moved, found.gradient - rows["gradient"])
-    better = found.total <= rows["total"]
+    step = torch.where(begun.unsqueeze(1), trial - rows["codes"], 0.0)
+    # A rejected step measures the curvature as well as an accepted one.
+    rows["inverse"] = bfgs_update(rows["inverse"], step, value.gradient - rows["gradient"])
+    better = value.total <= rows["total"]
     rows["codes"] = torch.where(better.unsqueeze(1), trial, rows["codes"])
-    rows["gradient"] = torch.where(better.unsqueeze(1), found.gradient, rows["gradient"])
-    rows["total"] = torch.where(better, found.total, rows["total"])
-    rows["residual"] = torch.where(better, found.residual, rows["residual"])
-    rows["shrink"] = torch.where(better, 1.0, rows["shrink"] * _SHORTER)
+    rows["gradient"] = torch.where(better.unsqueeze(1), value.gradient, rows["gradient"])
+    rows["total"] = torch.where(better, value.total, rows["total"])
+    rows["residual"] = torch.where(better, value.residual, rows["residual"])
+    rows["shrink"] = torch.where(better, 1.0, rows["shrink"] * _BACKTRACK)
     rows["steps"] = rows["steps"] + 1
 
 
-def _settled(rows: Rows, pace: Pace) -> Tensor:
+def _converged(rows: Rows, limits: SearchLimits) -> Tensor:
     due = rows["steps"] % _WINDOW == 0
-    gain = rows["mark"] - rows["total"]
-    settled = due & (gain <= pace.tolerance * rows["total"].abs())
-    rows["mark"] = torch.where(due, rows["total"], rows["mark"])
-    return settled | (rows["shrink"] < _SHORTEST)
+    decrease = rows["checked_total"] - rows["total"]
+    converged = due & (decrease <= limits.tolerance * rows["total"].abs())
+    rows["checked_total"] = torch.where(due, rows["total"], rows["checked_total"])
+    return converged | (rows["shrink"] < _MIN_SHRINK)

@@ -5,6 +5,7 @@ what it takes to make it can grow with their square; so the bounds come before t
 """
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from glo.utils.files import read_text, write_text
 __all__ = [
     "LARGEST_JSON",
     "LARGEST_TOML",
+    "finite_json",
     "parse_json",
     "read_json",
     "read_toml",
@@ -40,6 +42,20 @@ _DEEPEST = 16
 _LARGEST_NUMBER = 2**63
 
 
+def finite_json(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON lacks, by None, and tuples by lists.
+
+    Example:
+        >>> finite_json({"a": (1.0, float("nan")), "b": {"c": float("inf")}})
+        {'a': [1.0, None], 'b': {'c': None}}
+    """
+    if isinstance(value, dict):
+        return {name: finite_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_json(path: Path, *, most: int = LARGEST_JSON) -> Any:
     """Return what a JSON file holds.
 
@@ -57,7 +73,7 @@ def read_json(path: Path, *, most: int = LARGEST_JSON) -> Any:
 
 def write_json(path: Path, values: Any) -> None:
     """Write a JSON file atomically."""
-    write_text(path, json.dumps(values, indent=2) + "\n")
+    write_text(path, json.dumps(finite_json(values), indent=2) + "\n")
 
 
 def parse_json(text: str, what: str) -> Any:

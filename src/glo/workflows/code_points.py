@@ -1,7 +1,6 @@
-"""Points of a code space as a person names them: a row, a label, a sample, the mean, a file."""
+"""Points of a code space by name: a row, a label, a sample, the mean, or a file."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +10,12 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, suggest
-from glo.inversion import InitialCodes, finish
+from glo.inversion import InitialCodes
 from glo.latents.constraints import project
 from glo.runs.run import Run
 from glo.utils.row_ranges import check_row
-from glo.workflows.encode import prepare_search, search
-from glo.workflows.inputs import Inputs, open_inputs
+from glo.workflows.encode import encode, prepare_search
+from glo.workflows.inputs import open_inputs
 
 __all__ = ["CodePoint", "CodePoints"]
 
@@ -26,30 +25,30 @@ _KINDS = ("label:", "sample:", "mean")
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CodePoint:
-    """A code, and where it comes from.
+    """Code with its origin.
 
     Attributes:
-        word: as it was named.
+        name: name of the point.
         code: (D,); it satisfies the run's constraint.
-        row: of the training example whose code it is.
-        seen: (*shape), of a file, the example itself.
-        residual: of a file, the mean squared error of what the decoder makes of the code.
+        row: row number of a training example; None for other points.
+        example: (*shape), example of a file; None for other points.
+        residual: mean squared error of the decoded code of a file; None for other points.
     """
 
-    word: str
+    name: str
     code: Tensor
     row: int | None = None
-    seen: Tensor | None = None
+    example: Tensor | None = None
     residual: float | None = None
 
 
 @final
 class CodePoints:
-    """Find the codes of points in a run.
+    """Named points of a run's code space.
 
     Args:
-        run: the run.
-        seed: of the samples.
+        run: finished run.
+        seed: seed of the samples.
 
     Example:
         >>> from glo.runs.run import open_run
@@ -62,83 +61,69 @@ class CodePoints:
         self.run = run
         self.seed = seed
 
-    def find(self, word: str) -> CodePoint:
-        """Return the point that a word names.
+    def find(self, name: str) -> CodePoint:
+        """Return the point of a name.
 
             12         the code of training example 12
-            label:7    the mean of the codes of that label, by number or name
-            sample:3   sample number 3 of the run's prior and of the seed
+            label:7    the mean of the codes of a label, by number or name
+            sample:3   sample number 3 of the run's prior for the seed
             mean       the mean of all codes
             one.png    a file of one example, whose code is searched for
 
-        A file with a name such as `12` is named by `./12`.
+        A file called `12` has the name `./12`.
 
         Raises:
-            UserError: it names nothing, or the run has no such row, label or prior.
+            UserError: an unknown name, or a run without such a row, label or prior.
         """
-        if re.fullmatch(r"-?\d+", word):
-            return self._row(word)
-        if word == "mean":
-            return self._made(word, self.run.codes.mean(0))
-        if word.startswith("label:"):
-            return self._label(word)
-        if word.startswith("sample:"):
-            return self._sample(word)
-        return self._file(word)
-
-    def find_all(self, words: Sequence[str]) -> list[CodePoint]:
-        """Return the points that words name, in their order."""
-        return [self.find(word) for word in words]
+        if re.fullmatch(r"-?\d+", name):
+            row = int(name)
+            check_row(row, len(self.run.codes))
+            return CodePoint(name=name, code=self.run.codes[row], row=row)
+        if name == "mean":
+            code = self.run.codes.mean(0)
+        elif name.startswith("label:"):
+            code = self._label(name)
+        elif name.startswith("sample:"):
+            code = self._sample(name)
+        else:
+            return self._file(name)
+        return CodePoint(name=name, code=project(code[None], self.run.settings.constraint)[0])
 
     @cached_property
-    def _starts(self) -> InitialCodes:
+    def _initial_codes(self) -> InitialCodes:
         return prepare_search(self.run)
 
-    def _made(self, word: str, code: Tensor) -> CodePoint:
-        held = project(code.unsqueeze(0), self.run.settings.constraint)[0]
-        return CodePoint(word=word, code=held)
-
-    def _row(self, word: str) -> CodePoint:
-        row = int(word)
-        check_row(row, len(self.run.codes))
-        return CodePoint(word=word, code=self.run.codes[row], row=row)
-
-    def _label(self, word: str) -> CodePoint:
-        label = self.run.label_classifier.number(word.removeprefix("label:"))
+    def _label(self, name: str) -> Tensor:
+        label = self.run.label_classifier.number(name.removeprefix("label:"))
         rows = self.run.label_classifier.training_labels == label
         if not bool(rows.any()):
-            raise UserError(f"No training example has {word}; choose another label.")
-        return self._made(word, self.run.codes[rows].mean(0))
+            raise UserError(f"No training example has {name}; choose another label.")
+        return self.run.codes[rows].mean(0)
 
-    def _sample(self, word: str) -> CodePoint:
-        number = word.removeprefix("sample:")
+    def _sample(self, name: str) -> Tensor:
+        number = name.removeprefix("sample:")
         if not re.fullmatch(r"\d{1,9}", number):
-            raise UserError(f"{word} is no sample; give its number, from sample:0 on.")
-        drawn = self.run.prior().sample(1, seed=self.seed, start=int(number))
-        return self._made(word, drawn[0])
+            raise UserError(f"{name} is not a sample; give an integer, such as sample:0.")
+        return self.run.prior().sample(1, seed=self.seed, start=int(number))[0]
 
-    def _file(self, word: str) -> CodePoint:
-        seen, row = _open(self.run, word), torch.zeros(1, dtype=torch.int64)
-        target, observed = seen.samples.batch(row), seen.samples.observed(row)
-        found = finish(search(self.run, target, starts=self._starts, observed=observed))
-        code, residual = found.codes[0].cpu(), float(found.residual[0])
-        return CodePoint(word=word, code=code, seen=target[0], residual=residual)
-
-
-def _open(run: Run, word: str) -> Inputs:
-    if not _exists(word):
-        raise UserError(
-            f"'{word}' is no point; give the row of a training example, label:LABEL, "
-            f"sample:NUMBER, mean, or a file that exists.{suggest(word, _KINDS)}"
-        )
-    seen = open_inputs(run, [word], limit=2)
-    if len(seen) != 1:
-        raise UserError(f"{word} holds several examples, and a point is one; give a file of one.")
-    return seen
+    def _file(self, name: str) -> CodePoint:
+        if not _exists(name):
+            raise UserError(
+                f"'{name}' is not a point; give the row of a training example, label:LABEL, "
+                f"sample:NUMBER, mean, or a file that exists.{suggest(name, _KINDS)}"
+            )
+        dataset = open_inputs(self.run, [name], limit=2).dataset
+        if len(dataset) != 1:
+            raise UserError(f"{name} has several examples; give a file of one example.")
+        row = torch.zeros(1, dtype=torch.int64)
+        x, mask = dataset.batch(row), dataset.observed(row)
+        inversion = encode(self.run, x, self._initial_codes, mask=mask)
+        residual = float(inversion.residuals[0])
+        return CodePoint(name=name, code=inversion.codes[0], example=x[0], residual=residual)
 
 
-def _exists(word: str) -> bool:
+def _exists(name: str) -> bool:
     try:
-        return Path(word).expanduser().exists()
+        return Path(name).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
         return False

@@ -24,7 +24,7 @@ from glo.training.events import RowEvent, Searched
 from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
-from glo.workflows.encode import Found, prepare_search, search_samples
+from glo.workflows.encode import encode_dataset, prepare_search
 from glo.workflows.row_data import RowData, renew
 from glo.workflows.row_notes import SHOWN, STALE, added_notes, removed_notes
 
@@ -161,11 +161,9 @@ def _search(run: Run, samples: Dataset, device: str) -> Generator[Searched, None
     n = len(samples)
     yield Searched(rows=0, n=n)
     codes = []
-    for step in search_samples(run, samples, starts=prepare_search(run, device=device)):
-        if isinstance(step, Found):
-            codes.append(step.inversion.codes)
-        else:
-            yield Searched(rows=int(step * n), n=n)
+    for batch in encode_dataset(run, samples, prepare_search(run, device=device)):
+        codes.append(batch.inversion.codes)
+        yield Searched(rows=sum(map(len, codes)), n=n)
     return torch.cat(codes)
 
 

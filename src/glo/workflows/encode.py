@@ -1,14 +1,13 @@
-"""The search for codes of examples that a run did not train; all who need one come here.
+"""Encoding of unseen examples with a run: `glo.inversion.invert` with the options of the run.
 
-What holds for each: it begins at the run's own codes, keeps the run's constraint and arithmetic,
-and tells residuals as squared errors. A whole example gets the code that the run's own loss asks
-for, as the run's examples did. Where something is hidden, or was seen through an operator or noise,
-the squared error of what is known is lowered, and the nearest codes hold the code too, as what is
-known may not decide.
+The search begins at the run's codes and has the run's constraint and precision; residuals are
+squared errors. Whole examples are searched by the run's loss, like the training examples. Partial
+or degraded observations are searched by squared error and the local prior, as the observed values
+may not determine the code.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -19,161 +18,189 @@ from glo.data import Dataset
 from glo.inversion import (
     InitialCodes,
     Inversion,
+    InversionCallback,
+    InversionOptions,
+    InversionProgress,
     Operator,
-    SearchState,
     decode_initial_codes,
-    follow,
+    invert,
 )
 from glo.losses import MSELoss
 from glo.runs.run import Run
 from glo.training.factory import training_loss
 from glo.utils.device import find_device
 
-__all__ = ["Found", "batches", "prepare_search", "search", "search_samples"]
+__all__ = [
+    "EncodedBatch",
+    "ProgressCallback",
+    "encode",
+    "encode_dataset",
+    "prepare_search",
+    "progress_callback",
+    "row_batches",
+]
+
+# Function of the name of the work, the units done and the units in all; it may raise to stop.
+ProgressCallback = Callable[[str, int, int], None]
 
 _CHUNK = 2048
-# A decoder misses new examples by more than its own. Measured on MNIST, squared error of hidden
-# pixels at 1, 2 and 4 times the run's own error: 0.0093, 0.0094, 0.0099 with 30 % of them missing,
-# 0.0534, 0.0540, 0.0589 with 90 %; with one half missing more is better.
-_MISSED = 2.0
-# An overfitted decoder hits its own examples whatever they are; of the spread of the examples.
-_LEAST_NOISE = 0.125
+# Error of new examples as a multiple of the run's training error. Measured on MNIST, squared error
+# of hidden pixels at 1, 2 and 4 times: 0.0093, 0.0094, 0.0099 with 30 % of them missing, 0.0534,
+# 0.0540, 0.0589 with 90 %; with one half missing more is better.
+_ERROR_FACTOR = 2.0
+# Lower bound of the noise, as a share of the examples' spread: an overfitted decoder has hardly any
+# training error.
+_MIN_NOISE = 0.125
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Found:
-    """What was found for some of a set of examples.
+class EncodedBatch:
+    """Codes of a batch of examples.
 
     Attributes:
-        rows: int64 (b,), which of them.
-        target: (b, *shape), as the decoder sees them.
-        observed: 1 where the target is known and 0 where it is not; None if all is.
+        rows: int64 (b,), row numbers in the dataset.
+        target: (b, *shape), examples, standardized if the run is.
+        mask: 1 where the target is observed and 0 where it is missing; None: all is observed.
         inversion: codes, reconstructions and residuals.
     """
 
     rows: Tensor
     target: Tensor
-    observed: Tensor | None
+    mask: Tensor | None
     inversion: Inversion
 
 
 def prepare_search(run: Run, *, device: str = "auto") -> InitialCodes:
-    """Bring a run's decoder to a device, and decode the codes that searches begin at.
+    """Move a run's decoder to a device and decode the run's codes as initial codes.
 
     Args:
-        run: a finished run.
-        device: its name; auto: the best there is.
+        run: finished run.
+        device: name of a device; auto: the fastest one.
 
     Raises:
-        UserError: the run is not finished, or has too few codes.
+        UserError: an unfinished run, or a run with one code.
     """
     run.check_finished(
         unfinished="its codes and decoder still change",
-        single="a search needs two codes to begin at",
+        single="a search needs two initial codes",
     )
     run.decoder.to(find_device(device))
     return decode_initial_codes(run.decoder, run.codes, precision=run.settings.precision)
 
 
-def batches(n: int, *, answers: int = 1) -> Iterator[Tensor]:
-    """Yield row numbers, int64, so many at a time that memory holds them and batches are full.
+def row_batches(n: int, *, n_solutions: int = 1) -> Iterator[Tensor]:
+    """Yield row numbers, int64, in batches whose results fit the memory.
 
     Example:
-        >>> [len(rows) for rows in batches(3000)]
+        >>> [len(rows) for rows in row_batches(3000)]
         [2048, 952]
     """
-    # No answers at all are refused by the search.
-    yield from torch.arange(n).split(max(64, _CHUNK // max(1, answers)))
+    # The search itself refuses 0 solutions.
+    yield from torch.arange(n).split(max(64, _CHUNK // max(1, n_solutions)))
 
 
-def search(
+def encode(
     run: Run,
-    target: Tensor,
+    x: Tensor,
+    initial_codes: InitialCodes,
     *,
-    starts: InitialCodes,
-    observed: Tensor | None = None,
+    mask: Tensor | None = None,
     operator: Operator | None = None,
     noise: float | None = None,
-    answers: int = 1,
-) -> Iterator[SearchState | Inversion]:
-    """Search for the codes of observations, and tell after each decoding where the search stands.
+    n_solutions: int = 1,
+    callback: InversionCallback | None = None,
+) -> Inversion:
+    """Search for the codes of observations.
 
     Args:
-        run: a finished run.
-        target: float (n, *shape'), as for `glo.inversion.invert`.
-        starts: of `prepare_search`.
-        observed: 1 where known and 0 where hidden; None if all is known.
-        operator: what the examples were seen through; None: nothing.
-        noise: standard deviation of the observation's errors; None: twice that of the run's own
-            reconstructions, at least an eighth of the spread of the examples.
-        answers: how many answers are sought for each observation.
-
-    Yields:
-        `SearchState` after each decoding, with the codes and residuals so far, and last the
-        `Inversion`.
+        run: finished run.
+        x: float (n, *shape'), observations, as for `glo.inversion.invert`.
+        initial_codes: result of `prepare_search`.
+        mask: 1 where observed and 0 where hidden; None: all is observed.
+        operator: observation operator; None: identity.
+        noise: standard deviation of the observation's errors, above 0; None: twice that of the
+            run's reconstructions, at least an eighth of the spread of the examples.
+        n_solutions: number of solutions per observation.
+        callback: function called after each decoding, as for `glo.inversion.invert`.
 
     Raises:
-        UserError: the observations cannot be used, or the network that the run's loss compares
-            features of cannot be had.
+        UserError: observations that cannot be used, or missing features of the run's loss.
 
     Example:
-        >>> starts = prepare_search(run)  # doctest: +SKIP
-        >>> for step in search(run, image, starts=starts):  # doctest: +SKIP
-        ...     if isinstance(step, SearchState):
-        ...         print(f"{step.share:.0%}: {float(step.residual[0]):.4f}")
+        >>> initial_codes = prepare_search(run)  # doctest: +SKIP
+        >>> encode(run, images, initial_codes).codes.shape  # doctest: +SKIP
+        torch.Size([10, 32])
     """
-    whole = observed is None and operator is None and noise is None
-    return follow(
-        run.decoder,
-        target,
-        starts=starts,
-        loss=training_loss(run.settings) if whole else None,
-        measure=MSELoss(),
+    whole = mask is None and operator is None and noise is None
+    options = InversionOptions(
         operator=operator,
-        observed=observed,
+        loss=training_loss(run.settings) if whole else None,
+        residual_loss=MSELoss(),
         prior="none" if whole else "local",
-        noise=_noise(run, starts) if noise is None else noise,
-        answers=answers,
+        noise=_noise(run, initial_codes) if noise is None else noise,
+        n_solutions=n_solutions,
         constraint=run.settings.constraint,
         precision=run.settings.precision,
     )
+    return invert(run.decoder, x, initial_codes, mask=mask, options=options, callback=callback)
 
 
-def search_samples(
-    run: Run, samples: Dataset, *, starts: InitialCodes, rows: Tensor | None = None
-) -> Iterator[float | Found]:
-    """Search for the codes of a set, so many rows at a time that memory holds what is found.
+def encode_dataset(
+    run: Run,
+    dataset: Dataset,
+    initial_codes: InitialCodes,
+    *,
+    rows: Tensor | None = None,
+    callback: ProgressCallback | None = None,
+) -> Iterator[EncodedBatch]:
+    """Search for the codes of a dataset, in batches whose results fit the memory.
 
     Args:
-        run: a finished run.
-        samples: examples of the shape that it was trained on; missing values are hidden.
-        starts: of `prepare_search`.
-        rows: int64 (n,), which of them, in this order; None: all.
+        run: finished run.
+        dataset: examples of the shape of the training data; missing values are hidden.
+        initial_codes: result of `prepare_search`.
+        rows: int64 (n,), row numbers in this order; None: all.
+        callback: function called after each decoding with the name of the work, the equivalent
+            number of encoded rows, and n.
 
     Yields:
-        the share that is done, up to 1, after each decoding, and `Found` for each part in order.
+        one `EncodedBatch` after another.
 
     Example:
-        >>> for step in search_samples(run, samples, starts=starts):  # doctest: +SKIP
-        ...     if isinstance(step, Found):
-        ...         codes[step.rows] = step.inversion.codes
+        >>> for batch in encode_dataset(run, dataset, initial_codes):  # doctest: +SKIP
+        ...     codes[batch.rows] = batch.inversion.codes
     """
-    samples, done = run.standardize(samples), 0
-    rows = torch.arange(len(samples)) if rows is None else rows
-    for places in batches(len(rows)):
+    dataset = run.standardize(dataset)
+    rows = torch.arange(len(dataset)) if rows is None else rows
+    for places in row_batches(len(rows)):
         part = rows[places]
-        target, observed = samples.batch(part), samples.observed(part)
-        for step in search(run, target, starts=starts, observed=observed):
-            if isinstance(step, SearchState):
-                yield (done + step.share * len(part)) / len(rows)
-            else:
-                yield Found(rows=part, target=target, observed=observed, inversion=step)
-        done += len(part)
-        yield done / len(rows)
+        x, mask = dataset.batch(part), dataset.observed(part)
+        report = progress_callback(callback, "searching codes", places, len(rows))
+        inversion = encode(run, x, initial_codes, mask=mask, callback=report)
+        yield EncodedBatch(rows=part, target=x, mask=mask, inversion=inversion)
 
 
-def _noise(run: Run, starts: InitialCodes) -> float:
-    least = max(_LEAST_NOISE * starts.examples_spread, 1e-6)
-    own = math.sqrt((run.summary or {}).get("mse", 0.0))
-    return max(least, _MISSED * own)
+def progress_callback(
+    callback: ProgressCallback | None, name: str, places: Tensor, total: int
+) -> InversionCallback | None:
+    """Convert a callback for the progress of all rows to one for a batch of them.
+
+    Args:
+        callback: callback for all rows.
+        name: name of the work.
+        places: int64 (b,), consecutive places of the batch.
+        total: number of rows.
+    """
+    if callback is None:
+        return None
+
+    def report(progress: InversionProgress) -> None:
+        callback(name, int(int(places[0]) + progress.fraction * len(places)), total)
+
+    return report
+
+
+def _noise(run: Run, initial_codes: InitialCodes) -> float:
+    error = math.sqrt((run.summary or {}).get("mse", 0.0))
+    return max(_MIN_NOISE * initial_codes.examples_spread, 1e-6, _ERROR_FACTOR * error)

@@ -15,9 +15,9 @@ from glo.losses import MSELoss
 from glo.metrics import MemorisationTest, Reference, psnr, ssim
 from glo.priors import Prior
 from glo.utils.device import find_device
-from glo.workflows.encode import Found, prepare_search, search_samples
+from glo.utils.json_toml import finite_json
+from glo.workflows.encode import encode_dataset, prepare_search
 from glo.workflows.evaluation_plan import EvaluationPlan, FeatureChoice
-from glo.workflows.json_values import plain
 
 __all__ = ["Callback", "evaluate"]
 
@@ -68,7 +68,7 @@ def evaluate(plan: EvaluationPlan, *, callback: Callback = _ignore) -> dict[str,
     if plan.features is not None and heldout is not None:
         values |= _compare(plan, plan.features, heldout, torch.cat(embedded), notes, callback)
     values |= {"notes": notes, "seconds": time.perf_counter() - started}
-    figures: dict[str, Any] = plain(values)
+    figures: dict[str, Any] = finite_json(values)
     return figures
 
 
@@ -90,15 +90,18 @@ def _search(plan: EvaluationPlan, heldout: Dataset, callback: Callback) -> dict[
     part, errors, steps = "searching codes of held-out examples", [], []
     callback(part, 0, plan.n)
     started = time.perf_counter()
-    starts, seconds = prepare_search(plan.run), 0.0
-    for step in search_samples(plan.run, heldout, starts=starts, rows=plan.heldout_rows):
-        if isinstance(step, Found):
-            seconds += time.perf_counter() - started
-            errors.append(_errors(step.inversion.reconstructions, heldout, step.rows))
-            steps.append(step.inversion.steps)
-            started = time.perf_counter()
-        else:
-            callback(part, round(step * plan.n), plan.n)
+    initial_codes, seconds = prepare_search(plan.run), 0.0
+    for batch in encode_dataset(
+        plan.run,
+        heldout,
+        initial_codes,
+        rows=plan.heldout_rows,
+        callback=lambda _, done, total: callback(part, done, total),
+    ):
+        seconds += time.perf_counter() - started
+        errors.append(_errors(batch.inversion.reconstructions, heldout, batch.rows))
+        steps.append(batch.inversion.steps)
+        started = time.perf_counter()
     return {
         **_means(errors),
         "name": heldout.name,

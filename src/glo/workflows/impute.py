@@ -1,6 +1,5 @@
-"""Gaps of a table, filled by a run of vectors: codes are sought that explain what is known."""
+"""Imputation: the missing values of a table, from codes that explain the known values."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -10,102 +9,99 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
-from glo.inversion import InitialCodes, Inversion
+from glo.inversion import InitialCodes
 from glo.runs.run import Run
-from glo.workflows.encode import batches, search
+from glo.workflows.encode import ProgressCallback, encode, progress_callback, row_batches
 from glo.workflows.incomplete_table import IncompleteTable
 
-__all__ = ["Filled", "check_incomplete_table", "fill"]
+__all__ = ["Imputation", "check_incomplete_table", "impute"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Filled:
-    """What was found for the rows of a table that have gaps.
+class Imputation:
+    """Imputed values of a table, and figures of its m incomplete rows.
 
     Attributes:
-        made: float32 (n, F), in the units of the data: what the decoder makes of each row, NaN in
-            rows without gaps.
-        residual: float32 (m,), of the rows with gaps: mean squared error on what is known, in
+        values: float32 (n, F), decoded rows in the units of the data; NaN in complete rows.
+        residuals: float32 (m,), mean squared errors of the known values, in standard deviations of
+            the columns.
+        spread: float32 (m,), root mean square deviation of the solutions in the missing values, in
             standard deviations of the columns.
-        spread: float32 (m,), root mean square deviation of the answers in the gaps, likewise.
-        converged: bool (m,), whether the search stopped by itself.
+        converged: bool (m,), whether the search converged.
     """
 
-    made: NDArray[np.float32]
-    residual: Tensor
+    values: NDArray[np.float32]
+    residuals: Tensor
     spread: Tensor
     converged: Tensor
 
 
-def check_incomplete_table(run: Run, sheet: IncompleteTable) -> None:
-    """Check that a run can fill the gaps of a table.
+def check_incomplete_table(run: Run, table: IncompleteTable) -> None:
+    """Check that a run can impute a table.
 
     Raises:
-        UserError: the table has other columns, no gaps, or a row of which nothing is known.
+        UserError: other columns, no missing value, or a row without known values.
     """
-    samples, wanted = sheet.samples, run.data.shape[0]
-    if samples.shape != run.data.shape:
+    dataset, expected = table.dataset, run.data.shape[0]
+    if dataset.shape != run.data.shape:
         raise UserError(
-            f"{sheet.what} has {samples.shape[0]} columns of numbers, but {run.folder} was "
-            f"trained on vectors of {wanted} numbers; give as many, of a table as "
+            f"{table.source} has {dataset.shape[0]} columns of numbers, but {run.folder} was "
+            f"trained on vectors of {expected} numbers; give as many, of a table as "
             f"SOURCE?columns=a,b."
         )
-    if not sheet.gaps.any():
+    if not table.missing.any():
         raise UserError(
-            f"{sheet.what} has no gaps, so there is nothing to fill; mark missing numbers by NaN "
-            f"or, in a table, by empty cells."
+            f"{table.source} has no missing values, so there is nothing to impute; mark them by "
+            f"NaN or, in a table, by empty cells."
         )
-    empty = np.flatnonzero(sheet.gaps.all(axis=1))
+    empty = np.flatnonzero(table.missing.all(axis=1))
     if len(empty):
-        raise UserError(f"Every value of {samples.name}[{empty[0]}] is missing; leave it out.")
+        raise UserError(f"Every value of {dataset.name}[{empty[0]}] is missing; leave it out.")
 
 
-def fill(
-    run: Run, sheet: IncompleteTable, *, starts: InitialCodes, answers: int = 1
-) -> Iterator[float | Filled]:
-    """Search for the codes of the rows that have gaps, and decode them.
-
-    The search is that of `glo.workflows.encode.search_samples`. The mean of several answers has the
-    smaller squared error.
+def impute(
+    run: Run,
+    table: IncompleteTable,
+    initial_codes: InitialCodes,
+    *,
+    n_solutions: int = 1,
+    callback: ProgressCallback | None = None,
+) -> Imputation:
+    """Search for the codes of the incomplete rows, and decode them.
 
     Args:
-        run: a finished run of vectors.
-        sheet: a table that `check_incomplete_table` has nothing against.
-        starts: of `prepare_search`.
-        answers: how many are sought for each row.
-
-    Yields:
-        the share that is done, up to 1, and last what was found.
+        run: finished run of vectors.
+        table: table that passes `check_incomplete_table`.
+        initial_codes: result of `prepare_search`.
+        n_solutions: number of solutions per row; their mean is imputed, and the mean of several has
+            the smaller squared error.
+        callback: function called after each decoding with the name of the work, the equivalent
+            number of imputed rows, and the number of incomplete rows.
 
     Example:
-        >>> steps = fill(run, sheet, starts=prepare_search(run))  # doctest: +SKIP
-        >>> *_, found = steps  # doctest: +SKIP
-        >>> sheet.save(Path("filled.csv"), found.made)  # doctest: +SKIP
+        >>> imputation = impute(run, table, prepare_search(run))  # doctest: +SKIP
+        >>> table.save(Path("filled.csv"), imputation.values)  # doctest: +SKIP
     """
-    samples = run.standardize(sheet.samples)
-    rows = torch.from_numpy(np.flatnonzero(sheet.gaps.any(axis=1)))
-    made = np.full(sheet.gaps.shape, np.nan, np.float32)
+    dataset = run.standardize(table.dataset)
+    rows = torch.from_numpy(np.flatnonzero(table.missing.any(axis=1)))
+    values = np.full(table.missing.shape, np.nan, np.float32)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    done = 0
-    for places in batches(len(rows), answers=answers):
+    for places in row_batches(len(rows), n_solutions=n_solutions):
         part = rows[places]
-        known = samples.observed(part)
-        assert known is not None, "these rows have gaps"
-        for step in search(
-            run, samples.batch(part), starts=starts, observed=known, answers=answers
-        ):
-            if isinstance(step, Inversion):
-                made[part.numpy()] = run.in_units(step.average.cpu()).numpy()
-                parts.append((step.residual, _spread(step, 1 - known), step.converged))
-            else:
-                yield (done + step.share * len(part)) / len(rows)
-        done += len(part)
-        yield done / len(rows)
-    residual, spread, converged = (torch.cat(each) for each in zip(*parts, strict=True))
-    yield Filled(made=made, residual=residual, spread=spread, converged=converged)
-
-
-def _spread(found: Inversion, hidden: Tensor) -> Tensor:
-    square = found.deviation.cpu().square() * hidden
-    return (square.sum(1) / hidden.sum(1)).sqrt()
+        mask = dataset.observed(part)
+        assert mask is not None, "these rows have missing values"
+        inversion = encode(
+            run,
+            dataset.batch(part),
+            initial_codes,
+            mask=mask,
+            n_solutions=n_solutions,
+            callback=progress_callback(callback, "imputing", places, len(rows)),
+        )
+        values[part.numpy()] = run.in_units(inversion.mean).numpy()
+        hidden = 1 - mask
+        spread = ((inversion.std.square() * hidden).sum(1) / hidden.sum(1)).sqrt()
+        parts.append((inversion.residuals, spread, inversion.converged))
+    residuals, spread, converged = (torch.cat(each) for each in zip(*parts, strict=True))
+    return Imputation(values=values, residuals=residuals, spread=spread, converged=converged)

@@ -1,4 +1,4 @@
-"""Tables with gaps: read as they are, and written again with the gaps filled and nothing else."""
+"""Incomplete tables: read with their missing values, and written with these imputed."""
 
 import csv
 from abc import ABC, abstractmethod
@@ -27,66 +27,68 @@ _BATCH = 4096
 
 
 class IncompleteTable(ABC):
-    """Rows of numbers with gaps, and whatever stands beside them.
+    """Table of numbers with missing values, and its other columns.
 
     Attributes:
-        what: how messages call it.
-        samples: the numbers, float32 (n, F), NaN in the gaps.
-        gaps: bool (n, F).
+        source: name of the table in messages.
+        dataset: float32 (n, F), NaN where a value is missing.
+        missing: bool (n, F).
     """
 
-    def __init__(self, values: NDArray[Any], options: SourceOptions, what: str, name: str) -> None:
-        rows = convert_rows(infer_layout(values, options, what), None)
-        self.what = what
-        self.samples = Dataset(rows=rows, name=name)
-        self.gaps = np.isnan(rows)
+    def __init__(
+        self, values: NDArray[Any], options: SourceOptions, source: str, name: str
+    ) -> None:
+        rows = convert_rows(infer_layout(values, options, source), None)
+        self.source = source
+        self.dataset = Dataset(rows=rows, name=name)
+        self.missing = np.isnan(rows)
 
     @abstractmethod
-    def save(self, path: Path, made: NDArray[np.float32]) -> None:
-        """Write the rows with their gaps filled, whole or not at all.
+    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
+        """Write the table with imputed values, atomically.
 
         Args:
-            path: of a .csv, .parquet or .npy file; the last holds the numbers alone.
-            made: (n, F), numbers for the gaps; what stands elsewhere is not looked at.
+            path: path of a .csv, .parquet or .npy file; the last has the columns of numbers only.
+            imputed: (n, F), values for the missing ones; the others are ignored.
 
         Raises:
-            UserError: what stands beside the numbers cannot be written there.
+            UserError: other columns that cannot be written to this format.
         """
 
 
 def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTable:
-    """Open a table that is to be filled.
+    """Open an incomplete table.
 
     Args:
-        source: a .csv, .parquet, .npy or .npz file; of the first two, columns may be named as for
+        source: path of a .csv, .parquet, .npy or .npz file; of the first two, with columns as for
             training.
         options: split and limit.
 
     Raises:
-        UserError: it is not there, is of another kind, or cannot be read.
+        UserError: a missing or unreadable file, or a file of another kind.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "animals.csv"
         >>> _ = path.write_text("kind,mass,wing\\nbee,0.1,\\nant,0.25,7\\n")
-        >>> sheet = open_incomplete_table(f"{path}?label=kind", SourceOptions())
-        >>> sheet.save(path.with_name("filled.csv"), np.array([[5, 6], [7, 8]], np.float32))
+        >>> table = open_incomplete_table(f"{path}?label=kind", SourceOptions())
+        >>> table.save(path.with_name("filled.csv"), np.array([[5, 6], [7, 8]], np.float32))
         >>> print(path.with_name("filled.csv").read_text())
         kind,mass,wing
         bee,0.1,6.0
         ant,0.25,7
         <BLANKLINE>
     """
-    place, choice = split_column_spec(source)
+    place, columns = split_column_spec(source)
     path = Path(place).expanduser()
     suffix = path.suffix.lower()
     if suffix in TABLES and path.is_file():
-        return IncompleteFrame(path, options, choice)
-    if suffix not in _ARRAYS or not path.is_file() or choice != NO_COLUMN_SPEC:
+        return IncompleteFrame(path, options, columns)
+    if suffix not in _ARRAYS or not path.is_file() or columns != NO_COLUMN_SPEC:
         if not path.exists() and place != "mnist" and not place.startswith("hf:"):
-            # It says what is not there, and which name is near.
+            # A missing file raises its own error here, with a similar name.
             open_source(place, SourceOptions(limit=1))
-        raise UserError(f"{source} is no table; give a .csv, .parquet, .npy or .npz file.")
+        raise UserError(f"{source} is not a table; give a .csv, .parquet, .npy or .npz file.")
     if suffix == ".npz":
         values = read_npz_examples(path, options)[0]
     else:
@@ -99,80 +101,82 @@ def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTabl
 
 @final
 class IncompleteArray(IncompleteTable):
-    """An array of numbers, (n, F)."""
+    """Incomplete array of numbers, (n, F)."""
 
-    def __init__(self, values: NDArray[Any], options: SourceOptions, what: str, name: str) -> None:
+    def __init__(
+        self, values: NDArray[Any], options: SourceOptions, source: str, name: str
+    ) -> None:
         if values.ndim != 2:
-            given = " x ".join(map(str, values.shape))
-            raise UserError(f"{what} holds an array of {given}; give rows of numbers.")
-        super().__init__(values, options, what, name)
+            actual = " x ".join(map(str, values.shape))
+            raise UserError(f"{source} has an array of {actual}; give rows of numbers.")
+        super().__init__(values, options, source, name)
         self._values = values
 
-    def save(self, path: Path, made: NDArray[np.float32]) -> None:
+    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
         filled = np.array(self._values)
-        _put(filled, self.gaps, made)
+        _put(filled, self.missing, imputed)
         save_vectors(path, filled)
 
 
 @final
 class IncompleteFrame(IncompleteTable):
-    """A table with columns of numbers, and others that are left as they are."""
+    """Incomplete data frame, with columns of numbers and other columns, which stay unchanged."""
 
-    def __init__(self, path: Path, options: SourceOptions, choice: ColumnSpec) -> None:
+    def __init__(self, path: Path, options: SourceOptions, columns: ColumnSpec) -> None:
         require_extra(str(path), "tables", "pyarrow")
         check_train_split(str(path), options)
         rows = read_table_file(path)
-        self._names = number_columns(rows, choice)
+        self._names = number_columns(rows, columns)
         self._table = _whole(rows, options.limit)
-        # Cells that were known keep their digits where the file that is written has some, too.
+        # Known cells of a .csv file keep their digits in a .csv file.
         self._texts = read_csv_strings(path, rows.schema.names) if _is_csv(path) else None
-        columns = [to_float32(rows, self._table.column(name)) for name in self._names]
-        super().__init__(np.stack(columns, axis=1), options, rows.what, rows.name)
+        values = [to_float32(rows, self._table.column(name)) for name in self._names]
+        super().__init__(np.stack(values, axis=1), options, rows.what, rows.name)
 
-    def save(self, path: Path, made: NDArray[np.float32]) -> None:
+    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
         if path.suffix == ".npy":
-            save_vectors(path, np.stack([_reals(c) for c in self._columns(made)], axis=1))
+            save_vectors(path, np.stack([_floats(c) for c in self._columns(imputed)], axis=1))
             return
         with atomic_write(path) as writing:
             if _is_csv(path) and self._texts is not None:
-                self._write_texts(writing, made)
+                self._write_texts(writing, imputed)
             else:
-                self._write(writing, made)
+                self._write(writing, imputed)
 
-    def _columns(self, made: NDArray[np.float32]) -> list[Any]:
+    def _columns(self, imputed: NDArray[np.float32]) -> list[Any]:
         return [
-            _filled(self._table.column(name), self.gaps[:, place], made[:, place])
+            _filled(self._table.column(name), self.missing[:, place], imputed[:, place])
             for place, name in enumerate(self._names)
         ]
 
-    def _write(self, path: Path, made: NDArray[np.float32]) -> None:
+    def _write(self, path: Path, imputed: NDArray[np.float32]) -> None:
         from pyarrow import ArrowException, csv, parquet
 
         table = self._table
-        for name, column in zip(self._names, self._columns(made), strict=True):
+        for name, column in zip(self._names, self._columns(imputed), strict=True):
             table = table.set_column(table.schema.get_field_index(name), name, column)
         if table.schema.types != self._table.schema.types:
-            # pandas would make whole numbers again of a column that its words say has some.
+            # pandas would convert a column back to integers if the metadata declare them.
             table = table.replace_schema_metadata()
         try:
             (csv.write_csv if _is_csv(path) else parquet.write_table)(table, path)
         except ArrowException as error:
-            told = " ".join(str(error).split())[:200].rstrip(".")
+            reason = " ".join(str(error).split())[:200].rstrip(".")
             raise UserError(
-                f"The table cannot be written as {path.suffix} ({told}); give another ending."
+                f"The table cannot be written as {path.suffix} ({reason}); give another suffix."
             ) from None
 
-    def _write_texts(self, path: Path, made: NDArray[np.float32]) -> None:
-        assert self._texts is not None, "it was a .csv file"
+    def _write_texts(self, path: Path, imputed: NDArray[np.float32]) -> None:
+        assert self._texts is not None, "the source is a .csv file"
         names = self._texts.column_names
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(names)
-            for start in range(0, len(made), _BATCH):
-                stop = min(start + _BATCH, len(made))
+            for start in range(0, len(imputed), _BATCH):
+                stop = min(start + _BATCH, len(imputed))
                 cells = self._texts.slice(start, stop - start).to_pydict()
-                for row, place in np.argwhere(self.gaps[start:stop]):
-                    cells[self._names[place]][row] = str(made[start + row, place])
+                for row, place in np.argwhere(self.missing[start:stop]):
+                    cells[self._names[place]][row] = str(imputed[start + row, place])
                 writer.writerows(zip(*cells.values(), strict=True))
 
 
@@ -181,7 +185,7 @@ def _is_csv(path: Path) -> bool:
 
 
 def _whole(rows: ArrowRows, limit: int | None) -> Any:
-    """Return the first rows of a table, or all, with all its columns."""
+    """Read the first rows of a table, or all, with all columns."""
     import pyarrow
 
     names, n = rows.schema.names, min(rows.n, limit or rows.n)
@@ -194,36 +198,35 @@ def _whole(rows: ArrowRows, limit: int | None) -> Any:
     return pyarrow.Table.from_batches(parts, schema=rows.schema).slice(0, n)
 
 
-def _filled(column: Any, gaps: NDArray[np.bool_], made: NDArray[np.float32]) -> Any:
-    """Return a column with its gaps filled, of real numbers then, else as it is."""
+def _filled(column: Any, missing: NDArray[np.bool_], imputed: NDArray[np.float32]) -> Any:
+    """Return an incomplete column as floats with imputed values, or a complete one unchanged."""
     import pyarrow
     from pyarrow import types
 
-    if not gaps.any():
+    if not missing.any():
         return column
-    values = np.array(column.to_numpy() if types.is_floating(column.type) else _reals(column))
-    _put(values, gaps, made)
+    values = np.array(column.to_numpy() if types.is_floating(column.type) else _floats(column))
+    _put(values, missing, imputed)
     return pyarrow.array(values)
 
 
-def _put(values: NDArray[Any], gaps: NDArray[np.bool_], made: NDArray[np.float32]) -> None:
-    # By way of decimals, so that 0.1 in float32 is 0.1 in float64 and not 0.10000000149.
-    values[gaps] = made[gaps].astype(str).astype(values.dtype)
+def _put(values: NDArray[Any], missing: NDArray[np.bool_], imputed: NDArray[np.float32]) -> None:
+    # Through decimals, so that 0.1 in float32 becomes 0.1 in float64 and not 0.10000000149.
+    values[missing] = imputed[missing].astype(str).astype(values.dtype)
 
 
-def _reals(column: Any) -> NDArray[Any]:
-    """Return a column of numbers as real ones, NaN where one is missing."""
+def _floats(column: Any) -> NDArray[Any]:
+    """Convert a column to floats, NaN where a value is missing."""
     import pyarrow
     from pyarrow import compute, types
 
-    # There is no straight way from true and false to real numbers.
-    plain = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
-    kind = pyarrow.float32() if types.is_float32(column.type) else pyarrow.float64()
+    # pyarrow has no cast from booleans to floats.
+    numbers = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
+    dtype = pyarrow.float32() if types.is_float32(column.type) else pyarrow.float64()
     try:
-        found: NDArray[Any] = compute.cast(plain, kind).to_numpy(zero_copy_only=False)
+        floats: NDArray[Any] = compute.cast(numbers, dtype).to_numpy(zero_copy_only=False)
     except pyarrow.ArrowInvalid:
         raise UserError(
-            "The table has whole numbers that are too large for real ones, beside gaps; leave "
-            "their column out."
+            "An incomplete column has integers that are too large for floats; leave it out."
         ) from None
-    return found
+    return floats

@@ -1,4 +1,4 @@
-"""Examples that somebody brings to a finished run: opened, named, and of the shape it knows."""
+"""Inputs of a finished run: examples with names, of the shape of the training data."""
 
 import math
 import os
@@ -30,22 +30,22 @@ _CHUNK = 2048
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """Examples with a name each.
+    """Dataset with a name for each example.
 
     Attributes:
-        samples: n examples.
-        names: of each: its file as it was given, or its source and row.
-        files: image files, one for each example; none where they are not files of their own.
+        dataset: n examples.
+        names: n names: the file as it was given, or the source and the row.
+        files: paths of n image files; empty for other sources.
         skipped: one sentence for each file, row or line that was left out.
     """
 
-    samples: Dataset
+    dataset: Dataset
     names: tuple[str, ...]
     files: tuple[Path, ...] = ()
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.dataset)
 
 
 def open_inputs(
@@ -56,18 +56,18 @@ def open_inputs(
     limit: int | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Inputs:
-    """Open what the user named.
+    """Open files or one other source as inputs of a run.
 
     Args:
-        run: the run that they are shown to.
+        run: run that determines shape and standardization.
         files: image files and folders of them, or one other source.
-        split: of a source that has two.
-        limit: the first so many alone; None for all.
-        shape: None: images are cut and scaled as those of the training were. Else they must have
-            this shape already, (C, H, W), since scaling would undo what is known of the damage.
+        split: split of the source.
+        limit: maximum number of examples; None: all.
+        shape: (C, H, W), required shape of degraded images, which are never scaled; None: images
+            are cropped and scaled like the training data.
 
     Raises:
-        UserError: nothing is named, nothing can be read, or it has another shape.
+        UserError: no files, unreadable files, or examples of another shape.
 
     Example:
         >>> open_inputs(open_run("runs/mnist"), ["mnist"], split="test")  # doctest: +SKIP
@@ -77,35 +77,34 @@ def open_inputs(
             "No FILES were given; name image files, a folder, a .npy or .npz file, or mnist."
         )
     options = SourceOptions(split=split, limit=limit)
-    found = [_images_at(file) for file in files]
-    if all(each is not None for each in found):
-        return _open_images(run, [each for each in found if each is not None], options, shape)
+    listings = [_list_images(file) for file in files]
+    if None not in listings:
+        return _open_images(run, [each for each in listings if each is not None], options, shape)
     if len(files) > 1:
-        other = files[next(place for place, each in enumerate(found) if each is None)]
-        # A name that is not there is said before what is there twice.
+        other = files[listings.index(None)]
+        # A missing file raises its own error here.
         open_source(other, replace(options, limit=1))
         raise UserError(
-            f"{other} is neither an image file nor a folder of them, so it cannot be joined "
-            f"with others; give it alone."
+            f"{other} is neither an image file nor a folder of images, so it cannot be "
+            f"combined with others; give it alone."
         )
-    samples = _open_other(run, files[0], options, shape)
-    names = tuple(f"{samples.name}[{row}]" for row in range(len(samples)))
-    _check_not_empty(samples, names)
-    return Inputs(samples=run.standardize(samples), names=names, skipped=samples.skipped)
+    dataset = _open_other(run, files[0], options, shape)
+    names = tuple(f"{dataset.name}[{row}]" for row in range(len(dataset)))
+    _check_not_empty(dataset, names)
+    return Inputs(dataset=run.standardize(dataset), names=names, skipped=dataset.skipped)
 
 
-def _images_at(file: str) -> Listing | None:
-    """Return the images that a name stands for, or None where it stands for something else."""
+def _list_images(file: str) -> Listing | None:
+    """List the images of a file or folder; None for other sources."""
     try:
         path = Path(file).expanduser()
         if file == "mnist" or not path.exists():
             return None
         if path.is_dir():
-            is_other = is_dataset_folder(path) or any(
-                is_idx_name(name) for name in os.listdir(path)
-            )
-            listing = None if is_other else list_images(path)
-            return listing if listing is not None and listing.names else None
+            if is_dataset_folder(path) or any(is_idx_name(name) for name in os.listdir(path)):
+                return None
+            listing = list_images(path)
+            return listing if listing.names else None
     except (OSError, ValueError, RuntimeError):
         return None
     is_image = path.is_file() and path.suffix.lower() in image_suffixes()
@@ -113,76 +112,73 @@ def _images_at(file: str) -> Listing | None:
 
 
 def _open_images(
-    run: Run, found: list[Listing], options: SourceOptions, shape: tuple[int, ...] | None
+    run: Run, listings: list[Listing], options: SourceOptions, shape: tuple[int, ...] | None
 ) -> Inputs:
     if options.split != "train":
-        raise UserError("Image files have no 'test' split; leave --split away.")
-    if len(run.data.shape) != 3:
-        raise UserError(f"FILES are images, but {_wanted(run, run.data.shape)}.")
-    paths = [os.fspath(path) for listing in found for path in listing.paths]
-    listing = Listing(Path(), paths, skipped=[reason for own in found for reason in own.skipped])
-    wanted = shape or run.data.shape
+        raise UserError("Image files have no 'test' split; leave out --split.")
+    if not run.is_images:
+        raise UserError(f"FILES are images, but {_expected(run, run.data.shape)}.")
+    paths = [os.fspath(path) for listing in listings for path in listing.paths]
+    skipped = [reason for listing in listings for reason in listing.skipped]
+    listing = Listing(Path(), paths, skipped=skipped)
+    expected = shape or run.data.shape
     try:
-        samples = _decoded(listing, _fitted(run, wanted, options), wanted)
+        dataset = _read_images(listing, _image_options(run, expected, options), expected)
     except UserError:
         if listing.decoded or not listing.skipped:
             raise
         reasons = "; ".join(listing.skipped[:3])
         raise UserError(f"None of FILES can be read ({reasons}); check them.") from None
-    _check_shape(run, samples, wanted)
-    files = tuple(map(Path, listing.decoded))
+    _check_shape(run, dataset, expected)
+    kept = tuple(map(Path, listing.decoded))
     if shape is not None:
-        _check_sizes(run, files, shape)
+        _check_sizes(run, kept, shape)
     return Inputs(
-        samples=samples,
-        names=tuple(printable(str(file)) for file in files),
-        files=files,
+        dataset=dataset,
+        names=tuple(printable(str(file)) for file in kept),
+        files=kept,
         skipped=tuple(listing.skipped),
     )
 
 
-def _decoded(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
-    """Decode images into memory, or what is too large for it into a folder that goes with them."""
+def _read_images(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
+    """Decode images into memory, or into a temporary folder if they are too large for it."""
     count = min(len(listing.names), options.limit or len(listing.names))
-    room = _new_room() if count * math.prod(shape) >= MAX_MEMORY_BYTES else None
-    if room is None:
+    if count * math.prod(shape) < MAX_MEMORY_BYTES:
         return read_images(listing, options, None)
     try:
-        samples = read_images(listing, options, room)
-    except BaseException:
-        shutil.rmtree(room, ignore_errors=True)
-        raise
-    # Those made from it stay readable: a file lives as long as its map.
-    weakref.finalize(samples, shutil.rmtree, room, ignore_errors=True)
-    return samples
-
-
-def _new_room() -> Path | None:
-    try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="seen-", dir=cache_folder()))
+        folder = Path(tempfile.mkdtemp(prefix="inputs-", dir=cache_folder()))
     except OSError:
-        return None
+        return read_images(listing, options, None)
+    try:
+        dataset = read_images(listing, options, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    # Datasets derived from this one stay readable: a file exists as long as its map.
+    weakref.finalize(dataset, shutil.rmtree, folder, ignore_errors=True)
+    return dataset
 
 
 def _open_other(
     run: Run, file: str, options: SourceOptions, shape: tuple[int, ...] | None
 ) -> Dataset:
-    wanted = shape or run.data.shape
-    fitted = _fitted(run, wanted, options)
+    expected = shape or run.data.shape
+    image_options = _image_options(run, expected, options)
     if shape is not None:
-        fitted = replace(fitted, size=None)
+        image_options = replace(image_options, size=None)
     try:
-        samples = open_source(file, fitted)
+        dataset = open_source(file, image_options)
     except UserError:
-        # Vectors refuse a size that their owner did not ask for: say what is really wrong.
-        _check_shape(run, open_source(file, options), wanted, only_kind=True)
+        # Vectors refuse a size, which the user did not give: report the kind of data instead.
+        _check_shape(run, open_source(file, options), expected, only_kind=True)
         raise
-    _check_shape(run, samples, wanted)
-    return samples
+    _check_shape(run, dataset, expected)
+    return dataset
 
 
-def _fitted(run: Run, shape: tuple[int, ...], options: SourceOptions) -> SourceOptions:
+def _image_options(run: Run, shape: tuple[int, ...], options: SourceOptions) -> SourceOptions:
     if len(shape) != 3:
         return options
     channels, height, width = shape
@@ -192,38 +188,39 @@ def _fitted(run: Run, shape: tuple[int, ...], options: SourceOptions) -> SourceO
 
 def _check_sizes(run: Run, files: Sequence[Path], shape: tuple[int, ...]) -> None:
     for path in files:
-        found = probe(path)
-        if (found.height, found.width) != shape[1:]:
+        image = probe(path)
+        if (image.height, image.width) != shape[1:]:
             raise UserError(
-                f"{path} is of {found.height} x {found.width} pixels, but {_wanted(run, shape)}."
+                f"{path} has {image.height} x {image.width} pixels, but {_expected(run, shape)}."
             )
 
 
 def _check_shape(
-    run: Run, samples: Dataset, shape: tuple[int, ...], *, only_kind: bool = False
+    run: Run, dataset: Dataset, shape: tuple[int, ...], *, only_kind: bool = False
 ) -> None:
-    same = len(samples.shape) == len(shape) if only_kind else samples.shape == shape
+    same = len(dataset.shape) == len(shape) if only_kind else dataset.shape == shape
     if not same:
-        kind = "images" if samples.is_images else "vectors"
-        given = " x ".join(map(str, samples.shape))
-        raise UserError(f"{samples.name} holds {kind} of {given}, but {_wanted(run, shape)}.")
+        kind = "images" if dataset.is_images else "vectors"
+        actual = " x ".join(map(str, dataset.shape))
+        raise UserError(f"{dataset.name} has {kind} of {actual}, but {_expected(run, shape)}.")
 
 
-def _check_not_empty(samples: Dataset, names: tuple[str, ...]) -> None:
-    for rows in torch.arange(len(samples)).split(_CHUNK):
-        observed = samples.observed(rows)
+def _check_not_empty(dataset: Dataset, names: tuple[str, ...]) -> None:
+    for rows in torch.arange(len(dataset)).split(_CHUNK):
+        observed = dataset.observed(rows)
         if observed is None:
             return
         empty = ~(observed > 0).flatten(1).any(1)
         if bool(empty.any()):
-            row = int(rows[empty][0])
-            raise UserError(f"Every value of {names[row]} is missing; leave it out.")
+            raise UserError(
+                f"Every value of {names[int(rows[empty][0])]} is missing; leave it out."
+            )
 
 
-def _wanted(run: Run, shape: tuple[int, ...]) -> str:
-    given = " x ".join(map(str, shape))
+def _expected(run: Run, shape: tuple[int, ...]) -> str:
+    expected = " x ".join(map(str, shape))
     if shape != run.data.shape:
         whole = " x ".join(map(str, run.data.shape))
-        return f"this task takes images of {given} for examples of {whole}; give that size"
-    kind = f"images of {given}" if len(shape) == 3 else f"vectors of {given} numbers"
+        return f"this task takes images of {expected} for examples of {whole}; give that size"
+    kind = f"images of {expected}" if len(shape) == 3 else f"vectors of {expected} numbers"
     return f"{run.folder} was trained on {kind}; give that size"

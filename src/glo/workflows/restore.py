@@ -1,38 +1,60 @@
-"""Damaged images restored: what was done to them, undone by a search for codes that explain it."""
+"""Restoration of degraded images: masks, degradations, and a search for codes that explain them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from pathlib import Path
+from typing import Literal, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from glo.data.pixels import convert_channels
+from glo.data.readers.images import decode as decode_image
+from glo.data.readers.images import decode_opaque
 from glo.decoders.decode import decode
-from glo.inversion import InitialCodes, Inversion, Operator, add_noise, finish
+from glo.errors import UserError, suggest
+from glo.inversion import (
+    InitialCodes,
+    Inversion,
+    Operator,
+    add_noise,
+    half_mask,
+    hole_mask,
+)
 from glo.metrics.reconstruction import psnr_from_mse
 from glo.runs.run import Run
-from glo.workflows.encode import batches, search
+from glo.workflows.encode import ProgressCallback, encode, progress_callback, row_batches
 from glo.workflows.inputs import Inputs
 
-__all__ = ["Degradation", "Restoration", "restore"]
+__all__ = [
+    "Degradation",
+    "Restoration",
+    "mask_from_alpha",
+    "mask_from_file",
+    "mask_from_name",
+    "restore",
+]
 
-# Noise where none is told, of the spread of the examples: more than a search assumes of itself, as
-# whole regions leave more open than scattered values. Measured on 64 digits without the left half,
-# 8 answers: 17.3 dB, and 17.1 dB with twice the error of the run's reconstructions.
+# Default noise, as a share of the spread of the examples: more than `encode` assumes, as missing
+# regions leave more open than scattered values. Measured on 64 digits without the left half, 8
+# solutions: 17.3 dB, and 17.1 dB with twice the error of the run's reconstructions.
 _NOISE = 0.5
+_HALVES: tuple[Literal["left", "right", "top", "bottom"], ...] = ("left", "right", "top", "bottom")
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Degradation:
-    """What was done to images (C, H, W): y = A(x) + noise, some of it hidden.
+    """Degradation of images (C, H, W): y = A(x) + noise, parts of it hidden.
 
     Attributes:
-        operator: A; None sees the image as it is.
-        observed: 1 where y is known and 0 where it is hidden, float32 (1, 1, H, W) or one mask for
-            each image; None if all is known.
-        noise: standard deviation of the noise; None if there is none but what the decoder adds.
+        operator: A; None: identity.
+        mask: 1 where y is observed and 0 where it is hidden, float32 (1, 1, H, W) or one mask for
+            each image; None: all is observed.
+        noise: standard deviation of the noise, where black is -1 and white is 1; None: no noise.
 
     Example:
         >>> from glo.inversion import AveragePool
@@ -41,141 +63,144 @@ class Degradation:
     """
 
     operator: Operator | None = None
-    observed: Tensor | None = None
+    mask: Tensor | None = None
     noise: float | None = None
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that observations of images of `shape` have."""
-        return tuple(self._seen(torch.zeros(1, *shape)).shape[1:])
+        """Return the shape of observations of images of `shape`."""
+        return tuple(self.apply(torch.zeros(1, *shape), torch.zeros(1)).shape[1:])
 
     def apply(self, images: Tensor, rows: Tensor, *, seed: int = 0) -> Tensor:
-        """Damage clean images, (b, C, H, W); `rows`, rising one by one, say which noise is whose.
+        """Apply operator and noise to clean images; masked pixels stay as they are.
 
-        Hidden pixels are left as they are: nobody looks at them.
+        Args:
+            images: (b, C, H, W) in [-1, 1].
+            rows: int64 (b,), consecutive row numbers, which determine the noise.
+            seed: seed of the noise.
         """
-        seen = self._seen(images)
-        return (
-            seen
-            if self.noise is None
-            else add_noise(seen, self.noise, seed=seed, start=int(rows[0]))
-        )
+        output = images if self.operator is None else self.operator(images)
+        if self.noise is None:
+            return output
+        return add_noise(output, self.noise, seed=seed, start=int(rows[0]))
 
-    def known(self, rows: Tensor) -> Tensor | None:
-        """Return the masks of these rows, or the one that serves all."""
-        shared = self.observed is None or len(self.observed) == 1
-        return self.observed if shared or self.observed is None else self.observed[rows]
-
-    def _seen(self, images: Tensor) -> Tensor:
-        return images if self.operator is None else self.operator(images)
+    def masks(self, rows: Tensor) -> Tensor | None:
+        """Return the masks of some rows, or the mask of all images."""
+        return self.mask if self.mask is None or len(self.mask) == 1 else self.mask[rows]
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Restoration:
-    """Some images, restored in K ways each.
+    """Restored images, K solutions each.
 
     Attributes:
-        rows: int64 (b,), which of the observations.
-        seen: (b, C, H, W), the observations, as large as the images and grey where hidden.
-        images: (b, C, H, W), the mean of all answers, and what is known where it is known.
-        truth: (b, C, H, W), what was damaged on purpose, or None.
-        answers: (b, K, C, H, W), each answer by itself, the lowest residual first.
-        residuals: (b, K), mean squared errors of the answers on what was observed.
-        spread: (b,), root mean square deviation of the answers: what the observation leaves open.
-        steps: int64 (b,), decodings that all answers took.
-        converged: bool (b,).
-        psnr: (b,), of `images` against the truth in decibels, over what was hidden, or over the
-            whole image where nothing was; None without the truth.
-        seen_psnr: (b,), likewise of `seen`; None also where pixels are hidden.
+        rows: int64 (b,), row numbers of the observations.
+        observations: (b, C, H, W), in the size of the images and gray where hidden.
+        images: (b, C, H, W), mean of all solutions, and the observed pixels where there are any.
+        truth: (b, C, H, W), clean images of a simulation; None otherwise.
+        solutions: (b, K, C, H, W), decoded solutions by increasing residual.
+        residuals: (b, K), mean squared errors of the solutions on the observed values.
+        spread: (b,), root mean square deviation of the solutions.
+        steps: int64 (b,), decodings of all solutions.
+        converged: bool (b,), whether the search of the best solution converged.
+        psnr: (b,), PSNR of `images` in decibels, over the hidden pixels, or over the whole image
+            without a mask; None without truth.
+        observed_psnr: (b,), PSNR of `observations` in decibels; None without truth or with a mask.
     """
 
     rows: Tensor
-    seen: Tensor
+    observations: Tensor
     images: Tensor
     truth: Tensor | None
-    answers: Tensor
+    solutions: Tensor
     residuals: Tensor
     spread: Tensor
     steps: Tensor
     converged: Tensor
     psnr: Tensor | None
-    seen_psnr: Tensor | None
+    observed_psnr: Tensor | None
 
 
 def restore(
     run: Run,
-    seen: Inputs,
-    damage: Degradation,
+    inputs: Inputs,
+    degradation: Degradation,
+    initial_codes: InitialCodes,
     *,
-    starts: InitialCodes,
-    answers: int = 8,
+    n_solutions: int = 8,
     simulate: bool = False,
+    callback: ProgressCallback | None = None,
 ) -> Iterator[Restoration]:
-    """Search for codes whose images, damaged likewise, are what was seen.
+    """Search for codes whose images, degraded, are the observations.
 
     Args:
-        run: a finished run of images.
-        seen: the observations; clean images with `simulate`.
-        damage: what was done to them.
-        starts: of `prepare_search`.
-        answers: K, how many plausible images are sought for each observation.
-        simulate: damage the images first, and compare with them.
+        run: finished run of images.
+        inputs: observations; clean images with `simulate`.
+        degradation: degradation of the observations.
+        initial_codes: result of `prepare_search`.
+        n_solutions: K, number of solutions per observation.
+        simulate: whether to degrade the inputs first and to compare with them.
+        callback: function called after each decoding with the name of the work, the equivalent
+            number of restored images, and the number of inputs.
 
     Yields:
-        some rows at a time, in order.
+        restored images, a batch at a time, in order.
 
     Example:
-        >>> from glo.workflows.masks import mask_from_word
-        >>> damage = Degradation(observed=mask_from_word("left", (1, 32, 32)))
-        >>> starts = prepare_search(run)  # doctest: +SKIP
-        >>> parts = restore(run, seen, damage, starts=starts)  # doctest: +SKIP
+        >>> degradation = Degradation(mask=mask_from_name("left", (1, 32, 32)))
+        >>> initial_codes = prepare_search(run)  # doctest: +SKIP
+        >>> for batch in restore(run, inputs, degradation, initial_codes):  # doctest: +SKIP
+        ...     images[batch.rows] = batch.images
     """
-    for rows in batches(len(seen), answers=answers):
-        given = seen.samples.batch(rows)
-        target, known = damage.apply(given, rows) if simulate else given, damage.known(rows)
-        steps = search(
+    noise = degradation.noise
+    if noise is None:
+        noise = _NOISE * initial_codes.examples_spread
+    for rows in row_batches(len(inputs), n_solutions=n_solutions):
+        images = inputs.dataset.batch(rows)
+        x, mask = degradation.apply(images, rows) if simulate else images, degradation.masks(rows)
+        inversion = encode(
             run,
-            target,
-            starts=starts,
-            observed=known,
-            operator=damage.operator,
-            noise=_NOISE * starts.examples_spread if damage.noise is None else damage.noise,
-            answers=answers,
+            x,
+            initial_codes,
+            mask=mask,
+            operator=degradation.operator,
+            noise=noise,
+            n_solutions=n_solutions,
+            callback=progress_callback(callback, "restoring", rows, len(inputs)),
         )
-        found = finish(steps)
-        yield _restored(run, rows, target, known, given if simulate else None, found)
+        yield _restoration(run, rows, x, mask, images if simulate else None, inversion)
 
 
-def _restored(
+def _restoration(
     run: Run,
     rows: Tensor,
-    target: Tensor,
-    known: Tensor | None,
+    x: Tensor,
+    mask: Tensor | None,
     truth: Tensor | None,
-    found: Inversion,
+    inversion: Inversion,
 ) -> Restoration:
-    images = found.average
-    large = functional.interpolate(target, size=images.shape[2:], mode="nearest")
-    if known is None:
-        region = torch.ones_like(images)
-    else:
-        region = (1 - known).expand_as(images)
-        images = torch.where(region > 0, images, target)
-        large = torch.where(region > 0, torch.zeros_like(large), large)
-    codes = found.alternatives
+    images = inversion.mean
+    observations = functional.interpolate(x, size=images.shape[2:], mode="nearest")
+    region = torch.ones_like(images) if mask is None else (1 - mask).expand_as(images)
+    if mask is not None:
+        images = torch.where(region > 0, images, x)
+        observations = torch.where(region > 0, torch.zeros_like(observations), observations)
+    codes = inversion.solutions
     decoded = decode(run.decoder, codes.flatten(0, 1), run.settings.precision)
     return Restoration(
         rows=rows,
-        seen=large.clamp(-1, 1),
+        observations=observations.clamp(-1, 1),
         images=images,
         truth=truth,
-        answers=decoded.unflatten(0, codes.shape[:2]),
-        residuals=found.alternative_residuals,
-        spread=_mean(found.deviation.square(), region).sqrt(),
-        steps=found.steps,
-        converged=found.converged,
+        solutions=decoded.unflatten(0, codes.shape[:2]),
+        residuals=inversion.solution_residuals,
+        spread=_mean(inversion.std.square(), region).sqrt(),
+        steps=inversion.steps,
+        converged=inversion.converged,
         psnr=None if truth is None else _psnr(images, truth, region),
-        seen_psnr=None if truth is None or known is not None else _psnr(large, truth, region),
+        observed_psnr=None
+        if truth is None or mask is not None
+        else _psnr(observations, truth, region),
     )
 
 
@@ -185,3 +210,91 @@ def _psnr(images: Tensor, truth: Tensor, region: Tensor) -> Tensor:
 
 def _mean(values: Tensor, region: Tensor) -> Tensor:
     return (values * region).flatten(1).sum(1) / region.flatten(1).sum(1)
+
+
+def mask_from_name(name: str, shape: tuple[int, ...]) -> Tensor:
+    """Build a mask that hides one half of images or a square in their center.
+
+    Args:
+        name: left, right, top, bottom, or center:SIDE.
+        shape: (C, H, W).
+
+    Returns:
+        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
+
+    Raises:
+        UserError: another name, or a square larger than the image.
+
+    Example:
+        >>> mask_from_name("center:2", (1, 4, 4))[0, 0, 1]
+        tensor([1., 0., 0., 1.])
+    """
+    for half in _HALVES:
+        if name == half:
+            return half_mask(shape, half)
+    kind, _, side = name.partition(":")
+    if kind == "center" and side.isascii() and side.isdigit():
+        return hole_mask(shape, int(side))
+    raise UserError(
+        f"--hole is {name!r}; give left, right, top, bottom, or center and a side in pixels, such "
+        f"as center:{min(shape[1:]) // 2}.{suggest(name, [*_HALVES, 'center:SIDE'])}"
+    )
+
+
+def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """Read a mask image: transparent pixels are hidden, or black pixels if none is transparent.
+
+    Args:
+        path: path of an image file.
+        shape: shape of the observations, (C, H, W).
+
+    Returns:
+        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
+
+    Raises:
+        UserError: an unreadable file, another size, or a mask that hides everything or nothing.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no mask {path}; give a black and white image.")
+    try:
+        opaque = decode_opaque(path)
+        if opaque is None or bool(opaque.all()):
+            opaque = convert_channels(decode_image(path)[None], 1)[0, ..., 0] >= 128
+    except UserError as error:
+        raise UserError(f"The mask {path} cannot be read: {error}.") from None
+    return _mask(opaque, shape, f"The mask {path}")[None]
+
+
+def mask_from_alpha(inputs: Inputs) -> Tensor:
+    """Read masks from the alpha channels of image files: transparent pixels are hidden.
+
+    Returns:
+        float32 (n, 1, H, W), 1 where observed and 0 where hidden.
+
+    Raises:
+        UserError: inputs without files, or an image without transparent or without opaque pixels.
+    """
+    masks = []
+    for name, path in zip(inputs.names, inputs.files, strict=False):
+        opaque = decode_opaque(path)
+        if opaque is None:
+            raise UserError(
+                f"{name} has no alpha channel that marks missing pixels; give --mask or --hole."
+            )
+        masks.append(_mask(opaque, inputs.dataset.shape, f"The alpha channel of {name}"))
+    if not masks:
+        raise UserError("No mask was given; give --mask FILE or --hole left.")
+    return torch.stack(masks)
+
+
+def _mask(opaque: NDArray[np.bool_], shape: tuple[int, ...], source: str) -> Tensor:
+    if opaque.shape != tuple(shape[1:]):
+        actual, expected = (" x ".join(map(str, sides)) for sides in (opaque.shape, shape[1:]))
+        raise UserError(
+            f"{source} has {actual} pixels, but the images have {expected}; give that size."
+        )
+    if not opaque.any():
+        raise UserError(f"{source} hides everything; white or opaque pixels are observed.")
+    if opaque.all():
+        raise UserError(f"{source} hides nothing; black or transparent pixels are missing.")
+    return torch.from_numpy(opaque).float()[None]

@@ -1,0 +1,64 @@
+"""Frozen decoder: evaluation mode, weights without gradients, one arithmetic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from glo.utils.device import Precision, autocast
+
+__all__ = ["FrozenDecoder", "frozen_decoder"]
+
+_BATCH = 512
+
+
+@final
+class FrozenDecoder:
+    """Function from codes to examples; made by `frozen_decoder`.
+
+    Args:
+        decoder: network in evaluation mode.
+        precision: arithmetic of its products.
+    """
+
+    def __init__(self, decoder: nn.Module, precision: Precision) -> None:
+        weight = next(decoder.parameters(), None)
+        self.device = torch.device("cpu") if weight is None else weight.device
+        self._decoder, self._precision = decoder, precision
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        """Return examples (B, *shape), float32, on the device."""
+        with autocast(self.device, self._precision):
+            output: Tensor = self._decoder(codes.to(self.device))
+        return output.float()
+
+    @torch.no_grad()
+    def batches(self, codes: Tensor) -> Iterator[Tensor]:
+        """Yield the examples of (N, D) codes in batches."""
+        for part in codes.split(_BATCH):
+            yield self(part)
+
+
+@contextmanager
+def frozen_decoder(decoder: nn.Module, precision: Precision) -> Iterator[FrozenDecoder]:
+    """Freeze a decoder for the duration of a `with` block.
+
+    Example:
+        >>> decoder = torch.nn.Linear(2, 4)
+        >>> with frozen_decoder(decoder, "float32") as decode:
+        ...     decode(torch.zeros(3, 2)).requires_grad
+        False
+        >>> decoder.training
+        True
+    """
+    flags = [(weight, weight.requires_grad) for weight in decoder.parameters()]
+    training = decoder.training
+    decoder.eval().requires_grad_(False)
+    try:
+        yield FrozenDecoder(decoder, precision)
+    finally:
+        decoder.train(training)
+        for weight, flag in flags:
+            weight.requires_grad_(flag)
