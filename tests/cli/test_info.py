@@ -36,7 +36,7 @@ def test_json(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_that_is_not_finished(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["info", str(stopped)]) == 0
     output = capsys.readouterr().out
-    assert "state        step 5, not finished: the same command goes on" in output
+    assert "state        step 5, not finished" in output
     assert "error " not in output
     assert run(["info", str(stopped), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -50,7 +50,7 @@ def test_damage_is_told(tmp_path: Path, made: Path, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert "warning      " in output
     assert "the checkpoint before it is used" in output
-    assert "not finished: the same command goes on" in output
+    assert "not finished" in output
 
 
 def test_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,4 +104,4 @@ def test_a_missing_library_is_one_sentence(
 
 def test_nothing_to_do_is_said(pictures: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert glo(["export", str(pictures.folder)]) == 2
-    assert "Nothing was asked for; give --onnx, --web" in capsys.readouterr().err
+    assert "give --onnx, --web" in capsys.readouterr().err

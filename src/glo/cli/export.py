@@ -1,12 +1,8 @@
-"""`glo export`: a run for other programs."""
+"""`glo export`: a run in the formats of other programs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
-
-if TYPE_CHECKING:
-    from glo.runs.run import Run
 
 __all__ = ["export"]
 
@@ -25,7 +21,7 @@ def export(
     license: str | None = None,
     decoder: DecoderOption = None,
 ) -> int:
-    """Write a run in the form of other programs; several forms at once are fine.
+    """Write a run in the formats of other programs, one or several at once.
 
     Args:
         run: The run folder.
@@ -36,64 +32,38 @@ def export(
         codes: A .parquet or .csv file for the codes of the training examples, with their labels
             and errors.
         tensorboard: A folder for an event file with the curves and pictures of the training.
-        prior: The prior that --onnx and --web take; unset: the run's own.
-        runtime: For --web, the npm package onnxruntime-web: its folder, or the .tgz that npm pack
-            makes; unset: node_modules/onnxruntime-web.
-        license: For --hub, identifier of the weights' licence, such as mit.
+        prior: The prior of --onnx and --web; unset: the default prior of the run.
+        runtime: For --web, the npm package onnxruntime-web: its folder, or the .tgz of npm pack;
+            unset: node_modules/onnxruntime-web.
+        license: For --hub, identifier of the license of the weights, such as mit.
     """
+    from glo import export as to
     from glo.errors import UserError
 
     opened = open_with_decoder(run, decoder)
-    if all(place is None for place in (onnx, web, hub, codes, tensorboard)):
+    if all(path is None for path in (onnx, web, hub, codes, tensorboard)):
         raise UserError(
-            "Nothing was asked for; give --onnx, --web, --hub or --tensorboard with a folder, or "
+            "No format was given; give --onnx, --web, --hub or --tensorboard with a folder, or "
             "--codes with a file."
         )
     if onnx is not None:
-        _onnx(opened, onnx, prior)
+        graphs = to.export_onnx(opened, onnx, prior=prior)
+        print(
+            f"{graphs.sampler}: noise to codes; {graphs.decoder}: codes to examples. 16 samples "
+            f"differ by at most {graphs.difference:.1e} from samples of glo in float32."
+        )
     if web is not None:
-        _web(opened, web, runtime, prior)
+        to.export_web(opened, web, runtime=runtime, prior=prior)
+        print(f"{web}: a page. To see it: python -m http.server --directory {web}")
     if hub is not None:
-        _hub(opened, hub, license)
+        to.save_pretrained(opened, hub, license=license)
+        print(f"{hub}: a run with its model card. To publish it: hf upload USER/NAME {hub}")
     if codes is not None:
-        _codes(opened, codes)
+        n = to.save_codes(opened, codes)
+        print(f"{n:,} codes of {opened.settings.code_dim} numbers: {codes}")
     if tensorboard is not None:
-        _tensorboard(opened, tensorboard)
+        to.export_tensorboard(opened, tensorboard)
+        print(
+            f"{tensorboard}: curves and pictures. To see them: tensorboard --logdir {tensorboard}"
+        )
     return 0
-
-
-def _onnx(run: "Run", folder: Path, prior: str | None) -> None:
-    from glo.export import export_onnx
-
-    made = export_onnx(run, folder, prior=prior)
-    print(
-        f"{made.sampler}: noise to codes; {made.decoder}: codes to examples. 16 samples differ by "
-        f"at most {made.difference:.1e} from those of glo in float32."
-    )
-
-
-def _web(run: "Run", folder: Path, runtime: Path | None, prior: str | None) -> None:
-    from glo.export import export_web
-
-    export_web(run, folder, runtime=runtime, prior=prior)
-    print(f"{folder}: a page. To see it: python -m http.server --directory {folder}")
-
-
-def _hub(run: "Run", folder: Path, license: str | None) -> None:
-    from glo.export import save_pretrained
-
-    save_pretrained(run, folder, license=license)
-    print(f"{folder}: a run with its model card. To publish it: hf upload USER/NAME {folder}")
-
-
-def _codes(run: "Run", path: Path) -> None:
-    from glo.export import save_codes
-
-    print(f"{save_codes(run, path):,} codes of {run.codes.shape[1]} numbers: {path}")
-
-
-def _tensorboard(run: "Run", folder: Path) -> None:
-    from glo.export import export_tensorboard
-
-    export_tensorboard(run, folder)
-    print(f"{folder}: curves and pictures. To see them: tensorboard --logdir {folder}")

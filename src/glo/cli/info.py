@@ -1,4 +1,4 @@
-"""`glo info`: what a run is and how it went."""
+"""`glo info`: data, settings, state and figures of a run."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["info"]
 def info(
     run: Path, /, *, as_json: Annotated[bool, Parameter("--json", negative="")] = False
 ) -> int:
-    """Tell what a run was trained on, how, and what came out.
+    """Print data, settings, state and figures of a run.
 
     Args:
         run: The run folder.
@@ -34,11 +34,11 @@ def info(
         "notes": list(checkpoint.notes),
         "summary": opened.summary,
     }
-    print(json.dumps(facts, indent=2) if as_json else _words(facts))
+    print(json.dumps(facts, indent=2) if as_json else _text(facts))
     return 0
 
 
-def _words(facts: dict[str, Any]) -> str:
+def _text(facts: dict[str, Any]) -> str:
     data, settings, summary = facts["data"], facts["settings"], facts["summary"]
     shape = " x ".join(map(str, data["shape"]))
     lines = [
@@ -46,7 +46,7 @@ def _words(facts: dict[str, Any]) -> str:
         f"data         {data['name']}: {data['n']:,} examples of {shape}, from {data['source']}",
         f"codes        {settings['code_dim']} numbers each, {settings['constraint']}",
         f"state        step {facts['step']:,}, "
-        + ("finished" if facts["finished"] else "not finished: the same command goes on"),
+        + ("finished" if facts["finished"] else "not finished: the same command continues it"),
     ]
     changes = [f"{change['n']:,} {change['kind']}" for change in data.get("changes", ())]
     lines += [f"rows         {', '.join(changes)} since the training"] if changes else []
@@ -61,7 +61,7 @@ def _words(facts: dict[str, Any]) -> str:
             f"time         {summary['seconds']:.0f} s, "
             f"{summary['images_per_second']:,.0f} images/s{memory}",
         ]
-        said = summary["diagnosis"] or ["healthy"]
-        lines += [f"diagnosis    {sentence}" for sentence in said]
-    # A run may be a stranger's, and its texts may hold what commands a terminal.
+        diagnosis = summary["diagnosis"] or ["healthy"]
+        lines += [f"diagnosis    {sentence}" for sentence in diagnosis]
+    # A stranger's run may have terminal control characters in its texts.
     return "\n".join(map(printable, lines))

@@ -1,4 +1,4 @@
-"""`glo report`: one page that shows a run."""
+"""`glo report`: the report of a run as an HTML page."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ def report(
     out: Path | None = None,
     decoder: DecoderOption = None,
 ) -> int:
-    """Write one HTML file that shows a run, and opens anywhere without a network.
+    """Write a report of a run: one HTML file, which needs no network.
 
-    Works while the run still trains, too, from its last checkpoint.
+    A run that still trains is reported from its last checkpoint.
 
     Args:
         run: The run folder.
-        data: The training data; unset: where the run got them from. Without them the page shows
-            reconstructions alone.
+        data: The training data; unset: the source recorded in the run. Without data the page
+            shows reconstructions alone.
         out: The .html file; unset: report.html in the run folder.
     """
     from glo.errors import UserError

@@ -5,16 +5,7 @@ from typing import final
 
 from markupsafe import Markup
 
-__all__ = ["LegendEntry", "Picture", "Plot", "Section", "Table", "Tile"]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class LegendEntry:
-    """One entry of a legend: a CSS color and its meaning."""
-
-    colour: str
-    text: str
+__all__ = ["Picture", "Plot", "Section", "Table", "Tile"]
 
 
 @final
@@ -25,12 +16,12 @@ class Plot:
     Attributes:
         svg: an `svg` element.
         caption: text below it.
-        legend: entries of the legend, drawn in HTML so that it wraps on a phone.
+        legend: CSS color and text of each entry, drawn in HTML so that they wrap on a phone.
     """
 
     svg: Markup
     caption: str
-    legend: tuple[LegendEntry, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 @final

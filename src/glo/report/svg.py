@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from glo.report.blocks import LegendEntry, Plot
+from glo.report.blocks import Plot
 
 __all__ = ["INK", "SERIES", "axes_style", "log_scale", "new_axes", "to_plot"]
 
@@ -104,8 +104,8 @@ def to_plot(
         >>> "var(--series-1)" in plot.svg, "http" in plot.svg
         (True, False)
     """
-    entries = (LegendEntry(colour=_VARIABLES.get(c, c), text=text) for c, text in legend)
-    return Plot(svg=_svg(axes, name, alt), caption=caption, legend=tuple(entries))
+    entries = tuple((_VARIABLES.get(colour, colour), text) for colour, text in legend)
+    return Plot(svg=_svg(axes, name, alt), caption=caption, legend=entries)
 
 
 def _svg(axes: Axes, name: str, alt: str) -> Markup:

@@ -19,7 +19,7 @@ from typing import Any, final
 from torch import Tensor
 
 from glo.config.settings import Settings
-from glo.data import Dataset, SourceOptions
+from glo.data import Dataset
 from glo.decoders import Decoder, DecoderLike, check_custom_decoder
 from glo.decoders.decode import decode
 from glo.errors import UserError
@@ -36,7 +36,7 @@ from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.summary import read_summary
-from glo.runs.training_data import Source, open_training_data, source_options
+from glo.runs.training_data import Source, open_training_data
 from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
 from glo.utils.files import suggest_beside, write_text
@@ -191,10 +191,6 @@ class Run:
         """
         dataset = open_training_data(self.folder, self.settings, self.data, data, command=command)
         return self.standardize(dataset)
-
-    def source_options(self, *, limit: int | None = None) -> SourceOptions:
-        """Return the options by which the run's settings read a source."""
-        return source_options(self.settings, limit=limit)
 
     def standardize(self, dataset: Dataset) -> Dataset:
         """Return a dataset of vectors with its columns standardized as in training.

@@ -86,7 +86,7 @@ def _added_options(settings: Settings, record: DataRecord, change: RowChange) ->
     return SourceOptions(size=size, channels=channels, crop=settings.crop, split=split, limit=limit)
 
 
-def source_options(settings: Settings, *, limit: int | None) -> SourceOptions:
+def source_options(settings: Settings, *, limit: int | None = None) -> SourceOptions:
     """Return the options by which settings read a source."""
     return SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=limit

@@ -15,7 +15,7 @@ from glo.features.imagenet import efficientnet_features
 from glo.features.loader import load_features
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.runs.training_data import check_shape
+from glo.runs.training_data import check_shape, source_options
 from glo.utils.random import permutation
 
 __all__ = ["ColumnFeatures", "EvaluationPlan", "FeatureChoice", "choose_features", "prepare"]
@@ -141,7 +141,7 @@ def prepare(
 
 
 def _open_heldout(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset | None, str]:
-    options = run.source_options()
+    options = source_options(run.settings)
     if heldout is None:
         try:
             options = SourceOptions(**{**vars(options), "split": "test"})
