@@ -18,7 +18,7 @@ from torch import Tensor
 from glo.data.standardizer import Standardizer
 from glo.data.storage import read_dataset_files, replace_dataset_folder, write_dataset_files
 from glo.errors import UserError, UserTypeError
-from glo.utils.mmap import fetch, is_mapped, release_pages, scattered
+from glo.utils.row_store import is_mapped, prefetch_rows, random_access, release_pages
 
 __all__ = ["Dataset", "concatenate", "to_uint8"]
 
@@ -143,11 +143,11 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
     def prefetch(self, rows: RowIndex) -> None:
         """Start reading memory-mapped rows into the page cache without waiting for them."""
         for array in (self.rows, self.missing):
-            fetch(array, _row_index(rows))
+            prefetch_rows(array, _row_index(rows))
 
     def random_access(self) -> AbstractContextManager[None]:
         """Switch off the read-ahead of memory-mapped rows inside a `with` block."""
-        return scattered((self.rows, self.missing))
+        return random_access((self.rows, self.missing))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -43,17 +43,17 @@ def prefetch_batches(
         return rows, dataset.batch(rows), dataset.observed(rows)
 
     def read(rows: Tensor) -> Batch:
-        store.fetch(rows)
+        store.prefetch_rows(rows)
         dataset.prefetch(rows)
         return gather(rows)
 
-    if not (dataset.is_mapped or store.mapped):
+    if not (dataset.is_mapped or store.is_mapped):
         yield from map(gather, batches)
         return
     pending: deque[Future[Batch]] = deque()
     with (
         dataset.random_access(),
-        store.scattered(),
+        store.random_access(),
         ThreadPoolExecutor(1, thread_name_prefix="glo-read") as reader,
     ):
         try:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.utils.mmap import release_pages
+from glo.utils.row_store import release_pages
 
 __all__ = ["Standardizer"]
 

@@ -168,7 +168,7 @@ def _write_files(folder: Path, training: TrainState) -> dict[str, dict[str, Any]
     """Write the files of this process; return their entries in the manifest."""
     entries = {}
     for name, tensors, metadata in _state_files(training):
-        digest = write_tensors(folder / name, tensors, metadata, training.store.relax)
+        digest = write_tensors(folder / name, tensors, metadata, training.store.release)
         entries[name] = {"sha256": digest, "bytes": (folder / name).stat().st_size}
     return entries
 

@@ -73,7 +73,7 @@ def read_rows(
                 rows = saver.global_rows(torch.arange(start, start + len(piece)))
                 owned = ranks.is_local(rows)
                 tensor[ranks.local_rows(rows[owned])] = piece[owned]
-                store.relax()
+                store.release()
     return tensors
 
 

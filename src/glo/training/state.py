@@ -18,8 +18,7 @@ from glo.latents.table import LatentCodes, row_blocks
 from glo.training.factory import code_optimizer, decoder_config, store_standardizer
 from glo.training.optim import decoder_optimizer
 from glo.training.statistics import EpochStatistics
-from glo.utils.compilation import compiled
-from glo.utils.device import channels_last, find_device
+from glo.utils.device import channels_last, compile_network, find_device
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 from glo.utils.row_store import IN_MEMORY, RowStore
@@ -100,7 +99,7 @@ class TrainState:
     def network(self) -> nn.Module:
         """The decoder as the loop calls it: compiled, or averaging gradients over processes."""
         if self.ranks.size == 1:
-            return compiled(self.decoder) if self.settings.compile else self.decoder
+            return compile_network(self.decoder) if self.settings.compile else self.decoder
         # Batch norm statistics stay per process; they are recomputed at the end.
         options: dict[str, Any] = {_SYNC: False}
         return DistributedDataParallel(self.decoder, **options)

@@ -1,8 +1,8 @@
-"""Where and in what arithmetic the decoder runs."""
+"""Device, precision, memory format and compilation of the decoder."""
 
 import platform
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,8 @@ __all__ = [
     "Precision",
     "autocast",
     "channels_last",
+    "check_compiler",
+    "compile_network",
     "find_device",
     "gains_from_bf16",
 ]
@@ -23,10 +25,10 @@ Precision = Literal["auto", "float32", "bf16"]
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` takes an accelerator where there is one.
+    """Return the device of a name; `auto` is an accelerator if there is one, else the CPU.
 
     Raises:
-        UserError: torch does not know the name, or the machine lacks the device.
+        UserError: torch has no such device, or the machine lacks it.
 
     Example:
         >>> find_device("cpu")
@@ -44,7 +46,7 @@ def find_device(name: str) -> torch.device:
 
 
 def gains_from_bf16(device: torch.device) -> bool:
-    """Tell whether bfloat16 arithmetic is fast on the device, not merely possible.
+    """Return whether bfloat16 is faster than float32 on the device, not merely possible.
 
     Example:
         >>> isinstance(gains_from_bf16(torch.device("cpu")), bool)
@@ -55,19 +57,16 @@ def gains_from_bf16(device: torch.device) -> bool:
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     if platform.machine() in ("x86_64", "AMD64"):
-        # The library also takes bfloat16 where the processor only imitates it, slower than float32.
-        return any(_has(name) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        # oneDNN also emulates bfloat16, slower than float32.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, bool)() for name in names)
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _has(feature: str) -> bool:
-    return bool(getattr(torch.cpu, feature, bool)())
-
-
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Return the context in which the decoder runs: bfloat16 products, or plain float32.
+    """Return the context of the decoder's arithmetic: bfloat16 products, or float32.
 
-    Codes, weights and losses stay in float32 either way.
+    Codes, weights and losses are float32 in both.
 
     Example:
         >>> with autocast(torch.device("cpu"), "bf16"):
@@ -79,7 +78,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def channels_last(network: Network) -> Network:
-    """Lay a network's image weights out with channels last in memory, where convolutions are fast.
+    """Convert a network's image weights to channels-last memory format, fast for convolutions.
 
     Example:
         >>> layer = channels_last(nn.Conv2d(2, 3, 3))
@@ -88,3 +87,34 @@ def channels_last(network: Network) -> Network:
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def compile_network(network: nn.Module) -> nn.Module:
+    """Return a compiled network that shares the weights of another, which is unchanged.
+
+    Its operations have another order, so the last bits differ. Each length of batch is compiled
+    separately, so that results do not depend on earlier batches and a resumed run is exact.
+    """
+    # torch declares no type.
+    result: Any = torch.compile(network, dynamic=False)
+    assert isinstance(result, nn.Module), "a compiled module is a module"
+    return result
+
+
+def check_compiler(device: torch.device) -> None:
+    """Check that torch can compile for a device, by compiling a small network.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        torch.compile(nn.Tanh(), dynamic=False)(torch.zeros(1, device=device))
+    # Any class: torch starts other programs, such as a C++ compiler.
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = ": ".join([type(error).__name__, *lines[:1]])[:200]
+        raise UserError(
+            f"compile asks torch for programs made on this machine for {device.type}, and that "
+            f"failed ({reason}); install a C++ compiler and Python's headers (Debian: g++ "
+            f"python3-dev), or leave compile out."
+        ) from None

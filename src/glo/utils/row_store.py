@@ -1,13 +1,13 @@
-"""Where arrays with one row per example live: in memory, or in files when they are too large.
+"""Arrays with one row per example, in memory or in memory-mapped files, and advice to the kernel.
 
-A file is mapped, so a step reads and writes its own rows and no others. What was touched stays in
-memory until the system wants it back; to stay within a budget it is given back from time to time.
-Nothing is lost by that: the file holds it.
+A step reads and writes its own rows of a file only. Pages that were touched stay in memory until
+`release_pages`, which loses nothing: the file holds their content.
 """
 
 import mmap
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -16,30 +16,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.utils.mmap import fetch, release_pages, scattered
+__all__ = [
+    "IN_MEMORY",
+    "RowStore",
+    "is_mapped",
+    "prefetch_rows",
+    "random_access",
+    "release_pages",
+]
 
-__all__ = ["IN_MEMORY", "RowStore"]
-
-# Rows lie scattered over a file, so touching one brings in a page around it.
-_PAGE = mmap.PAGESIZE
-# Of the budget, what may be touched before it is given back: the rest is for what reads in bulk.
+# Bytes between two rows that are read along: another request to a disk takes about as long.
+_GAP = 2**17
+# Share of the budget that may be touched before it is released; bulk reads need the rest.
 _SHARE = 0.25
 
 
 @final
 class RowStore:
-    """Make arrays of rows, in memory or in files of a folder.
+    """Factory of arrays of rows, in memory or in files of a folder.
 
     Args:
-        folder: where the files go, which belong to this process alone; None: in memory.
-        budget: bytes of mapped files that may be in memory at a time.
+        folder: path of the folder of files, used by this process only; None: in memory.
+        budget: bytes of memory-mapped files that may be resident.
 
     Example:
         >>> import tempfile
         >>> store = RowStore(Path(tempfile.mkdtemp()) / "rows", budget=2**20)
         >>> codes = store.zeros("codes", (3, 2), torch.float32)
         >>> codes[1] = 1.0
-        >>> store.relax()
+        >>> store.release()
         >>> codes
         tensor([[0., 0.],
                 [1., 1.],
@@ -55,10 +60,10 @@ class RowStore:
         self._touched = 0.0
 
     def zeros(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return an array of zeros, (n, ...); in a file an older one of that name is replaced.
+        """Return an array of zeros, (n, ...); it replaces a file of that name.
 
         Raises:
-            OSError: the file could not be made.
+            OSError: the file could not be created.
         """
         if self.folder is None:
             return torch.zeros(shape, dtype=dtype)
@@ -66,59 +71,132 @@ class RowStore:
         row = torch.zeros(shape[1:], dtype=dtype).numpy()
         size = shape[0] * row.nbytes
         path = self.folder / name
-        # Not the old one's pages: who still maps that keeps it.
+        # A new file: arrays that map the old one keep it.
         path.unlink(missing_ok=True)
         with path.open("x+b") as file:
-            # Taken now: a full disk would end the process at the first write to a mapped page.
-            _reserve(file.fileno(), size)
+            # Allocated now: a full disk would kill the process at a write to a mapped page. macOS
+            # and Windows can only set the size.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                os.ftruncate(file.fileno(), size)
             mapped = mmap.mmap(file.fileno(), size)
         array = np.frombuffer(mapped, row.dtype).reshape(shape)
         self._arrays.append(array)
-        self._per_row += row.nbytes + _PAGE
+        # Rows are accessed at random, so each brings in a page.
+        self._per_row += row.nbytes + mmap.PAGESIZE
         return torch.from_numpy(array)
 
     @property
-    def mapped(self) -> bool:
-        """Whether there are arrays that lie in files."""
+    def is_mapped(self) -> bool:
+        """Whether some arrays are memory-mapped files."""
         return bool(self._arrays)
 
-    def fetch(self, rows: Tensor) -> None:
-        """Ask for rows that are read soon, int64 (B,), without waiting for them."""
+    def prefetch_rows(self, rows: Tensor) -> None:
+        """Start reading rows, int64 (B,), of all files."""
         for array in self._arrays:
-            fetch(array, rows.numpy())
+            prefetch_rows(array, rows.numpy())
 
-    def scattered(self) -> AbstractContextManager[None]:
-        """While the block lasts, rows are read here and there, not in order."""
-        return scattered(self._arrays)
+    def random_access(self) -> AbstractContextManager[None]:
+        """Disable readahead of all files during the block."""
+        return random_access(self._arrays)
 
     def touch(self, rows: int) -> None:
-        """Count rows that were read or written, and give them back beyond the budget."""
-        if not self._arrays:
-            return
+        """Count rows that were accessed, and release memory beyond the budget."""
         self._touched += rows * self._per_row
         if self._touched > _SHARE * self._budget:
-            self.relax()
+            self.release()
 
-    def relax(self) -> None:
-        """Give back the memory of all files; their content is as it was."""
+    def release(self) -> None:
+        """Release the memory of all files."""
         self._touched = 0
         for array in self._arrays:
             release_pages(array)
 
     def remove(self) -> None:
-        """Remove the files; arrays that are in use stay valid."""
+        """Delete the files; arrays in use stay valid."""
         if self.folder is not None and self.folder.is_dir():
             for path in self.folder.iterdir():
                 path.unlink()
             self.folder.rmdir()
 
 
-def _reserve(file: int, size: int) -> None:
-    # Not on macOS, where the size alone is set.
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-    else:
-        os.ftruncate(file, size)
-
-
 IN_MEMORY = RowStore()
+
+
+def is_mapped(array: NDArray[Any]) -> bool:
+    """Return whether an array is a memory-mapped file, or a view of one.
+
+    Example:
+        >>> is_mapped(np.zeros(3))
+        False
+    """
+    return _map_of(array) is not None
+
+
+def release_pages(array: NDArray[Any] | None) -> None:
+    """Release the memory of a memory-mapped array (MADV_DONTNEED); others are unchanged.
+
+    Example:
+        >>> release_pages(np.zeros(3))
+    """
+    _advise(_map_of(array), "MADV_DONTNEED")
+
+
+def prefetch_rows(array: NDArray[Any] | None, rows: NDArray[np.int64]) -> None:
+    """Start reading rows of a memory-mapped array together, without waiting (MADV_WILLNEED).
+
+    Args:
+        array: (N, ...), each row contiguous.
+        rows: int64 (B,), numbers of rows; those out of range are ignored.
+
+    Example:
+        >>> prefetch_rows(np.zeros(3), np.array([2]))
+    """
+    mapped = _map_of(array)
+    if array is None or mapped is None:
+        return
+    rows = np.sort(rows[(rows >= 0) & (rows < len(array))])
+    if len(rows) == 0:
+        return
+    begin = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    starts = begin + rows * array.strides[0]
+    for first, last in _page_runs(starts, starts + array[:1].nbytes):
+        _advise(mapped, "MADV_WILLNEED", first, min(last, len(mapped)) - first)
+
+
+@contextmanager
+def random_access(arrays: Iterable[NDArray[Any] | None]) -> Iterator[None]:
+    """Disable readahead of memory-mapped arrays during the block (MADV_RANDOM).
+
+    Readahead reads megabytes around each row.
+    """
+    maps = [_map_of(array) for array in arrays]
+    try:
+        for mapped in maps:
+            _advise(mapped, "MADV_RANDOM")
+        yield
+    finally:
+        for mapped in maps:
+            _advise(mapped, "MADV_NORMAL")
+
+
+def _advise(mapped: mmap.mmap | None, advice: str, *part: int) -> None:
+    # Windows has no such advice.
+    if mapped is not None and hasattr(mmap, advice):
+        mapped.madvise(getattr(mmap, advice), *part)
+
+
+def _page_runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return begins and ends of whole pages that hold all bytes; near ones are joined."""
+    starts, ends = starts // mmap.PAGESIZE, -(-ends // mmap.PAGESIZE)
+    cuts = np.flatnonzero(starts[1:] - ends[:-1] > _GAP // mmap.PAGESIZE)
+    firsts = starts[np.concatenate([[0], cuts + 1])] * mmap.PAGESIZE
+    lasts = ends[np.concatenate([cuts, [len(ends) - 1]])] * mmap.PAGESIZE
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def _map_of(array: Any) -> mmap.mmap | None:
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
+    return array

@@ -64,7 +64,7 @@ def finish(
     told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
     if len(told) < training.n or ranks.size > 1:
         codes = ranks.all_gather_rows(codes, told)
-    training.store.relax()
+    training.store.release()
     if not ranks.is_main:
         return
     write_errors(run.folder, errors)

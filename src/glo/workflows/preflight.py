@@ -13,8 +13,7 @@ from glo.errors import UserError
 from glo.runs.checkpoint import remove_unfinished
 from glo.runs.run import Run, open_run
 from glo.training.factory import decoder_config, training_loss
-from glo.utils.compilation import check_compiler
-from glo.utils.device import find_device
+from glo.utils.device import check_compiler, find_device
 from glo.utils.distributed import ProcessGroup
 from glo.utils.files import clear_unfinished
 from glo.utils.lock import RunLock

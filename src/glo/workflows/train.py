@@ -162,7 +162,7 @@ class TrainingRun:
                 # Killed before the third last one was removed.
                 keep_last(run.folder / "checkpoint", checkpoint.folder)
         pca = fit_pca(self._own, settings.code_dim, seed=settings.seed, ranks=self.ranks)
-        self._store.relax()
+        self._store.release()
         baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
         here: _Here = {
             "n": len(samples),

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glo.utils.mmap import _GAP, _stretches, fetch, is_mapped, release_pages, scattered
+from glo.utils.row_store import (
+    _GAP,
+    _page_runs,
+    is_mapped,
+    prefetch_rows,
+    random_access,
+    release_pages,
+)
 
 PAGE = mmap.PAGESIZE
 
@@ -23,8 +30,8 @@ def array(tmp_path: Path) -> np.ndarray:
 
 def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
     rows = np.array([9_999, 3, 3, 5_000])
-    with scattered((array, None)):
-        fetch(array, rows)
+    with random_access((array, None)):
+        prefetch_rows(array, rows)
         assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
     release_pages(array)
     assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
@@ -33,19 +40,19 @@ def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
 def test_a_view_is_of_the_file_too(array: np.ndarray) -> None:
     part = array[1::2]
     assert is_mapped(part)
-    fetch(part, np.arange(len(part)))
+    prefetch_rows(part, np.arange(len(part)))
     assert part[4_999, 0] == 39_996
 
 
 @pytest.mark.parametrize("rows", [[], [10_000], [-1], [2**60]])
 def test_rows_that_are_not_there_are_left_to_the_reader(array: np.ndarray, rows: list[int]) -> None:
-    fetch(array, np.array(rows, dtype=np.int64))
+    prefetch_rows(array, np.array(rows, dtype=np.int64))
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50), st.integers(1, 10_000))
-def test_stretches_hold_every_byte_and_lie_apart(starts: list[int], size: int) -> None:
+def test_page_runs_hold_every_byte_and_lie_apart(starts: list[int], size: int) -> None:
     first = np.sort(np.array(starts, dtype=np.int64))
-    found = _stretches(first, first + size)
+    found = _page_runs(first, first + size)
     assert all(low % PAGE == 0 and high % PAGE == 0 and low < high for low, high in found)
     for start in starts:
         assert any(low <= start and start + size <= high for low, high in found)
@@ -55,4 +62,4 @@ def test_stretches_hold_every_byte_and_lie_apart(starts: list[int], size: int) -
 
 def test_near_rows_are_one_stretch() -> None:
     starts = np.array([0, 2 * PAGE, 2 * PAGE + _GAP, 10 * _GAP])
-    assert len(_stretches(starts, starts + 8)) == 2
+    assert len(_page_runs(starts, starts + 8)) == 2
