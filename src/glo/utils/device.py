@@ -1,6 +1,7 @@
 """Device, precision, memory format and compilation of the decoder."""
 
 import platform
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
@@ -95,6 +96,8 @@ def compile_network(network: nn.Module) -> nn.Module:
     Its operations have another order, so the last bits differ. Each length of batch is compiled
     separately, so that results do not depend on earlier batches and a resumed run is exact.
     """
+    # The tracer reads the gradient of its inputs, codes that are no leaves.
+    warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
     # torch declares no type.
     result: Any = torch.compile(network, dynamic=False)
     assert isinstance(result, nn.Module), "a compiled module is a module"
