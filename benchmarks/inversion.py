@@ -19,7 +19,7 @@ from torch import Tensor
 from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import Decoder
 from glo.imaging.grids import pairs, save_picture
-from glo.inversion import Inversion, decode_initial_codes, invert
+from glo.inversion import Inversion, InversionOptions, decode_initial_codes, invert
 from glo.losses import MSELoss
 from glo.runs.run import Run, open_run
 from glo.training.refine import evaluate
@@ -50,15 +50,17 @@ def main() -> None:
     images = unseen.batch(torch.arange(len(unseen)))
 
     began = time.perf_counter()
-    starts = decode_initial_codes(run.decoder, run.codes, most=choice.starts)
+    starts = decode_initial_codes(run.decoder, run.codes, max_codes=choice.starts)
     ready = time.perf_counter()
     found = invert(
         run.decoder,
         images,
-        starts=starts,
-        steps=choice.steps,
-        tolerance=choice.tolerance,
-        constraint=run.settings.constraint,
+        starts,
+        options=InversionOptions(
+            max_steps=choice.steps,
+            tolerance=choice.tolerance,
+            constraint=run.settings.constraint,
+        ),
     )
     seconds = time.perf_counter() - ready
     rate = bare_rate(run.decoder, found.codes, images)
@@ -85,7 +87,7 @@ def main() -> None:
 
 def spread(run: Run, found: Inversion, unseen: Dataset) -> dict[str, float]:
     """Return the mean error and its quantiles over the examples."""
-    residual = found.residual
+    residual = found.residuals
     parts = torch.tensor([0.5, 0.9, 0.99])
     median, tenth, hundredth = torch.quantile(residual, parts).tolist()
     return {
@@ -119,7 +121,7 @@ def bare_rate(decoder: Decoder, codes: Tensor, images: Tensor) -> float:
 
 def draw(found: Inversion, images: Tensor, out: Path) -> None:
     """Save the first examples and the worst ones, each above its reconstruction."""
-    worst = found.residual.argsort(descending=True)[:SHOWN]
+    worst = found.residuals.argsort(descending=True)[:SHOWN]
     first = torch.arange(min(SHOWN, len(images)))
     for name, rows in (("first", first), ("worst", worst)):
         save_picture(pairs(images[rows], found.reconstructions[rows]), out / f"{name}.png")

@@ -16,7 +16,7 @@ knn         KNNImputer; number of neighbours chosen
 iterative   IterativeImputer with BayesianRidge; on how many of the other pixels is chosen
 glo         `glo.GLO(...).fit(X)` with NaN, then `inverse_transform(transform(X))`; size of the code
             and epochs chosen
-glo mean    the same model, mean of 16 answers of `glo.workflows.encode.search`
+glo mean    the same model, mean of 16 answers of `glo.workflows.encode.encode`
 
 Errors are over hidden pixels with values from -1 to 1; PSNR is 10 log10(4 / MSE), mean over digits.
 """
@@ -40,9 +40,8 @@ from torch import Tensor
 
 import glo
 from glo.imaging.grids import grid, save_picture
-from glo.inversion import finish
 from glo.utils.malloc import tune_malloc
-from glo.workflows.encode import batches, prepare_search, search
+from glo.workflows.encode import encode, prepare_search, row_batches
 
 CHOOSING = 0.05
 SHOWN = 16
@@ -194,12 +193,12 @@ def _by_glo(
 def _mean_of_answers(task: Task, folder: Path) -> dict[str, Any]:
     run, began = glo.open_run(folder), time.perf_counter()
     seen = torch.from_numpy(task.seen).float().view(-1, *run.data.shape)
-    starts, parts = prepare_search(run), []
-    for rows in batches(len(seen), answers=ANSWERS):
+    initial_codes, parts = prepare_search(run), []
+    for rows in row_batches(len(seen), n_solutions=ANSWERS):
         part = seen[rows]
         known = (~part.isnan()).float()
-        found = finish(search(run, part, starts=starts, observed=known, answers=ANSWERS))
-        parts.append(found.average)
+        result = encode(run, part, initial_codes, mask=known, n_solutions=ANSWERS)
+        parts.append(result.mean)
     filled = _flat(torch.cat(parts).numpy())
     return task.measure(filled) | {"seconds": time.perf_counter() - began}
 

@@ -42,6 +42,7 @@ from glo.imaging.grids import grid, save_picture
 from glo.inversion import (
     AveragePool,
     InitialCodes,
+    InversionOptions,
     Operator,
     add_noise,
     decode_initial_codes,
@@ -100,7 +101,7 @@ def main() -> None:
     trained = open_source(run.data.source, SourceOptions(**kept, limit=run.settings.limit))
     unseen = open_source(run.data.source, SourceOptions(**kept, split="test", limit=choice.n))
     digits = unseen.batch(torch.arange(len(unseen)))
-    starts = decode_initial_codes(run.decoder, run.codes, most=choice.starts)
+    starts = decode_initial_codes(run.decoder, run.codes, max_codes=choice.starts)
     found: dict[str, dict[str, float]] = {}
     for task in _tasks(digits):
         if task.name not in choice.tasks:
@@ -145,9 +146,7 @@ def _tasks(digits: Tensor) -> Iterator[Task]:
 
 def _searched(task: Task, run: Run, starts: InitialCodes, answers: int) -> dict[str, Tensor]:
     shared: dict[str, Any] = {
-        "starts": starts,
         "operator": task.operator,
-        "observed": task.observed,
         "noise": task.sd,
         "prior": "local",
         "constraint": run.settings.constraint,
@@ -155,16 +154,17 @@ def _searched(task: Task, run: Run, starts: InitialCodes, answers: int) -> dict[
     restored = {}
     for k in (1, answers):
         began = time.perf_counter()
-        found = invert(run.decoder, task.seen, answers=k, **shared)
+        options = InversionOptions(n_solutions=k, **shared)
+        found = invert(run.decoder, task.seen, starts, mask=task.observed, options=options)
         seconds = time.perf_counter() - began
         print(f"  {k} answers: {len(task.seen) / seconds:.1f} digits/s, ", end="")
         print(f"{float(found.steps.float().mean()) / k:.1f} decodings an answer, ", end="")
-        print(f"residual {float(found.residual.mean()):.4f}")
-        restored["search" if k == 1 else "average"] = found.average
+        print(f"residual {float(found.residuals.mean()):.4f}")
+        restored["search" if k == 1 else "average"] = found.mean
     # A few single answers, to be drawn: they show what the observation leaves open.
     for number in range(3):
         with torch.no_grad():
-            codes = found.alternatives[:SHOWN, number * answers // 3]
+            codes = found.solutions[:SHOWN, number * answers // 3]
             restored[f"answer {number}"] = run.decoder.eval()(codes).float()
     return restored
 

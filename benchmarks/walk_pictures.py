@@ -14,7 +14,7 @@ PICTURES = {
     "line": ["4", "7", "0", "1"],
     "grid": ["4", "7", "0", "1", "--grid", "--steps", "8"],
     "principal": ["12", "--principal", "5"],
-    "neighbours": ["sample:5", "--neighbours", "11"],
+    "neighbours": ["sample:5", "--neighbors", "11"],
 }
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
 from glo.decoders.decode import decode
-from glo.inversion import decode_initial_codes, invert
+from glo.inversion import InversionOptions, decode_initial_codes, invert
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
@@ -191,12 +191,13 @@ def _decoded(
     drawn = _draw(problem, codes, settings.constraint)
     fit_cpu, watch = watch.cpu, Stopwatch()
     starts = decode_initial_codes(decoder, codes, precision=settings.precision)
-    rules = {"starts": starts, "constraint": settings.constraint}
-    searched = invert(decoder, problem.heldout, **rules)
+    options = InversionOptions(constraint=settings.constraint)
+    searched = invert(decoder, problem.heldout, starts, options=options)
     facts |= {"search_cpu": watch.cpu, "search_steps": float(searched.steps.float().mean())}
     found = {"search": searched.reconstructions}
     if not heldout:
-        by_loss = invert(decoder, problem.heldout[:_OWN], loss=training_loss(settings), **rules)
+        options = replace(options, loss=training_loss(settings))
+        by_loss = invert(decoder, problem.heldout[:_OWN], starts, options=options)
         found["by its loss"] = by_loss.reconstructions
     return Method(
         train=decode(decoder, codes, settings.precision),

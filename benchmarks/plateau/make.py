@@ -21,7 +21,7 @@ from glo.decoders import Decoder
 from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.imaging.grids import grid
-from glo.inversion import decode_initial_codes, invert
+from glo.inversion import InversionOptions, invert
 from glo.latents.init import PCA, fit_pca
 from glo.priors import GaussianPrior
 from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkpoint
@@ -208,8 +208,8 @@ def _result(
     sentences = diagnose(done.last, baselines, settings, mse=mse, n=len(samples), last=True)
     measured = {
         "train": _rounded(mse),
-        "unseen": _rounded(float(found.residual.double().mean())),
-        "unseen_error": _rounded(float(found.residual.std()) / len(found.residual) ** 0.5),
+        "unseen": _rounded(float(found.residuals.double().mean())),
+        "unseen_error": _rounded(float(found.residuals.std()) / len(found.residuals) ** 0.5),
         "findings": [finding.name for finding in sentences],
         "search": cost,
     }
@@ -224,13 +224,8 @@ def _result(
 def _search(done: _Trained, settings: Settings, problem: Problem) -> tuple[Any, dict[str, float]]:
     """Invert the unseen images under the fixed decoder."""
     watch = Stopwatch()
-    starts = decode_initial_codes(done.decoder, done.codes)
-    found = invert(
-        done.decoder,
-        problem.unseen_images,
-        starts=starts,
-        constraint=settings.constraint,
-    )
+    options = InversionOptions(constraint=settings.constraint)
+    found = invert(done.decoder, problem.unseen_images, done.codes, options=options)
     return found, {"cpu": round(watch.cpu, 1), "decodings": float(found.steps.float().mean())}
 
 
