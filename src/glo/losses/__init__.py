@@ -4,7 +4,7 @@ from glo.losses.base import Loss
 from glo.losses.combine import WeightedSum, parse_loss
 from glo.losses.features import FeatureLoss
 from glo.losses.lap1 import Lap1Loss
-from glo.losses.pointwise import L1Loss, MSELoss
+from glo.losses.pointwise import L1Loss, MSELoss, l1, mse
 
 __all__ = [
     "FeatureLoss",
@@ -13,5 +13,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "WeightedSum",
+    "l1",
+    "mse",
     "parse_loss",
 ]

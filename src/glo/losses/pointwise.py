@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glo.losses.base import Loss, masked_difference, row_mean
 
-__all__ = ["L1Loss", "MSELoss"]
+__all__ = ["L1Loss", "MSELoss", "l1", "mse"]
 
 
 @final
@@ -46,3 +46,9 @@ class L1Loss(Loss):
         """Return the mean absolute error of each row, (B,)."""
         difference, weight = masked_difference(prediction, target, observed)
         return row_mean(difference.abs(), weight)
+
+
+mse = MSELoss()
+"""Mean squared error of each row, (B,)."""
+l1 = L1Loss()
+"""Mean absolute error of each row, (B,)."""
