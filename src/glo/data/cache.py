@@ -36,16 +36,13 @@ def cache_folder() -> Path:
 
 
 def cache_key(kind: str, root: Path | str, files: list[Path], options: SourceOptions) -> str:
-    """Hash everything that determines a decoded dataset.
+    """Hash everything that determines a decoded dataset into 32 hex characters.
 
     Args:
         kind: name of the reader, since two readers may decode one file differently.
         root: path of the source, or a description of it.
         files: all files that are read; their sizes and modification times are hashed.
         options: options of the source.
-
-    Returns:
-        32 hex characters.
     """
     digest = hashlib.blake2b(digest_size=16)
     where = root if isinstance(root, str) else os.fspath(root.resolve())

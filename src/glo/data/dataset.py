@@ -3,7 +3,7 @@
 import hashlib
 import math
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.standardizer import Standardizer
-from glo.data.storage import read_dataset_files, replace_dataset_folder, write_dataset_files
+from glo.data.storage import is_dataset_folder, read_dataset_files, write_dataset_files
 from glo.errors import UserError, UserTypeError
+from glo.utils.files import atomic_folder
 from glo.utils.row_store import is_mapped, prefetch_rows, random_access, release_pages
 
 __all__ = ["Dataset", "concatenate", "to_uint8"]
@@ -265,7 +266,11 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         Raises:
             UserError: the folder contains something other than a dataset.
         """
-        with replace_dataset_folder(Path(folder)) as temporary:
+        folder = Path(folder)
+        is_empty = folder.is_dir() and not any(folder.iterdir())
+        if folder.exists() and not (is_empty or is_dataset_folder(folder)):
+            raise UserError(f"{folder} contains something else; give a new or empty folder.")
+        with atomic_folder(folder, replace=True) as temporary:
             self.write(temporary)
 
     def write(self, folder: Path) -> None:
@@ -300,13 +305,12 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
 
     @cached_property
     def _has_nan(self) -> bool:
-        return any(np.isnan(chunk).any() for chunk in self._read_in_chunks())
-
-    def _read_in_chunks(self) -> Iterator[NDArray[Any]]:
         for index in _chunks(np.arange(len(self)), self.rows):
             chunk = self.rows[index]
-            yield chunk
             self._count_read(len(chunk))
+            if np.isnan(chunk).any():
+                return True
+        return False
 
     def _count_read(self, n: int) -> None:
         # A mapped file may be larger than memory; each scattered row brings in a page around it.

@@ -17,12 +17,7 @@ from glo.data.options import DEFAULTS, SourceOptions, check_train_split
 from glo.data.readers.array_files import open_idx_folder, open_npy_file, open_npz_file
 from glo.data.readers.arrays import convert_rows, infer_layout, open_array
 from glo.data.readers.folder import Listing, list_images, read_images
-from glo.data.readers.hugging_face import (
-    is_hf_dataset,
-    is_hf_folder,
-    load_hf_dataset,
-    open_hf_dataset,
-)
+from glo.data.readers.hugging_face import is_hf_dataset, is_hf_folder, open_hf_dataset
 from glo.data.readers.idx import is_idx_name
 from glo.data.readers.images import image_suffixes
 from glo.data.readers.mnist import mnist
@@ -83,7 +78,7 @@ def open_source(
     if is_table(source):
         return open_frame(source, options)
     if is_hf_dataset(source):
-        return open_hf_dataset(source, options, cache)
+        return open_hf_dataset(source, options, cache=cache)
     if is_torch_dataset(source):
         return open_torch_dataset(source, options)
     raise UserTypeError(
@@ -121,14 +116,14 @@ def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) 
         return mnist(options, cache=cache)
     place, spec = split_column_spec(str(source))
     if place.startswith(_HUGGING_FACE):
-        return load_hf_dataset(place.removeprefix(_HUGGING_FACE), options, spec, cache)
+        return open_hf_dataset(place.removeprefix(_HUGGING_FACE), options, spec, cache)
     path = _existing_path(place)
     if path.is_dir():
         # Otherwise the message would name a file in the folder.
         if not os.access(path, os.R_OK | os.X_OK):
             raise UserError(f"{path} cannot be read (Permission denied); check its permissions.")
         if is_hf_folder(path):
-            return load_hf_dataset(place, options, spec, cache)
+            return open_hf_dataset(place, options, spec, cache)
     if path.suffix.lower() in TABLES and path.is_file():
         return open_table_file(path, options, spec, cache)
     if spec != NO_COLUMN_SPEC:

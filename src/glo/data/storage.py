@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -13,7 +12,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from glo.data.readers.npy import open_npy
 from glo.errors import UserError
-from glo.utils.files import atomic_folder
 from glo.utils.json_toml import read_json
 
 __all__ = [
@@ -22,7 +20,6 @@ __all__ = [
     "check_space",
     "is_dataset_folder",
     "read_dataset_files",
-    "replace_dataset_folder",
     "write_dataset_files",
 ]
 
@@ -39,20 +36,6 @@ _MAX_METADATA_BYTES = 16 * 2**20
 def is_dataset_folder(folder: Path) -> bool:
     """Return whether a folder was written by `Dataset.save`."""
     return (folder / _METADATA).is_file()
-
-
-@contextmanager
-def replace_dataset_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `folder` when the block ends without an error.
-
-    Raises:
-        UserError: `folder` contains something that is not a dataset.
-    """
-    is_empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not (is_empty or is_dataset_folder(folder)):
-        raise UserError(f"{folder} contains something else; give a new or empty folder.")
-    with atomic_folder(folder, replace=True) as temporary:
-        yield temporary
 
 
 def write_dataset_files(
@@ -102,10 +85,6 @@ def read_dataset_files(folder: Path) -> dict[str, Any]:
 def check_space(folder: Path | None, size: int) -> None:
     """Check that decoded data fit the disk of a folder, or memory where there is no folder.
 
-    Args:
-        folder: folder that is written, or None without a writable cache.
-        size: bytes.
-
     Raises:
         UserError: the disk is too small, or 1 GiB or more would be decoded into memory.
     """
@@ -136,12 +115,6 @@ class RowWriter:
         shape: shape of one row.
         dtype: dtype of the rows.
         max_rows: number of rows that memory is reserved for.
-
-    Example:
-        >>> with RowWriter(None, (2,), np.uint8, max_rows=5) as writer:
-        ...     writer.append(np.ones((3, 2), np.uint8))
-        ...     writer.finish().shape
-        (3, 2)
     """
 
     def __init__(

@@ -2,6 +2,8 @@ import contextlib
 import errno
 import os
 import struct
+import threading
+import time
 import warnings
 import zlib
 
@@ -9,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from glo.data.readers.images import decode, image_suffixes, probe
+from glo.data.readers.images import Probe, WeightedSemaphore, decode, image_suffixes, probe
 from glo.errors import UserError
 
 RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
+GRAY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 
@@ -24,7 +26,7 @@ def save(tmp_path, image, name="a.png", **options):
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.gif", "a.ppm", "a.tga"])
 def test_lossless_formats(tmp_path, name):
-    assert np.array_equal(decode(save(tmp_path, Image.fromarray(GREY), name))[..., 0], GREY)
+    assert np.array_equal(decode(save(tmp_path, Image.fromarray(GRAY), name))[..., 0], GRAY)
     if name != "a.gif":
         assert np.array_equal(decode(save(tmp_path, Image.fromarray(COLOUR), name)), COLOUR)
 
@@ -33,19 +35,19 @@ def test_lossless_formats(tmp_path, name):
     ("mode", "channels"),
     [("1", 1), ("L", 1), ("LA", 1), ("P", 3), ("RGB", 3), ("RGBA", 3), ("I;16", 1)],
 )
-def test_modes_and_what_probing_says_of_them(tmp_path, mode, channels):
+def test_modes_and_probes(tmp_path, mode, channels):
     if mode == "I;16":
-        image = Image.fromarray(GREY.astype(np.uint16) * 257)
+        image = Image.fromarray(GRAY.astype(np.uint16) * 257)
     else:
         image = Image.fromarray(COLOUR).convert(mode)
     path = save(tmp_path, image)
-    found, pixels = probe(path), decode(path)
-    assert (found.height, found.width, found.is_color) == (6, 9, channels == 3)
+    pixels = decode(path)
+    assert probe(path) == Probe(6, 9, channels == 3)
     assert pixels.shape == (6, 9, channels)
     assert pixels.dtype == np.uint8
 
 
-def test_16_bit_grey_keeps_its_levels(tmp_path):
+def test_16_bit_gray_keeps_its_levels(tmp_path):
     deep = np.array([[0, 257, 65535, 32768]], np.uint16)
     for name in ("a.png", "a.tif"):
         path = save(tmp_path, Image.fromarray(deep), name)
@@ -59,7 +61,7 @@ def test_32_bit_values_out_of_range(tmp_path, bad):
         decode(path)
 
 
-def test_float_grey(tmp_path):
+def test_float_gray(tmp_path):
     path = save(tmp_path, Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "a.tif")
     assert decode(path).ravel().tolist() == [0, 128, 255]
     path = save(tmp_path, Image.fromarray(np.array([[0, np.nan]], np.float32)), "b.tif")
@@ -119,7 +121,7 @@ def test_orientation(tmp_path, name, orientation):
 
 
 def test_broken_exif_is_no_harm(tmp_path):
-    path = save(tmp_path, Image.fromarray(GREY), "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    path = save(tmp_path, Image.fromarray(GRAY), "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert decode(path).shape == (6, 9, 1)
@@ -185,8 +187,28 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     def refused(path):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    path = save(tmp_path, Image.fromarray(GREY))
+    path = save(tmp_path, Image.fromarray(GRAY))
     monkeypatch.setattr("glo.data.readers.images.open_plain", refused)
     for read in (probe, decode):
         with pytest.raises(UserError, match=r"^cannot be read: permission denied$"):
             read(path)
+
+
+def test_semaphore_limits_the_sum():
+    semaphore, sums = WeightedSemaphore(10), []
+
+    def work():
+        with semaphore.acquire(4):
+            sums.append(semaphore.in_use)
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=work) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(sums) == 8
+    with contextlib.suppress(ZeroDivisionError), semaphore.acquire(99):
+        assert semaphore.in_use == 99
+        raise ZeroDivisionError
+    assert semaphore.in_use == 0

@@ -12,8 +12,8 @@ from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrays import (
     Layout,
     convert_rows,
-    encode_labels,
     infer_layout,
+    labelled_dataset,
     limit_rows,
 )
 from glo.data.readers.idx import find_idx_files, idx_options, read_idx
@@ -86,19 +86,15 @@ def _open(
         layout, labels = load()
         if folder is None and not layout.is_ready:
             check_space(None, layout.nbytes)
-        return _dataset(root, convert_rows(layout, folder), labels)
+        return make(convert_rows(layout, folder), labels)
+
+    def make(rows: NDArray[Any], labels: NDArray[Any] | None) -> Dataset:
+        path = root.resolve()
+        name = printable((path.name if path.is_dir() else path.stem) or "data")
+        return labelled_dataset(rows, labels, name, f"The labels of {root}")
 
     if is_mapped:
         layout, labels = load()
         if layout.is_ready:
-            return _dataset(root, convert_rows(layout, None), labels)
+            return make(convert_rows(layout, None), labels)
     return open_cached(cache_key(kind, root, files, options), build, cache)
-
-
-def _dataset(root: Path, rows: NDArray[Any], labels: NDArray[Any] | None) -> Dataset:
-    path = root.resolve()
-    name = printable((path.name if path.is_dir() else path.stem) or "data")
-    if labels is None:
-        return Dataset(rows=rows, name=name)
-    numbers, names = encode_labels(labels, f"The labels of {root}")
-    return Dataset(rows=rows, labels=numbers, label_names=names, name=name)

@@ -16,7 +16,15 @@ from glo.data.pixels import convert_channels, resize
 from glo.data.storage import RowWriter, check_space
 from glo.errors import UserError, UserTypeError
 
-__all__ = ["Layout", "convert_rows", "encode_labels", "infer_layout", "limit_rows", "open_array"]
+__all__ = [
+    "Layout",
+    "convert_rows",
+    "encode_labels",
+    "infer_layout",
+    "labelled_dataset",
+    "limit_rows",
+    "open_array",
+]
 
 _CHUNK_BYTES = 2**22
 # Tolerance for rounding in float pixels that should end at exactly 0, 1 or -1.
@@ -82,10 +90,18 @@ def open_array(
     """
     values = limit_rows(_to_numbers(array, "The array"), options.limit)
     rows = convert_rows(infer_layout(values, options, "The array"), None)
+    if labels is not None:
+        labels = limit_rows(_to_numpy(labels, "The labels"), options.limit)
+    return labelled_dataset(rows, labels, name, "The labels")
+
+
+def labelled_dataset(
+    rows: NDArray[Any], labels: NDArray[Any] | None, name: str, what: str
+) -> Dataset:
+    """Make a dataset of rows and raw labels, which messages name `what`."""
     if labels is None:
         return Dataset(rows=rows, name=name)
-    raw = limit_rows(_to_numpy(labels, "The labels"), options.limit)
-    numbers, names = encode_labels(raw, "The labels")
+    numbers, names = encode_labels(labels, what)
     return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
 
 
@@ -124,11 +140,6 @@ def limit_rows(array: NDArray[Any], limit: int | None) -> NDArray[Any]:
 def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Layout:
     """Infer from shape and dtype how an array is viewed as examples.
 
-    Args:
-        values: array as for `open_array`.
-        options: options of the source.
-        what: name of the array in messages.
-
     Raises:
         UserError: the shape is unknown, or options for images come with vectors.
         UserTypeError: the array does not contain real numbers.
@@ -151,9 +162,7 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
 def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
     """Convert values to rows in chunks; values that are ready are checked and not copied.
 
-    Args:
-        layout: layout from `infer_layout`.
-        folder: folder that new rows are written to, or None for memory.
+    New rows are written to `folder`, or to memory without one.
 
     Raises:
         UserError: a value is out of range.

@@ -39,13 +39,7 @@ def open_arrow(
 
     A column of images has encoded files: bytes, or the records of Hugging Face. Labels are the
     `ClassLabel` column of Hugging Face, or a column of integers or strings named label, labels or
-    class.
-
-    Args:
-        rows: table.
-        options: options of the source.
-        spec: columns by name.
-        folder: folder that images are written to, or None for memory.
+    class. Images are written to `folder`, or to memory without one.
 
     Raises:
         UserError: a column does not exist or cannot be used, or there is no row.

@@ -1,6 +1,7 @@
 """Values of Arrow columns: numbers, labels, and the feature types of Hugging Face."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -77,29 +78,34 @@ def check_unpacked_size(rows: ArrowRows, unpacked: int) -> None:
         raise UserError(f"{rows.what} is refused: {error}") from None
 
 
+@contextmanager
+def _readable(rows: ArrowRows) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+        reason = short_reason(error)
+        raise UserError(f"{rows.what} cannot be read as a table ({reason}); check it.") from None
+
+
 def to_float32(rows: ArrowRows, column: Any) -> NDArray[np.float32]:
     """Return a column as float32 (n,), NaN where a value is missing."""
     import pyarrow
     from pyarrow import compute, types
 
-    try:
+    with _readable(rows):
         # Arrow has no cast from bool to float.
         numeric = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
         floats = compute.cast(numeric, pyarrow.float32(), safe=False)
         values: NDArray[np.float32] = floats.to_numpy(zero_copy_only=False)
-    except (pyarrow.ArrowException, ValueError) as error:
-        raise _unreadable(rows, error) from None
     return values
 
 
 def python_values(rows: ArrowRows, batch: Any) -> list[Any]:
     """Return the first column of a batch as Python objects."""
-    import pyarrow
-
-    try:
+    with _readable(rows):
         values: list[Any] = batch.column(0).to_pylist()
-    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
-        raise _unreadable(rows, error) from None
     return values
 
 
@@ -117,10 +123,8 @@ def read_labels(
         raise UserError(
             f"{what} lacks the label of row {row}; leave labels out, as SOURCE?label=none."
         )
-    try:
+    with _readable(rows):
         array = np.array(chosen)
-    except ValueError as error:  # lists of different lengths
-        raise _unreadable(rows, error) from None
     numbers, names = encode_labels(array, what)
     classes = feature_columns(rows, "ClassLabel").get(label, {}).get("names")
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
@@ -135,7 +139,3 @@ def short_reason(error: BaseException) -> str:
 
 def _is_missing(label: Any) -> bool:
     return label is None or (isinstance(label, int) and label < 0)
-
-
-def _unreadable(rows: ArrowRows, error: Exception) -> UserError:
-    return UserError(f"{rows.what} cannot be read as a table ({short_reason(error)}); check it.")

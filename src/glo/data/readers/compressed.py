@@ -24,21 +24,11 @@ _MAX_PARTS = 1000
 
 
 def check_expansion(packed: int, unpacked: int, advice: str, *, in_memory: bool = True) -> None:
-    """Check the size that a compressed file claims to unpack to.
-
-    Args:
-        packed: bytes of the file.
-        unpacked: bytes that it claims.
-        advice: end of the message.
-        in_memory: whether the limit of 4 GiB applies.
+    """Check the bytes that a file of `packed` bytes claims to unpack to.
 
     Raises:
-        UserError: it claims more than 4 GiB, or more than 256 MiB and 200 times its length.
-
-    Example:
-        >>> check_expansion(10**6, 10**9, "unpack it first")
-        Traceback (most recent call last):
-        glo.errors.UserError: it unpacks to 953.7 MiB, 1000 times its length; unpack it first.
+        UserError: they are more than 4 GiB (if `in_memory`), or more than 256 MiB and 200 times
+            `packed`; the message is a clause that ends with `advice`.
     """
     if in_memory and unpacked > MAX_UNPACKED_BYTES:
         raise UserError(
@@ -53,24 +43,12 @@ def check_expansion(packed: int, unpacked: int, advice: str, *, in_memory: bool 
 
 
 def decompress(file: IO[bytes], magic: bytes) -> Iterator[bytes]:
-    """Decompress a file.
-
-    Args:
-        file: file at its beginning.
-        magic: GZIP or XZ.
-
-    Yields:
-        bytes, at least 1 and at most 1 MiB at a time.
+    """Decompress a gzip or xz file from its beginning in pieces of 1 byte to 1 MiB.
 
     Raises:
         EOFError: the file is cut off.
         OSError, zlib.error, lzma.LZMAError: it is damaged, needs more than 256 MiB to be unpacked,
             or has more than 1,000 parts.
-
-    Example:
-        >>> import gzip, io
-        >>> list(decompress(io.BytesIO(gzip.compress(b"abc") + gzip.compress(b"d")), GZIP))
-        [b'abc', b'd']
     """
     packed = file.read(_PIECE)
     for _ in range(_MAX_PARTS):

@@ -50,14 +50,6 @@ def list_images(root: Path) -> Listing:
 
     Hidden files are left out. Links to folders are not followed, and links to files outside `root`
     are skipped with a reason.
-
-    Example:
-        >>> import tempfile
-        >>> root = Path(tempfile.mkdtemp())
-        >>> for name in ("10.png", "9.png", "notes.txt"):
-        ...     (root / name).touch()
-        >>> list_images(root).names
-        ['9.png', '10.png']
     """
     listing, real_root = Listing(root), os.path.realpath(root)
     pending = [""]
@@ -81,12 +73,7 @@ def list_images(root: Path) -> Listing:
 
 
 def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
-    """Decode the listed files into one dataset.
-
-    Args:
-        listing: files; its `decoded` and `skipped` are extended.
-        options: options of the source; `split` has no effect.
-        folder: folder that the rows are written to, or None for memory.
+    """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing.
 
     Raises:
         UserError: no file can be decoded; the message has up to three reasons.

@@ -13,7 +13,7 @@ from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_values import ArrowRows, short_reason
 from glo.errors import UserError, printable, require_extra
 
-__all__ = ["is_hf_dataset", "is_hf_folder", "load_hf_dataset", "open_hf_dataset"]
+__all__ = ["is_hf_dataset", "is_hf_folder", "open_hf_dataset"]
 
 _BATCH = 256
 _FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json"}
@@ -36,31 +36,18 @@ def is_hf_dataset(source: object) -> bool:
     return isinstance(source, datasets.Dataset | datasets.DatasetDict)
 
 
-def open_hf_dataset(source: Any, options: SourceOptions, cache: Path | None = None) -> Dataset:
-    """Convert a dataset that the library datasets has loaded.
-
-    Args:
-        source: `datasets.Dataset` or `datasets.DatasetDict`.
-        options: options of the source; `split` selects the split.
-        cache: cache folder, as for `open_source`.
-
-    Raises:
-        UserError: a column cannot be used, or there is no such split.
-    """
-    split = _select_split(source, "The dataset", options)
-    # The library's fingerprint covers the loaded files and all transforms since.
-    where = f"loaded {split._fingerprint}"
-    return _open(split, "The dataset", "dataset", where, options, NO_COLUMN_SPEC, cache)
-
-
-def load_hf_dataset(
-    place: str, options: SourceOptions, spec: ColumnSpec, cache: Path | None = None
+def open_hf_dataset(
+    source: Any,
+    options: SourceOptions,
+    spec: ColumnSpec = NO_COLUMN_SPEC,
+    cache: Path | None = None,
 ) -> Dataset:
-    """Load and convert a dataset of Hugging Face.
+    """Convert a dataset of Hugging Face.
 
     Args:
-        place: a folder that `save_to_disk` wrote; a file, or a folder of files, that
-            `datasets.load_dataset` reads; or a name on the Hub, which is downloaded.
+        source: `datasets.Dataset` or `datasets.DatasetDict`; or a string: a folder that
+            `save_to_disk` wrote, a file or a folder of files that `datasets.load_dataset` reads,
+            or a name on the Hub, which is downloaded.
         options: options of the source; `split` selects the split.
         spec: columns by name, and the configuration.
         cache: cache folder, as for `open_source`.
@@ -68,29 +55,23 @@ def load_hf_dataset(
     Raises:
         UserError: it cannot be found or read, has no such split, or datasets is not installed.
     """
-    require_extra("A dataset of Hugging Face", "datasets", "datasets")
-    what, name = f"The dataset {place}", printable(Path(place).name or "data")
-    split = _select_split(_load(place, spec), what, options)
-    return _open(split, what, name, f"{place} {spec}", options, spec, cache)
+    what, name, where = "The dataset", "dataset", ""
+    if isinstance(source, str):
+        require_extra("A dataset of Hugging Face", "datasets", "datasets")
+        what, where = f"The dataset {source}", f"{source} {spec}"
+        name = printable(Path(source).name or "data")
+        source = _load(source, spec)
+    dataset = _select_split(source, what, options)
 
-
-def _open(
-    dataset: Any,
-    what: str,
-    name: str,
-    where: str,
-    options: SourceOptions,
-    spec: ColumnSpec,
-    cache: Path | None,
-) -> Dataset:
     def batches(names: list[str]) -> Iterator[Any]:
         yield from dataset.select_columns(names).with_format("arrow").iter(_BATCH)
 
-    # The names of the library's cache files depend on everything that determines their content.
-    files = sorted(Path(each["filename"]) for each in dataset.cache_files)
     schema = dataset.features.arrow_schema
     rows = ArrowRows(what=what, name=name, n=len(dataset), schema=schema, batches=batches)
-    key = cache_key("dataset", where, files, options)
+    # The library's fingerprint, like the names of its cache files, covers the files that were
+    # loaded and all transforms since.
+    files = sorted(Path(each["filename"]) for each in dataset.cache_files)
+    key = cache_key("dataset", where or f"loaded {dataset._fingerprint}", files, options)
     return open_cached(key, lambda folder: open_arrow(rows, options, spec, folder), cache)
 
 

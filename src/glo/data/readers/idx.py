@@ -70,12 +70,7 @@ def read_idx(source: Path | bytes) -> NDArray[Any]:
 
 
 def is_idx_name(name: str) -> bool:
-    """Return whether a file name is that of IDX images.
-
-    Example:
-        >>> is_idx_name("emnist-letters-test-images-idx3-ubyte.gz"), is_idx_name("a.png")
-        (True, False)
-    """
+    """Return whether a file name is that of IDX images, such as train-images-idx3-ubyte.gz."""
     return _IMAGES.fullmatch(name) is not None
 
 

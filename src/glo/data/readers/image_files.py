@@ -38,7 +38,7 @@ def decode_files(
     """Decode image files and fit them to one shape.
 
     Args:
-        files: function that iterates over the files from the first one.
+        files: function that iterates over the `n` files from the first one.
         n: number of files.
         options: options of the source; `limit` counts readable files.
         folder: folder that the rows are written to, or None for memory.
@@ -75,12 +75,7 @@ def decode_files(
 
 
 def common_size(probes: list[Probe]) -> tuple[int, int]:
-    """Return the size of equally large images, or a power of two near the median short side.
-
-    Example:
-        >>> common_size([Probe(40, 70, True), Probe(90, 100, True)])
-        (64, 64)
-    """
+    """Return the size of equally large images, or a power of two near the median short side."""
     sizes = {(each.height, each.width) for each in probes}
     if len(sizes) == 1:
         return sizes.pop()

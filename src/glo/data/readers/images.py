@@ -50,17 +50,7 @@ T = TypeVar("T")
 
 @final
 class WeightedSemaphore:
-    """Semaphore that limits the sum of the sizes in use; a larger size is admitted alone.
-
-    Args:
-        capacity: maximum of the sum.
-
-    Example:
-        >>> semaphore = WeightedSemaphore(10)
-        >>> with semaphore.acquire(8):
-        ...     semaphore.in_use
-        8
-    """
+    """Semaphore that limits the sum of the sizes in use; a larger size is admitted alone."""
 
     def __init__(self, capacity: int) -> None:
         self.in_use = 0
@@ -94,12 +84,7 @@ class Probe:
 
 
 def image_suffixes() -> frozenset[str]:
-    """Return the file name suffixes, in lower case, of the supported formats.
-
-    Example:
-        >>> {".png", ".jpg", ".webp"} <= image_suffixes(), ".eps" in image_suffixes()
-        (True, False)
-    """
+    """Return the file name suffixes, in lower case, of the supported formats."""
     from PIL import Image
 
     formats = set(_formats())
@@ -108,10 +93,7 @@ def image_suffixes() -> frozenset[str]:
 
 
 def probe(source: Path | BinaryIO) -> Probe:
-    """Read the header of an image file.
-
-    Args:
-        source: path of the file, or an open file.
+    """Read the header of an image file, given by its path or opened.
 
     Raises:
         UserError: the file cannot be used; the message is the reason, such as "truncated".
@@ -179,14 +161,6 @@ def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
 
     Raises:
         UserError: the file cannot be decoded; the message is the reason.
-
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> path = Path(tempfile.mkdtemp()) / "clear.png"
-        >>> Image.new("LA", (2, 1), (255, 0)).save(path)
-        >>> decode_opaque(path).tolist()
-        [[False, False]]
     """
 
     def read(image: "PillowImage") -> NDArray[np.bool_] | None:

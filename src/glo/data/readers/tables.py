@@ -34,11 +34,7 @@ def is_table(source: object) -> bool:
 
 
 def open_frame(table: Any, options: SourceOptions) -> Dataset:
-    """Make a dataset of a table in memory.
-
-    Args:
-        table: object with the Arrow stream interface, such as a data frame.
-        options: options of the source.
+    """Make a dataset of an object with the Arrow stream interface, such as a data frame.
 
     Raises:
         UserError: a column cannot be used, or pyarrow is not installed.
@@ -79,14 +75,7 @@ def read_table_file(path: Path) -> ArrowRows:
 
 
 def read_csv_strings(path: Path, names: list[str]) -> Any:
-    """Return the cells of a .csv file as unparsed strings.
-
-    Args:
-        path: path of the file.
-        names: names of all its columns.
-
-    Returns:
-        pyarrow.Table of strings, with the rows of `read_table_file`.
+    """Return the cells of a .csv file with the given columns as a pyarrow.Table of strings.
 
     Raises:
         UserError: it is not text in UTF-8.
