@@ -1,9 +1,32 @@
-"""One finished run that the commands' tests look at, and one that was stopped."""
+"""A finished run, a stopped one, and a check of refused commands."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from tests.builders import at_step, save_data, train, train_until
+
+from glo.cli.app import run
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Run a command that must fail with exit code 2 and one sentence with `parts`; return it."""
+
+    def check(words: Sequence[str], *parts: str) -> str:
+        capsys.readouterr()
+        assert run(words) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("glo: ")
+        assert captured.err.count("\n") == 1
+        for part in parts:
+            assert part in captured.err
+        return captured.err
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`glo explore` and `glo train --watch` as processes: the address, the ways to end, mistakes."""
+"""`glo explore` and `glo train --watch` as processes: address, end, bad ports."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import uvicorn
 from tests.builders import ROOT, images, save_data, start_glo
+from tests.cli.conftest import Refuse
 
 from glo.cli.app import run
-from glo.explorer.serve import _listen
 
 ADDRESS = re.compile(r"^http://127\.0\.0\.1:(\d+)/\?token=([\w-]{32})$", re.MULTILINE)
 
@@ -29,13 +29,15 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 def test_serves_until_interrupted(made: Path) -> None:
     process = start_glo(["explore", str(made), "--no-browser"])
     try:
-        found = ADDRESS.fullmatch(first_line(process).strip())
-        assert found is not None
-        port, token = found.groups()
+        address = ADDRESS.fullmatch(first_line(process).strip())
+        assert address is not None
+        port = address[1]
+        # Other addresses, even of this machine, are not served.
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.2", int(port)), timeout=5)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/run", timeout=60)
-        whole = f"http://127.0.0.1:{port}/api/run?token={token}"
-        with urllib.request.urlopen(whole, timeout=60) as answer:
+        with urllib.request.urlopen(address[0].replace("?", "api/run?"), timeout=60) as answer:
             assert b'"state":"finished"' in answer.read()
             assert answer.headers["server"] is None
     finally:
@@ -46,47 +48,28 @@ def test_serves_until_interrupted(made: Path) -> None:
     assert (said, faults) == ("", "")
 
 
-def test_listens_on_this_machine_only() -> None:
-    with _listen(0) as listener:
-        assert listener.getsockname()[0] == "127.0.0.1"
-
-
 def test_browser_is_opened_with_the_address(
-    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    made: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
+    monkeypatch.setattr("webbrowser.open", opened.append)
     assert run(["explore", str(made)]) == 0
     assert capsys.readouterr().out == f"{opened[0]}\n"
     assert run(["explore", str(made), "--no-browser"]) == 0
     assert len(opened) == 1
+    # Each start has another token.
+    second = ADDRESS.fullmatch(capsys.readouterr().out.strip())
+    assert second is not None
+    assert second[2] not in opened[0]
 
 
-def test_every_start_has_a_token_of_its_own(
-    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
-    for _ in range(2):
-        assert run(["explore", str(made), "--no-browser"]) == 0
-    tokens = {token for _, token in ADDRESS.findall(capsys.readouterr().out)}
-    assert len(tokens) == 2
-
-
-def test_mistakes(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_ports(made: Path, refuse: Refuse) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        for words, said in [
-            ([str(tmp_path / "no")], "is not a run folder"),
-            ([str(made), "--port", str(port)], f"--port {port} cannot be served (Address already"),
-            ([str(made), "--port", "99999"], "--port is 99999"),
-            ([str(made), "--port", "-1"], "--port is -1"),
-        ]:
-            assert run(["explore", *words, "--no-browser"]) == 2
-            text = capsys.readouterr()
-            assert said in text.err
-            assert text.out == ""
-            assert text.err.count("\n") == 1
+        for port in (taken.getsockname()[1], 99999, -1):
+            refuse(["explore", str(made), "--port", str(port), "--no-browser"], "--port", f"{port}")
 
 
 def test_watched_training_ends_its_page(tmp_path: Path) -> None:

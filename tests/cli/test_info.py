@@ -51,10 +51,3 @@ def test_damage_is_told(tmp_path: Path, made: Path, capsys: pytest.CaptureFixtur
     assert "warning      " in output
     assert "the checkpoint before it is used" in output
     assert "not finished" in output
-
-
-def test_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "data.npy").write_text("")
-    for path in (tmp_path, tmp_path / "data.npy", tmp_path / "nothing"):
-        assert run(["info", str(path)]) == 2
-        assert "is not a run folder" in capsys.readouterr().err

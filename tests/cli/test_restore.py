@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tests.builders import SIDE, images, save_data
+from tests.cli.conftest import Refuse
 
 from glo.cli.app import run
 from glo.data import to_uint8
@@ -205,7 +206,7 @@ def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None
     ],
 )  # fmt: skip
 def test_mistakes_are_one_sentence(
-    made: Path, tmp_path: Path, words: list[str], part: str, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, words: list[str], part: str, refuse: Refuse
 ) -> None:
     save_image("image.png", images(1)[0])
     save_image("wide.png", images(1, side=16)[0])
@@ -216,20 +217,8 @@ def test_mistakes_are_one_sentence(
     np.save("vectors.npy", np.zeros((4, 6), np.float32))
     save_data(tmp_path)
     before = sorted(tmp_path.iterdir())
-    assert run(["restore", str(made), *words]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("glo: ")
-    assert said.err.count("\n") == 1
-    assert part in said.err
+    refuse(["restore", str(made), *words], part)
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == before
-
-
-def test_runs_that_cannot_restore(
-    stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["restore", str(stopped), save_data(tmp_path), "--hole", "left"]) == 2
-    assert "is not finished" in capsys.readouterr().err
 
 
 def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -> None:
