@@ -23,7 +23,7 @@ from glo.explorer.progress import TrainingLog
 from glo.explorer.protocol import parse_object
 from glo.explorer.scheduler import Scheduler
 from glo.explorer.streaming_search import StreamingSearch
-from glo.features.digits import read_features
+from glo.features.digits import read_digit_features
 from glo.priors import load_labels, load_prior
 from glo.report.context import read_context
 from glo.report.curves import curves_section
@@ -255,7 +255,7 @@ READERS: dict[str, dict[str, Reader]] = {
     "row numbers": {"forget": _rows},
     "errors": {"errors": _in_run("errors.safetensors", lambda run: run.errors)},
     "labels": {"labels": _in_run("prior/labels.safetensors", _labels)},
-    "digit network": {"features": lambda path, root: (read_features(path), TAKEN)[1]},
+    "digit network": {"features": lambda path, root: (read_digit_features(path), TAKEN)[1]},
     **{name: _checkpoint(name) for name in ("decoder", "averaged", "optimizer")},
     "statistics": _checkpoint("statistics-0-of-1"),
     "codes": _checkpoint("rows-0-of-1"),

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from glo.data import to_uint8
 from glo.features.base import embed
-from glo.features.imagenet import efficientnet_features
+from glo.features.efficientnet import efficientnet_features
 from glo.metrics.fid_kid import frechet_distance
 from glo.utils.files import write_text
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
-from glo.features.digits import DIGITS_FILE, digit_features, read_features
+from glo.features.digits import DIGITS_FILE, digit_features, read_digit_features
 
 
 def test_the_file_is_small_and_says_what_it_is() -> None:
@@ -33,7 +33,7 @@ def test_it_reads_unseen_digits_as_well_as_it_says() -> None:
 def test_a_network_of_ones_own_is_called_after_its_file(tmp_path: Path) -> None:
     path = tmp_path / "fashion.safetensors"
     save_file(load_file(DIGITS_FILE), path)
-    own = read_features(path)
+    own = read_digit_features(path)
     images = torch.rand(2, 1, 32, 32)
     assert own.name == "fashion"
     assert own.about == {}
@@ -44,11 +44,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(UserError, match="not a digit network"):
-        read_features(path)
+        read_digit_features(path)
     weights = load_file(DIGITS_FILE)
     save_file({**weights, "linear.weight": torch.zeros(64, 2048)}, path)
     with pytest.raises(UserError, match="not a digit network"):
-        read_features(path)
+        read_digit_features(path)
     path.write_bytes(DIGITS_FILE.read_bytes()[:5000])
     with pytest.raises(UserError, match="not a digit network"):
-        read_features(path)
+        read_digit_features(path)

@@ -23,7 +23,7 @@ from glo.data.readers.images import decode, decode_opaque, probe
 from glo.errors import UserError
 from glo.estimator.estimator import load
 from glo.explorer.protocol import parse_object
-from glo.features.digits import DIGITS_FILE, read_features
+from glo.features.digits import DIGITS_FILE, read_digit_features
 from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import read_context
 from glo.report.overview import headline
@@ -167,7 +167,7 @@ def _files() -> dict[str, Target]:
         "npz": array,
         "idx": read_idx,
         "tensors": read_tensors,
-        "digit network": read_features,
+        "digit network": read_digit_features,
         "row numbers": lambda path: parse_rows(read_text(path, most=1000), 20),
         "request": lambda path: parse_object(path.read_bytes()),
     }

@@ -1,4 +1,4 @@
-"""What every feature network is: a map from images to vectors that distances compare."""
+"""Base class of the feature networks: maps from images to vectors that distances compare."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class Features(ABC):
-    """A frozen network that turns images into vectors.
+    """Base class of a frozen network from images to vectors.
 
     Attributes:
-        name: how it is called beside every distance, such as "digits".
-        dim: how many numbers describe one image.
+        name: label of the features beside every distance, such as "digits".
+        dim: length of a vector.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Features(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor:
-        """Describe images.
+        """Compute the features of images.
 
         Args:
             images: float (B, C, H, W) in [-1, 1], C 1 or 3, any height and width.
@@ -41,7 +41,7 @@ class Features(ABC):
 
 @final
 class Thumbnails(Features):
-    """The pixels of a small grey picture: no network at all, to look for copies with.
+    """The pixels of a small grey picture, without a network, for the search for copies.
 
     Args:
         side: height and width of the thumbnail.
@@ -63,11 +63,11 @@ class Thumbnails(Features):
 
 @torch.no_grad()
 def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
-    """Describe many images, batch by batch.
+    """Compute the features of many images, batch by batch.
 
     Args:
-        features: the network.
-        batches: any number of (B, C, H, W) in [-1, 1].
+        features: feature network.
+        batches: images (B, C, H, W) in [-1, 1], B and size as they come.
 
     Returns:
         float32 (n, dim) on the CPU.
@@ -76,12 +76,12 @@ def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
         >>> embed(Thumbnails(side=4), [torch.zeros(2, 1, 32, 32), torch.ones(1, 3, 28, 28)]).shape
         torch.Size([3, 16])
     """
-    found = [features(images).cpu() for images in batches]
-    return torch.cat(found) if found else torch.zeros(0, features.dim)
+    vectors = [features(images).cpu() for images in batches]
+    return torch.cat(vectors) if vectors else torch.zeros(0, features.dim)
 
 
 def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
-    """Give images the channels and the size that a network was made for.
+    """Convert images to the channels and the size of a network's input.
 
     Args:
         images: float (B, C, H, W), C 1 or 3.
@@ -89,10 +89,10 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
         side: height and width, resized bilinearly with antialiasing; None keeps the size.
 
     Returns:
-        float32 (B, channels, side, side); the images themselves where nothing is to do.
+        float32 (B, channels, side, side); the same tensor if it fits already.
 
     Raises:
-        UserError: they are not images with one or three channels.
+        UserError: the shape is not that of images with one or three channels.
 
     Example:
         >>> fit_images(torch.ones(2, 1, 28, 28), 3, 32).shape
@@ -100,8 +100,8 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise UserError(
-            f"A feature network was given shape {tuple(images.shape)}; it takes images, "
-            "(B, C, H, W) with C 1 or 3. Vectors are compared as they are, without a network."
+            f"Feature networks take images (B, C, H, W) with C 1 or 3, not examples of shape "
+            f"{tuple(images.shape[1:])}; compare vectors without a network, by 'mse' or 'l1'."
         )
     pixels = images.float()
     if pixels.shape[1] == 1 and channels == 3:
@@ -114,14 +114,14 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
 
 
 def check_features(*sets: Tensor, least: int = 2) -> None:
-    """Refuse sets of features that cannot be compared.
+    """Check that sets of features can be compared.
 
     Args:
-        sets: each (n, d), n at least `least`, all of one d, finite.
-        least: how many rows each needs.
+        sets: finite features (n, d) of one d, with n >= `least`.
+        least: minimum of rows.
 
     Raises:
-        UserError: they are something else.
+        UserError: they cannot.
 
     Example:
         >>> check_features(torch.zeros(5, 2), torch.zeros(5, 3))

@@ -1,4 +1,4 @@
-"""The small digit network that comes with the package, and its penultimate features."""
+"""Digit network of the package and its penultimate features."""
 
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from glo.errors import UserError
 from glo.features.base import Features, fit_images
 from glo.utils.safetensors_io import check_finite, read_header, read_tensors
 
-__all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_features"]
+__all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_digit_features"]
 
 DIGITS_FILE = Path(__file__).parent / "networks" / "digits.safetensors"
 
@@ -24,9 +24,8 @@ class DigitNetwork(nn.Module):
     """Map small grey pictures to 128 features, and those to the scores of ten classes.
 
     A 5 x 5 convolution of stride 2 to 32 channels and ReLU; twice a 3 x 3 convolution (64, 128
-    channels), maximum over 2 x 2 and ReLU. Then a linear map to 128 numbers and ReLU, which are the
-    features, and one to 10, the scores. It was trained with batch norm after each convolution,
-    which is folded into the convolutions here.
+    channels), maximum over 2 x 2 and ReLU; a linear map to 128 numbers and ReLU, the features; and
+    one to 10, the scores. Batch norm, used in training, is folded into the convolutions.
 
     Example:
         >>> import torch
@@ -59,14 +58,14 @@ class DigitNetwork(nn.Module):
 class DigitFeatures(Features):
     """The 128 penultimate features of a digit network.
 
-    It takes pixels in [-1, 1]; colour becomes grey, and any size but 32 x 32 is resized. The
-    network of the package knows handwritten digits. On other pictures its distances still rank
-    models, but nobody taught it what matters in them; train one on their labels instead.
+    Takes pixels in [-1, 1]; color becomes grey, and any size but 32 x 32 is resized. The network of
+    the package was trained on handwritten digits. On other pictures its distances still rank
+    models, but may miss what matters in them; train one on their labels instead.
 
     Args:
-        network: the trained network.
-        name: how it is called beside every distance.
-        about: what its file says about it: training data, accuracy, command.
+        network: trained network.
+        name: label of the features beside every distance.
+        about: texts of its file: training data, accuracy, command.
 
     Example:
         >>> import torch
@@ -83,13 +82,13 @@ class DigitFeatures(Features):
         self.name = name
         self.about = about
         frozen = network.eval().requires_grad_(False)
-        # Twice as fast with the channels last.
+        # Channels-last is twice as fast.
         self._network = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the features, float32 (B, 128)."""
-        found: Tensor = self._network.to(images.device).features(fit_images(images, 1, _SIDE))
-        return found
+        features: Tensor = self._network.to(images.device).features(fit_images(images, 1, _SIDE))
+        return features
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the most likely class of each image, int64 (B,)."""
@@ -99,15 +98,15 @@ class DigitFeatures(Features):
 
 @cache
 def digit_features() -> DigitFeatures:
-    """Return the features of the digit network that comes with the package."""
-    return read_features(DIGITS_FILE)
+    """Load the features of the package's digit network."""
+    return read_digit_features(DIGITS_FILE)
 
 
-def read_features(path: Path) -> DigitFeatures:
-    """Read a network that `benchmarks/digit_network.py` wrote; its name is that of the file.
+def read_digit_features(path: Path) -> DigitFeatures:
+    """Read a network written by `benchmarks/digit_network.py`; the name is that of the file.
 
     Raises:
-        UserError: the file holds something else.
+        UserError: the file is not such a network.
     """
     network = DigitNetwork()
     # Stored in half precision, computed in single.

@@ -1,36 +1,37 @@
-"""Features of any network that the user brings as a TorchScript file."""
+"""Feature networks in TorchScript files: programs in a language of their own, without pickle."""
 
+import warnings
+import zipfile
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from glo.errors import UserError
-from glo.features.backbones import last_line, load_torchscript_network
 from glo.features.base import Features, fit_images
 
-__all__ = ["TorchScriptFeatures", "load_torchscript"]
+__all__ = ["TorchScriptFeatures", "TorchScriptLayers", "load_torchscript", "read_torchscript"]
 
 
 @final
 class TorchScriptFeatures(Features):
-    """The output of a network, whatever it is: (B, d), or (B, d, 1, 1).
+    """The output of any network that returns one vector per image, (B, d) or (B, d, 1, 1).
 
     Args:
-        network: maps images (B, channels, side, side) to features.
-        name: how it is called beside every distance.
+        network: module from images (B, channels, side, side) to features.
+        name: label of the features beside every distance.
         channels: 1 or 3; other images become grey, or are repeated.
-        side: height and width that images are resized to; None leaves them as they are.
-        low: the value that the network takes for black.
-        high: the value that it takes for white.
+        side: height and width that images are resized to; None keeps their size.
+        low: input value of black.
+        high: input value of white.
 
     Raises:
         UserError: the network does not take such images, or does not give one vector for each.
 
     Example:
         >>> TorchScriptFeatures(
-        ...     nn.Sequential(nn.AvgPool2d(8), nn.Flatten()), name="mine", side=8
+        ...     nn.Sequential(nn.AvgPool2d(8), nn.Flatten()), name="pooled", side=8
         ... ).dim
         3
     """
@@ -60,24 +61,44 @@ class TorchScriptFeatures(Features):
 
     def _probe(self) -> Tensor:
         size = self.side or 64
-        given = f"images (2, {self.channels}, {size}, {size})"
         pixels = torch.full((2, self.channels, size, size), self._low)
+        images = f"images {tuple(pixels.shape)}"
         try:
             with torch.no_grad():
                 output = self._network(pixels)
         except RuntimeError as error:
             raise UserError(
-                f"The network {self.name} failed on {given}: {last_line(error)}. Wrap it in one "
-                "that takes such images, or say what it takes: channels, side, low, high."
+                f"The network {self.name} failed on {images}: {_last_line(error)}. Wrap it in one "
+                "that takes such images, or set channels, side, low, high."
             ) from None
-        if not _is_vectors(output):
-            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        is_tensor = isinstance(output, Tensor)
+        if not is_tensor or output.ndim < 2 or len(output) != 2 or output.shape[2:].numel() != 1:
+            shape = tuple(output.shape) if is_tensor else type(output).__name__
             raise UserError(
-                f"The network {self.name} turned {given} into {shape}; a feature network gives "
+                f"The network {self.name} turned {images} into {shape}; a feature network gives "
                 "one vector for each image, (B, d). Average its maps, or choose one output."
             )
         vectors: Tensor = output.flatten(1)
         return vectors
+
+
+@final
+class TorchScriptLayers(nn.Module):
+    """Map images (B, 1 or 3, H, W) in [-1, 1] to the layers of a network for a loss.
+
+    Args:
+        network: module from images (B, 3, H, W) to a tensor (B, ...) or a tuple of several.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        # Weights that require a gradient could not be copied: they would count as computed.
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Any:
+        """Return the output of the network; grey is repeated."""
+        return self.network(fit_images(images, 3, None))
 
 
 def load_torchscript(
@@ -88,25 +109,61 @@ def load_torchscript(
     low: float = -1.0,
     high: float = 1.0,
 ) -> TorchScriptFeatures:
-    """Read a TorchScript file; its name is that of the file.
+    """Load features from a TorchScript file, named after the file.
 
     Args:
-        path: what `torch.jit.save` wrote.
-        channels: 1 or 3, what the network takes.
-        side: height and width that it takes; None for any.
-        low: the value that it takes for black.
-        high: the value that it takes for white.
+        path: path of a file written by `torch.jit.save`.
+        channels: 1 or 3, channels of the network's input.
+        side: height and width of its input; None for any.
+        low: input value of black.
+        high: input value of white.
 
     Raises:
         UserError: the file is not TorchScript, or the network does not fit.
     """
-    network = load_torchscript_network(path)
     return TorchScriptFeatures(
-        network, name=path.stem, channels=channels, side=side, low=low, high=high
+        read_torchscript(path), name=path.stem, channels=channels, side=side, low=low, high=high
     )
 
 
-def _is_vectors(output: object) -> bool:
-    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
+def read_torchscript(path: Path) -> nn.Module:
+    """Read a TorchScript file.
+
+    Files of `torch.save` and `torch.export` are refused: reading one can run any code that its
+    maker put there.
+
+    Args:
+        path: path of a file written by `torch.jit.save`.
+
+    Raises:
+        UserError: the file is not TorchScript, or is damaged.
+    """
+    if not _is_torchscript(path):
+        raise UserError(
+            f"{path} is not a TorchScript file. Weights alone (torch.save) and exported programs "
+            "(.pt2) are not read, because they may hold pickled code; make one of the network "
+            "with torch.jit.save(torch.jit.trace(network.eval(), images), file)."
+        )
+    try:
+        with warnings.catch_warnings():
+            # torch prefers its export, whose files are pickles in part.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            network: nn.Module = torch.jit.load(path, map_location="cpu")
+    except RuntimeError as error:
+        raise UserError(f"{path} is damaged ({_last_line(error)}); make it again.") from None
+    return network.eval()
+
+
+def _is_torchscript(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
-    return all(length == 1 for length in output.shape[2:])
+    inside = {name.partition("/")[2] for name in names}
+    return "constants.pkl" in inside and any(name.startswith("code/") for name in inside)
+
+
+def _last_line(error: RuntimeError) -> str:
+    # TorchScript prints its traceback before the message.
+    return str(error).strip().splitlines()[-1].rstrip(".")

@@ -1,9 +1,9 @@
-"""Per-example losses of shape (B,): means over pixels that know a mask for missing values."""
+"""Per-example losses of shape (B,), which ignore missing values by a mask."""
 
 from glo.losses.base import Loss
 from glo.losses.combine import WeightedSum, parse_loss
 from glo.losses.features import FeatureLoss
-from glo.losses.lap1 import Lap1Loss
+from glo.losses.laplacian_pyramid import Lap1Loss, lap1
 from glo.losses.pointwise import L1Loss, MSELoss, l1, mse
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "MSELoss",
     "WeightedSum",
     "l1",
+    "lap1",
     "mse",
     "parse_loss",
 ]

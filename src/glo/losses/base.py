@@ -1,4 +1,4 @@
-"""What every loss is, and the two steps they share: a masked difference and a mean per row."""
+"""Base class of the losses, and their two common steps: masked difference and mean per row."""
 
 from abc import ABC, abstractmethod
 
@@ -11,11 +11,11 @@ __all__ = ["Loss", "masked_difference", "row_mean"]
 
 
 class Loss(ABC):
-    """Compare predictions with targets, one number per row.
+    """Base class of a loss: one number per row of a batch.
 
-    Values are means over the observed pixels, so they do not depend on B, C, H or W. A row of
-    which nothing is observed gives 0. Whatever stands in hidden pixels, even NaN, has no influence
-    and gets a gradient of exactly zero. Float64 stays float64; all else is computed in float32.
+    Values are means over the known pixels, so they do not depend on B, C, H or W. A row without
+    known pixels gives 0. Values of hidden pixels, even NaN, have no influence and get a gradient of
+    exactly zero. Float64 stays float64; all else is computed in float32.
 
     Example:
         >>> from glo.losses import L1Loss
@@ -24,58 +24,62 @@ class Loss(ABC):
     """
 
     @abstractmethod
-    def __call__(
-        self, prediction: Tensor, target: Tensor, observed: Tensor | None = None
-    ) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the loss of each row.
 
         Args:
-            prediction: (B, *shape).
-            target: (B, *shape).
-            observed: positive where the target is known and 0 where it is hidden, of as many
-                dimensions and broadcastable: (B, 1, H, W) or (B, F). None if all is known.
+            output: decoded examples (B, *shape).
+            target: examples (B, *shape).
+            mask: positive where the target is known and 0 where it is hidden, of as many
+                dimensions and broadcastable: (B, 1, H, W) or (B, F); None: all known.
 
         Returns:
             float32 (B,), or float64 for float64 input.
 
         Raises:
-            UserError: if the shapes disagree.
+            UserError: the shapes disagree.
         """
 
 
 def masked_difference(
-    prediction: Tensor, target: Tensor, observed: Tensor | None
+    output: Tensor, target: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Subtract, with zeros where hidden, and return the mask as zeros and ones.
+    """Subtract the target, with zeros where it is hidden, and convert the mask to zeros and ones.
 
     Returns:
-        The difference (B, *shape) and the weights, as `observed` in shape; None if all is known.
+        The difference (B, *shape) and the weights in the shape of the mask; None without a mask.
 
     Raises:
-        UserError: if the shapes disagree.
+        UserError: the shapes disagree.
 
     Example:
         >>> nan = float("nan")
         >>> masked_difference(torch.ones(1, 2), torch.tensor([[nan, 0.5]]), torch.tensor([[0, 1]]))
         (tensor([[0.0000, 0.5000]]), tensor([[0., 1.]]))
     """
-    if prediction.shape != target.shape:
+    if output.shape != target.shape:
         raise UserError(
-            f"The prediction has shape {tuple(prediction.shape)} and the target "
-            f"{tuple(target.shape)}; they must be equal."
+            f"The output has shape {tuple(output.shape)} and the target {tuple(target.shape)}; "
+            f"they must be equal."
         )
-    dtype = torch.promote_types(prediction.dtype, torch.float32)
-    difference = prediction.to(dtype) - target.to(dtype)
-    if observed is None:
+    dtype = torch.promote_types(output.dtype, torch.float32)
+    difference = output.to(dtype) - target.to(dtype)
+    if mask is None:
         return difference, None
-    _check_mask(observed, difference)
-    seen = observed > 0
+    # Equal dimensions are required: a (B,) mask of a (B, F) batch would broadcast over F.
+    pairs = zip(mask.shape, difference.shape, strict=False)
+    if mask.ndim != difference.ndim or any(side not in (1, full) for side, full in pairs):
+        raise UserError(
+            f"The mask has shape {tuple(mask.shape)}, which does not fit examples of shape "
+            f"{tuple(difference.shape)}; give (B, 1, H, W) for images or (B, F) for vectors."
+        )
+    known = mask > 0
     # `where`, not a product: NaN times zero is NaN, forwards and backwards.
-    return torch.where(seen, difference, torch.zeros_like(difference)), seen.to(dtype)
+    return torch.where(known, difference, torch.zeros_like(difference)), known.to(dtype)
 
 
 def row_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Average each row by `weight` (None: evenly); rows without any weight give 0.
+    """Average each row by `weight` (None: evenly); rows of weight 0 give 0.
 
     Example:
         >>> row_mean(torch.tensor([[1.0, 3.0], [5.0, 7.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
@@ -86,13 +90,3 @@ def row_mean(values: Tensor, weight: Tensor | None) -> Tensor:
         return values.mean(dims)
     total = weight.expand_as(values).sum(dims)
     return (values * weight).sum(dims) / torch.where(total > 0, total, torch.ones_like(total))
-
-
-def _check_mask(observed: Tensor, like: Tensor) -> None:
-    # Equal dimensions are asked for because a (B,) mask of a (B, F) batch would broadcast over F.
-    pairs = zip(observed.shape, like.shape, strict=False)
-    if observed.ndim != like.ndim or any(own not in (1, side) for own, side in pairs):
-        raise UserError(
-            f"The mask has shape {tuple(observed.shape)}, which does not fit examples of shape "
-            f"{tuple(like.shape)}; give (B, 1, H, W) for images or (B, F) for vectors."
-        )

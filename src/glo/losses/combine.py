@@ -1,4 +1,4 @@
-"""Sums of losses, and how they are written on a command line."""
+"""Weighted sums of losses, and the parser of their spelling in the settings."""
 
 import math
 import re
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError, suggest
-from glo.features.layers import feature_network
+from glo.features.loader import load_feature_layers
 from glo.losses.base import Loss
 from glo.losses.features import FeatureLoss
-from glo.losses.lap1 import Lap1Loss
+from glo.losses.laplacian_pyramid import Lap1Loss
 from glo.losses.pointwise import L1Loss, MSELoss
 
 __all__ = ["WeightedSum", "parse_loss"]
 
-# From the name of the feature network, which only one of them needs, to the loss.
+# Constructors, with the name of the feature network, which one of them needs.
 LOSSES: dict[str, Callable[[str], Loss]] = {
     "mse": lambda _: MSELoss(),
     "l1": lambda _: L1Loss(),
     "lap1": lambda _: Lap1Loss(),
-    "features": lambda features: FeatureLoss(network=feature_network(features)),
+    "features": lambda features: FeatureLoss(network=load_feature_layers(features)),
 }
 
 
@@ -36,7 +36,7 @@ class WeightedSum(Loss):
         terms: pairs of a positive weight and a loss.
 
     Raises:
-        UserError: if there is no term or a weight is not positive and finite.
+        UserError: there is no term, or a weight is not positive and finite.
 
     Example:
         >>> both = WeightedSum(terms=((0.5, MSELoss()), (1.0, L1Loss())))
@@ -53,26 +53,24 @@ class WeightedSum(Loss):
             if not (weight > 0 and math.isfinite(weight)):
                 raise UserError(f"The weight of a loss must be a number above 0, not {weight!r}.")
 
-    def __call__(
-        self, prediction: Tensor, target: Tensor, observed: Tensor | None = None
-    ) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the weighted sum of each row's losses, (B,)."""
-        each = [weight * loss(prediction, target, observed) for weight, loss in self.terms]
-        return torch.stack(each).sum(0)
+        terms = [weight * loss(output, target, mask) for weight, loss in self.terms]
+        return torch.stack(terms).sum(0)
 
 
 def parse_loss(text: str, *, features: str = "efficientnet") -> Loss:
-    """Read a loss as written on a command line.
+    """Parse a loss as it is spelled in the settings.
 
     Args:
         text: 'mse', 'l1', 'lap1', 'features', or a sum of these with weights such as
             '0.5*mse+lap1'.
-        features: the network of 'features': 'efficientnet' (an extra) or the path of a TorchScript
-            file; see `feature_network`. Not looked at where the loss has no features.
+        features: network of 'features', as for `glo.features.load_feature_layers`; ignored by a
+            loss without features.
 
     Raises:
-        UserError: if a name is unknown, a weight is not a number above 0, or the network cannot be
-            had.
+        UserError: a name is unknown, a weight is not a number above 0, or the network cannot be
+            loaded.
 
     Example:
         >>> parse_loss("mse")
@@ -80,7 +78,7 @@ def parse_loss(text: str, *, features: str = "efficientnet") -> Loss:
         >>> parse_loss("0.5*mse + l1")
         WeightedSum(terms=((0.5, MSELoss()), (1.0, L1Loss())))
     """
-    # A plus sign inside a number, as in 1e+3, does not part two terms.
+    # A plus sign inside a number, as in 1e+3, does not separate two terms.
     words = re.split(r"(?<![\d.][eE])\+", text)
     terms = tuple(_term(word.strip(), text, features) for word in words)
     if len(terms) == 1 and terms[0][0] == 1.0:

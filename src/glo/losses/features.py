@@ -1,4 +1,4 @@
-"""A loss in the features of a network that the user passes."""
+"""Perceptual loss: squared differences of the features of a network."""
 
 import copy
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from glo.losses.base import Loss, masked_difference, row_mean
+from glo.losses.base import Loss, masked_difference
+from glo.losses.pointwise import mse
 
 __all__ = ["FeatureLoss"]
 
@@ -20,11 +21,11 @@ class FeatureLoss(Loss):
 
         loss(x, y) = mean over layers l of mean (f_l(x) - f_l(y))^2
 
-    The network is copied; the copy is frozen, in evaluation mode, and follows the predictions to
-    their device. Hidden pixels are set to 0 (middle grey) in both pictures before it sees them.
+    The network is copied; the copy is frozen, in evaluation mode, and moves to the device of the
+    output. Hidden pixels are set to 0 (middle grey) in both images.
 
     Args:
-        network: maps (B, *shape) to features (B, ...), or to a list or tuple of several layers'.
+        network: module from (B, *shape) to features (B, ...), or to a sequence of several layers.
 
     References:
         Johnson, Alahi and Fei-Fei, "Perceptual losses for real-time style transfer and
@@ -42,26 +43,18 @@ class FeatureLoss(Loss):
         frozen = copy.deepcopy(self.network).eval().requires_grad_(False)
         object.__setattr__(self, "network", frozen)
 
-    def __call__(
-        self, prediction: Tensor, target: Tensor, observed: Tensor | None = None
-    ) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the mean squared difference of the features of each row, (B,)."""
-        _, weight = masked_difference(prediction.detach(), target, observed)
+        _, weight = masked_difference(output.detach(), target, mask)
         if weight is not None:
             hidden = weight == 0
-            prediction = prediction.masked_fill(hidden, 0.0)
-            target = target.masked_fill(hidden, 0.0)
-        self.network.to(prediction.device)
+            output, target = output.masked_fill(hidden, 0.0), target.masked_fill(hidden, 0.0)
+        self.network.to(output.device)
         with torch.no_grad():
-            wanted = _layers(self.network(target))
-        pairs = zip(_layers(self.network(prediction)), wanted, strict=True)
-        return torch.stack([_distance(own, other) for own, other in pairs]).mean(0)
+            expected = _layers(self.network(target))
+        pairs = zip(_layers(self.network(output)), expected, strict=True)
+        return torch.stack([mse(actual, layer) for actual, layer in pairs]).mean(0)
 
 
 def _layers(features: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return (features,) if isinstance(features, Tensor) else features
-
-
-def _distance(features: Tensor, wanted: Tensor) -> Tensor:
-    difference, _ = masked_difference(features, wanted, None)
-    return row_mean(difference.square(), None)

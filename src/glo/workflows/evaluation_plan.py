@@ -11,7 +11,7 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.errors import UserError
 from glo.features.base import Features, Thumbnails
 from glo.features.digits import DigitFeatures, digit_features
-from glo.features.imagenet import efficientnet_features
+from glo.features.efficientnet import efficientnet_features
 from glo.features.loader import load_features
 from glo.priors import Prior
 from glo.runs.run import Run

