@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import glo
 from glo.config.settings import Settings
 from glo.data import Dataset, open_source
 from glo.decoders import Decoder
@@ -41,7 +42,6 @@ from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16
 from glo.utils.malloc import tune_malloc
-from glo.workflows.train import TrainingRun
 
 PARTS = ("peak", "step", "rows", "reach", "compile")
 BLOCK = 20
@@ -168,11 +168,9 @@ def reach(target: str, epochs: str) -> dict[str, float]:
     samples = open_source("mnist")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(epochs=int(epochs))
-        session = TrainingRun(Path(folder), samples, settings, source="mnist", preset="mnist")
-        for _ in session.events():
-            pass
-        summary = session.run.summary
-        session.close()
+        summary = glo.train(
+            samples, settings=settings, run_dir=Path(folder) / "run", verbose=0
+        ).summary
     assert summary is not None, "a finished run has a summary"
     mse, seconds = summary["mse"], summary["seconds"]
     met = "met" if mse <= float(target) else "MISSED"

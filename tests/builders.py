@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from glo.cli import training_progress as reporter
 from glo.cli.app import run
 from glo.config.settings import Settings
 from glo.data import Dataset
+from glo.imaging.previews import Previews
 from glo.runs.checkpoint import newest_checkpoint
-from glo.training.events import Event
+from glo.runs.metrics_log import MetricsLog
+from glo.training.callbacks import Callback, Message
 from glo.training.statistics import EpochRecord, StepRecord
 from glo.workflows.train import TrainingRun
 
@@ -44,18 +45,99 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{**tiny, **changes})
 
 
-def session(folder: Path, data: Dataset | None = None, **changes: Any) -> TrainingRun:
+Event = tuple[str, Any]
+When = Callable[[str, Any], bool]
+
+
+class Recorder(Callback):
+    """Callback that records every hook but `on_checkpoint` with its argument."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def on_train_begin(self, training: Any) -> None:
+        self.events.append(("on_train_begin", training.state.step))
+
+    def on_step(self, training: Any, record: StepRecord) -> None:
+        self.events.append(("on_step", record))
+
+    def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
+        self.events.append(("on_epoch_end", record))
+
+    def on_refine(self, training: Any, rows: int) -> None:
+        self.events.append(("on_refine", rows))
+
+    def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
+        self.events.append(("on_prior_fit", (prior, share)))
+
+    def on_message(self, training: Any, message: Message) -> None:
+        self.events.append(("on_message", message))
+
+
+class Killed(Exception):
+    """The training process came to a sudden end."""
+
+
+class ActAt(Recorder):
+    """Callback that calls `action(training)` once, at the first event that `when` holds for."""
+
+    def __init__(self, when: When, action: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.when, self.action, self.acted = when, action, False
+
+    def __getattribute__(self, name: str) -> Any:
+        method = super().__getattribute__(name)
+        if not name.startswith("on_") or name in ("on_checkpoint", "on_train_end"):
+            return method
+
+        def act(training: Any, *args: Any) -> None:
+            method(training, *args)
+            if not self.acted and self.when(*self.events[-1]):
+                self.acted = True
+                self.action(training)
+
+        return act
+
+
+def session(
+    folder: Path, data: Dataset | None = None, *callbacks: object, **changes: Any
+) -> TrainingRun:
     data = samples() if data is None else data
-    return TrainingRun(folder, data, settings(**changes), source="noise", preset="mnist")
+    hooks = [MetricsLog(every=1), Previews(), *callbacks]
+    return TrainingRun(
+        folder, data, settings(**changes), source="noise", preset="mnist", callbacks=hooks
+    )
 
 
 def finish(folder: Path, data: Dataset | None = None, **changes: Any) -> list[Event]:
-    """Start or go on with a run until it is over, and return what happened."""
-    sitting = session(folder, data, **changes)
+    """Start or resume a run until it is finished, and return the events."""
+    recorder = Recorder()
+    training = session(folder, data, recorder, **changes)
     try:
-        return list(sitting.events())
+        assert training.fit()
     finally:
-        sitting.close()
+        training.close()
+    return recorder.events
+
+
+def stop(
+    folder: Path, when: When, data: Dataset | None = None, *, save: bool = True, **changes: Any
+) -> None:
+    """Start or resume a run and stop it at an event: asked to, or killed without a save."""
+
+    def kill(training: TrainingRun) -> None:
+        raise Killed
+
+    def ask(training: TrainingRun) -> None:
+        training.should_stop = True
+
+    training = session(folder, data, ActAt(when, ask if save else kill), **changes)
+    try:
+        assert not training.fit()
+    except Killed:
+        assert not save
+    finally:
+        training.close()
 
 
 def save_data(folder: Path, array: NDArray[Any] | None = None, name: str = "data.npy") -> str:
@@ -68,46 +150,24 @@ def train(data: str, out: Path, *more: str) -> int:
     return run(["train", data, *TINY, *more, "--out", str(out)])
 
 
-class StopAt(reporter.Reporter):
-    """Send this process a signal at the first event that `when` holds for."""
-
-    def __init__(self, when: Callable[[Event], bool]) -> None:
-        super().__init__()
-        self.when = when
-        self.stopped = False
-
-    def show(self, event: Event) -> None:
-        super().show(event)
-        if not self.stopped and self.when(event):
-            self.stopped = True
-            signal.raise_signal(signal.SIGINT)
-
-    def line(self, text: str) -> None: ...
-
-    def step(self, record: StepRecord) -> None: ...
-
-    def polishing(self, event: object) -> None: ...
-
-    def fitting(self, event: object) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def train_until(
-    monkeypatch: pytest.MonkeyPatch, when: Callable[[Event], bool], data: str, out: Path, *more: str
+    monkeypatch: pytest.MonkeyPatch, when: When, data: str, out: Path, *more: str
 ) -> int:
     """Train from the command line with an interrupt at an event; 130 unless it never comes."""
     with monkeypatch.context() as patch:
-        patch.setattr(reporter, "make_reporter", lambda: StopAt(when))
+        patch.setattr(
+            "glo.workflows.progress.ProgressBar",
+            lambda: ActAt(when, lambda training: signal.raise_signal(signal.SIGINT)),
+        )
         return train(data, out, *more)
 
 
-def at_step(number: int) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, StepRecord) and event.step == number
+def at_step(number: int) -> When:
+    return lambda hook, value: hook == "on_step" and value.step == number
 
 
-def at_epoch(number: int) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, EpochRecord) and event.epoch == number
+def at_epoch(number: int) -> When:
+    return lambda hook, value: hook == "on_epoch_end" and value.epoch == number
 
 
 def tensors(out: Path) -> dict[str, torch.Tensor]:

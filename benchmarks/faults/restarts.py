@@ -43,23 +43,18 @@ def work(rank: int, words: list[str]) -> int:
 
     import glo.cli.train
     from glo.cli.app import run
-    from glo.training.events import Event
     from glo.workflows.train import TrainingRun
 
     torch.set_num_threads(1)
     glo.cli.train._report = lambda session: None
     mark = Path(words[-1]).with_suffix(".killed")
-    stops = TrainingRun.stops
+    stop_if_asked = TrainingRun._stop_if_asked
 
-    def stopped(self: TrainingRun, wanted: bool, event: Event) -> bool:
-        if (
-            getattr(event, "step", 0) == 15
-            and not mark.exists()
-            and os.environ["RANK"] == str(rank)
-        ):
+    def kill(self: TrainingRun, step: int | None = None) -> None:
+        if step == 15 and not mark.exists() and os.environ["RANK"] == str(rank):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return stops(self, wanted, event)
+        stop_if_asked(self, step)
 
-    TrainingRun.stops = stopped  # type: ignore[method-assign]
+    TrainingRun._stop_if_asked = kill  # type: ignore[method-assign]
     return run(words)

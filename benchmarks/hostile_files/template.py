@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+import glo
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.priors import build_prior, save_prior
-from glo.workflows.train import TrainingRun
 
 __all__ = ["CHECKPOINT", "make_template", "resealed"]
 
@@ -41,11 +41,7 @@ def make_template(folder: Path) -> Path:
         device="cpu",
         precision="float32",
     )
-    session = TrainingRun(folder, samples, settings, source="noise", preset="mnist")
-    for _ in session.events():
-        pass
-    session.close()
-    codes = session.run.codes
+    codes = glo.train(samples, settings=settings, run_dir=folder, verbose=0).codes
     for name, config in _PRIORS.items():
         save_prior(build_prior(name, constraint="ball", **config).fit(codes), folder / "prior")
     (folder / "evaluation.json").write_text(json.dumps(_EVALUATION), "utf-8")

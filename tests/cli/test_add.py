@@ -45,14 +45,14 @@ def test_a_signal_changes_nothing(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, more = contents(copy), save_data(tmp_path, images(3, seed=4))
-    show = progress.ProgressBar.show
+    show = progress.TaskProgress.show
 
-    def stopping(self: progress.ProgressBar, part: str, done: int, total: int) -> None:
+    def stopping(self: progress.TaskProgress, part: str, done: int, total: int) -> None:
         show(self, part, done, total)
         if part.startswith("fitting"):
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(progress.ProgressBar, "show", stopping)
+    monkeypatch.setattr(progress.TaskProgress, "show", stopping)
     assert run(["add", str(copy), more]) == 130
     assert "stopped; nothing was changed" in capsys.readouterr().err
     assert contents(copy) == before

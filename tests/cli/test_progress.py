@@ -3,7 +3,7 @@
 import pytest
 
 from glo.cli import progress
-from glo.cli.progress import ProgressBar
+from glo.cli.progress import TaskProgress
 
 
 def test_lines_show_the_time_left(
@@ -11,7 +11,7 @@ def test_lines_show_the_time_left(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         for part, done, seconds in (("a", 0, 0), ("a", 1000, 10), ("a", 2000, 30), ("a", 4000, 1)):
             now += seconds
             bar.show(part, done, 4000)
@@ -33,7 +33,7 @@ def test_bar_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         bar.show("searching", 1, 2)
         bar.show("searching", 2, 2)
     assert "searching: " not in capsys.readouterr().err

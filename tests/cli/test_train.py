@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.builders import (
     PER_EPOCH,
     STEPS,
     TINY,
+    When,
     assert_same,
     at_epoch,
     at_step,
@@ -37,10 +39,8 @@ from tests.builders import (
 )
 
 from glo.cli.app import run
-from glo.runs.metrics_log import read_metrics_log
-from glo.training.events import Begin, Event, Polishing
+from glo.runs.metrics_log import MetricsLog, read_metrics_log
 from glo.utils.lock import RunLock
-from glo.workflows import train as session_module
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],
@@ -51,16 +51,25 @@ VARIANTS: dict[str, list[str]] = {
     ],
 }
 # By the number of steps in an epoch.
-STOPS: dict[str, Callable[[int], Callable[[Event], bool]]] = {
-    "before the first step": lambda _: lambda event: isinstance(event, Begin),
+STOPS: dict[str, Callable[[int], When]] = {
+    "before the first step": lambda _: lambda hook, value: hook == "on_train_begin",
     "first step": lambda _: at_step(1),
     "mid epoch": lambda steps: at_step(steps + 1),
     "last step of an epoch": lambda steps: at_step(2 * steps),
     "end of an epoch": lambda _: at_epoch(2),
     "last step": lambda steps: at_step(4 * steps),
     "end of the last epoch": lambda _: at_epoch(4),
-    "polishing": lambda _: lambda event: isinstance(event, Polishing),
+    "refinement": lambda _: lambda hook, value: hook == "on_refine",
 }
+# The loop is tested with a stop at every step; here are one within an epoch, at its end, and after.
+FEW = {"mid epoch", "end of an epoch", "refinement"}
+RESUMES = [
+    pytest.param(
+        stop, variant, marks=() if stop in FEW and variant == "default" else pytest.mark.slow
+    )
+    for stop in STOPS
+    for variant in VARIANTS
+]
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +79,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setattr(session_module, "_LOG_STEPS", 2)
+    monkeypatch.setattr("glo.workflows.train.MetricsLog", partial(MetricsLog, every=2))
     return work
 
 
@@ -87,7 +96,7 @@ def whole(data: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
     def get(name: str) -> Path:
         if name not in made:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(session_module, "_LOG_STEPS", 2)
+                patch.setattr("glo.workflows.train.MetricsLog", partial(MetricsLog, every=2))
                 assert train(data, root / name, *VARIANTS[name]) == 0
             made.add(name)
         return root / name
@@ -115,8 +124,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return text
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(("stop", "variant"), RESUMES)
 def test_stopped_and_gone_on_is_as_if_never_stopped(
     home: Path,
     whole: Callable[[str], Path],
@@ -129,7 +137,7 @@ def test_stopped_and_gone_on_is_as_if_never_stopped(
     out, words = home / "run", VARIANTS[variant]
     when = STOPS[stop](PER_EPOCH - ("--drop-last" in words))
     assert train_until(monkeypatch, when, data, out, *words) == 130
-    assert f"Stopped and saved in {out}. To go on: glo train {data}" in capsys.readouterr().out
+    assert f"Stopped and saved in {out}. To resume: glo train {data}" in capsys.readouterr().out
     assert not (out / "summary.json").exists()
     assert train(data, out, *words) == 0
     assert_same(tensors(out), tensors(whole(variant)))
@@ -256,7 +264,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Path, data: str) -> 
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
-    assert f"Stopped and saved in {out}. To go on: glo train {data}" in output
+    assert f"Stopped and saved in {out}. To resume: glo train {data}" in output
     assert "Traceback" not in errors
     assert "stopping after this step" in errors
     assert run(["train", *words, "--out", str(out)]) == 0

@@ -18,8 +18,8 @@ import glo
 from glo.cli.app import run as command
 from glo.decoders import DecoderLike, ModuleDecoder, decoder_name
 from glo.errors import UserError
-from glo.training.statistics import StepRecord
 from glo.workflows.edit_rows import add_rows, forget_rows
+from glo.workflows.train import TrainingRun
 
 MODULE = """
 import torch
@@ -79,16 +79,17 @@ KINDS: dict[str, DecoderLike] = {
 
 
 def drive(out: Path, decoder: DecoderLike, *, stop: int = 0) -> None:
-    run = glo.TrainingRun(
-        out, samples(), settings(**SHORT), source="noise", preset="mnist", decoder=decoder
+    training = TrainingRun(
+        out,
+        samples(),
+        settings(**SHORT),
+        source="noise",
+        preset="mnist",
+        decoder=decoder,
+        stop=lambda: training.state is not None and training.state.step == stop,
     )
-    try:
-        for event in run.events():
-            if isinstance(event, StepRecord) and event.step == stop:
-                run.save()
-                return
-    finally:
-        run.close()
+    training.fit()
+    training.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -224,7 +225,7 @@ def test_decoders_that_do_not_fit_are_refused_before_anything_is_written(
     tmp_path: Path, decoder: Any, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        glo.TrainingRun(
+        TrainingRun(
             tmp_path / "run",
             samples(),
             settings(),

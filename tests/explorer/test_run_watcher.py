@@ -8,14 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.builders import finish, settings
+from tests.builders import at_epoch, finish, stop
 from tests.explorer.client import COOKIE, N, Visit, check_refusal, client_of, decode, raw
 
 from glo.data import open_source
 from glo.explorer import run_watcher
 from glo.runs.run import open_run
-from glo.training.statistics import EpochRecord
-from glo.workflows.train import TrainingRun
 
 
 def test_run_without_labels_data_and_errors(visit: Visit, bare: Path) -> None:
@@ -114,13 +112,8 @@ def test_newest_checkpoint_is_served(
     monkeypatch.setattr(run_watcher, "time", SimpleNamespace(monotonic=count(step=10).__next__))
     dataset = open_source(str(labelled.parent / "labelled.npz"))
     folder = tmp_path / "run"
-    training = TrainingRun(folder, dataset, settings(), source="gone", preset="mnist")
     # Stopped after the first epoch, as by a signal.
-    for event in training.events():
-        if isinstance(event, EpochRecord):
-            break
-    training.save()
-    training.close()
+    stop(folder, at_epoch(1), dataset)
     with client_of(folder, headers=COOKIE) as client:
         assert client.get("/api/run").json()["state"] == "training"
         before = client.get("/api/map/pca").json()["codes"]

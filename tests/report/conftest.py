@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.builders import finish, images, session
+from tests.builders import at_step, finish, images, stop
 
 from glo.data import Dataset
 from glo.runs.run import Run, open_run
-from glo.training.statistics import StepRecord
 
 NAMES = ("<script>alert(1)</script>", "a & b", "café $x^2")
 _VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -112,10 +111,5 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Dataset]:
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that was stopped at its second step."""
     folder = tmp_path_factory.mktemp("report") / "begun"
-    sitting = session(folder, labelled(), **QUICK)
-    steps = (event for event in sitting.events() if isinstance(event, StepRecord))
-    next(steps)
-    next(steps)
-    sitting.save()
-    sitting.close()
+    stop(folder, at_step(2), labelled(), **QUICK)
     return open_run(folder)

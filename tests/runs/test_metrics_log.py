@@ -1,16 +1,34 @@
 """metrics.jsonl: nothing twice, nothing lost, whatever a kill left behind."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from glo.runs.metrics_log import MetricsLog, read_metrics_log
+from glo.training.statistics import StepRecord
+
+STEP = StepRecord(
+    step=0, epoch=1, rows=4, loss=math.nan, decoder_lr=0.1, code_lr=0.1, code_gradient=0.5,
+    skipped=0,
+    seconds=0.1,
+)  # fmt: skip
 
 
 def write(path: Path, steps: range, at: int = 0) -> None:
-    journal = MetricsLog(path, at)
+    log = MetricsLog(every=1)
+    weights = torch.nn.Linear(1, 1)
+    training = SimpleNamespace(
+        run=SimpleNamespace(folder=path.parent),
+        state=SimpleNamespace(step=at, decoder=weights),
+        seconds=1.5,
+    )
+    log.on_train_begin(training)
     for step in steps:
-        journal.write("step", {"step": step})
+        log.on_step(training, replace(STEP, step=step))
 
 
 def steps(path: Path) -> list[int]:

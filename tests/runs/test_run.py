@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.builders import contents, finish, samples, session, settings
+from tests.builders import contents, finish, samples, settings, stop
 
 from glo.errors import UserError
 from glo.runs.run import DataRecord, Run, open_run
@@ -131,9 +131,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint(tmp_path: Path) -> None:
-    sitting = session(tmp_path / "run")
-    next(iter(sitting.events()))
-    sitting.close()
+    stop(tmp_path / "run", lambda hook, value: hook == "on_train_begin", save=False)
     opened = open_run(tmp_path / "run")
     assert opened.summary is None
     with pytest.raises(UserError, match="has no checkpoint yet; run the command that began it"):

@@ -14,7 +14,7 @@ import glo.utils.safetensors_io
 from glo.config.settings import Settings
 from glo.data import SourceOptions, open_source
 from glo.utils.distributed import ProcessGroup
-from glo.workflows.train import TrainingRun
+from glo.workflows.train import TrainingRun, default_callbacks
 
 __all__ = ["RECIPE", "drive"]
 
@@ -26,14 +26,20 @@ RECIPE = Settings(
 def drive(data: str, out: Path, settings: Settings, ranks: ProcessGroup, *, stop: int = 0) -> None:
     """Train a run to its end, or stop and save it at a step."""
     samples = open_source(data, SourceOptions())
-    session = TrainingRun(out, samples, settings, source=data, preset="mnist", ranks=ranks)
+    training = TrainingRun(
+        out,
+        samples,
+        settings,
+        source=data,
+        preset="mnist",
+        ranks=ranks,
+        callbacks=default_callbacks(),
+        stop=lambda: bool(stop) and training.state is not None and training.state.step >= stop,
+    )
     try:
-        for event in session.events():
-            if stop and session.stops(getattr(event, "step", 0) >= stop, event):
-                session.save()
-                return
+        training.fit()
     finally:
-        session.close()
+        training.close()
 
 
 def main() -> None:

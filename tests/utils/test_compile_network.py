@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch._inductor.config as inductor
-from tests.builders import session
+from tests.builders import Recorder, session
 
 from glo.cli.app import run
 from glo.config.settings import Settings
@@ -17,9 +17,8 @@ from glo.data import Dataset
 from glo.errors import UserError
 from glo.runs.run import open_run
 from glo.training.state import TrainState
-from glo.training.statistics import StepRecord
 from glo.utils.distributed import ProcessGroup
-from glo.workflows.preflight import check_recipe
+from glo.workflows.preflight import check_settings
 
 # torch's own use of what it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
@@ -46,18 +45,12 @@ def data(vectors) -> Dataset:
 
 
 def drive(folder: Path, data: Dataset, *, stop: int = 0, compile: bool = True) -> list[float]:
-    sitting = session(folder, data, **CHOICES, compile=compile)
-    losses = []
-    try:
-        for event in sitting.events():
-            if isinstance(event, StepRecord):
-                losses.append(event.loss)
-                if event.step == stop:
-                    sitting.save()
-                    break
-    finally:
-        sitting.close()
-    return losses
+    recorder = Recorder()
+    training = session(folder, data, recorder, **CHOICES, compile=compile)
+    training._stop = lambda: training.state is not None and training.state.step == stop
+    training.fit()
+    training.close()
+    return [record.loss for hook, record in recorder.events if hook == "on_step"]
 
 
 @pytest.fixture(scope="module")
@@ -113,4 +106,4 @@ def test_without_a_compiler_it_is_said_before_anything_is_written(
 
 def test_several_processes_are_refused(data: Dataset) -> None:
     with pytest.raises(UserError, match="compile is for one process, and here are 2"):
-        check_recipe(data, Settings(compile=True), ProcessGroup(0, 2))
+        check_settings(data, Settings(compile=True), ProcessGroup(0, 2))

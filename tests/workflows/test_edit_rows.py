@@ -2,14 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.builders import contents, finish, session, tensors
+from tests.builders import at_step, contents, finish, stop, tensors
 
 import glo
 from glo.data import Dataset
@@ -18,7 +17,6 @@ from glo.priors import load_labels
 from glo.runs import transaction as staging
 from glo.runs.checkpoint import newest_checkpoint
 from glo.runs.run import open_run
-from glo.training.events import Fitting, Note, Searched
 from glo.utils.lock import RunLock
 from glo.workflows.edit_rows import add_rows, forget_rows
 
@@ -33,13 +31,12 @@ def spots(n: int, seed: int = 0, **more: Any) -> Dataset:
 
 
 def add(folder: Path, samples: Dataset, **more: Any) -> list[str]:
-    events = list(add_rows(folder, samples, source="more.npy", device="cpu", **more))
-    return [event.sentence for event in events if isinstance(event, Note)]
+    messages = add_rows(folder, samples, source="more.npy", device="cpu", **more)
+    return [message.text for message in messages]
 
 
 def forget(folder: Path, *rows: int, **more: Any) -> list[str]:
-    events = list(forget_rows(folder, torch.tensor(rows), **more))
-    return [event.sentence for event in events if isinstance(event, Note)]
+    return [message.text for message in forget_rows(folder, torch.tensor(rows), **more)]
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +146,7 @@ def test_a_run_without_its_priors_fits_them_when_asked(run: Path) -> None:
     assert any("(gaussian, mixture)" in sentence for sentence in said)
     now = open_run(run)
     assert not now.has_prior("mixture")
-    list(now.fit_prior("mixture"))
+    now.fit_prior("mixture")
     assert now.sample(1).shape == (1, 1, 8, 8)
 
 
@@ -208,11 +205,15 @@ def test_a_cut_leaves_the_run_as_it_was_or_changed(
     verb: str, where: str, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, code = contents(run), open_run(run).codes[5].numpy().tobytes()
-    events = _events(verb, run)
     if where in ("search", "fit"):
-        wanted = Searched if where == "search" and verb == "add" else Fitting
-        assert any(isinstance(event, wanted) for event in events)
-        events.close()
+        part = "searching" if where == "search" and verb == "add" else "fitting"
+
+        def interrupt(name: str, done: int, total: int) -> None:
+            if name.startswith(part):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            _edit(verb, run, interrupt)
     else:
         name = {"commit": "flush", "move": "_carry_out", "remove": "_clear"}[where]
         original, calls = getattr(staging, name), 0
@@ -228,7 +229,7 @@ def test_a_cut_leaves_the_run_as_it_was_or_changed(
         with monkeypatch.context() as patch:
             patch.setattr(staging, name, broken)
             with pytest.raises(KeyboardInterrupt):
-                list(events)
+                _edit(verb, run)
     now = open_run(run)
     if where in ("search", "fit", "commit"):
         assert contents(run) == before
@@ -240,10 +241,10 @@ def test_a_cut_leaves_the_run_as_it_was_or_changed(
     assert any(code in each for each in contents(run).values()) == (verb == "add")
 
 
-def _events(verb: str, run: Path) -> Any:
+def _edit(verb: str, run: Path, callback: Any = None) -> Any:
     if verb == "add":
-        return add_rows(run, spots(2, seed=1), source="more", device="cpu")
-    return forget_rows(run, torch.tensor([5]))
+        return add_rows(run, spots(2, seed=1), source="more", device="cpu", callback=callback)
+    return forget_rows(run, torch.tensor([5]), callback=callback)
 
 
 def test_a_full_disk_leaves_the_run_as_it_was(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,33 +271,27 @@ def test_one_writer(run: Path) -> None:
 
 def test_mistakes(run: Path, tmp_path: Path) -> None:
     before = contents(run)
-    wrong: list[tuple[Iterator[Any], str]] = [
-        (forget_rows(run, torch.arange(N)), f"all {N} rows"),
-        (forget_rows(run, torch.tensor([N])), "Row 60 is not there: the rows are 0 to 59"),
-        (forget_rows(run, torch.tensor([-1])), "Row -1 is not there"),
-        (forget_rows(run, torch.zeros(0)), "No row was named"),
-        (add_rows(run, Dataset(rows=np.zeros((2, 4), "float32"), name="v"), source="v"), "of 4"),
-        (forget_rows(tmp_path / "none", torch.tensor([0])), "is not a run folder"),
-    ]
-    for events, sentence in wrong:
+    for rows, sentence in (
+        (torch.arange(N), f"all {N} rows"),
+        (torch.tensor([N]), "Row 60"),
+        (torch.tensor([-1]), "Row -1"),
+        (torch.zeros(0), "No row"),
+    ):
         with pytest.raises(UserError, match=sentence):
-            list(events)
+            forget_rows(run, rows)
+    with pytest.raises(UserError, match="of 4"):
+        add_rows(run, Dataset(rows=np.zeros((2, 4), "float32"), name="v"), source="v")
+    with pytest.raises(UserError, match="none"):
+        forget_rows(tmp_path / "none", torch.tensor([0]))
     assert contents(run) == before
     assert not (tmp_path / "none").exists()
 
 
 def test_an_unfinished_run(tmp_path: Path) -> None:
-    sitting = session(tmp_path / "run")
-    events = sitting.events()
-    next(event for event in events if type(event).__name__ == "StepRecord")
-    sitting.save()
-    sitting.close()
-    for events in (
-        forget_rows(tmp_path / "run", torch.tensor([0])),
-        _events("add", tmp_path / "run"),
-    ):
+    stop(tmp_path / "run", at_step(1))
+    for verb in ("add", "forget"):
         with pytest.raises(UserError, match="is not finished"):
-            list(events)
+            _edit(verb, tmp_path / "run")
 
 
 def test_a_changed_run_is_no_other_training(run: Path) -> None:
@@ -310,7 +305,7 @@ def test_the_data_of_a_changed_run(run: Path, tmp_path: Path) -> None:
     for samples, name in ((first, "first"), (more, "more")):
         np.save(tmp_path / f"{name}.npy", samples.rows)
     forget(run, 3, 9)
-    list(add_rows(run, more, source=str(tmp_path / "more.npy"), device="cpu"))
+    add_rows(run, more, source=str(tmp_path / "more.npy"), device="cpu")
     forget(run, 60)
     data = open_run(run).open_data(str(tmp_path / "first.npy"), command="glo evaluate x")
     left = np.concatenate([np.delete(first.rows, [3, 9], axis=0), more.rows])

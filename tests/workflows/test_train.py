@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,25 +9,20 @@ from tests.builders import (
     PER_EPOCH,
     STEPS,
     assert_same,
+    at_epoch,
+    at_step,
     contents,
     finish,
     images,
     samples,
     session,
+    stop,
     tensors,
 )
 
 from glo.errors import UserError
 from glo.runs.manifest import write_manifest
 from glo.runs.metrics_log import read_metrics_log
-from glo.training.events import Begin, Event, Note, Polishing
-from glo.training.statistics import EpochRecord, StepRecord
-from glo.workflows import train as module
-
-
-@pytest.fixture(autouse=True)
-def log_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LOG_STEPS", 1)
 
 
 @pytest.fixture
@@ -37,49 +31,34 @@ def whole(tmp_path: Path) -> Path:
     return tmp_path / "whole"
 
 
-def stop(folder: Path, when: Callable[[Event], bool], *, save: bool, **changes: object) -> None:
-    sitting = session(folder, **changes)
-    events: Iterator[Event] = sitting.events()
-    assert any(when(event) for event in events)
-    if save:
-        sitting.save()
-    sitting.close()
+def refining(hook: str, value: object) -> bool:
+    return hook == "on_refine"
 
 
-def test_what_a_run_yields(tmp_path: Path) -> None:
+def test_hooks_of_a_run(tmp_path: Path) -> None:
     events = finish(tmp_path / "run")
-    first = events[0]
-    assert isinstance(first, Begin)
-    assert (first.n, first.epochs, first.step, first.total_steps) == (20, 4, 0, STEPS)
-    assert 0 < first.baselines.pca < first.baselines.mean_image
-    told = [e for e in events if isinstance(e, StepRecord | EpochRecord)]
-    assert [e.step for e in told if isinstance(e, StepRecord)] == list(range(1, STEPS + 1))
-    for place, event in enumerate(told):
-        assert isinstance(event, EpochRecord) == ((place + 1) % (PER_EPOCH + 1) == 0)
-    assert [e.rows for e in events if isinstance(e, Polishing)] == [20]
+    assert events[0] == ("on_train_begin", 0)
+    records = [event for event in events if event[0] in ("on_step", "on_epoch_end")]
+    assert [r.step for hook, r in records if hook == "on_step"] == list(range(1, STEPS + 1))
+    for place, (hook, _) in enumerate(records):
+        assert (hook == "on_epoch_end") == ((place + 1) % (PER_EPOCH + 1) == 0)
+    assert [value for hook, value in events if hook == "on_refine"] == [20]
+    assert {value[0] for hook, value in events if hook == "on_prior_fit"} == {"gaussian", "mixture"}
 
 
-def test_every_event_can_be_the_last(tmp_path: Path, whole: Path) -> None:
-    out, sittings = tmp_path / "run", 0
-    while not (out / "summary.json").is_file():
-        # One event further each time than the checkpoint: a stop at every kind of event.
-        sitting = session(out)
-        events = sitting.events()
-        next(events)
-        if next(events, None) is not None:
-            sitting.save()
-        if sittings > STEPS:
-            list(events)
-        sitting.close()
-        sittings += 1
+def test_a_run_that_is_stopped_at_every_event_is_the_same(tmp_path: Path, whole: Path) -> None:
+    out, stops = tmp_path / "run", [at_step(n) for n in range(1, STEPS + 1)]
+    for when in [*stops, refining, lambda hook, value: hook == "on_prior_fit"]:
+        stop(out, when)
+    finish(out)
     assert_same(tensors(out), tensors(whole))
 
 
 def test_a_kill_at_any_time_repeats_no_record(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     # Saved at step 4 and killed later: what was logged in between is logged again, once.
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 4, save=True)
-    stop(out, lambda e: isinstance(e, EpochRecord) and e.epoch == 3, save=False)
+    stop(out, at_step(4))
+    stop(out, at_epoch(3), save=False)
     assert read_metrics_log(out / "metrics.jsonl")[-1]["step"] == 9
     finish(out)
     pairs = [(r["kind"], r["step"]) for r in read_metrics_log(out / "metrics.jsonl")]
@@ -91,9 +70,7 @@ def test_a_kill_at_any_time_repeats_no_record(tmp_path: Path, whole: Path) -> No
 def test_it_saves_by_itself(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
     # The save follows the event: the last step told is not yet saved.
-    stop(
-        out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0
-    )
+    stop(out, at_step(5), save=False, checkpoint_seconds=0.0)
     names = sorted(path.name for path in (out / "checkpoint").iterdir())
     assert names == ["step-000000000003", "step-000000000004"]
     # How often to save is no part of the recipe.
@@ -103,19 +80,17 @@ def test_it_saves_by_itself(tmp_path: Path, whole: Path) -> None:
 
 def test_an_interrupt_of_polishing_costs_only_that(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
-    stop(out, lambda e: isinstance(e, Polishing), save=False)
+    stop(out, refining, save=False)
     events = finish(out)
-    assert isinstance(events[0], Begin)
-    assert events[0].step == STEPS
-    assert not [e for e in events if isinstance(e, StepRecord)]
+    assert events[0] == ("on_train_begin", STEPS)
+    assert not [event for event in events if event[0] == "on_step"]
     assert_same(tensors(out), tensors(whole))
 
 
 def test_a_finished_run_says_so_and_stays(whole: Path) -> None:
     before = contents(whole)
-    (event,) = finish(whole)
-    assert isinstance(event, Note)
-    assert event.sentence == f"{whole} is already trained; nothing was changed."
+    ((hook, message),) = finish(whole)
+    assert (hook, message.warning) == ("on_message", False)
     assert contents(whole) == before
 
 
@@ -123,7 +98,7 @@ def test_seconds_of_all_sittings_add_up(tmp_path: Path, monkeypatch: pytest.Monk
     from glo.runs.run import open_run
 
     out = tmp_path / "run"
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 4, save=True)
+    stop(out, at_step(4))
     first = open_run(out).checkpoint.facts["seconds"]
     assert first > 0
     finish(out)
@@ -176,9 +151,7 @@ def test_pictures_of_few_of_many_epochs(tmp_path: Path) -> None:
 
 def test_what_killed_sittings_left_is_removed(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
-    stop(
-        out, lambda e: isinstance(e, StepRecord) and e.step == 5, save=False, checkpoint_seconds=0.0
-    )
+    stop(out, at_step(5), save=False, checkpoint_seconds=0.0)
     for name in (".writing-9", ".removing-9-step-000000000002"):
         (out / "checkpoint" / name).mkdir()
     # Of two processes with their rows in files, of which one goes on with its rows in memory.
@@ -218,7 +191,7 @@ def test_a_run_can_begin_where_one_was_killed_before_its_first_file(tmp_path: Pa
 @pytest.mark.parametrize("facts", [{}, {"seconds": "1"}, {"seconds": -1.0}, {"seconds": 1e300}])
 def test_seconds_that_are_none_count_nothing(tmp_path: Path, facts: dict[str, object]) -> None:
     out = tmp_path / "run"
-    stop(out, lambda e: isinstance(e, StepRecord) and e.step == 2, save=True)
+    stop(out, at_step(2))
     (folder,) = (out / "checkpoint").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest.pop("seal")

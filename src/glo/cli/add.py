@@ -37,7 +37,9 @@ def add(
         limit: The first so many alone.
         refit: Fit the Gaussian, the run's prior and the labels to all codes, or keep what there is.
     """
-    from glo.cli.row_progress import show_row_events
+    from functools import partial
+
+    from glo.cli.row_progress import show_progress
     from glo.runs.run import open_run
     from glo.workflows.edit_rows import add_rows
     from glo.workflows.inputs import open_inputs
@@ -51,8 +53,9 @@ def add(
         print(f"These examples were the last that were added to {run}; nothing was changed.")
         return 0
     source, part = " ".join(files), "" if split == "train" else split
-    return show_row_events(
-        add_rows(
+    return show_progress(
+        partial(
+            add_rows,
             run,
             seen.dataset,
             source=source,

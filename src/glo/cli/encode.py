@@ -78,13 +78,13 @@ def _check_out(out: Path) -> None:
 def _encode(run: "Run", inputs: "Inputs") -> dict[str, "Tensor"]:
     import torch
 
-    from glo.cli.progress import ProgressBar
+    from glo.cli.progress import TaskProgress
     from glo.workflows.encode import encode_dataset, prepare_search
 
     # Without the reconstructions, which could exceed the memory.
     parts: dict[str, list[Tensor]] = {"codes": [], "residual": [], "converged": [], "steps": []}
     initial_codes = prepare_search(run)
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         for batch in encode_dataset(run, inputs.dataset, initial_codes, callback=bar.show):
             inversion = batch.inversion
             parts["codes"].append(inversion.codes)

@@ -45,7 +45,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from glo.cli.progress import ProgressBar
+    from glo.cli.progress import TaskProgress
     from glo.errors import UserError
     from glo.utils.json_toml import write_json
     from glo.workflows.evaluate import evaluate as measure
@@ -58,7 +58,7 @@ def evaluate(
     names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
     opened = open_with_decoder(run, decoder)
     plan = prepare(opened, data, heldout=heldout, priors=names, features=features, n=n, seed=seed)
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         values = measure(plan, callback=bar.show)
     write_json(out, values)
     console = Console(highlight=False, markup=False)

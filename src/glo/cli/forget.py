@@ -33,7 +33,9 @@ def forget(
         refit: Fit the Gaussian and the run's prior to the codes that are left, or leave the run
             without a prior until glo sample fits one.
     """
-    from glo.cli.row_progress import show_row_events
+    from functools import partial
+
+    from glo.cli.row_progress import show_progress
     from glo.runs.run import open_run
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows
@@ -41,7 +43,7 @@ def forget(
     own = import_decoder_class(decoder)
     opened = open_run(run, decoder=own)
     chosen = parse_rows(_words(rows), len(opened.codes))
-    return show_row_events(forget_rows(run, chosen, refit=refit, decoder=own))
+    return show_progress(partial(forget_rows, run, chosen, refit=refit, decoder=own))
 
 
 def _words(rows: str) -> str:

@@ -34,7 +34,7 @@ def impute_table(
     Raises:
         UserError: an option or a table that cannot be used.
     """
-    from glo.cli.progress import ProgressBar
+    from glo.cli.progress import TaskProgress
     from glo.data import SourceOptions
     from glo.data.column_spec import split_column_spec
     from glo.data.readers.tables import TABLES
@@ -51,7 +51,7 @@ def impute_table(
     check_incomplete_table(run, table)
     initial_codes = prepare_search(run)
     count, rows = int(table.missing.sum()), int(table.missing.any(axis=1).sum())
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         imputation = impute(run, table, initial_codes, n_solutions=n_solutions, callback=bar.show)
         bar.show("imputing", rows, rows)
     table.save(out, imputation.values)

@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
-from glo.training.events import Begin, Event
+from glo.training.callbacks import Callback
+from glo.training.statistics import StepRecord
 
 __all__ = ["LivePage"]
 
@@ -18,8 +19,8 @@ _STOP_SECONDS = 5.0
 
 
 @final
-class LivePage:
-    """Page of a run, served from the first event of its training until `stop`.
+class LivePage(Callback):
+    """Callback that serves the page of a run from the start of its training until `stop`.
 
     Args:
         decoder: name of the class of a custom decoder, or None.
@@ -31,28 +32,21 @@ class LivePage:
         self._output = b""
         self._reported = False
 
-    def after(self, event: Event, folder: Path) -> str | None:
-        """Start the server at the first event, and report its address.
+    def on_train_begin(self, training: Any) -> None:
+        """Start the server."""
+        self._process = _start(training.run.folder, self._decoder)
 
-        Args:
-            event: last event of the training.
-            folder: path of the run folder.
-
-        Returns:
-            once, a sentence with the address or a warning; else None.
-        """
-        if self._process is None and isinstance(event, Begin):
-            self._process = _start(folder, self._decoder)
+    def on_step(self, training: Any, record: StepRecord) -> None:
+        """Print the address of the page, or a warning, once it is known."""
         if self._process is None or self._process.stdout is None or self._reported:
-            return None
+            return
         self._output += self._process.stdout.read() or b""
         address, newline, _ = self._output.partition(b"\n")
         self._reported = bool(newline) or self._process.poll() is not None
         if newline:
-            return f"The page that shows this run:\n{address.decode()}"
-        if self._reported:
-            return "Warning: the page could not be served; training continues without it."
-        return None
+            print(f"The page that shows this run:\n{address.decode()}", flush=True)
+        elif self._reported:
+            print("Warning: the page could not be served; training continues without it.")
 
     def stop(self) -> None:
         """Stop the server."""

@@ -6,13 +6,13 @@ from typing import Self, final
 
 from glo.utils.format import format_duration
 
-__all__ = ["ProgressBar"]
+__all__ = ["TaskProgress"]
 
 _LINE_SECONDS = 30.0
 
 
 @final
-class ProgressBar:
+class TaskProgress:
     """Context manager that shows the parts of a command's work, each with its time left."""
 
     def __enter__(self) -> Self:

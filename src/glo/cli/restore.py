@@ -87,7 +87,7 @@ def restore(
             [restored] For a run of vectors, a .csv, .parquet or .npy file. [restored, with the
             suffix of the table]
     """
-    from glo.cli.progress import ProgressBar
+    from glo.cli.progress import TaskProgress
     from glo.utils.json_toml import write_json
     from glo.workflows.encode import prepare_search
     from glo.workflows.inputs import open_inputs
@@ -114,7 +114,7 @@ def restore(
     summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
     summary |= {name: str(value) if name == "mask" else value for name, value in options.items()}
     initial_codes = prepare_search(opened)
-    with ProgressBar() as bar:
+    with TaskProgress() as bar:
         bar.show("restoring", 0, len(inputs))
         batches = restore_images(
             opened,

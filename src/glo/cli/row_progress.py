@@ -1,38 +1,36 @@
-"""Progress of `glo add` and `glo forget`; a signal leaves the run unchanged."""
+"""Progress of adding and removing rows; a signal leaves the run unchanged."""
 
 import sys
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glo.training.events import RowEvent
+    from glo.training.callbacks import Message
 
-__all__ = ["show_row_events"]
+__all__ = ["show_progress"]
 
 
-def show_row_events(events: "Generator[RowEvent, None, None]") -> int:
-    """Show the events of an edit of rows until their end or a signal; return the exit code.
+def show_progress(edit: "Callable[..., list[Message]]") -> int:
+    """Run an edit of rows with progress, print its messages and return the exit code.
 
     Args:
-        events: generator of the edit, which is closed after a signal.
+        edit: takes `callback` as `glo.workflows.edit_rows.add_rows` does.
     """
-    from glo.cli.progress import ProgressBar
-    from glo.cli.signals import StopRequest
-    from glo.training.events import Fitting, Note
+    from glo.cli.progress import TaskProgress
+    from glo.utils.signals import StopRequest
 
-    with StopRequest() as stop, closing(events), ProgressBar() as bar:
-        for event in events:
-            if isinstance(event, Note):
-                # Notes follow the last step, so a signal has nothing left to stop.
-                bar.close()
-                print(f"{'Warning: ' if event.warning else ''}{event.sentence}")
-                continue
-            if isinstance(event, Fitting):
-                bar.show(f"fitting the {event.prior} prior, %", round(100 * event.share), 100)
-            else:
-                bar.show("searching codes", event.rows, event.n)
+    with StopRequest() as stop, TaskProgress() as progress:
+
+        def show(part: str, done: int, total: int) -> None:
+            progress.show(part, done, total)
             if stop.requested:
-                print("glo: stopped; nothing was changed.", file=sys.stderr)
-                return 130
+                raise KeyboardInterrupt
+
+        try:
+            messages = edit(callback=show)
+        except KeyboardInterrupt:
+            print("glo: stopped; nothing was changed.", file=sys.stderr)
+            return 130
+    for message in messages:
+        print(f"{'Warning: ' if message.warning else ''}{message.text}")
     return 0

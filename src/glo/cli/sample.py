@@ -92,12 +92,14 @@ def _check_out(run: "Run", out: Path) -> None:
 
 
 def _fit_if_missing(run: "Run", prior: str) -> None:
-    from glo.cli.progress import ProgressBar
+    from glo.cli.progress import TaskProgress
 
     if not run.has_prior(prior):
-        with ProgressBar() as bar:
-            for share in run.fit_prior(prior):
-                bar.show(f"fitting the {prior} prior, %", round(100 * share), 100)
+        with TaskProgress() as bar:
+            run.fit_prior(
+                prior,
+                lambda share: bar.show(f"fitting the {prior} prior, %", round(100 * share), 100),
+            )
 
 
 def _write_each(examples: "Tensor", folder: Path, seed: int) -> None:

@@ -3,14 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from glo.cli.options import NOTHING_GIVEN, Given, merge
 
 if TYPE_CHECKING:
-    from glo.cli.live_page import LivePage
     from glo.data import Dataset
     from glo.workflows.train import TrainingRun
 
@@ -53,11 +52,12 @@ def train(
     # Imported here: torch takes seconds, and help and mistakes must not wait for it.
     from glo.cli.live_page import LivePage
     from glo.cli.open_run import import_decoder_class
-    from glo.cli.signals import StopRequest
     from glo.data import SourceOptions, open_source
     from glo.decoders import is_custom
     from glo.utils.distributed import ProcessGroup
-    from glo.workflows.train import TrainingRun
+    from glo.utils.signals import StopRequest
+    from glo.workflows.progress import ProgressBar
+    from glo.workflows.train import TrainingRun, default_callbacks
 
     ranks = ProcessGroup.join()
     options = SourceOptions(
@@ -73,81 +73,78 @@ def train(
             _name_preset(samples)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
+    callbacks = [*default_callbacks(), ProgressBar()]
+    page = LivePage(word if own else None) if watch and ranks.is_main else None
     with StopRequest() as stop:
-        session = TrainingRun(
-            folder, samples, settings, source=data, preset=preset, ranks=ranks, decoder=own
+        training = TrainingRun(
+            folder,
+            samples,
+            settings,
+            source=data,
+            preset=preset,
+            ranks=ranks,
+            decoder=own,
+            callbacks=callbacks if page is None else [*callbacks, page],
+            stop=lambda: stop.requested,
         )
-        page = LivePage(word if own else None) if watch and ranks.is_main else None
         try:
-            return _drive(session, stop, page, _again(data, folder, preset, config))
+            return _fit(training, _again(data, folder, preset, config))
         finally:
-            session.close()
+            training.close()
             if page is not None:
                 page.stop()
             ranks.shutdown()
 
 
-def _drive(session: "TrainingRun", stop: Any, page: "LivePage | None", again: str) -> int:
-    from glo.cli.training_progress import SilentReporter, make_reporter
-    from glo.training.events import Begin, Note
+def _fit(training: "TrainingRun", again: str) -> int:
     from glo.utils.distributed import LOST
 
-    reporter = make_reporter() if session.ranks.is_main else SilentReporter()
-    trained = False
+    main, folder = training.ranks.is_main, training.run.folder
     try:
-        for event in session.events():
-            reporter.show(event)
-            if page is not None and (news := page.after(event, session.run.folder)):
-                reporter.line(news)
-            trained = trained or isinstance(event, Begin)
-            # A sentence may be the last thing of a run that is finished.
-            if session.stops(stop.requested and not isinstance(event, Note), event):
-                session.save()
-                reporter.close()
-                if session.ranks.is_main:
-                    print(f"Stopped and saved in {session.run.folder}. To go on: {again}")
-                return 130
+        finished = training.fit()
     except BrokenPipeError:
-        # Whoever read our lines has gone; the work is kept all the same.
-        session.save()
+        # The reader of our lines is gone; the work is saved all the same.
+        training.save()
         raise
     except RuntimeError as error:
-        if session.ranks.size == 1 or not LOST.search(str(error)):
+        if training.ranks.size == 1 or not LOST.search(str(error)):
             raise
-        reporter.close()
         print(
-            f"glo: process {session.ranks.rank} lost the others; what was saved before is kept, "
-            f"and the same command goes on from there.",
+            f"glo: process {training.ranks.rank} lost the others; the last checkpoint is kept, "
+            f"and the same command resumes there.",
             file=sys.stderr,
         )
         return 1
-    finally:
-        reporter.close()
-    if session.ranks.is_main:
-        _show_outcome(session)
-    if trained and session.ranks.is_main:
-        _report(session)
+    if not finished:
+        if main:
+            print(f"Stopped and saved in {folder}. To resume: {again}")
+        return 130
+    if main:
+        _show_outcome(training)
+    # None where the run was finished before.
+    if main and training.state is not None:
+        _report(training)
     return 0
 
 
-def _report(session: "TrainingRun") -> None:
+def _report(training: "TrainingRun") -> None:
     from glo.report import write_report
 
     try:
-        print(f"Report: {write_report(session.run, data=session.samples)}")
+        print(f"Report: {write_report(training.run, data=training.samples)}")
     # Whatever it is: the run is finished and whole, and ends so without a page that shows it.
     except Exception as error:
         print(
             f"Warning: report.html was not written ({type(error).__name__}: {error}); the run is "
-            f"whole. To try again: glo report {session.run.folder}"
+            f"whole. To try again: glo report {training.run.folder}"
         )
 
 
-def _show_outcome(session: "TrainingRun") -> None:
+def _show_outcome(training: "TrainingRun") -> None:
     from glo.decoders import is_custom
     from glo.utils.format import format_duration
 
-    summary, folder = session.run.summary, session.run.folder
+    summary, folder = training.run.summary, training.run.folder
     assert summary is not None, "a finished run has a summary"
     base = summary["baselines"]
     print(
@@ -160,10 +157,10 @@ def _show_outcome(session: "TrainingRun") -> None:
     shown = [name for name in pictures if not name.startswith("epoch-")]
     if shown:
         print(f"Pictures in {folder / 'samples'}: {', '.join(shown)}")
-    own = session.run.settings.decoder
+    own = training.run.settings.decoder
     more = f" --decoder {own}" if is_custom(own) else ""
     print(f"Summary: {folder / 'summary.json'}")
-    if session.run.data.n > 1:
+    if training.run.data.n > 1:
         print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
 
 

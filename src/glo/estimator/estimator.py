@@ -27,7 +27,7 @@ from glo.estimator.sharing import Sharing
 from glo.estimator.validation import learned, taken
 from glo.losses import MSELoss
 from glo.runs.run import open_run
-from glo.workflows.train import TrainingRun
+from glo.workflows.train import TrainingRun, default_callbacks
 
 __all__ = ["GLO", "load"]
 
@@ -157,17 +157,22 @@ class GLO(
         own = None if isinstance(self.decoder, str) else self.decoder
         place = None if self.run is None else Path(self.run)
         home = RunStore(place, device=self.device, decoder=own)
-        session = TrainingRun(
-            home.folder, samples, settings, source="array", preset="python", decoder=own
+        training = TrainingRun(
+            home.folder,
+            samples,
+            settings,
+            source="array",
+            preset="python",
+            decoder=own,
+            callbacks=default_callbacks(),
         )
         try:
-            for _ in session.events():
-                pass
+            training.fit()
         except KeyboardInterrupt:
-            session.save()
+            training.save()
             raise
         finally:
-            session.close()
+            training.close()
         self._form, self._home = form, home
         self._n_features_out = settings.code_dim
         write_about(home.folder, self.get_params(deep=False), settings.seed, form)
@@ -231,8 +236,7 @@ class GLO(
         """
         home = self._fitted()
         if prior is not None and not home.run.has_prior(prior):
-            for _ in home.run.fit_prior(prior):
-                pass
+            home.run.fit_prior(prior)
         made = home.run.sample(
             n_samples,
             seed=seed,

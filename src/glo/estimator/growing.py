@@ -2,7 +2,6 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +13,7 @@ from glo.data import Dataset
 from glo.errors import UserError
 from glo.estimator.fitted import Fitted
 from glo.estimator.validation import named_labels, taken
-from glo.training.events import Note, RowEvent
+from glo.training.callbacks import Message
 from glo.workflows.edit_rows import add_rows, forget_rows
 
 __all__ = ["Growing"]
@@ -53,9 +52,10 @@ class Growing(Fitted):
         if not isinstance(array, Dataset):
             array = self._form.samples(array, **named_labels(y, len(array)))
         home = self._fitted()
-        self._follow(
-            add_rows(home.folder, array, source="array", device=self.device, decoder=home.decoder)
+        messages = add_rows(
+            home.folder, array, source="array", device=self.device, decoder=home.decoder
         )
+        self._refresh(messages)
         return self
 
     def forget(self, rows: ArrayLike) -> Self:
@@ -79,13 +79,11 @@ class Growing(Fitted):
             )
         chosen = torch.from_numpy(numbers.astype(np.int64))
         home = self._fitted()
-        self._follow(forget_rows(home.folder, chosen, decoder=home.decoder))
+        self._refresh(forget_rows(home.folder, chosen, decoder=home.decoder))
         return self
 
-    def _follow(self, events: Iterator[RowEvent]) -> None:
-        try:
-            for event in events:
-                if isinstance(event, Note) and event.warning:
-                    warnings.warn(event.sentence, ConvergenceWarning, stacklevel=3)
-        finally:
-            self._fitted().refresh()
+    def _refresh(self, messages: list[Message]) -> None:
+        self._fitted().refresh()
+        for message in messages:
+            if message.warning:
+                warnings.warn(message.text, ConvergenceWarning, stacklevel=3)

@@ -1,34 +1,101 @@
-"""The journal and the pictures of a run as event files of TensorBoard."""
+"""TensorBoard events: a live callback, and export of a finished run."""
 
 import warnings
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from glo.data.readers.images import decode
 from glo.errors import UserError, require_extra
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
+from glo.training.callbacks import Callback
+from glo.training.statistics import EpochRecord, StepRecord
 
-__all__ = ["export_tensorboard"]
+__all__ = ["TensorBoard", "export_tensorboard"]
 
-# What says where a record belongs, and is no curve.
+# Fields of a record that are no curves.
 _PLACES = ("kind", "step", "rows", "elapsed")
 _KINDS = ("step", "epoch")
 _OURS = ".glo"
-# A step is a whole number of 64 bits there, and nothing here lasts as long.
-_MOST = 1e15
+# TensorBoard stores steps in 64 bits.
+MAX_STEP = 1e15
+
+
+@final
+class TensorBoard(Callback):
+    """Callback that writes curves and previews as TensorBoard events while a run trains.
+
+    Tags are those of `export_tensorboard`. Needs the extra `tensorboard`.
+
+    Args:
+        folder: folder of the event files; None: `tensorboard/` in the run folder.
+        every: steps between logged steps.
+
+    Raises:
+        UserError: tensorboard is not installed.
+
+    Example:
+        >>> callbacks = [TensorBoard("events/mnist"), *default_callbacks()]  # doctest: +SKIP
+        >>> glo.train("mnist", callbacks=callbacks)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path | None = None, *, every: int = 50) -> None:
+        require_extra("TensorBoard", "tensorboard", "tensorboard")
+        self.folder = folder
+        self.every = every
+
+    def on_train_begin(self, training: Any) -> None:
+        """Open an event file and hide events after the resumed step."""
+        self._writer = _open_writer(
+            self.folder or training.run.folder / "tensorboard", purge_step=training.state.step + 1
+        )
+        _write_settings(self._writer, training.run)
+
+    def on_step(self, training: Any, record: StepRecord) -> None:
+        """Write the numbers of a step."""
+        if record.step % self.every == 0:
+            self._write("step", record)
+
+    def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
+        """Write the numbers of an epoch, and its preview where one was drawn before."""
+        self._write("epoch", record)
+        picture = training.run.folder / "samples" / f"epoch-{record.epoch:04d}.png"
+        if picture.is_file():
+            pixels = decode(picture)
+            self._writer.add_image("pictures/training", pixels, record.step, dataformats="HWC")
+        self._writer.flush()
+
+    def on_train_end(self, training: Any) -> None:
+        """Close the event file."""
+        if training.state is not None:
+            self._writer.close()
+
+    def _write(self, kind: str, record: StepRecord | EpochRecord) -> None:
+        for name, value in asdict(record).items():
+            if name not in _PLACES:
+                self._writer.add_scalar(f"{kind}/{name}", value, record.step)
+
+
+def _open_writer(folder: str | Path, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        # The library warns of its own parts.
+        warnings.simplefilter("ignore")
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(folder), filename_suffix=_OURS, **options)
 
 
 def export_tensorboard(run: Run, folder: Path) -> Path:
     """Write the curves, settings and pictures of a run as an event file, and return the folder.
 
     Each number of metrics.jsonl is a curve over the steps, `step/loss` or `epoch/mse`; pictures of
-    `samples/` stand at their epoch, the others at the last step. A run that still trains may be
-    written again: the event file of an earlier call is replaced.
+    `samples/` stand at their epoch, the others at the last step. An unfinished run
+    may be exported again: the event file of an earlier call is replaced.
 
     Args:
-        run: with at least one record.
-        folder: is made.
+        run: run with at least one record.
+        folder: folder of the event file, created.
 
     Raises:
         UserError: there is no record yet, or tensorboard is not installed.
@@ -43,32 +110,27 @@ def export_tensorboard(run: Run, folder: Path) -> Path:
         raise UserError(f"{run.folder} has no record in metrics.jsonl yet; train for longer.")
     for old in folder.glob(f"events.out.tfevents.*{_OURS}"):
         old.unlink()
-    with warnings.catch_warnings():
-        # The library warns of its own parts.
-        warnings.simplefilter("ignore")
-        from torch.utils.tensorboard import SummaryWriter
-
-        with SummaryWriter(folder, filename_suffix=_OURS) as writer:
-            began = (run.folder / "metrics.jsonl").stat().st_mtime - records[-1]["elapsed"]
-            for record in records:
-                _write_record(writer, record, began)
-            _write_settings(writer, run)
-            _write_pictures(writer, run, records, began)
+    with _open_writer(folder) as writer:
+        start = (run.folder / "metrics.jsonl").stat().st_mtime - records[-1]["elapsed"]
+        for record in records:
+            _write_record(writer, record, start)
+        _write_settings(writer, run)
+        _write_pictures(writer, run, records, start)
     return folder
 
 
-def _write_record(writer: Any, record: dict[str, Any], began: float) -> None:
+def _write_record(writer: Any, record: dict[str, Any], start: float) -> None:
     for name, value in record.items():
-        # Texts of a protocol buffer hold no surrogates.
+        # Strings of a protocol buffer hold no surrogates.
         if name not in _PLACES and isinstance(value, int | float) and name.isprintable():
             tag = f"{record['kind']}/{name}"
-            writer.add_scalar(tag, value, record["step"], walltime=began + record["elapsed"])
+            writer.add_scalar(tag, value, record["step"], walltime=start + record["elapsed"])
 
 
 def _is_whole(record: dict[str, Any]) -> bool:
-    # A file may have been edited by hand, or by a stranger.
+    # The file may have been edited by hand.
     numbers = [record.get(name) for name in ("step", "elapsed", "epoch")]
-    finite = all(isinstance(each, int | float) and abs(each) < _MOST for each in numbers)
+    finite = all(isinstance(each, int | float) and abs(each) < MAX_STEP for each in numbers)
     return finite and record.get("kind") in _KINDS
 
 
@@ -77,7 +139,7 @@ def _write_settings(writer: Any, run: Run) -> None:
     writer.add_text("settings", f"| setting | value |\n| --- | --- |\n{rows}")
 
 
-def _write_pictures(writer: Any, run: Run, records: list[dict[str, Any]], began: float) -> None:
+def _write_pictures(writer: Any, run: Run, records: list[dict[str, Any]], start: float) -> None:
     epochs = {record["epoch"]: record for record in records if record["kind"] == "epoch"}
     for path in sorted((run.folder / "samples").glob("*.png")):
         kind, _, number = path.stem.partition("epoch-")
@@ -92,6 +154,6 @@ def _write_pictures(writer: Any, run: Run, records: list[dict[str, Any]], began:
             f"pictures/{'training' if number else path.stem}",
             pixels,
             record["step"],
-            walltime=began + record["elapsed"],
+            walltime=start + record["elapsed"],
             dataformats="HWC",
         )

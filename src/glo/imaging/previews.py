@@ -1,7 +1,8 @@
-"""The pictures of a run, in `samples/`: what a person looks at before any number."""
+"""Previews: image grids of a run, written to its folder `samples/`."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -12,14 +13,36 @@ from glo.decoders import Decoder
 from glo.decoders.decode import decode
 from glo.imaging.grids import grid, pairs, save_picture
 from glo.priors import Prior
+from glo.training.callbacks import Callback
+from glo.training.statistics import EpochRecord
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["draw_codes", "draw_outcome", "draw_progress"]
+__all__ = ["Previews", "draw_codes", "draw_outcome", "draw_progress"]
 
 _PAIRS = 64
 _SAMPLES = 100
 _WALKS = 8
 _WALK_STEPS = 12
+
+
+@final
+class Previews(Callback):
+    """Callback that draws reconstructions after epochs: the first ten, every tenth, and so on."""
+
+    def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
+        """Write `samples/epoch-NNNN.png` for images."""
+        # A run of a thousand short epochs would write a thousand pictures otherwise.
+        every = 10 ** (len(str(record.epoch)) - 1)
+        samples = training.local_samples
+        if samples.is_images and record.epoch % every == 0:
+            draw_progress(
+                training.run.folder / "samples",
+                f"epoch-{record.epoch:04d}",
+                training.state.decoder,
+                training.state.codes,
+                samples,
+                training.run.settings,
+            )
 
 
 def draw_progress(

@@ -1,53 +1,65 @@
-"""metrics.jsonl: one JSON object per logged step and per epoch, in order, without gaps."""
+"""Metrics log: `metrics.jsonl` with one JSON object per logged step and per epoch, in order."""
 
 import json
 import math
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
+from glo.training.callbacks import Callback
+from glo.training.diagnosis import explained_variance
+from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
 from glo.utils.files import read_bytes, write_text
 
 __all__ = ["MetricsLog", "read_metrics_log"]
 
-# Bytes of a file: ten million steps. And of one line, a hundred times what a record takes.
-_LARGEST, _LONGEST = 64 * 2**20, 64 * 2**10
+# Bytes of a file, for ten million steps, and of a line, a hundred times a record.
+MAX_FILE_BYTES, MAX_LINE_BYTES = 64 * 2**20, 64 * 2**10
 
 
 @final
-class MetricsLog:
-    """Append records to a file; lines a stopped run wrote after its last checkpoint are dropped.
+class MetricsLog(Callback):
+    """Callback that appends a record per logged step and per epoch to `metrics.jsonl`.
+
+    Records that a stopped run wrote after its last checkpoint are dropped on resume. Numbers that
+    are not finite become null.
 
     Args:
-        path: the file.
-        step: the step the run goes on from.
-        quiet: nothing is written: another process does.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
-        >>> MetricsLog(path, 0).write("step", {"step": 7, "loss": 0.5})
-        >>> journal = MetricsLog(path, 5)
-        >>> read_metrics_log(path)
-        []
+        every: steps between logged steps.
     """
 
-    def __init__(self, path: Path, step: int, *, quiet: bool = False) -> None:
-        self._path = path
-        self._quiet = quiet
-        if quiet:
-            return
-        kept = [record for record in read_metrics_log(path) if record["step"] <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_text(path, text)
+    def __init__(self, every: int = 50) -> None:
+        self.every = every
 
-    def write(self, kind: str, values: dict[str, Any]) -> None:
-        """Append one record of a kind: step or epoch; numbers that are not finite become null."""
-        if self._quiet:
-            return
-        values = {name: _plain(value) for name, value in values.items()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **values}) + "\n")
+    def on_train_begin(self, training: Any) -> None:
+        """Drop records after the step of the checkpoint."""
+        path, step = _path(training), training.state.step
+        records = [record for record in read_metrics_log(path) if record["step"] <= step]
+        write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+
+    def on_step(self, training: Any, record: StepRecord) -> None:
+        """Append a step."""
+        if record.step % self.every == 0:
+            gradient = gradient_norm(training.state.decoder)
+            _append(training, "step", asdict(record) | {"decoder_gradient": gradient})
+
+    def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
+        """Append an epoch."""
+        explained = explained_variance(record.mse, training.baselines)
+        _append(training, "epoch", asdict(record) | {"explained_variance": explained})
+
+
+def _path(training: Any) -> Path:
+    folder: Path = training.run.folder
+    return folder / "metrics.jsonl"
+
+
+def _append(training: Any, kind: str, values: dict[str, Any]) -> None:
+    values |= {"elapsed": training.seconds}
+    values = {name: _plain(value) for name, value in values.items()}
+    with _path(training).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"kind": kind, **values}) + "\n")
 
 
 def _plain(value: Any) -> Any:
@@ -56,20 +68,20 @@ def _plain(value: Any) -> Any:
 
 
 def read_metrics_log(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a file, leaving out a line that a killed process cut short.
+    """Return the records of a metrics log.
 
-    Whatever is no record is left out too: a record is an object with the number of a step, whose
-    other values are numbers, texts or null.
+    A record is an object with a step number whose other values are numbers, strings or null. Other
+    lines, such as one that a killed process cut short, are left out.
 
     Raises:
         UserError: the file holds more than 64 MiB.
     """
     records: list[dict[str, Any]] = []
     if path.is_file():
-        for line in read_bytes(path, most=_LARGEST).splitlines():
+        for line in read_bytes(path, most=MAX_FILE_BYTES).splitlines():
             # One bad line must not cost those after it.
             with suppress(ValueError, RecursionError):
-                record = json.loads(line[:_LONGEST].decode("utf-8", errors="replace"))
+                record = json.loads(line[:MAX_LINE_BYTES].decode("utf-8", errors="replace"))
                 if _is_record(record):
                     records.append(record)
     return records

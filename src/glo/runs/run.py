@@ -11,7 +11,7 @@
 A run is opened and sampled without its data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -268,19 +268,19 @@ class Run:
         """Return whether a prior of that name is fitted."""
         return (self.folder / "prior" / f"{name}.safetensors").is_file()
 
-    def fit_prior(self, name: str) -> Iterator[float]:
-        """Fit another prior to the codes and save it in the run; yield the progress, 0 to 1.
+    def fit_prior(self, name: str, callback: Callable[[float], None] | None = None) -> None:
+        """Fit another prior to the codes and store it in the run.
 
         Args:
             name: name of the prior.
+            callback: called with the share of the fit that is done, from 0 to 1.
 
         Raises:
             UserError: there is no prior of that name, its library is missing, or the run is not
                 finished or in use.
 
         Example:
-            >>> for share in open_run("runs/mnist").fit_prior("mixture"):  # doctest: +SKIP
-            ...     print(f"{share:.0%}")
+            >>> open_run("runs/mnist").fit_prior("mixture")  # doctest: +SKIP
         """
         # Raises for a misspelled name before anything is read.
         prior = build_prior(name, **prior_config(name, self.settings, self.data.n))
@@ -289,7 +289,9 @@ class Run:
         )
         lock = RunLock(self.folder)
         try:
-            yield from prior.fit_iter(self.codes, seed=self.settings.seed)
+            for share in prior.fit_iter(self.codes, seed=self.settings.seed):
+                if callback is not None:
+                    callback(share)
             save_prior(prior, self.folder / "prior")
         finally:
             lock.release()

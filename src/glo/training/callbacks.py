@@ -5,12 +5,27 @@ The package's own progress bar, metrics log, previews and TensorBoard writer are
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from glo.training.statistics import EpochRecord, StepRecord
 
-__all__ = ["Callback", "call_hook"]
+__all__ = ["Callback", "Message", "call_hook"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A sentence for the user.
+
+    Attributes:
+        text: the sentence.
+        warning: whether something is wrong.
+    """
+
+    text: str
+    warning: bool = False
 
 
 class Callback:
@@ -46,8 +61,8 @@ class Callback:
     def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
         """Handle progress of the fit of a prior: `share` of it is done, from 0 to 1."""
 
-    def on_message(self, training: Any, message: str, *, warning: bool) -> None:
-        """Handle a sentence for the user; `warning` where something is wrong."""
+    def on_message(self, training: Any, message: Message) -> None:
+        """Handle a sentence for the user, such as a diagnosis."""
 
     def on_train_end(self, training: Any) -> None:
         """Handle the end of the run, finished or stopped."""

@@ -117,6 +117,9 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
             # average their gradients; the gradient of a code is that of its own loss.
             own = 1 if settings.code_grad_reduction == "mean" else batch_size
             codes = latents(rows, grad_scale=own / ranks.size)
+            if settings.compile:
+                # The compiler reads `.grad` of its inputs; without this torch warns.
+                codes.retain_grad()
             with autocast(training.device, settings.precision):
                 output = network(codes.to(training.device))
             losses = loss_of(output, target, observed)

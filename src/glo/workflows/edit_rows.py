@@ -5,7 +5,7 @@ optimiser remembers of it, its error and its label; and what was made from all r
 and pictures, is made again. One rename decides: a run is as it was, or changed.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from glo.imaging.previews import draw_progress
 from glo.runs.run import Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
-from glo.training.events import RowEvent, Searched
+from glo.training.callbacks import Message
 from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
 from glo.workflows.encode import encode_dataset, prepare_search
-from glo.workflows.row_data import RowData, renew
+from glo.workflows.row_data import Progress, RowData, renew
 from glo.workflows.row_notes import SHOWN, STALE, added_notes, removed_notes
 
 __all__ = ["add_rows", "forget_rows"]
@@ -43,7 +43,8 @@ def add_rows(
     refit: bool = True,
     device: str = "auto",
     decoder: DecoderLike | None = None,
-) -> Generator[RowEvent, None, None]:
+    callback: Progress | None = None,
+) -> list[Message]:
     """Add examples to a finished run: their codes are found by search under its decoder.
 
     The codes of the rows before keep every bit.
@@ -56,10 +57,12 @@ def add_rows(
         limit: how many of its first examples they are; 0 for all.
         refit: whether the Gaussian, the run's prior and the labels are fitted anew.
         device: that searches.
-        decoder: the class of the run's decoder, if that is none of this package.
+        decoder: custom decoder; None: a decoder of this package.
+        callback: called with the name of a part of the work, its units done and all its units; an
+            exception that it raises leaves the run unchanged.
 
-    Yields:
-        how far it is; sentences come last, when the change is made.
+    Returns:
+        sentences on the change.
 
     Raises:
         UserError: the run is not finished or in use, or the examples are of another shape or wholly
@@ -68,12 +71,11 @@ def add_rows(
 
     Example:
         >>> more = open_source("more.npy")  # doctest: +SKIP
-        >>> for event in add_rows(Path("runs/mnist"), more, source="more.npy"):  # doctest: +SKIP
-        ...     print(event)
+        >>> add_rows(Path("runs/mnist"), more, source="more.npy")  # doctest: +SKIP
     """
     with _held(folder, decoder) as run, staged(folder) as new:
         check_shape(run.folder, run.data, samples, "The added examples")
-        codes = yield from _search(run, samples, device)
+        codes = _search(run, samples, device, callback)
         seen = run.standardize(samples)
         errors = squared_errors(run.decoder, codes, seen, run.settings)
         held = RowData.of(run)
@@ -87,12 +89,12 @@ def add_rows(
             fingerprint=samples.fingerprint,
         )
         after = held.joined(codes, errors, labels, names)
-        yield from renew(run, after, facts, new, keep=True, refit=refit)
+        renew(run, after, facts, new, keep=True, refit=refit, callback=callback)
         if seen.is_images:
             draw_progress(new / "samples", "added", run.decoder, codes, seen, run.settings)
         sentences = list(added_notes(run, errors, refit=refit))
         commit(folder, gone=STALE)
-    yield from sentences
+    return sentences
 
 
 def forget_rows(
@@ -101,7 +103,8 @@ def forget_rows(
     *,
     refit: bool = True,
     decoder: DecoderLike | None = None,
-) -> Generator[RowEvent, None, None]:
+    callback: Progress | None = None,
+) -> list[Message]:
     """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
 
     The rows after them move up: row numbers are those of the examples that are left.
@@ -111,25 +114,26 @@ def forget_rows(
         rows: int64 (m,), which ones.
         refit: whether the Gaussian and the run's prior are fitted to the codes that are left; if
             not, the run has no prior until one is fitted. In no case is one kept that saw the rows.
-        decoder: the class of the run's decoder, if that is none of this package.
+        decoder: custom decoder; None: a decoder of this package.
+        callback: called with the name of a part of the work, its units done and all its units; an
+            exception that it raises leaves the run unchanged.
 
-    Yields:
-        how far it is; sentences come last, when the change is made.
+    Returns:
+        sentences on the change.
 
     Raises:
         UserError: the run is not finished or in use, a row is not there, or none would be left.
         OSError: it could not be written; the run is as it was.
 
     Example:
-        >>> for event in forget_rows(Path("runs/mnist"), torch.tensor([3])):  # doctest: +SKIP
-        ...     print(event)
+        >>> forget_rows(Path("runs/mnist"), torch.tensor([3]))  # doctest: +SKIP
     """
     with _held(folder, decoder) as run, staged(folder) as new:
         stays = _left(run, rows)
         held = RowData.of(run)
         facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
         after = held.subset(stays)
-        yield from renew(run, after, facts, new, keep=False, refit=refit)
+        renew(run, after, facts, new, keep=False, refit=refit, callback=callback)
         sentences = list(removed_notes(run, len(stays), refit=refit))
         for name in SHOWN:
             if (folder / name).is_dir():
@@ -137,7 +141,7 @@ def forget_rows(
                 (new / name).mkdir(exist_ok=True)
         # Of an older run they are not written anew.
         commit(folder, gone=[*STALE, *(() if after.errors is not None else (_ERRORS,))])
-    yield from sentences
+    return sentences
 
 
 @contextmanager
@@ -157,13 +161,12 @@ def _held(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
         lock.release()
 
 
-def _search(run: Run, samples: Dataset, device: str) -> Generator[Searched, None, Tensor]:
-    n = len(samples)
-    yield Searched(rows=0, n=n)
-    codes = []
-    for batch in encode_dataset(run, samples, prepare_search(run, device=device)):
-        codes.append(batch.inversion.codes)
-        yield Searched(rows=sum(map(len, codes)), n=n)
+def _search(run: Run, samples: Dataset, device: str, callback: Progress | None) -> Tensor:
+    initial_codes = prepare_search(run, device=device)
+    codes = [
+        batch.inversion.codes
+        for batch in encode_dataset(run, samples, initial_codes, callback=callback)
+    ]
     return torch.cat(codes)
 
 

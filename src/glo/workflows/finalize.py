@@ -1,7 +1,7 @@
-"""The end of a run: errors of all rows, priors, pictures, and the summary with its diagnosis."""
+"""Finalization of a run: errors of all rows, priors, pictures, summary and diagnosis."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,73 +13,77 @@ from glo.priors import Prior
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run
 from glo.runs.summary import summarize
-from glo.training.diagnosis import Baselines, diagnose
-from glo.training.events import Event, Note
+from glo.training.diagnosis import Baselines, Finding, diagnose
 from glo.training.refine import squared_errors
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
-__all__ = ["finish"]
+__all__ = ["finalize"]
 
-# More codes than these tell a prior nothing new of their density.
-_MOST_TOLD = 1_000_000
+# More codes add nothing to the estimate of their density.
+MAX_PRIOR_CODES = 1_000_000
 
 
-def finish(
+def finalize(
     run: Run,
     training: TrainState,
     samples: Dataset,
-    own: Dataset,
+    local_samples: Dataset,
     baselines: Baselines,
     *,
     elapsed: Callable[[], float],
-) -> Iterator[Event]:
-    """Write what comes of a run whose codes and decoder stay as they are from here on.
+    callback: Callable[[str, float], None] | None = None,
+) -> list[Finding]:
+    """Write errors, priors, pictures and summary of a run whose training is over.
 
-    Every process measures its own rows; the first one alone goes on after that.
+    Every process measures its own rows; the first one alone continues after that.
 
     Args:
-        run: whose folder is written to.
-        training: done, and polished.
-        samples: the data of all processes.
-        own: the rows of this process.
-        baselines: what the error is compared with.
-        elapsed: seconds spent on the run up to now.
+        run: run to write to.
+        training: final state.
+        samples: examples of all processes.
+        local_samples: examples of this process.
+        baselines: errors of the mean image and of PCA.
+        elapsed: returns the seconds spent on the run.
+        callback: called with the name of a prior and the share of its fit that is done.
 
-    Yields:
-        what happens.
+    Returns:
+        findings of the diagnosis, empty when the run is healthy.
 
     Raises:
         OSError: the folder could not be written.
     """
     settings, ranks, codes = run.settings, training.ranks, training.codes
     travel = training.statistics.travel(codes)
-    measured = squared_errors(training.final_decoder, codes, own, settings)
+    measured = squared_errors(training.final_decoder, codes, local_samples, settings)
     errors = ranks.gather_to_main(measured, training.n)
     record = training.statistics.record(
         settings.epochs_for(training.n), training.step, codes, training.decoder
     )
-    told = evenly_spaced(training.n, min(training.n, _MOST_TOLD))
-    if len(told) < training.n or ranks.size > 1:
-        codes = ranks.all_gather_rows(codes, told)
+    rows = evenly_spaced(training.n, min(training.n, MAX_PRIOR_CODES))
+    if len(rows) < training.n or ranks.size > 1:
+        codes = ranks.all_gather_rows(codes, rows)
     training.store.release()
     if not ranks.is_main:
-        return
+        return []
     write_errors(run.folder, errors)
     priors: list[Prior] = []
-    began = time.perf_counter()
+    start = time.perf_counter()
     if len(codes) > 1:
-        priors = yield from _fit_priors(run, samples, codes, told)
-    fitting = time.perf_counter() - began
+        priors = fit_priors(
+            run.folder / "prior", codes, settings, n=len(samples), callback=callback
+        )
+        _fit_labels(run, samples, codes, rows)
+    prior_seconds = time.perf_counter() - start
     if samples.is_images:
         draw_outcome(
             run.folder / "samples",
             training.final_decoder,
             codes,
-            samples if len(told) == training.n else samples.subset(told),
-            errors[told],
+            samples if len(rows) == training.n else samples.subset(rows),
+            errors[rows],
             priors,
             settings,
         )
@@ -95,20 +99,13 @@ def finish(
         seconds=elapsed(),
     )
     if priors:
-        summary |= {"prior": priors[-1].name, "prior_seconds": fitting}
+        summary |= {"prior": priors[-1].name, "prior_seconds": prior_seconds}
     sentences = [finding.sentence for finding in findings]
     write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
-    for finding in findings:
-        yield Note(sentence=finding.sentence, warning=True)
+    return findings
 
 
-def _fit_priors(
-    run: Run, samples: Dataset, codes: Tensor, rows: Tensor
-) -> Generator[Event, None, list[Prior]]:
-    """Fit the priors, and the labels where there are any, to the codes of some rows."""
-    settings, folder = run.settings, run.folder / "prior"
-    priors = yield from fit_priors(folder, codes, settings, n=len(samples))
+def _fit_labels(run: Run, samples: Dataset, codes: Tensor, rows: Tensor) -> None:
     if samples.labels is not None:
-        labels = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
-        fit_labels(folder, codes, labels[rows], samples.label_names, settings, every=labels)
-    return priors
+        labels = torch.from_numpy(np.array(samples.labels[rows.numpy()], dtype=np.int64))
+        fit_labels(run.folder / "prior", codes, labels, samples.label_names, run.settings)

@@ -1,38 +1,41 @@
 """The priors and the labels of a run, fitted on its codes."""
 
-from collections.abc import Generator
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.priors import GaussianPrior, LabelClassifier, Prior, build_prior, save_labels, save_prior
-from glo.training.events import Fitting
 from glo.training.factory import prior_config, prior_name
 
 __all__ = ["fit_labels", "fit_priors"]
 
 
 def fit_priors(
-    folder: Path, codes: Tensor, settings: Settings, *, n: int | None = None
-) -> Generator[Fitting, None, list[Prior]]:
-    """Fit the paper's Gaussian, to compare with, and the prior of the run; save and return them.
+    folder: Path,
+    codes: Tensor,
+    settings: Settings,
+    *,
+    n: int | None = None,
+    callback: Callable[[str, float], None] | None = None,
+) -> list[Prior]:
+    """Fit the paper's Gaussian, as a baseline, and the prior of the run; save and return them.
 
     Args:
         folder: where they are saved.
         codes: (N, D), N above 1; of a very large run some of its codes.
         settings: of the run.
-        n: examples of the run, where the codes are not all.
-
-    Yields:
-        how far each fit is.
+        n: N, examples of the run; None: number of codes.
+        callback: called with the name of a prior and the share of its fit that is done.
     """
     n = len(codes) if n is None else n
     names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
     priors = [build_prior(name, **prior_config(name, settings, n)) for name in names]
     for prior in priors:
         for share in prior.fit_iter(codes, seed=settings.seed):
-            yield Fitting(prior=prior.name, share=share)
+            if callback is not None:
+                callback(prior.name, share)
         save_prior(prior, folder)
     return priors
 

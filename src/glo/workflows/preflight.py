@@ -1,4 +1,4 @@
-"""What must hold before a session writes: its recipe works, and the folder is its own."""
+"""Preflight checks of a training run: settings, data and folder fit, before anything is written."""
 
 import re
 import shutil
@@ -18,16 +18,16 @@ from glo.utils.distributed import ProcessGroup
 from glo.utils.files import clear_unfinished
 from glo.utils.lock import RunLock
 
-__all__ = ["check_folder", "check_recipe", "hold"]
+__all__ = ["check_folder", "check_settings", "lock_folder"]
 
-# What may differ from one sitting to the next.
-_OF_THE_SITTING = ("checkpoint_seconds", "code_memory_gib")
-# What a run consists of that was killed before it had a config.toml.
-_BEGUN = re.compile(r"lock|\.\d+\.config\.toml")
+# Settings that may differ when a run is resumed.
+_NOT_COMPARED = ("checkpoint_seconds", "code_memory_gib")
+# Files of a run that was killed before it had a config.toml.
+_PARTIAL = re.compile(r"lock|\.\d+\.config\.toml")
 
 
 def check_folder(run: Run) -> None:
-    """Check that the folder of a run is new, or was begun by the same run.
+    """Check that the folder of a run is new, or belongs to the same data and settings.
 
     Raises:
         UserError: it holds another run, or something else.
@@ -35,26 +35,26 @@ def check_folder(run: Run) -> None:
     folder = run.folder
     if (folder / "config.toml").is_file():
         _check_same(open_run(folder), run)
-    elif folder.is_dir() and not all(_BEGUN.fullmatch(path.name) for path in folder.iterdir()):
+    elif folder.is_dir() and not all(_PARTIAL.fullmatch(path.name) for path in folder.iterdir()):
         raise UserError(
             f"{folder} is not empty and is not a run; give --out a new folder, so that nothing "
             f"in it is overwritten."
         )
 
 
-def check_recipe(
-    samples: Dataset, settings: Settings, ranks: ProcessGroup, own: DecoderLike | None = None
+def check_settings(
+    samples: Dataset, settings: Settings, ranks: ProcessGroup, custom: DecoderLike | None = None
 ) -> None:
-    """Check that so many processes can train these data with these settings, before they begin.
+    """Check that data, settings and number of processes fit each other.
 
     Args:
-        samples: the data.
-        settings: the recipe.
-        ranks: the processes.
-        own: the class of a decoder that is none of this package.
+        samples: examples of all processes.
+        settings: settings of the run.
+        ranks: processes of the run.
+        custom: custom decoder; None: a decoder of this package.
 
     Raises:
-        UserError: they cannot.
+        UserError: they do not.
     """
     if len(samples) < ranks.size:
         raise UserError(
@@ -68,9 +68,9 @@ def check_recipe(
         )
     training_loss(settings)
     device = find_device(settings.device)
-    if own is not None:
+    if custom is not None:
         with torch.random.fork_rng(devices=[]):
-            build_decoder(decoder_config(samples, settings, own), own)
+            build_decoder(decoder_config(samples, settings, custom), custom)
     else:
         with torch.device("meta"):
             build_decoder(decoder_config(samples, settings))
@@ -78,11 +78,11 @@ def check_recipe(
         check_compiler(device)
 
 
-def hold(folder: Path, ranks: ProcessGroup) -> RunLock | None:
-    """Hold a folder for all processes of a run, and remove what killed ones left there.
+def lock_folder(folder: Path, ranks: ProcessGroup) -> RunLock | None:
+    """Lock a run folder for all processes of the run, and remove leftovers of killed ones.
 
     Returns:
-        the lock, on the first process; None on the others.
+        the lock on the first process, None on the others.
 
     Raises:
         UserError: it is in use.
@@ -101,7 +101,7 @@ def hold(folder: Path, ranks: ProcessGroup) -> RunLock | None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed sittings left, which nobody reads; they may have been other processes."""
+    """Remove unfinished files of killed processes."""
     remove_unfinished(folder / "checkpoint")
     for place in (folder, folder / "prior", folder / "samples"):
         clear_unfinished(place)
@@ -125,7 +125,7 @@ def _check_same(old: Run, new: Run) -> None:
     changed = [
         f"{name} was {before[name]} and is now {now[name]}"
         for name in before
-        if before[name] != now[name] and name not in _OF_THE_SITTING
+        if before[name] != now[name] and name not in _NOT_COMPARED
     ]
     if changed:
         raise UserError(

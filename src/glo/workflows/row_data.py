@@ -1,7 +1,7 @@
 """All that a run holds row by row, and a run folder written anew around other rows."""
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, final
@@ -17,13 +17,15 @@ from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run
 from glo.runs.summary import error_figures
 from glo.training.diagnosis import Baselines
-from glo.training.events import Fitting
 from glo.training.factory import prior_name
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
-__all__ = ["RowData", "renew"]
+__all__ = ["Progress", "RowData", "renew"]
+
+# Called with the name of a part of the work, its units done, and all its units.
+Progress = Callable[[str, int, int], None]
 
 
 @final
@@ -89,8 +91,15 @@ class RowData:
 
 
 def renew(
-    run: Run, held: RowData, facts: DataRecord, new: Path, *, keep: bool, refit: bool
-) -> Generator[Fitting, None, None]:
+    run: Run,
+    held: RowData,
+    facts: DataRecord,
+    new: Path,
+    *,
+    keep: bool,
+    refit: bool,
+    callback: Progress | None = None,
+) -> None:
     """Write all of a run folder that knows its rows, around other rows.
 
     Args:
@@ -101,9 +110,7 @@ def renew(
         keep: whether pictures and priors of the rows before may stay.
         refit: whether priors are fitted to the codes; where they may not stay and are not fitted,
             there are none.
-
-    Yields:
-        how far the fits of priors are.
+        callback: called with the progress of the fits of priors.
     """
     codes, n, settings = held.training.codes, held.training.n, run.settings
     save_checkpoint(new / "checkpoint", held.training, finished=True, facts=run.checkpoint.facts)
@@ -119,7 +126,7 @@ def renew(
     missing = keep and not run.has_prior(prior_name(settings, n))
     if n > 1 and (refit or missing):
         shutil.rmtree(new / "prior")
-        priors = yield from fit_priors(new / "prior", codes, settings)
+        priors = fit_priors(new / "prior", codes, settings, callback=_percent(callback))
     if n > 1:
         _write_labels(run, held, new / "prior", refit=refit or not keep)
     if run.is_images and (priors or not keep):
@@ -155,3 +162,9 @@ def _write_words(
         baselines = Baselines(**summary["baselines"])
         summary |= error_figures(held.errors, baselines, images=run.is_images)
     write_json(new / "summary.json", summary)
+
+
+def _percent(callback: Progress | None) -> Callable[[str, float], None] | None:
+    if callback is None:
+        return None
+    return lambda prior, share: callback(f"fitting the {prior} prior, %", round(100 * share), 100)

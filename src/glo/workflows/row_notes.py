@@ -6,7 +6,7 @@ from torch import Tensor
 
 from glo.priors import GaussianPrior
 from glo.runs.run import Run
-from glo.training.events import Note
+from glo.training.callbacks import Message
 
 __all__ = ["SHOWN", "STALE", "added_notes", "removed_notes"]
 
@@ -22,7 +22,7 @@ _KNOWN = {
 _UNLIKE = 4.0
 
 
-def added_notes(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
+def added_notes(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Message]:
     """Tell where the added rows are and how well the decoder knows them.
 
     Args:
@@ -39,12 +39,12 @@ def added_notes(run: Run, errors: Tensor, *, refit: bool) -> Iterator[Note]:
     unlike = mine > _UNLIKE * theirs
     if unlike:
         text += " The decoder does not know such examples; train anew with them."
-    yield Note(sentence=text, warning=unlike)
+    yield Message(text=text, warning=unlike)
     if refit:
         yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name})
 
 
-def removed_notes(run: Run, left: int, *, refit: bool) -> Iterator[Note]:
+def removed_notes(run: Run, left: int, *, refit: bool) -> Iterator[Message]:
     """Tell what was deleted, what was not, and what the decoder still holds.
 
     Args:
@@ -58,31 +58,31 @@ def removed_notes(run: Run, left: int, *, refit: bool) -> Iterator[Note]:
     if count:
         where = " and ".join(str(folder) for folder in folders if folder.is_dir())
         text += f" {count} files in {where} were deleted: pictures of rows, samples and walks."
-    yield Note(sentence=text)
+    yield Message(text=text)
     yield from _notes_on_priors(run, {GaussianPrior.name, run.prior_name} if refit else set())
     yield from _notes_on_strangers(run)
-    yield Note(
-        sentence="The weights of the decoder are as they were: they were trained with the "
+    yield Message(
+        text="The weights of the decoder are as they were: they were trained with the "
         "forgotten examples and may still hold traces of them, which only training anew without "
         "these examples removes."
     )
 
 
-def _notes_on_priors(run: Run, again: set[str]) -> Iterator[Note]:
+def _notes_on_priors(run: Run, again: set[str]) -> Iterator[Message]:
     gone = sorted(set(run.fitted_priors) - again)
     if gone:
-        yield Note(
-            sentence=f"Priors of the rows before were deleted ({', '.join(gone)}); glo sample "
+        yield Message(
+            text=f"Priors of the rows before were deleted ({', '.join(gone)}); glo sample "
             f"--prior NAME fits one anew."
         )
 
 
-def _notes_on_strangers(run: Run) -> Iterator[Note]:
+def _notes_on_strangers(run: Run) -> Iterator[Message]:
     names = sorted(path.name for path in run.folder.iterdir())
     strange = [name for name in names if name not in _KNOWN and not name.startswith(".")]
     if strange:
-        yield Note(
-            sentence=f"Not made by training, and left as they are: {', '.join(strange)}; see "
+        yield Message(
+            text=f"Not made by training, and left as they are: {', '.join(strange)}; see "
             f"whether they show forgotten examples.",
             warning=True,
         )

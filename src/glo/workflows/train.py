@@ -1,66 +1,148 @@
-"""From data and settings to a finished run folder, step by step and resumable.
-
-`TrainingRun.events` is a generator: it starts or goes on with the run in its folder and yields what
-happens. Who drives it prints, draws progress bars and stops it; after a stop `save` writes a
-checkpoint and the same command goes on from there.
-
-Several processes drive a session each, over the same folder, and go through the same events; the
-first one alone writes what is no row, and fits the priors when the others are done.
-"""
+"""Training run: from data and settings to a finished run folder, resumable at every step."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import Any, Literal, final
 
 from glo.config.settings import Settings
-from glo.data import Dataset
+from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DecoderLike, decoder_name
-from glo.imaging.previews import draw_progress
+from glo.imaging.previews import Previews
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.metrics_log import MetricsLog
 from glo.runs.run import DataRecord, Run
-from glo.training.diagnosis import Baselines, diagnose, explained_variance
-from glo.training.events import Begin, Event, Note, Polishing
+from glo.training.callbacks import Message, call_hook
+from glo.training.diagnosis import Baselines, diagnose
 from glo.training.factory import code_row, training_loss
-from glo.training.loop import train
+from glo.training.loop import train as train_loop
 from glo.training.refine import recompute_batchnorm_stats, refine_codes
 from glo.training.state import TrainState, init_train_state
-from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
+from glo.training.statistics import EpochRecord
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
-from glo.workflows.finalize import finish
-from glo.workflows.preflight import check_folder, check_recipe, hold
+from glo.utils.signals import StopRequest
+from glo.workflows.finalize import finalize
+from glo.workflows.preflight import check_folder, check_settings, lock_folder
+from glo.workflows.progress import ProgressBar
 
-__all__ = ["TrainingRun"]
+__all__ = ["TrainingRun", "default_callbacks", "train"]
 
-_LOG_STEPS = 50
-# Several processes ask each other every so many steps whether to save or to stop.
-_ASK_STEPS = 10
-_MOST_SECONDS = 1e10
+# Several processes agree every so many steps whether to save or to stop.
+_AGREE_STEPS = 10
+MAX_SECONDS = 1e10
 
 
-class _Here(TypedDict):
-    n: int
-    ranks: ProcessGroup
-    store: RowStore
-    custom: DecoderLike | None
+def default_callbacks() -> list[Any]:
+    """Return the callbacks of a run that names none: metrics log and previews.
+
+    Example:
+        >>> [type(callback).__name__ for callback in default_callbacks()]
+        ['MetricsLog', 'Previews']
+    """
+    return [MetricsLog(), Previews()]
+
+
+def train(
+    data: Any,
+    *,
+    settings: Settings | None = None,
+    run_dir: str | Path | None = None,
+    decoder: DecoderLike | None = None,
+    callbacks: Sequence[object] | None = None,
+    verbose: bool | Literal[0, 1] = 1,
+) -> Run:
+    """Train on `data` and return the run; the same call resumes an interrupted run.
+
+    It is `glo train` as a function: same folder, same numbers, without the report.
+
+    Args:
+        data: anything that `glo.open_source` takes: a name, path, array, tensor, data frame, torch
+            `Dataset`, or `glo.Dataset`.
+        settings: settings of the run; None: the defaults. `size`, `channels`, `crop` and `limit`
+            are applied to `data`.
+        run_dir: path of the run folder; None: `runs/` and the name of the data.
+        decoder: custom decoder; None: the one that `settings` names.
+        callbacks: objects with hooks of `glo.Callback`; None: `glo.default_callbacks()`.
+        verbose: 1 shows progress with the time left; 0 shows nothing.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        UserError: data or settings cannot be used, or the folder belongs to other ones.
+        TrainingDiverged: the loss stays non-finite; earlier checkpoints are kept.
+        KeyboardInterrupt: Ctrl-C, after the run was saved.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+        >>> settings = Settings(code_dim=2, width=4, epochs=1, prior="gaussian")
+        >>> folder = Path(tempfile.mkdtemp()) / "run"
+        >>> run = train(images, settings=settings, run_dir=folder, verbose=0)
+        >>> run.sample(3, seed=1).shape
+        torch.Size([3, 1, 8, 8])
+    """
+    settings = settings or Settings()
+    options = SourceOptions(
+        size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
+    )
+    samples = open_source(data, options)
+    hooks = default_callbacks() if callbacks is None else list(callbacks)
+    if verbose:
+        hooks.append(ProgressBar())
+    with StopRequest() as stop:
+        training = TrainingRun(
+            Path(run_dir or Path("runs") / samples.name),
+            samples,
+            settings,
+            source=str(data) if isinstance(data, str | Path) else samples.name,
+            preset="python",
+            decoder=decoder,
+            callbacks=hooks,
+            stop=lambda: stop.requested,
+        )
+        try:
+            finished = training.fit()
+        finally:
+            training.close()
+    if not finished and stop.requested:
+        raise KeyboardInterrupt
+    return training.run
+
+
+class _Stopped(Exception):
+    """The run was asked to stop."""
 
 
 @final
 class TrainingRun:
-    """One sitting of a run.
+    """One training job on a run folder, new or begun earlier with the same data and settings.
+
+    Several processes drive one each, over the same folder, in step; the first one alone writes
+    what is not per row, calls callbacks, and fits the priors at the end.
 
     Args:
-        folder: the run folder, new or begun earlier with the same data and settings.
-        samples: the data; the columns of vectors are standardised.
-        settings: the recipe.
-        source: what the user named as the data.
+        folder: path of the run folder.
+        samples: examples of all processes; columns of vectors are standardized.
+        settings: settings of the run.
+        source: the data as the user named them.
         preset: name of the preset.
-        ranks: the processes that train the run together, of which this is one.
-        decoder: the class of a decoder that is none of this package.
+        ranks: processes that train the run together.
+        decoder: custom decoder; None: the one that `settings` names.
+        callbacks: objects with hooks of `glo.Callback`.
+        stop: returns True where the run should stop, such as after a signal.
+
+    Attributes:
+        run: the run, as `glo.open_run` opens it.
+        samples: examples of all processes.
+        local_samples: examples of this process.
+        state: decoder, codes, optimizers and step number; None before `fit`.
+        baselines: errors of the mean image and of PCA; None before `fit`.
+        should_stop: set it to True to stop after the present step.
 
     Raises:
         UserError: the folder belongs to other data or settings, or is in use.
@@ -77,8 +159,10 @@ class TrainingRun:
         preset: str,
         ranks: ProcessGroup = SINGLE_PROCESS,
         decoder: DecoderLike | None = None,
+        callbacks: Sequence[object] = (),
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        facts = DataRecord(
+        record = DataRecord(
             source=source,
             name=samples.name,
             n=len(samples),
@@ -88,226 +172,216 @@ class TrainingRun:
         if settings.decoder is None and decoder is not None:
             settings = replace(settings, decoder=decoder_name(decoder))
         if settings.decoder is None and not samples.is_images:
-            # How long a run is depends on it.
+            # The number of epochs depends on it.
             settings = replace(settings, decoder="mlp")
-        self.run = Run(folder, settings=settings, data=facts, preset=preset, decoder=decoder)
-        own = self.run.decoder_class
-        # Errors are in standard deviations of each column, and so is the run.
+        self.run = Run(folder, settings=settings, data=record, preset=preset, decoder=decoder)
+        # Errors, and so the run, are in standard deviations of each column.
         self.samples = samples = samples.standardized()
         self.ranks = ranks
-        self._own = samples if ranks.size == 1 else samples.subset(ranks.row_range(len(samples)))
-        self._training: TrainState | None = None
-        self._begun = time.perf_counter()
+        self.local_samples = (
+            samples if ranks.size == 1 else samples.subset(ranks.row_range(len(samples)))
+        )
+        self.callbacks = list(callbacks) if ranks.is_main else []
+        self.state: TrainState | None = None
+        self.baselines: Baselines | None = None
+        self.should_stop = False
+        self._stop = stop
+        self._start = time.perf_counter()
         self._earlier_seconds = 0.0
         self._saved_step = 0
-        # Before anything is written: a folder begun with a mistake would be in the way of the next.
+        # Before anything is written: a folder with a mistake in it would block the next try.
         check_folder(self.run)
-        check_recipe(samples, settings, ranks, own)
-        self._lock = hold(folder, ranks)
-        self._store = self._rows_store()
+        check_settings(samples, settings, ranks, self.run.decoder_class)
+        self._lock = lock_folder(folder, ranks)
+        self._store = self._row_store()
 
     @property
     def seconds(self) -> float:
-        """Seconds spent on the run, all sittings together."""
-        return self._earlier_seconds + time.perf_counter() - self._begun
+        """Seconds spent on the run, earlier jobs included."""
+        return self._earlier_seconds + time.perf_counter() - self._start
 
-    def stops(self, wanted: bool, event: Event) -> bool:
-        """Whether all processes stop at this event, as one of them was asked to.
+    def fit(self) -> bool:
+        """Start or resume the run, and finish it.
 
-        Several processes ask each other seldom, and only where all of them are at the same event;
-        one stops at once.
-
-        Args:
-            wanted: whether this one was asked to.
-            event: where it is.
-        """
-        if self.ranks.size == 1:
-            return wanted
-        asks = isinstance(event, StepRecord) and event.step % _ASK_STEPS == 0
-        return asks and self.ranks.any(wanted)
-
-    def save(self) -> None:
-        """Write a checkpoint, unless nothing happened since the last one.
+        Returns:
+            True when the run is finished, False when it was stopped and saved.
 
         Raises:
-            OSError: it could not be written; the checkpoints before are kept.
+            TrainingDiverged: the loss stays non-finite; earlier checkpoints are kept.
+            OSError: the folder could not be written; earlier checkpoints are kept.
         """
-        training = self._training
-        if training is not None and training.step > self._saved_step:
-            self._write(training, finished=False)
+        try:
+            self._fit()
+        except _Stopped:
+            self.save()
+            return False
+        finally:
+            self._call("on_train_end")
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint, unless no step was made since the last one.
+
+        Raises:
+            OSError: it could not be written; earlier checkpoints are kept.
+        """
+        if self.state is not None and self.state.step > self._saved_step:
+            self._write(self.state, finished=False)
 
     def close(self) -> None:
-        """Let other processes write to the run folder."""
+        """Release the run folder for other processes."""
         self._store.remove()
         if self._lock is not None:
             self._lock.release()
 
-    def events(self) -> Iterator[Event]:
-        """Start or go on with the run, and yield what happens until it is finished.
-
-        Raises:
-            Diverged: the loss is not finite any more; the checkpoints before are kept.
-            OSError: the folder could not be written; the checkpoints before are kept.
-        """
-        run, samples, settings = self.run, self.samples, self.run.settings
+    def _fit(self) -> None:
+        run, settings = self.run, self.run.settings
         checkpoint = newest_checkpoint(run.folder / "checkpoint")
-        for sentence in checkpoint.notes if checkpoint else ():
-            yield Note(sentence=sentence, warning=True)
+        for text in checkpoint.notes if checkpoint else ():
+            self._message(text, warning=True)
         if checkpoint and checkpoint.finished and run.summary is not None:
-            yield Note(sentence=f"{run.folder} is already trained; nothing was changed.")
+            self._message(f"{run.folder} is already trained; nothing was changed.")
             return
         if self.ranks.is_main:
             run.write_config()
             if checkpoint:
-                # Killed before the third last one was removed.
+                # A killed process may have left a third one.
                 keep_last(run.folder / "checkpoint", checkpoint.folder)
-        pca = fit_pca(self._own, settings.code_dim, seed=settings.seed, ranks=self.ranks)
+        pca = fit_pca(self.local_samples, settings.code_dim, seed=settings.seed, ranks=self.ranks)
         self._store.release()
-        baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
-        here: _Here = {
-            "n": len(samples),
+        self.baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
+        options: dict[str, Any] = {
+            "n": len(self.samples),
             "ranks": self.ranks,
             "store": self._store,
             "custom": run.decoder_class,
         }
         if checkpoint:
-            training = restore_training(checkpoint, settings, **here)
+            state = restore_training(checkpoint, settings, **options)
             self._earlier_seconds = _seconds(checkpoint.facts)
             self._saved_step = checkpoint.step
         else:
-            training = init_train_state(self._own, settings, pca, **here)
-        self._training = training
-        yield Begin(
-            n=training.n,
-            epochs=settings.epochs_for(training.n),
-            step=training.step,
-            total_steps=training.total_steps,
-            parameters=sum(p.numel() for p in training.decoder.parameters()),
-            baselines=baselines,
-        )
-        yield from self._train(training, baselines)
+            state = init_train_state(self.local_samples, settings, pca, **options)
+        self.state = state
+        self._call("on_train_begin")
+        self._train(state, self.baselines)
         if not (checkpoint and checkpoint.finished):
-            yield from self._polish(training)
-        yield from finish(
-            run, training, samples, self._own, baselines, elapsed=lambda: self.seconds
+            self._refine(state)
+        findings = finalize(
+            run,
+            state,
+            self.samples,
+            self.local_samples,
+            self.baselines,
+            elapsed=lambda: self.seconds,
+            callback=self._prior_progress,
         )
+        for finding in findings:
+            self._message(finding.sentence, warning=True)
 
-    def _rows_store(self) -> RowStore:
-        """Return where this process's codes and moments go: in memory, if the budget allows."""
-        settings, n = self.run.settings, len(self._own)
+    def _train(self, state: TrainState, baselines: Baselines) -> None:
+        settings, reported, saved = self.run.settings, set[str](), time.perf_counter()
+        skipped = state.skipped
+        records = train_loop(state, self.local_samples)
+        for step in records:
+            self._call("on_step", step)
+            if step.step % state.steps_per_epoch == 0:
+                # A stop at the last step of an epoch must not lose the epoch's record.
+                epoch = next(records)
+                assert isinstance(epoch, EpochRecord), "an epoch's record follows its last step"
+                self._call("on_epoch_end", epoch)
+                if state.skipped > skipped:
+                    self._message(_skip_message(state.skipped - skipped, epoch), warning=True)
+                    skipped = state.skipped
+                if not state.done:
+                    for finding in diagnose(
+                        epoch, baselines, settings, mse=epoch.mse, n=state.n, last=False
+                    ):
+                        # Once each; the last diagnosis repeats all.
+                        if finding.name not in reported:
+                            reported.add(finding.name)
+                            self._message(finding.sentence, warning=True)
+            self._stop_if_asked(state.step)
+            if self._checkpoint_due(state.step, time.perf_counter() - saved):
+                self.save()
+                saved = time.perf_counter()
+        # Before the refinement: an interrupt then costs only the refinement.
+        self.save()
+
+    def _refine(self, state: TrainState) -> None:
+        settings, decoder = self.run.settings, state.final_decoder
+        recompute_batchnorm_stats(decoder, state.codes, settings, n=state.n, ranks=self.ranks)
+        if settings.refine_passes:
+            for rows in refine_codes(
+                decoder,
+                state.latents,
+                state.code_optimizer,
+                self.local_samples,
+                training_loss(settings),
+                passes=settings.refine_passes,
+                lr=settings.refine_lr,
+                settings=settings,
+            ):
+                self._call("on_refine", rows * self.ranks.size)
+                self._stop_if_asked()
+        self._write(state, finished=True)
+
+    def _prior_progress(self, prior: str, share: float) -> None:
+        self._call("on_prior_fit", prior, share)
+        self._stop_if_asked()
+
+    def _stop_if_asked(self, step: int | None = None) -> None:
+        """Raise `_Stopped` where this process, or at certain steps any process, was asked to."""
+        stop = self.should_stop or self._stop()
+        if self.ranks.size > 1:
+            # Only where all processes are at the same step, and seldom.
+            stop = step is not None and step % _AGREE_STEPS == 0 and self.ranks.any(stop)
+        if stop:
+            raise _Stopped
+
+    def _checkpoint_due(self, step: int, seconds: float) -> bool:
+        # The clock of the first process counts; the others learn of it seldom.
+        if self.ranks.size > 1 and step % _AGREE_STEPS:
+            return False
+        return bool(self.ranks.broadcast(seconds > self.run.settings.checkpoint_seconds))
+
+    def _row_store(self) -> RowStore:
+        """Return the storage of codes and row state: memory, if the budget allows."""
+        settings, n = self.run.settings, len(self.local_samples)
         needed = n * sum(value.nbytes for value in code_row(settings).values())
         if settings.code_memory_gib is None or needed <= settings.code_memory_gib * 2**30:
             return IN_MEMORY
         folder = self.run.folder / f".rows-{self.ranks.rank}-of-{self.ranks.size}"
         return RowStore(folder, budget=settings.code_memory_gib * 2**30)
 
-    def _train(self, training: TrainState, baselines: Baselines) -> Iterator[Event]:
-        settings, said, saved = self.run.settings, set[str](), time.perf_counter()
-        skipped = training.skipped
-        path, quiet = self.run.folder / "metrics.jsonl", not self.ranks.is_main
-        journal = MetricsLog(path, training.step, quiet=quiet)
-        records = train(training, self._own)
-        for step in records:
-            told = [step]
-            if step.step % training.steps_per_epoch == 0:
-                # Who stops at an epoch's last step must not lose the epoch's record.
-                told.append(next(records))
-            # Written before it is told: who stops at a record has it in the journal.
-            for record in told:
-                self._log(record, journal, training, baselines)
-            yield from told
-            epoch = told[-1]
-            if isinstance(epoch, EpochRecord) and training.skipped > skipped:
-                yield Note(sentence=_left_out(training.skipped - skipped, epoch), warning=True)
-                skipped = training.skipped
-            if isinstance(epoch, EpochRecord) and not training.done:
-                for finding in diagnose(
-                    epoch, baselines, settings, mse=epoch.mse, n=training.n, last=False
-                ):
-                    # Each thing once; at the end everything is said again.
-                    if finding.name not in said:
-                        said.add(finding.name)
-                        yield Note(sentence=finding.sentence, warning=True)
-            if self._due(training.step, time.perf_counter() - saved):
-                self.save()
-                saved = time.perf_counter()
-        # Kept before polishing: an interrupt of that costs only the polishing.
-        self.save()
+    def _write(self, state: TrainState, *, finished: bool) -> None:
+        folder = save_checkpoint(
+            self.run.folder / "checkpoint",
+            state,
+            finished=finished,
+            facts={"seconds": self.seconds},
+        )
+        self._saved_step = state.step
+        self._call("on_checkpoint", folder)
 
-    def _due(self, step: int, seconds: float) -> bool:
-        # The first process's clock counts, which the others learn seldom.
-        if self.ranks.size > 1 and step % _ASK_STEPS:
-            return False
-        return bool(self.ranks.broadcast(seconds > self.run.settings.checkpoint_seconds))
+    def _message(self, text: str, *, warning: bool = False) -> None:
+        self._call("on_message", Message(text=text, warning=warning))
 
-    def _log(
-        self,
-        record: StepRecord | EpochRecord,
-        journal: MetricsLog,
-        training: TrainState,
-        baselines: Baselines,
-    ) -> None:
-        if isinstance(record, EpochRecord):
-            explained = explained_variance(record.mse, baselines)
-            facts = {"explained_variance": explained, "elapsed": self.seconds}
-            journal.write("epoch", asdict(record) | facts)
-            self._draw_epoch(training, record.epoch)
-        elif record.step % _LOG_STEPS == 0:
-            length = gradient_norm(training.decoder)
-            facts = {"decoder_gradient": length, "elapsed": self.seconds}
-            journal.write("step", asdict(record) | facts)
-
-    def _polish(self, training: TrainState) -> Iterator[Event]:
-        settings = self.run.settings
-        decoder, codes = training.final_decoder, training.codes
-        recompute_batchnorm_stats(decoder, codes, settings, n=training.n, ranks=self.ranks)
-        if settings.refine_passes:
-            for rows in refine_codes(
-                decoder,
-                training.latents,
-                training.code_optimizer,
-                self._own,
-                training_loss(settings),
-                passes=settings.refine_passes,
-                lr=settings.refine_lr,
-                settings=settings,
-            ):
-                yield Polishing(rows=rows * self.ranks.size, n=training.n)
-        self._write(training, finished=True)
-
-    def _draw_epoch(self, training: TrainState, epoch: int) -> None:
-        # A run of a thousand short epochs would make a thousand pictures: the first ten, then
-        # every tenth, then every hundredth.
-        every = 10 ** (len(str(epoch)) - 1)
-        # Of several processes the first one shows its own rows.
-        if self.samples.is_images and epoch % every == 0 and self.ranks.is_main:
-            draw_progress(
-                self.run.folder / "samples",
-                f"epoch-{epoch:04d}",
-                training.decoder,
-                training.codes,
-                self._own,
-                self.run.settings,
-            )
-
-    def _write(self, training: TrainState, *, finished: bool) -> None:
-        facts: dict[str, Any] = {"seconds": self.seconds}
-        root = self.run.folder / "checkpoint"
-        save_checkpoint(root, training, finished=finished, facts=facts)
-        self._saved_step = training.step
+    def _call(self, hook: str, *args: Any) -> None:
+        call_hook(self.callbacks, hook, self, *args)
 
 
 def _seconds(facts: dict[str, Any]) -> float:
-    # Nothing but a figure hangs on it, and a run of a stranger may lack it.
+    # A figure only, which the checkpoint of another program may lack.
     seconds = facts.get("seconds")
-    if isinstance(seconds, int | float) and 0 <= seconds < _MOST_SECONDS:
+    if isinstance(seconds, int | float) and 0 <= seconds < MAX_SECONDS:
         return float(seconds)
     return 0.0
 
 
-def _left_out(count: int, epoch: EpochRecord) -> str:
+def _skip_message(count: int, epoch: EpochRecord) -> str:
     steps = "step was" if count == 1 else "steps were"
     return (
-        f"In epoch {epoch.epoch} {count} {steps} left out, as the loss or a gradient was NaN or "
-        f"infinite; codes that brought it began anew."
+        f"In epoch {epoch.epoch} {count} {steps} skipped, as the loss or a gradient was NaN or "
+        f"infinite; the codes that caused it were re-initialized."
     )

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from glo.cli.signals import StopRequest
+from glo.utils.signals import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
