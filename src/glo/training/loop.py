@@ -117,11 +117,12 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
             # average their gradients; the gradient of a code is that of its own loss.
             own = 1 if settings.code_grad_reduction == "mean" else batch_size
             codes = latents(rows, grad_scale=own / ranks.size)
+            inputs = codes.to(training.device)
             if settings.compile:
-                # The compiler reads `.grad` of its inputs; without this torch warns.
-                codes.retain_grad()
+                # The compiler reads `.grad` of its inputs, and torch warns unless they are leaves.
+                inputs = inputs.detach().requires_grad_()
             with autocast(training.device, settings.precision):
-                output = network(codes.to(training.device))
+                output = network(inputs)
             losses = loss_of(output, target, observed)
             loss = losses.sum() * (0 if idle else ranks.size) / batch_size
 
@@ -129,6 +130,8 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
             training.optimizer.zero_grad(set_to_none=True)
             training.code_optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if settings.compile:
+                codes.backward(inputs.grad)
             gradient = _row_gradients(latents.weight)
             factor = lr_factor(training.step, training.total_steps, settings)
 

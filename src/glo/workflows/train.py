@@ -189,6 +189,7 @@ class TrainingRun:
         self._start = time.perf_counter()
         self._earlier_seconds = 0.0
         self._saved_step = 0
+        self._skipped = 0
         # Before anything is written: a folder with a mistake in it would block the next try.
         check_folder(self.run)
         check_settings(samples, settings, ranks, self.run.decoder_class)
@@ -263,6 +264,7 @@ class TrainingRun:
         else:
             state = init_train_state(self.local_samples, settings, pca, **options)
         self.state = state
+        self._skipped = state.skipped
         self._call("on_train_begin")
         self._train(state, self.baselines)
         if not (checkpoint and checkpoint.finished):
@@ -280,33 +282,38 @@ class TrainingRun:
             self._message(finding.sentence, warning=True)
 
     def _train(self, state: TrainState, baselines: Baselines) -> None:
-        settings, reported, saved = self.run.settings, set[str](), time.perf_counter()
-        skipped = state.skipped
-        records = train_loop(state, self.local_samples)
-        for step in records:
-            self._call("on_step", step)
-            if step.step % state.steps_per_epoch == 0:
+        reported, saved = set[str](), time.perf_counter()
+        for record in train_loop(state, self.local_samples):
+            if isinstance(record, EpochRecord):
+                self._call("on_epoch_end", record)
+                self._diagnose(record, state, baselines, reported)
+            else:
+                self._call("on_step", record)
                 # A stop at the last step of an epoch must not lose the epoch's record.
-                epoch = next(records)
-                assert isinstance(epoch, EpochRecord), "an epoch's record follows its last step"
-                self._call("on_epoch_end", epoch)
-                if state.skipped > skipped:
-                    self._message(_skip_message(state.skipped - skipped, epoch), warning=True)
-                    skipped = state.skipped
-                if not state.done:
-                    for finding in diagnose(
-                        epoch, baselines, settings, mse=epoch.mse, n=state.n, last=False
-                    ):
-                        # Once each; the last diagnosis repeats all.
-                        if finding.name not in reported:
-                            reported.add(finding.name)
-                            self._message(finding.sentence, warning=True)
+                if record.step % state.steps_per_epoch == 0 and state.statistics.due:
+                    continue
             self._stop_if_asked(state.step)
             if self._checkpoint_due(state.step, time.perf_counter() - saved):
                 self.save()
                 saved = time.perf_counter()
         # Before the refinement: an interrupt then costs only the refinement.
         self.save()
+
+    def _diagnose(
+        self, record: EpochRecord, state: TrainState, baselines: Baselines, reported: set[str]
+    ) -> None:
+        """Report skipped steps, and each finding of the diagnosis once."""
+        if state.skipped > self._skipped:
+            self._message(_skip_message(state.skipped - self._skipped, record), warning=True)
+            self._skipped = state.skipped
+        if state.done:
+            return
+        for finding in diagnose(
+            record, baselines, self.run.settings, mse=record.mse, n=state.n, last=False
+        ):
+            if finding.name not in reported:
+                reported.add(finding.name)
+                self._message(finding.sentence, warning=True)
 
     def _refine(self, state: TrainState) -> None:
         settings, decoder = self.run.settings, state.final_decoder
