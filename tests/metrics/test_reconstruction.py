@@ -1,30 +1,22 @@
-"""MSE, PSNR and SSIM: values known by hand, one number per image, and what is refused."""
+"""PSNR and SSIM: values known by hand, one number per image, invalid shapes."""
 
 import numpy as np
 import pytest
 import torch
 
 from glo.errors import UserError
-from glo.metrics import mse, psnr, ssim
+from glo.metrics import psnr, ssim
 
 
 def _images(n: int = 4, channels: int = 1, side: int = 16) -> torch.Tensor:
     return torch.rand(n, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def test_mse_of_each_example_alone() -> None:
-    a = _images()
-    b = a.clone()
-    b[1] += 0.5
-    assert mse(a, b).tolist() == pytest.approx([0, 0.25, 0, 0])
-    assert mse(a.flatten(1), b.flatten(1)).tolist() == pytest.approx([0, 0.25, 0, 0])
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_psnr_is_that_of_the_squared_error(channels: int) -> None:
     a = 0.5 * _images(channels=channels)
     b = 0.9 * a
-    expected = 10 * np.log10(4 / mse(a, b).numpy())
+    expected = 10 * np.log10(4 / (a - b).square().flatten(1).mean(1).numpy())
     np.testing.assert_allclose(psnr(a, b).numpy(), expected, rtol=1e-5)
     assert torch.isinf(psnr(a, a)).all()
 
@@ -60,13 +52,8 @@ def test_ssim_needs_six_pixels() -> None:
         ssim(small[..., 1:], small[..., 1:])
 
 
-@pytest.mark.parametrize("measure", [mse, psnr, ssim])
-def test_other_shapes_are_refused(measure) -> None:
-    with pytest.raises(UserError, match="both must be the same"):
-        measure(_images(2), _images(3))
-
-
 @pytest.mark.parametrize("measure", [psnr, ssim])
-def test_vectors_are_refused(measure) -> None:
-    with pytest.raises(UserError, match="Use the MSE"):
-        measure(torch.zeros(2, 9), torch.zeros(2, 9))
+def test_other_shapes_and_vectors_are_refused(measure) -> None:
+    for a, b in ((_images(2), _images(3)), (torch.zeros(2, 9), torch.zeros(2, 9))):
+        with pytest.raises(UserError, match="prediction and target"):
+            measure(a, b)

@@ -46,25 +46,21 @@ def test_prdc_and_its_floor(reference: Reference) -> None:
     assert reference.prdc_floor(250) == counts(reference.heldout, substitutes, k=5)
 
 
-def test_memorisation_uses_all_training_examples(reference: Reference) -> None:
-    found = reference.memorisation(reference.training[100:400])
-    assert found.samples_distance < 1e-6
-    assert (found.features, found.n_training) == ("four", 900)
-
-
 def test_more_samples_than_training_examples_have_no_floor(reference: Reference) -> None:
     with pytest.raises(UserError, match="901 samples are more than the 900"):
         reference.frechet(_normal(901, 3))
 
 
-def test_few_examples_are_warned_about() -> None:
-    common = {"value": 1.0, "floor": 0.5, "features": "digits", "dim": 128, "n": 10_000}
-    few = Distance(measure="FD", n_heldout=127, **common)
-    assert few.warning is not None
-    assert "127 examples are fewer than the 128 features of digits" in few.warning
-    assert Distance(measure="FD", n_heldout=128, **common).warning is None
-    assert Distance(measure="KD", n_heldout=127, **common).warning is None
-    assert str(few) == "FD 1 (floor 0.5; digits, 10,000 against 127)"
+def test_few_examples_are_warned_about(reference: Reference) -> None:
+    assert reference.warnings(4) == []
+    assert "3 examples are fewer than the 4 features of four" in reference.warnings(3)[0]
+
+
+def test_a_distance_prints_its_conditions() -> None:
+    distance = Distance(
+        measure="FD", value=1.0, floor=0.5, features="digits", dim=128, n=10_000, n_heldout=127
+    )
+    assert str(distance) == "FD 1 (floor 0.5; digits, 10,000 against 127)"
 
 
 def test_sets_of_other_features_are_refused() -> None:

@@ -1,35 +1,14 @@
-"""Reconstruction errors per example: MSE, PSNR and SSIM."""
+"""Reconstruction errors of images: PSNR and SSIM."""
 
 import torch
 from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["mse", "psnr", "psnr_from_mse", "ssim"]
+__all__ = ["psnr", "psnr_from_mse", "ssim"]
 
 # The padding of SSIM's window needs this many pixels.
 _MIN_SIDE = 6
-
-
-def mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error of each example.
-
-    Args:
-        prediction: (B, *shape), images in [-1, 1] or vectors.
-        target: (B, *shape).
-
-    Returns:
-        float32 (B,).
-
-    Raises:
-        UserError: the shapes differ.
-
-    Example:
-        >>> mse(torch.ones(2, 1, 8, 8), torch.zeros(2, 1, 8, 8))
-        tensor([1., 1.])
-    """
-    _check(prediction, target)
-    return (prediction.float() - target.float()).square().flatten(1).mean(1)
 
 
 def psnr_from_mse(error: Tensor) -> Tensor:
@@ -64,8 +43,9 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
         >>> psnr(torch.full((1, 1, 8, 8), 0.2), torch.zeros(1, 1, 8, 8))
         tensor([20.])
     """
-    _check(prediction, target, images=True)
-    return psnr_from_mse(mse(prediction.clamp(-1, 1), target.clamp(-1, 1)))
+    _check(prediction, target)
+    errors = (prediction.float().clamp(-1, 1) - target.float().clamp(-1, 1)).square()
+    return psnr_from_mse(errors.flatten(1).mean(1))
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
@@ -94,7 +74,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    _check(prediction, target, images=True)
+    _check(prediction, target)
     if min(prediction.shape[2:]) < _MIN_SIDE:
         raise UserError(
             f"images are {tuple(prediction.shape[2:])}; SSIM has a window of 11 x 11 and needs at "
@@ -107,12 +87,10 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     return similarity.reshape(len(prediction))
 
 
-def _check(prediction: Tensor, target: Tensor, *, images: bool = False) -> None:
-    if prediction.shape != target.shape or prediction.ndim < 2:
+def _check(prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape or prediction.ndim != 4:
         shapes = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
-        raise UserError(f"prediction and target are {shapes}; both must be the same (B, ...).")
-    if images and prediction.ndim != 4:
         raise UserError(
-            f"prediction is {tuple(prediction.shape)}; this measure is for images, (B, C, H, W). "
-            "Use the MSE for vectors."
+            f"prediction and target are {shapes}; this measure is for images, both the same "
+            "(B, C, H, W). Use the MSE for vectors."
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, final
 
 from torch import Tensor
@@ -10,7 +9,6 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.features.base import check_features
 from glo.metrics.fid_kid import frechet_distance, kernel_distance
-from glo.metrics.memorisation import Memorisation, MemorisationTest
 from glo.metrics.prdc import PRDC, precision_recall_density_coverage
 from glo.utils.row_ranges import evenly_spaced
 
@@ -49,18 +47,6 @@ class Distance:
     n_heldout: int
     spread: float | None = None
 
-    @property
-    def warning(self) -> str | None:
-        """One sentence if there are too few rows for the covariance, else None."""
-        least = min(self.n, self.n_heldout)
-        if self.measure != "FD" or least >= self.dim:
-            return None
-        return (
-            f"{least:,} examples are fewer than the {self.dim:,} features of {self.features}: "
-            "their covariance is singular and the FD is far too large. Take more examples, or "
-            "trust the KD."
-        )
-
     def __str__(self) -> str:
         against = f"{self.n:,} against {self.n_heldout:,}"
         return (
@@ -80,7 +66,7 @@ class Reference:
     Args:
         features: name of the features, stated with every figure.
         heldout: (n, d), features of held-out examples.
-        training: (N, d), features of training examples; all of them, for memorisation.
+        training: (N, d), features of training examples.
 
     Raises:
         UserError: shapes do not fit, fewer than two rows, or NaN.
@@ -123,13 +109,16 @@ class Reference:
         floor: PRDC = self._floor(("PRDC", n, k), n, lambda rows: self.prdc(rows, k=k))
         return floor
 
-    def memorisation(self, samples: Tensor) -> Memorisation:
-        """Return distances of samples, (m, d), to the nearest training example, and C_T."""
-        return self._memorisation_test(samples)
-
-    @cached_property
-    def _memorisation_test(self) -> MemorisationTest:
-        return MemorisationTest(self.training, self.heldout, features=self.features)
+    def warnings(self, n: int) -> list[str]:
+        """Return one sentence if `n` samples are too few for the covariance, else none."""
+        rows, dim = min(n, len(self.heldout)), self.heldout.shape[1]
+        if rows >= dim:
+            return []
+        return [
+            f"{rows:,} examples are fewer than the {dim:,} features of {self.features}: their "
+            "covariance is singular and the FD is far too large. Take more examples, or trust the "
+            "KD."
+        ]
 
     def _floor(self, key: tuple[Any, ...], n: int, measure: Callable[[Tensor], Any]) -> Any:
         if n > len(self.training):

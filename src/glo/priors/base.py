@@ -29,10 +29,12 @@ class Prior(ABC):
 
     Attributes:
         name: name on the command line and on disk.
+        tensors: names of the fitted attributes, without their last underscore.
         config: keyword arguments of the constructor, ready for JSON.
     """
 
     name: ClassVar[str]
+    tensors: ClassVar[tuple[str, ...]] = ()
     constraint: Constraint = "free"
 
     @property
@@ -65,13 +67,15 @@ class Prior(ABC):
             float32 (B, D); row j depends on row j of the noise alone.
         """
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
         """Return the fitted tensors by name."""
+        return {name: self._fitted(getattr(self, f"{name}_")) for name in self.tensors}
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, Tensor]) -> Self:
         """Set the fitted tensors to those of `state_dict`, and return the prior itself."""
+        for name in self.tensors:
+            setattr(self, f"{name}_", state[name])
+        return self
 
     def fit(self, codes: Tensor, *, seed: int = 0) -> Self:
         """Fit the density to `codes`, (N, D), and return the prior itself.

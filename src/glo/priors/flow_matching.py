@@ -1,7 +1,7 @@
 """Flow matching: a velocity field from a mixture of Gaussians to the codes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, final
 
@@ -13,16 +13,9 @@ from torch.optim import Adam
 
 from glo.errors import UserError
 from glo.latents.neighbours import nearest
-from glo.priors.base import check_codes, check_positive
+from glo.priors.base import check_positive
 from glo.priors.base_distribution import BaseDistribution
-from glo.priors.network_prior import (
-    NetworkPrior,
-    make_generator,
-    seeded,
-    split_heldout,
-    train_network,
-)
-from glo.priors.whitening import Whitening
+from glo.priors.network_prior import NetworkPrior, make_generator, split_heldout, train_network
 from glo.training.optim import ChainedOptimizer, MatrixMuon
 from glo.utils.device import autocast
 from glo.utils.random import normal
@@ -105,15 +98,12 @@ class FlowMatchingPrior(NetworkPrior):
         if self.batch_size % _TIMES:
             raise UserError(f"batch_size is {self.batch_size}; it must be a multiple of {_TIMES}.")
 
-    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Fit the mixture, then the field, to `codes`, (N, D)."""
-        rows, generator = check_codes(codes), make_generator(seed)
-        whitening = Whitening.fit(rows)
-        order = torch.randperm(len(rows), generator=generator)[:_MAX_ROWS]
-        white = whitening.forward(rows[order]).float()
+    def train(
+        self, network: "VelocityNetwork", white: Tensor, seed: int, generator: torch.Generator
+    ) -> Generator[float, None, nn.Module]:
+        """Fit the mixture, then the field, to whitened codes, (N, D)."""
+        white = white[torch.randperm(len(white), generator=generator)[:_MAX_ROWS]]
         base = BaseDistribution.fit(white, components=self.components, seed=seed)
-        with seeded(seed):
-            network = self.build_network(white.shape[1])
         heldout, training = split_heldout(white, _MAX_HELDOUT)
         which, weights = base.posterior(training)
 
@@ -145,12 +135,11 @@ class FlowMatchingPrior(NetworkPrior):
             checks=_CHECKS,
             heldout_loss=heldout_loss,
         )
-        self.whitening_, self.base_ = whitening, base
-        self.network_ = best.requires_grad_(False)
+        self.base_, self.network_ = base, best
         self.spread_ = torch.ones((), dtype=torch.float64)
         if heldout is not training:
             self._calibrate(heldout, training[:_MAX_REFERENCE_ROWS], seed)
-        yield 1.0
+        return best
 
     @torch.no_grad()
     def _calibrate(self, heldout: Tensor, training: Tensor, seed: int) -> None:

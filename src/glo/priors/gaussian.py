@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -24,6 +24,10 @@ class GaussianPrior(Prior):
     Args:
         constraint: constraint of the codes.
 
+    Attributes:
+        mean_: float64 (D,), None before fitting.
+        factor_: Cholesky factor of the covariance, float64 (D, D), None before fitting.
+
     Reference:
         Bojanowski et al., "Optimizing the Latent Space of Generative Networks", ICML 2018,
         section 3.
@@ -36,6 +40,7 @@ class GaussianPrior(Prior):
     """
 
     name: ClassVar[str] = "gaussian"
+    tensors: ClassVar[tuple[str, ...]] = ("mean", "factor")
     mean_: Tensor | None = field(default=None, init=False, repr=False)
     factor_: Tensor | None = field(default=None, init=False, repr=False)
 
@@ -58,12 +63,3 @@ class GaussianPrior(Prior):
         """Return mean + temperature L e with L L^T the covariance and e the noise, (B, D)."""
         mean, factor = self._fitted(self.mean_), self._fitted(self.factor_)
         return (mean + temperature * noise.double() @ factor.T).float()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the mean (D,) and the Cholesky factor (D, D), float64."""
-        return {"mean": self._fitted(self.mean_), "factor": self._fitted(self.factor_)}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> Self:
-        """Set the tensors to those of `state_dict`, and return the prior itself."""
-        self.mean_, self.factor_ = state["mean"], state["factor"]
-        return self

@@ -1,23 +1,16 @@
 """Implicit maximum likelihood estimation (IMLE): the prior of GLANN."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from glo.latents.neighbours import nearest
-from glo.priors.base import check_codes, check_positive
-from glo.priors.network_prior import (
-    NetworkPrior,
-    make_generator,
-    random_batches,
-    seeded,
-    train_network,
-)
+from glo.priors.base import check_positive
+from glo.priors.network_prior import NetworkPrior, random_batches, train_network
 from glo.priors.residual_mlp import ResidualMLP
-from glo.priors.whitening import Whitening
 
 __all__ = ["IMLEPrior"]
 
@@ -74,13 +67,10 @@ class IMLEPrior(NetworkPrior):
     def __post_init__(self) -> None:
         check_positive(self, "passes", "pool", "part", "batch_size", "lr", "width", "blocks")
 
-    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Fit T to `codes`, (N, D), yielding the fraction of the passes done."""
-        rows, generator = check_codes(codes), make_generator(seed)
-        whitening = Whitening.fit(rows)
-        white = whitening.forward(rows).float()
-        with seeded(seed):
-            network = self.build_network(white.shape[1])
+    def train(
+        self, network: ResidualMLP, white: Tensor, seed: int, generator: torch.Generator
+    ) -> Generator[float, None, nn.Module]:
+        """Train T on whitened codes, (N, D), yielding the fraction of the passes done."""
         subsets = random_batches(len(white), self.part, generator)
 
         def pass_losses() -> Iterator[Tensor]:
@@ -94,16 +84,16 @@ class IMLEPrior(NetworkPrior):
             ):
                 yield (network(start) - target).square().mean()
 
-        best = yield from train_network(
-            network,
-            torch.optim.Adam(network.parameters()),
-            pass_losses,
-            steps=self.passes,
-            lr=self.lr,
-            ema_decay=_EMA_DECAY,
+        return (
+            yield from train_network(
+                network,
+                torch.optim.Adam(network.parameters()),
+                pass_losses,
+                steps=self.passes,
+                lr=self.lr,
+                ema_decay=_EMA_DECAY,
+            )
         )
-        self.whitening_, self.network_ = whitening, best.requires_grad_(False)
-        yield 1.0
 
     def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return T(temperature e) for noise e, float32 (B, D)."""

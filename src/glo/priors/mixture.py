@@ -47,6 +47,11 @@ class MixturePrior(Prior):
         components: K, or None: chosen by held-out likelihood.
         ridge: variance added in every direction, as a share of the codes' variance, above 0.
 
+    Attributes:
+        weights_: float64 (K,), None before fitting, as the next two.
+        means_: float64 (K, D).
+        factors_: Cholesky factors of the covariances, float64 (K, D, D).
+
     Raises:
         UserError: components is below 1 or ridge is not above 0.
 
@@ -62,6 +67,7 @@ class MixturePrior(Prior):
     """
 
     name: ClassVar[str] = "mixture"
+    tensors: ClassVar[tuple[str, ...]] = ("weights", "means", "factors")
     components: int | None = None
     ridge: float = 1e-3
     weights_: Tensor | None = field(default=None, init=False, repr=False)
@@ -86,12 +92,10 @@ class MixturePrior(Prior):
             initial = _mixture(min(self.components, len(white)), self.ridge, seed)
         fitted = _fit(initial, white, _OPERATIONS)
         factors = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_).double())
+        weights = torch.from_numpy(fitted.weights_).double()
+        means = whitening.inverse(torch.from_numpy(fitted.means_))
         self.load_state_dict(
-            {
-                "weights": torch.from_numpy(fitted.weights_).double(),
-                "means": whitening.inverse(torch.from_numpy(fitted.means_)),
-                "factors": whitening.factor @ factors,
-            }
+            {"weights": weights, "means": means, "factors": whitening.factor @ factors}
         )
         yield 1.0
 
@@ -106,7 +110,7 @@ class MixturePrior(Prior):
         e are the first D numbers of the noise, and the last one, u, selects k: the first with
         w_1 + ... + w_k > Phi(u), Phi being the normal distribution function.
         """
-        means, factors = self._fitted(self.means_), self._fitted(self.factors_)
+        _, means, factors = self.state_dict().values()
         rows = noise.double()
         # The sum of all weights can miss 1 by its rounding.
         which = (self._fitted(self._thresholds) <= rows[:, -1:]).sum(1).clamp(max=len(means) - 1)
@@ -119,29 +123,19 @@ class MixturePrior(Prior):
         Args:
             codes: (B, D).
         """
-        state = self.state_dict()
         rows, total = codes.double(), torch.full((len(codes),), -math.inf, dtype=torch.float64)
-        for weight, mean, factor in zip(*state.values(), strict=True):
+        for weight, mean, factor in zip(*self.state_dict().values(), strict=True):
             residuals = torch.linalg.solve_triangular(factor, (rows - mean).T, upper=False)
             constant = weight.log() - factor.diagonal().log().sum()
             total = torch.logaddexp(total, constant - residuals.square().sum(0) / 2)
         return total - rows.shape[1] / 2 * math.log(2 * math.pi)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return weights (K,), means (K, D), Cholesky factors (K, D, D), all float64."""
-        return {
-            "weights": self._fitted(self.weights_),
-            "means": self._fitted(self.means_),
-            "factors": self._fitted(self.factors_),
-        }
-
     def load_state_dict(self, state: dict[str, Tensor]) -> Self:
-        """Set the tensors to those of `state_dict`, and return the prior itself."""
-        self.weights_, self.means_ = state["weights"], state["means"]
-        self.factors_ = state["factors"]
-        # Quantiles of the cumulative weights, computed once, instead of Phi of every number: ONNX
-        # lacks Phi in float64.
-        self._thresholds = torch.special.ndtri(self.weights_.cumsum(0))
+        """Set the fitted tensors to those of `state_dict`, and return the prior itself."""
+        super().load_state_dict(state)
+        # Quantiles of the cumulative weights, once, and not Phi of every number: ONNX lacks both in
+        # float64.
+        self._thresholds = torch.special.ndtri(state["weights"].cumsum(0))
         return self
 
 

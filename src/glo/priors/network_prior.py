@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from glo.priors.base import Prior
+from glo.priors.base import Prior, check_codes
 from glo.priors.early_stopping import EarlyStopping
 from glo.priors.whitening import Whitening
 from glo.training.optim import ChainedOptimizer
@@ -45,6 +45,32 @@ class NetworkPrior(Prior):
     @abstractmethod
     def build_network(self, dim: int) -> nn.Module:
         """Return an untrained network for codes of `dim` numbers."""
+
+    @abstractmethod
+    def train(
+        self, network: Any, white: Tensor, seed: int, generator: torch.Generator
+    ) -> Generator[float, None, nn.Module]:
+        """Train the network on whitened codes, yielding the fraction of the steps done.
+
+        Args:
+            network: network from `build_network`, changed in place.
+            white: whitened codes, float32 (N, D).
+            seed: seed of the fit.
+            generator: generator of batches and noise.
+
+        Returns:
+            network with the weights to store.
+        """
+
+    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
+        """Fit the network to `codes`, (N, D), yielding the fraction of the steps done."""
+        rows, generator = check_codes(codes), make_generator(seed)
+        whitening = Whitening.fit(rows)
+        with seeded(seed):
+            network = self.build_network(rows.shape[1])
+        best = yield from self.train(network, whitening.forward(rows).float(), seed, generator)
+        self.whitening_, self.network_ = whitening, best.requires_grad_(False)
+        yield 1.0
 
     @property
     def noise_dim(self) -> int:

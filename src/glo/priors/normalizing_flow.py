@@ -1,23 +1,15 @@
 """Normalizing flow: an invertible map between normal noise and codes."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from glo.errors import UserError, require_extra
-from glo.priors.base import check_codes, check_positive
-from glo.priors.network_prior import (
-    NetworkPrior,
-    make_generator,
-    random_batches,
-    seeded,
-    split_heldout,
-    train_network,
-)
-from glo.priors.whitening import Whitening
+from glo.priors.base import check_positive
+from glo.priors.network_prior import NetworkPrior, random_batches, split_heldout, train_network
 
 __all__ = ["NormalizingFlowPrior"]
 
@@ -72,34 +64,32 @@ class NormalizingFlowPrior(NetworkPrior):
         if not self.noise >= 0:
             raise UserError(f"noise is {self.noise}; it must be 0 or above.")
 
-    def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
-        """Fit T to `codes`, (N, D), yielding the fraction of the steps done."""
-        rows, generator = check_codes(codes), make_generator(seed)
-        whitening = Whitening.fit(rows)
-        with seeded(seed):
-            flow = self.build_network(rows.shape[1])
-        white = whitening.forward(rows).float()[torch.randperm(len(rows), generator=generator)]
+    def train(
+        self, network: Any, white: Tensor, seed: int, generator: torch.Generator
+    ) -> Generator[float, None, nn.Module]:
+        """Train T on whitened codes, (N, D), yielding the fraction of the steps done."""
+        white = white[torch.randperm(len(white), generator=generator)]
         heldout, training = split_heldout(white, _MAX_HELDOUT)
         batches = random_batches(len(training), self.batch_size, generator)
 
         def losses() -> Iterator[Tensor]:
             batch = training[next(batches)]
             noise = torch.randn(batch.shape, generator=generator)
-            yield -flow().log_prob(batch + self.noise * noise).mean()
+            yield -network().log_prob(batch + self.noise * noise).mean()
 
-        best = yield from train_network(
-            flow,
-            torch.optim.Adam(flow.parameters()),
-            losses,
-            steps=self.steps,
-            lr=self.lr,
-            ema_decay=_EMA_DECAY,
-            max_norm=_MAX_GRADIENT_NORM,
-            checks=_CHECKS,
-            heldout_loss=lambda trial: _negative_log_likelihood(trial, heldout),
+        return (
+            yield from train_network(
+                network,
+                torch.optim.Adam(network.parameters()),
+                losses,
+                steps=self.steps,
+                lr=self.lr,
+                ema_decay=_EMA_DECAY,
+                max_norm=_MAX_GRADIENT_NORM,
+                checks=_CHECKS,
+                heldout_loss=lambda trial: _negative_log_likelihood(trial, heldout),
+            )
         )
-        self.whitening_, self.network_ = whitening, best.requires_grad_(False)
-        yield 1.0
 
     def from_noise(self, noise: Tensor, *, temperature: float) -> Tensor:
         """Return T(temperature e) for noise e, float32 (B, D)."""

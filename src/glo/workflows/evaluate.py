@@ -1,9 +1,9 @@
 """Evaluation of a run: reconstructions, samples of each prior, memorisation."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -16,24 +16,21 @@ from glo.metrics import MemorisationTest, Reference, psnr, ssim
 from glo.priors import Prior
 from glo.utils.device import find_device
 from glo.utils.json_toml import finite_json
-from glo.workflows.encode import encode_dataset, prepare_search
+from glo.workflows.encode import ProgressCallback, encode_dataset, prepare_search
 from glo.workflows.evaluation_plan import EvaluationPlan, FeatureChoice
 
-__all__ = ["Callback", "evaluate"]
+__all__ = ["evaluate"]
 
 # Whole blocks of most priors.
 _SAMPLE_BATCH = 1024
 _BATCH = 512
-
-Callback = Callable[[str, int, int], None]
-"""Function of the current part of an evaluation, the examples done and the examples in all."""
 
 
 def _ignore(part: str, done: int, total: int) -> None:
     pass
 
 
-def evaluate(plan: EvaluationPlan, *, callback: Callback = _ignore) -> dict[str, Any]:
+def evaluate(plan: EvaluationPlan, *, callback: ProgressCallback = _ignore) -> dict[str, Any]:
     """Measure the reconstructions of a run, and the samples of each prior.
 
     All distances are to the same n held-out examples. Their floor is the distance of n training
@@ -53,142 +50,126 @@ def evaluate(plan: EvaluationPlan, *, callback: Callback = _ignore) -> dict[str,
         381.0
     """
     started = time.perf_counter()
-    run, heldout = plan.run, plan.heldout
-    run.decoder.to(find_device("auto"))
-    notes = list(plan.notes)
-    training, embedded = _reconstruct(plan, callback)
+    plan.run.decoder.to(find_device("auto"))
+    evaluation = _Evaluation(plan, callback, list(plan.notes))
     values: dict[str, Any] = {
-        "run": str(run.folder),
-        "data": run.data.to_dict(),
+        "run": str(plan.run.folder),
+        "data": plan.run.data.to_dict(),
         "n": plan.n,
         "seed": plan.seed,
-        "training": training,
-        "heldout": None if heldout is None else _search(plan, heldout, callback),
+        "training": evaluation.training_errors(),
+        "heldout": None if plan.heldout is None else evaluation.heldout_errors(plan.heldout),
     }
-    if plan.features is not None and heldout is not None:
-        values |= _compare(plan, plan.features, heldout, torch.cat(embedded), notes, callback)
-    values |= {"notes": notes, "seconds": time.perf_counter() - started}
+    if plan.features is not None and plan.heldout is not None:
+        values |= evaluation.distances(plan.features, plan.heldout)
+    values |= {"notes": evaluation.notes, "seconds": time.perf_counter() - started}
     figures: dict[str, Any] = finite_json(values)
     return figures
 
 
-def _reconstruct(plan: EvaluationPlan, callback: Callback) -> tuple[dict[str, Any], list[Tensor]]:
-    """Return the errors of n training examples, and the features of their reconstructions."""
-    run, errors, embedded = plan.run, [], []
-    for rows in plan.training_rows[: plan.n].split(_BATCH):
-        images = decode(run.decoder, run.codes[rows], run.settings.precision)
-        errors.append(_errors(images, plan.training, rows))
-        if plan.features is not None:
-            embedded.append(_embed(plan.features.distances, images))
-        done = min(plan.n, len(errors) * _BATCH)
-        callback("reconstructing training examples", done, plan.n)
-    return _means(errors), embedded
+@final
+@dataclass
+class _Evaluation:
+    plan: EvaluationPlan
+    callback: ProgressCallback
+    notes: list[str]
+    reconstructions: list[Tensor] = field(default_factory=list)
+    """Features of the reconstructions of training examples, batch by batch."""
 
+    def decode(self, codes: Tensor) -> Tensor:
+        return decode(self.plan.run.decoder, codes, self.plan.run.settings.precision)
 
-def _search(plan: EvaluationPlan, heldout: Dataset, callback: Callback) -> dict[str, Any]:
-    """Return the errors of n held-out examples under the codes found by search."""
-    part, errors, steps = "searching codes of held-out examples", [], []
-    callback(part, 0, plan.n)
-    started = time.perf_counter()
-    initial_codes, seconds = prepare_search(plan.run), 0.0
-    for batch in encode_dataset(
-        plan.run,
-        heldout,
-        initial_codes,
-        rows=plan.heldout_rows,
-        callback=lambda _, done, total: callback(part, done, total),
-    ):
-        seconds += time.perf_counter() - started
-        errors.append(_errors(batch.inversion.reconstructions, heldout, batch.rows))
-        steps.append(batch.inversion.steps)
+    def training_errors(self) -> dict[str, Any]:
+        plan, errors, done = self.plan, [], 0
+        for rows in plan.training_rows[: plan.n].split(_BATCH):
+            images = self.decode(plan.run.codes[rows])
+            errors.append(_errors(images, plan.training, rows))
+            if plan.features is not None:
+                self.reconstructions.append(_embed(plan.features.distances, images))
+            done += len(rows)
+            self.callback("reconstructing training examples", done, plan.n)
+        return _means(errors)
+
+    def heldout_errors(self, heldout: Dataset) -> dict[str, Any]:
+        plan, part = self.plan, "searching codes of held-out examples"
+        errors, steps, seconds = [], [], 0.0
+        self.callback(part, 0, plan.n)
         started = time.perf_counter()
-    return {
-        **_means(errors),
-        "name": heldout.name,
-        "decodings": float(torch.cat(steps).double().mean()),
-        **_speed(plan.n, seconds),
-    }
+        initial_codes = prepare_search(plan.run)
+        for batch in encode_dataset(
+            plan.run,
+            heldout,
+            initial_codes,
+            rows=plan.heldout_rows,
+            callback=lambda _, done, total: self.callback(part, done, total),
+        ):
+            seconds += time.perf_counter() - started
+            errors.append(_errors(batch.inversion.reconstructions, heldout, batch.rows))
+            steps.append(batch.inversion.steps)
+            started = time.perf_counter()
+        decodings = float(torch.cat(steps).double().mean())
+        means = _means(errors)
+        return means | {"name": heldout.name, "decodings": decodings} | _speed(plan.n, seconds)
 
+    def distances(self, choice: FeatureChoice, heldout: Dataset) -> dict[str, Any]:
+        plan, features, memorisation = self.plan, choice.distances, choice.memorisation
+        same = memorisation is features
+        unseen = self.embed_rows(features, heldout, plan.heldout_rows, "held-out")
+        rows = plan.training_rows if same else plan.training_rows[: plan.n]
+        training = self.embed_rows(features, plan.training, rows, "training")
+        reference = Reference(features.name, heldout=unseen, training=training[: plan.n])
+        if not same:
+            unseen = self.embed_rows(memorisation, heldout, plan.heldout_rows, "held-out")
+            rows = plan.training_rows
+            training = self.embed_rows(memorisation, plan.training, rows, "training")
+        test = MemorisationTest(training, unseen, features=memorisation.name, seed=plan.seed)
+        self.callback("measuring the reconstructions", 0, 1)
+        reconstructions = _distances(reference, torch.cat(self.reconstructions))
+        self.notes += reference.warnings(plan.n)
+        floor = {name: reconstructions[name]["floor"] for name in ("fd", "kd")}
+        return {
+            "features": {"name": features.name, "dim": features.dim, "why": choice.reason},
+            "floor": floor | {"prdc": asdict(reference.prdc_floor(plan.n))},
+            "reconstructions": reconstructions,
+            "priors": {
+                prior.name: self.samples(choice, prior, reference, test) for prior in plan.priors
+            },
+        }
 
-def _compare(
-    plan: EvaluationPlan,
-    choice: FeatureChoice,
-    heldout: Dataset,
-    reconstructions: Tensor,
-    notes: list[str],
-    callback: Callback,
-) -> dict[str, Any]:
-    """Return the distances of reconstructions and samples; append warnings to `notes`."""
+    def samples(
+        self, choice: FeatureChoice, prior: Prior, reference: Reference, test: MemorisationTest
+    ) -> dict[str, Any]:
+        plan, seconds, embedded, for_test = self.plan, 0.0, [], []
+        for start in range(0, plan.n, _SAMPLE_BATCH):
+            started = time.perf_counter()
+            count = min(_SAMPLE_BATCH, plan.n - start)
+            images = self.decode(prior.sample(count, seed=plan.seed, start=start))
+            seconds += time.perf_counter() - started
+            embedded.append(_embed(choice.distances, images))
+            same = choice.memorisation is choice.distances
+            for_test.append(embedded[-1] if same else _embed(choice.memorisation, images))
+            self.callback(f"drawing from {prior.name}", start + count, plan.n)
+        self.callback(f"measuring {prior.name}", 0, 1)
+        result = test(torch.cat(for_test))
+        memorisation = {**asdict(result), "sentence": result.sentence}
+        if result.heldout_distance > 0:
+            memorisation["ratio"] = result.samples_distance / result.heldout_distance
+        distances = _distances(reference, torch.cat(embedded))
+        return distances | {"memorisation": memorisation} | _speed(plan.n, seconds)
 
-    def rows_of(features: Features, dataset: Dataset, rows: Tensor, name: str) -> Tensor:
+    def embed_rows(self, features: Features, dataset: Dataset, rows: Tensor, name: str) -> Tensor:
         def batches() -> Iterator[Tensor]:
             done = 0
             for part in rows.split(_BATCH):
                 yield dataset.batch(part)
                 done += len(part)
-                callback(f"{features.name} of {name} examples", done, len(rows))
+                self.callback(f"{features.name} of {name} examples", done, len(rows))
 
         return embed(features, batches())
 
-    features, memorisation = choice.distances, choice.memorisation
-    same = memorisation is features
-    unseen = rows_of(features, heldout, plan.heldout_rows, "held-out")
-    rows = plan.training_rows if same else plan.training_rows[: plan.n]
-    training = rows_of(features, plan.training, rows, "training")
-    reference = Reference(features.name, heldout=unseen, training=training[: plan.n])
-    if not same:
-        unseen = rows_of(memorisation, heldout, plan.heldout_rows, "held-out")
-        training = rows_of(memorisation, plan.training, plan.training_rows, "training")
-    test = MemorisationTest(training, unseen, features=memorisation.name, seed=plan.seed)
-    callback("measuring the reconstructions", 0, 1)
-    distances = _distances(reference, reconstructions, notes)
-    floor = {name: distances[name]["floor"] for name in ("fd", "kd")}
-    return {
-        "features": {"name": features.name, "dim": features.dim, "why": choice.reason},
-        "floor": floor | {"prdc": asdict(reference.prdc_floor(plan.n))},
-        "reconstructions": distances,
-        "priors": {
-            prior.name: _sample(plan, choice, prior, reference, test, callback)
-            for prior in plan.priors
-        },
-    }
 
-
-def _sample(
-    plan: EvaluationPlan,
-    choice: FeatureChoice,
-    prior: Prior,
-    reference: Reference,
-    test: MemorisationTest,
-    callback: Callback,
-) -> dict[str, Any]:
-    """Return the distances and the memorisation of n samples of a prior."""
-    seconds, embedded, thumbnails = 0.0, [], []
-    for start in range(0, plan.n, _SAMPLE_BATCH):
-        started = time.perf_counter()
-        count = min(_SAMPLE_BATCH, plan.n - start)
-        codes = prior.sample(count, seed=plan.seed, start=start)
-        images = decode(plan.run.decoder, codes, plan.run.settings.precision)
-        seconds += time.perf_counter() - started
-        embedded.append(_embed(choice.distances, images))
-        same = choice.memorisation is choice.distances
-        thumbnails.append(embedded[-1] if same else _embed(choice.memorisation, images))
-        callback(f"drawing from {prior.name}", start + count, plan.n)
-    callback(f"measuring {prior.name}", 0, 1)
-    result = test(torch.cat(thumbnails))
-    memorisation = {**asdict(result), "sentence": result.sentence}
-    if result.heldout_distance > 0:
-        memorisation["ratio"] = result.samples_distance / result.heldout_distance
-    distances = _distances(reference, torch.cat(embedded))
-    return {**distances, "memorisation": memorisation, **_speed(plan.n, seconds)}
-
-
-def _distances(
-    reference: Reference, embedded: Tensor, notes: list[str] | None = None
-) -> dict[str, Any]:
+def _distances(reference: Reference, embedded: Tensor) -> dict[str, Any]:
     fd, kd, prdc = reference.frechet(embedded), reference.kernel(embedded), reference.prdc(embedded)
-    if notes is not None and fd.warning is not None:
-        notes.append(fd.warning)
     return {"fd": asdict(fd), "kd": asdict(kd), "prdc": asdict(prdc)}
 
 
