@@ -534,10 +534,10 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "five axes": (np.zeros((2, 2, 8, 8, 1), np.uint8), [], "give images (N, H, W)"),
     "one axis": (np.zeros(8, np.uint8), [], "give images (N, H, W)"),
     "two channels": (np.zeros((4, 8, 8, 2), np.uint8), [], "with C 1 or 3"),
-    "empty": (np.zeros((0, 8, 8), np.uint8), [], "holds an empty array of shape (0, 8, 8)"),
+    "empty": (np.zeros((0, 8, 8), np.uint8), [], "shape (0, 8, 8)"),
     "text": (np.array(["a", "b"]), [], "give real numbers"),
     "complex": (np.zeros((4, 8, 8), np.complex64), [], "give real numbers"),
-    "NaN": (np.full((4, 8, 8), np.nan, np.float32), [], "holds NaN or infinity"),
+    "NaN": (np.full((4, 8, 8), np.nan, np.float32), [], "NaN or infinity"),
     "too large": (np.full((4, 8, 8), 300.0), [], "scale them to [0, 1] or [-1, 1]"),
     "size 28": (images(), ["--size", "28"], "resize the data with --size 32"),
     "wide": (np.zeros((4, 8, 16), np.uint8) + 7, [], "makes square images"),
@@ -647,7 +647,7 @@ def test_a_folder_of_unreadable_images(home: Path, capsys: pytest.CaptureFixture
         (folder / name).write_text("not an image")
     assert train(str(folder), home / "run") == 2
     sentence = said(capsys)
-    assert "holds no image that can be read" in sentence
+    assert "no image that can be read" in sentence
     assert "a.png" in sentence
     assert not (home / "run").exists()
 

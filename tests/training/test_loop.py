@@ -68,7 +68,7 @@ class Spy:
     def __init__(self, samples: Dataset) -> None:
         self.samples, self.asked = samples, []
 
-    mapped = False
+    is_mapped = False
 
     def batch(self, index: Tensor) -> Tensor:
         self.asked.append(index.tolist())
