@@ -1,8 +1,7 @@
-"""Errors a user can mend: one clear sentence each.
+"""Errors that a user can correct, and helpers for their messages.
 
-`glo` tells two kinds of failure apart. A `UserError` is a mistake in what was asked for or in the
-data: it says what was given, what is allowed and what to do next, and the command line prints it
-without a traceback and exits with code 2. Anything else is ours.
+The message of a `UserError` has the value given, what is allowed and the next step; the command
+line prints it without a traceback and exits with code 2. Other exceptions are bugs of the package.
 """
 
 import difflib
@@ -12,17 +11,16 @@ from pathlib import Path
 
 __all__ = ["UserError", "UserTypeError", "listed", "printable", "require_extra", "suggest"]
 
-# A sentence that quotes what it is about could become as long as a hostile file.
-_LONGEST, _END = 4000, 1000
-_LONGEST_WORD = 100
-_MOST_LISTED = 8
+# A message that quotes a file could become as long as the file.
+MAX_LENGTH, _END = 4000, 1000
+MAX_WORD_LENGTH = 100
+MAX_LISTED = 8
 
 
 def printable(text: str) -> str:
-    """Return a text with everything that a terminal would not print as such spelled out.
+    """Escape the unprintable characters of a text.
 
-    Names of files and texts in them may hold line breaks, escape sequences that command a terminal,
-    and bytes that are no text.
+    File names and texts may hold line breaks, escape sequences of terminals and undecodable bytes.
 
     Example:
         >>> printable("café \\x1b[31m")
@@ -34,10 +32,11 @@ def printable(text: str) -> str:
 
 
 class UserError(ValueError):
-    """A value that cannot be used; the message is one sentence for the person who gave it.
+    """Invalid value or data; the message is one sentence for the user.
 
     Args:
-        sentence: the message. It is made printable, and cut in its middle if it is very long.
+        sentence: message; it is made printable, and shortened in its middle beyond 4,000
+            characters.
 
     Example:
         >>> str(UserError("a\\nb.png cannot be read."))
@@ -45,27 +44,27 @@ class UserError(ValueError):
     """
 
     def __init__(self, sentence: object = "") -> None:
-        # Spelled out, what cannot be printed takes up to ten times the room.
+        # Escaped characters are up to ten times longer.
         super().__init__(_cut(printable(_cut(str(sentence)))))
 
 
 def _cut(text: str) -> str:
-    if len(text) <= _LONGEST:
+    if len(text) <= MAX_LENGTH:
         return text
-    return f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
+    return f"{text[: MAX_LENGTH - _END]} ... {text[-_END:]}"
 
 
 class UserTypeError(UserError, TypeError):
-    """A value of a kind that cannot be used, such as an object array in place of numbers."""
+    """Value of an invalid type, such as an object array in place of numbers."""
 
 
 def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) -> str:
-    """Return a closing question that names the nearest of `choices`, or nothing.
+    """Return a closing question with the nearest of some choices, or "".
 
     Args:
-        word: what was given.
-        choices: what is there.
-        folder: where the choices lie, if they are names of files.
+        word: value given.
+        choices: valid values.
+        folder: folder of the choices, if they are names of files.
 
     Example:
         >>> suggest("epohcs", ["epochs", "batch_size"])
@@ -73,19 +72,19 @@ def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) ->
         >>> suggest("zzz", ["epochs"])
         ''
     """
-    near = difflib.get_close_matches(word[:_LONGEST_WORD], list(choices), n=1)
+    near = difflib.get_close_matches(word[:MAX_WORD_LENGTH], list(choices), n=1)
     if not near:
         return ""
     return f" Did you mean '{near[0] if folder is None else folder / near[0]}'?"
 
 
 def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more") -> str:
-    """Return the first few of many names, and how many there are besides.
+    """Join the first eight of some names, with the number of the others.
 
     Args:
-        names: of what there is.
-        comma: what stands between two.
-        rest: what stands after the last, {} for the number of the others.
+        names: names to list.
+        comma: separator.
+        rest: ending with {} for the number of the others.
 
     Example:
         >>> listed(["a", "b", "c"])
@@ -93,20 +92,20 @@ def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more
         >>> listed([f"x{k}" for k in range(1000)])
         'x0, x1, x2, x3, x4, x5, x6, x7 and 992 more'
     """
-    more = len(names) - _MOST_LISTED
-    return comma.join(names[:_MOST_LISTED]) + (rest.format(more) if more > 0 else "")
+    more = len(names) - MAX_LISTED
+    return comma.join(names[:MAX_LISTED]) + (rest.format(more) if more > 0 else "")
 
 
 def require_extra(what: str, extra: str, *libraries: str) -> None:
     """Check that libraries are installed.
 
     Args:
-        what: needs them; the beginning of the sentence.
-        extra: of this package, which brings them.
-        libraries: names to import.
+        what: feature that needs them, the beginning of the message.
+        extra: extra of this package that installs them.
+        libraries: module names.
 
     Raises:
-        UserError: one is not.
+        UserError: a library is not installed.
 
     Example:
         >>> require_extra("ONNX", "onnx", "json", "no_such_library")

@@ -168,7 +168,7 @@ def _files() -> dict[str, Target]:
         "idx": read_idx,
         "tensors": read_tensors,
         "digit network": read_digit_features,
-        "row numbers": lambda path: parse_rows(read_text(path, most=1000), 20),
+        "row numbers": lambda path: parse_rows(read_text(path, max_bytes=1000), 20),
         "request": lambda path: parse_object(path.read_bytes()),
     }
 

@@ -81,20 +81,20 @@ def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path: Path) -> Non
 def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"12345")
-    assert read_bytes(path, most=5) == b"12345"
+    assert read_bytes(path, max_bytes=5) == b"12345"
     with pytest.raises(UserError, match="has 5 bytes, and at most 4 are read"):
-        read_bytes(path, most=4)
+        read_bytes(path, max_bytes=4)
     # A hole takes no room on the disk, and would in memory.
     with path.open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(UserError, match="at most 4 are read"):
-        read_bytes(path, most=4)
+        read_bytes(path, max_bytes=4)
 
 
 def test_text_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"caf\xe9")
     with pytest.raises(UserError, match="is not text in UTF-8"):
-        read_text(tmp_path / "a", most=99)
+        read_text(tmp_path / "a", max_bytes=99)
 
 
 def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:

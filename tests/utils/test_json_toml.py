@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glo.errors import UserError
-from glo.utils.json_toml import LARGEST_TOML, parse_json, read_json, read_toml
+from glo.utils.json_toml import MAX_TOML_BYTES, parse_json, read_json, read_toml
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from glo.utils.json_toml import LARGEST_TOML, parse_json, read_json, read_toml
     [
         ("", "is not JSON"),
         ("{", "is not JSON"),
-        ('{"a": 1, "a": 1}', "it names 'a' twice"),
+        ('{"a": 1, "a": 1}', "it has 'a' twice"),
         ("[" * 100_000, "nested too deeply"),
         ("[" * 20 + "]" * 20, "more than 16 deep"),
         ("9" * 5000, "is not JSON"),
@@ -31,7 +31,7 @@ def test_json_keeps_what_is_whole(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, -9223372036854775808, 1e300, null, "ü"]}', "utf-8")
     assert read_json(tmp_path / "a.json") == {"a": [1, -(2**63), 1e300, None, "ü"]}
     with pytest.raises(UserError, match="at most 9 are read"):
-        read_json(tmp_path / "a.json", most=9)
+        read_json(tmp_path / "a.json", max_bytes=9)
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_json_keeps_what_is_whole(tmp_path: Path) -> None:
         ("x = [" + "1," * 500_000 + "]", "dots, commas and brackets"),
         ("a = " + "[" * 100_000, "dots, commas and brackets"),
         ("a = " + "[\n" * 30_000, "it is too deep"),
-        ("a = " + "[\n" * 60_000, "60,001 lines"),
+        ("a = " + "[\n" * 60_000, "60,001"),
         ("[a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p]", "more than 16 deep"),
         ("a = 0x" + "f" * 9000, "beyond 64 bits"),
         ("a = " + "9" * 9000, "is not a TOML file"),
         ("a = 1\na = 2", "is not a TOML file"),
-        ('a = "' + "x" * LARGEST_TOML + '"', "at most 8,388,608 are read"),
+        ('a = "' + "x" * MAX_TOML_BYTES + '"', "at most 8,388,608 are read"),
     ],
 )
 def test_toml_is_refused_before_it_takes_time(tmp_path: Path, text: str, part: str) -> None:

@@ -53,7 +53,7 @@ def _words(rows: str) -> str:
     if not any(letter.isalpha() or letter in "/." for letter in rows):
         return rows
     try:
-        return read_text(Path(rows), most=_LARGEST)
+        return read_text(Path(rows), max_bytes=_LARGEST)
     except (OSError, UserError) as error:
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise UserError(

@@ -62,7 +62,7 @@ def read_dataset_files(folder: Path) -> dict[str, Any]:
     """
     path = folder / _METADATA
     try:
-        metadata = read_json(path, most=_MAX_METADATA_BYTES)
+        metadata = read_json(path, max_bytes=_MAX_METADATA_BYTES)
     except (OSError, UserError) as error:
         raise UserError(f"{folder} is not a saved dataset: {path.name} is unreadable.") from error
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:

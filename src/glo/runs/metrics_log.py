@@ -78,7 +78,7 @@ def read_metrics_log(path: Path) -> list[dict[str, Any]]:
     """
     records: list[dict[str, Any]] = []
     if path.is_file():
-        for line in read_bytes(path, most=MAX_FILE_BYTES).splitlines():
+        for line in read_bytes(path, max_bytes=MAX_FILE_BYTES).splitlines():
             # One bad line must not cost those after it.
             with suppress(ValueError, RecursionError):
                 record = json.loads(line[:MAX_LINE_BYTES].decode("utf-8", errors="replace"))

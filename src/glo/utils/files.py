@@ -232,12 +232,12 @@ def open_plain(path: Path) -> BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def read_bytes(path: Path, *, most: int) -> bytes:
+def read_bytes(path: Path, *, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
     Args:
         path: path of the file.
-        most: limit in bytes, checked before memory is allocated.
+        max_bytes: limit in bytes, checked before memory is allocated.
 
     Raises:
         UserError: the file is larger, or not a regular file.
@@ -245,29 +245,29 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     """
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > most:
+        if size > max_bytes:
             raise UserError(
-                f"{path} has {size:,} bytes, and at most {most:,} are read of such a file; "
+                f"{path} has {size:,} bytes, and at most {max_bytes:,} are read of such a file; "
                 f"replace it."
             )
         return file.read(size)
 
 
-def read_text(path: Path, *, most: int) -> str:
+def read_text(path: Path, *, max_bytes: int) -> str:
     """Return the text of a file, as `read_bytes` does.
 
     Raises:
-        UserError: the file is larger than `most` bytes, not a regular file, or not UTF-8.
+        UserError: the file is larger than `max_bytes` bytes, not a regular file, or not UTF-8.
         OSError: it cannot be read.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.txt"
         >>> write_text(path, "ü")
-        >>> read_text(path, most=2)
+        >>> read_text(path, max_bytes=2)
         'ü'
     """
-    content = read_bytes(path, most=most)
+    content = read_bytes(path, max_bytes=max_bytes)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

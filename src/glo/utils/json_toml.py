@@ -1,7 +1,7 @@
-"""JSON and TOML of others, read with limits on size, depth and numbers.
+"""Limited reading of JSON and TOML from untrusted files, and writing them.
 
-Both are small files in a run or beside it. What a parser makes of a few megabytes can be large, and
-what it takes to make it can grow with their square; so the bounds come before the parser.
+A parser's result can be far larger than its text, and its time can grow with the square of it, so
+sizes are checked before parsing.
 """
 
 import json
@@ -16,8 +16,8 @@ from glo.errors import UserError
 from glo.utils.files import read_text, write_text
 
 __all__ = [
-    "LARGEST_JSON",
-    "LARGEST_TOML",
+    "MAX_JSON_BYTES",
+    "MAX_TOML_BYTES",
     "finite_json",
     "parse_json",
     "read_json",
@@ -26,20 +26,38 @@ __all__ = [
     "write_json",
 ]
 
-LARGEST_JSON = 4 * 2**20
-"""Bytes of a JSON file."""
+MAX_JSON_BYTES = 4 * 2**20
+MAX_TOML_BYTES = 8 * 2**20
+"""The longest TOML files are lists of deleted rows."""
 
-LARGEST_TOML = 8 * 2**20
-"""Bytes of a TOML file; the longest are lists of forgotten rows."""
+MAX_LINES = 50_000
+# A key of n parts costs tomllib n^2 in time and memory: 64 KiB of dots take 4 GiB, and an array of
+# some megabytes takes a minute.
+_MARKS, MAX_MARKS = ".,[{", 16
+# Comments and simple strings, such as a path or a list of rows, may hold any number of marks.
+_SIMPLE_LINE = re.compile(r'\s*(#.*|[\w-]+\s*=\s*"[^"\\]*"\s*)')
+MAX_DEPTH = 16
+_INT64_END = 2**63
 
-_MOST_LINES = 50_000
-# A key of n parts costs tomllib n^2 in time and memory: 64 KiB of dots take 4 GiB. And an array of
-# some megabytes takes it a minute.
-_MARKS, _MOST_MARKS = ".,[{", 16
-# Any number of them may stand in a comment, and in a text such as a path or a list of rows.
-_PLAIN = re.compile(r'\s*(#.*|[\w-]+\s*=\s*"[^"\\]*"\s*)')
-_DEEPEST = 16
-_LARGEST_NUMBER = 2**63
+
+def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
+    """Return the values of a JSON file.
+
+    Args:
+        path: path of the file.
+        max_bytes: limit of its size.
+
+    Raises:
+        UserError: the file is too large, not JSON, nested too deeply, repeats a name, or has an
+            integer beyond 64 bits.
+        OSError: it cannot be read.
+    """
+    return parse_json(read_text(path, max_bytes=max_bytes), str(path))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(finite_json(values), indent=2) + "\n")
 
 
 def finite_json(value: Any) -> Any:
@@ -56,115 +74,94 @@ def finite_json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path: Path, *, most: int = LARGEST_JSON) -> Any:
-    """Return what a JSON file holds.
-
-    Args:
-        path: the file.
-        most: bytes that it may hold.
-
-    Raises:
-        UserError: it is too large, not JSON, too deep, names something twice, or holds a whole
-            number beyond 64 bits.
-        OSError: it cannot be read.
-    """
-    return parse_json(read_text(path, most=most), str(path))
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(finite_json(values), indent=2) + "\n")
-
-
 def parse_json(text: str, what: str) -> Any:
-    """Return what a JSON text holds, as `read_json` does.
+    """Return the values of a JSON text, checked as by `read_json`.
 
     Args:
-        text: the text.
-        what: how messages call it.
+        text: JSON.
+        what: name of the text in messages.
 
     Example:
         >>> parse_json('{"a": [1, 2.5, null]}', "This")
         {'a': [1, 2.5, None]}
         >>> parse_json('{"a": 1, "a": 2}', "This")
         Traceback (most recent call last):
-        glo.errors.UserError: This is not JSON: it names 'a' twice.
+        glo.errors.UserError: This is not JSON: it has 'a' twice.
     """
     try:
-        values = json.loads(text, object_pairs_hook=_each_once)
+        values = json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise UserError(f"{what} is nested too deeply; write it anew.") from None
     except ValueError as error:
         raise UserError(f"{what} is not JSON: {str(error).rstrip('.')}.") from None
-    _check(values, what)
+    _check_values(values, what)
     return values
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the contents of a TOML file.
-
-    Raises:
-        UserError: it does not exist, is not TOML, or goes beyond what settings need: 8 MiB, 50,000
-            lines, 16 dots, commas and brackets in a line, whole numbers of 64 bits.
-    """
-    try:
-        text = read_text(path, most=LARGEST_TOML)
-        _check_lines(text, str(path))
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except RecursionError:
-        raise UserError(f"{path} is not a TOML file of settings: it is too deep.") from None
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{path} is not a TOML file: {error}.") from None
-    _check(values, str(path))
-    return values
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
-            raise ValueError(f"it names {name!r} twice")
+            raise ValueError(f"it has {name!r} twice")
         values[name] = value
     return values
 
 
-def _check_lines(text: str, what: str) -> None:
-    # Of what Python calls the end of a line, TOML knows this one alone.
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the values of a TOML file.
+
+    Raises:
+        UserError: the file cannot be read, is not TOML, or exceeds the limits: 8 MiB, 50,000 lines,
+            16 dots, commas and brackets in a line, integers of 64 bits.
+    """
+    try:
+        text = read_text(path, max_bytes=MAX_TOML_BYTES)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    _check_lines(text, path)
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{path} is not a TOML file of settings: it is too deep.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not a TOML file: {error}.") from None
+    _check_values(values, str(path))
+    return values
+
+
+def _check_lines(text: str, path: Path) -> None:
+    # `splitlines` would split at characters that end no line in TOML.
     lines = text.split("\n")
-    if len(lines) > _MOST_LINES:
+    if len(lines) > MAX_LINES:
         raise UserError(
-            f"{what} is not a TOML file of settings: it has {len(lines):,} lines, and {_MOST_LINES}"
-            f" are enough for any."
+            f"{path} is not a TOML file of settings: it has {len(lines):,} lines, at most "
+            f"{MAX_LINES} are read."
         )
     for number, line in enumerate(lines, 1):
         marks = sum(map(line.count, _MARKS))
-        if marks > _MOST_MARKS and not _PLAIN.fullmatch(line):
+        if marks > MAX_MARKS and not _SIMPLE_LINE.fullmatch(line):
             raise UserError(
-                f"{what} is not a TOML file of settings: line {number} holds {marks:,} dots, commas"
-                f" and brackets outside a simple text, and {_MOST_MARKS} are enough for any."
+                f"{path} is not a TOML file of settings: line {number} has {marks:,} dots, commas"
+                f" and brackets outside a simple string, at most {MAX_MARKS} are read."
             )
 
 
-def _check(values: Any, what: str) -> None:
-    # Not by recursion, which ends where a file is deeper than Python's stack.
+def _check_values(values: Any, what: str) -> None:
+    # A loop, since the nesting may exceed Python's recursion limit.
     level = [values]
-    for _ in range(_DEEPEST):
+    for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for value in level:
             if isinstance(value, dict):
                 below += value.values()
             elif isinstance(value, list):
                 below += value
-            elif isinstance(value, int) and not -_LARGEST_NUMBER <= value < _LARGEST_NUMBER:
-                # Such a number may have too many digits to be shown.
-                raise UserError(f"{what} holds a whole number beyond 64 bits; give a smaller one.")
+            elif isinstance(value, int) and not -_INT64_END <= value < _INT64_END:
+                # It may have too many digits to be shown.
+                raise UserError(f"{what} has an integer beyond 64 bits; give a smaller one.")
         level = below
     if level:
-        raise UserError(f"{what} is nested more than {_DEEPEST} deep; write it anew.")
+        raise UserError(f"{what} is nested more than {MAX_DEPTH} deep; write it anew.")
 
 
 def toml_lines(values: Mapping[str, Any]) -> str:

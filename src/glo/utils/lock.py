@@ -58,6 +58,6 @@ class RunLock:
 
 def _holder(path: Path) -> str:
     try:
-        return f"process {int(read_text(path, most=20))}"
+        return f"process {int(read_text(path, max_bytes=20))}"
     except (OSError, ValueError):
         return "its number is unknown"

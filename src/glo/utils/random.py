@@ -1,7 +1,6 @@
-"""Random draws that are a function of a seed and a row number, whatever the batch size.
+"""Counter-based random numbers: functions of a seed and a row number, whatever the batch size.
 
-NumPy's Philox is a counter-based generator: jumping to a row costs nothing, so sample j of seed s
-can be drawn alone, in any batch and in any order, and is always the same.
+NumPy's Philox jumps to any row at no cost, so sample j of a seed is the same in any batch.
 """
 
 from typing import Literal
@@ -17,25 +16,25 @@ Stream = Literal["codes", "samples"]
 _STREAMS: dict[Stream, int] = {"codes": 1, "samples": 2}
 _FIRST_EPOCH = 2**32
 
-# One Philox step makes four 64-bit words; Box-Muller turns two words into two normals. Each row
-# owns a whole number of steps, so rows never share a word.
+# Each row uses whole Philox steps of four 64-bit words, so rows never share a word; Box-Muller
+# turns two words into two normals.
 _WORDS = 4
 
-# Neighbours that `permutation_within` keeps near each other: of rows of a few hundred bytes or
-# more, enough for a disk to read them at its full speed.
+# Neighbouring rows that `permutation_within` keeps together: rows of a few hundred bytes or more
+# are then read at a disk's full speed.
 _NEIGHBOURS = 1024
 
 
 def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: int = 1) -> Tensor:
-    """Draw `n` standard normal rows, numbers `start`, `start + every`, ... of `seed`.
+    """Draw standard normal rows, numbers `start`, `start + every`, ... of a seed.
 
     Args:
         seed: any integer; its 64 low bits are used.
         start: number of the first row.
-        n: how many rows.
-        dim: D, the length of a row.
-        stream: what the numbers are for; no two streams of a seed share a number.
-        every: how far one row is from the next; those between are drawn and dropped.
+        n: number of rows.
+        dim: D, length of a row.
+        stream: purpose; no two streams of a seed share a number.
+        every: distance between the numbers of two rows.
 
     Returns:
         float32 (n, D).
@@ -50,7 +49,7 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: in
     steps = -(-dim // _WORDS)
     generator = np.random.Philox(key=_key(seed, _STREAMS[stream])).advance(start * steps)
     words = generator.random_raw(n * steps * _WORDS).reshape(n, 2, steps * _WORDS // 2)
-    # 53 bits to (0, 1]: the logarithm below must not see zero.
+    # 53 bits to (0, 1]: the logarithm of zero is infinite.
     uniform = ((words >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
     radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
     angle = 2.0 * np.pi * uniform[:, 1]
@@ -59,13 +58,13 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: in
 
 
 def permutation(n: int, seed: int, epoch: int, part: int = 0) -> Tensor:
-    """Order the rows 0 to n - 1 of one epoch, a function of the seed, the epoch and the part alone.
+    """Return a random order of the rows 0 to n - 1, a function of seed, epoch and part alone.
 
     Args:
-        n: how many rows.
+        n: number of rows.
         seed: any integer.
         epoch: number of the pass.
-        part: which of several sets of rows, each with an order of its own.
+        part: number of the set of rows, if several have orders of their own.
 
     Returns:
         int64 (n,).
@@ -74,21 +73,20 @@ def permutation(n: int, seed: int, epoch: int, part: int = 0) -> Tensor:
         >>> torch.equal(permutation(9, 0, 1), permutation(9, 0, 1))
         True
     """
-    return torch.from_numpy(_of_epoch(seed, epoch, part).permutation(n))
+    return torch.from_numpy(_epoch_generator(seed, epoch, part).permutation(n))
 
 
 def permutation_within(n: int, seed: int, epoch: int, part: int = 0, *, within: int) -> Tensor:
-    """Order the rows of one epoch so that a stretch of the order needs few places of a file.
+    """Return a random order whose stretches need few places of a file.
 
-    Runs of 1,024 neighbours are put in a random order, and then the rows of each `within` that
-    follow each other.
+    Runs of 1,024 neighbours are shuffled, and then the rows of each `within` consecutive ones.
 
     Args:
-        n: how many rows.
+        n: number of rows.
         seed: any integer.
         epoch: number of the pass.
         part: as for `permutation`.
-        within: rows that are mixed with each other.
+        within: number of rows that are shuffled with each other.
 
     Returns:
         int64 (n,).
@@ -100,7 +98,7 @@ def permutation_within(n: int, seed: int, epoch: int, part: int = 0, *, within: 
         >>> len(torch.unique(order[:2048] // 1024))
         2
     """
-    random = _of_epoch(seed, epoch, part)
+    random = _epoch_generator(seed, epoch, part)
     runs = torch.from_numpy(random.permutation(-(-n // _NEIGHBOURS)))
     order = (runs[:, None] * _NEIGHBOURS + torch.arange(_NEIGHBOURS)).flatten()
     rows: NDArray[np.int64] = order[order < n].numpy()
@@ -109,12 +107,12 @@ def permutation_within(n: int, seed: int, epoch: int, part: int = 0, *, within: 
     return torch.from_numpy(rows)
 
 
-def _of_epoch(seed: int, epoch: int, part: int) -> np.random.Generator:
+def _epoch_generator(seed: int, epoch: int, part: int) -> np.random.Generator:
     key = _key(seed, _FIRST_EPOCH + epoch)
-    # The top word of the counter: one part would have to use up 2^192 numbers to meet the next.
+    # The counter's top word: parts overlap after 2^192 numbers.
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, part]))
 
 
 def _key(seed: int, stream: int) -> NDArray[np.uint64]:
-    # As a plain list, a seed beyond 63 bits would go through float64 and lose its low digits.
+    # NumPy would convert a list with a seed beyond 63 bits by way of float64.
     return np.array([seed % 2**64, stream], dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Row numbers as people write them: '3,17,40-49'."""
+"""Text form of row numbers, '3,17,40-49'."""
 
 import re
 
@@ -9,23 +9,22 @@ from glo.errors import UserError
 
 __all__ = ["check_row", "evenly_spaced", "parse_rows", "rows_text"]
 
-# Python reads numbers of thousands of digits not at all; no row has one.
+# Python refuses to parse integers of thousands of digits.
 _PART = re.compile(r"(\d{1,99})(?:-(\d{1,99}))?")
 
 
 def parse_rows(text: str, n: int) -> Tensor:
-    """Return the rows that a text names, rising and each once.
+    """Parse row numbers and ranges into rising, unique row numbers.
 
     Args:
-        text: numbers from 0 and ranges, both ends of which count, with commas or white space
-            between.
-        n: how many rows there are.
+        text: numbers from 0 and inclusive ranges, separated by commas or white space.
+        n: number of rows that exist.
 
     Returns:
         int64 (m,).
 
     Raises:
-        UserError: something else is in the text, or a row that is not there.
+        UserError: the text has another form, or a row does not exist.
 
     Example:
         >>> parse_rows("7, 2-4 3", 10)
@@ -34,19 +33,19 @@ def parse_rows(text: str, n: int) -> Tensor:
         Traceback (most recent call last):
         glo.errors.UserError: Row 12 is not there: the rows are 0 to 9; give numbers from these.
     """
-    chosen = torch.zeros(n, dtype=torch.bool)
+    mask = torch.zeros(n, dtype=torch.bool)
     for part in text.replace(",", " ").split():
-        found = _PART.fullmatch(part)
-        if found is None:
+        match = _PART.fullmatch(part)
+        if match is None:
             raise UserError(
                 f"'{part}' is no row number and no range of them; write them like 3,17,40-49."
             )
-        first, last = int(found[1]), int(found[2] or found[1])
+        first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise UserError(f"The range {part} ends before it begins; write the smaller row first.")
         check_row(last, n)
-        chosen[first : last + 1] = True
-    return chosen.nonzero().flatten()
+        mask[first : last + 1] = True
+    return mask.nonzero().flatten()
 
 
 def check_row(row: int, n: int) -> None:
@@ -58,7 +57,7 @@ def check_row(row: int, n: int) -> None:
 
 
 def rows_text(rows: Tensor) -> str:
-    """Return rising row numbers as a text that `parse_rows` reads.
+    """Format rising row numbers for `parse_rows`.
 
     Args:
         rows: int64 (m,), rising.
@@ -83,5 +82,5 @@ def evenly_spaced(n: int, count: int) -> Tensor:
         >>> evenly_spaced(9, 3)
         tensor([0, 4, 8])
     """
-    # In float32 the last of more than 2^24 rows could round to one that is not there.
+    # float32 could round the last of more than 2^24 rows to one that does not exist.
     return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()
