@@ -1,4 +1,4 @@
-"""The principal directions of codes, and walks along them."""
+"""Principal directions of codes, and walks along them."""
 
 from dataclasses import dataclass
 from typing import final
@@ -13,21 +13,21 @@ from glo.utils.random import permutation
 
 __all__ = ["Directions", "principal_directions", "walk_along"]
 
-# Codes that are enough for any number of directions, and few enough to be copied.
-_MOST = 2**18
+# Enough codes for any number of directions, and few enough to be copied.
+_MAX_CODES = 2**18
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Directions:
-    """The mean of codes and the directions in which they spread, the widest first.
+    """The mean of codes and their principal directions, by descending variance.
 
     Attributes:
         mean: (D,).
-        components: (K, D), orthonormal rows. The largest number of each, whatever its sign, is
-            positive, so equal codes have equal directions.
-        deviations: (K,), standard deviation of the codes along each, falling.
-        shares: (K,), part of the variance that lies along each, up to 1 in all.
+        components: (K, D), orthonormal rows. The number of largest magnitude in each is positive,
+            so equal codes have equal directions.
+        deviations: (K,), standard deviation of the codes along each.
+        shares: (K,), share of the variance along each, up to 1 in all.
     """
 
     mean: Tensor
@@ -40,22 +40,22 @@ class Directions:
 
 
 def principal_directions(codes: Tensor, k: int | None = None) -> Directions:
-    """Find the principal components of codes; of more than 262,144, those of so many drawn ones.
+    """Compute the principal components of codes, or of 262,144 random ones of more.
 
     Args:
         codes: (N, D), N at least 2.
-        k: how many; None for all, min(N, D).
+        k: number of directions; None: all, min(N, D).
 
     Returns:
         K directions; float32.
 
     Raises:
-        UserError: there are fewer than two codes, or fewer directions than wanted.
+        UserError: there are fewer than two codes, or fewer directions than k.
 
     Example:
         >>> line = torch.tensor([[-3.0, -4.0], [3.0, 4.0]])
-        >>> found = principal_directions(line, 1)
-        >>> found.components, found.shares
+        >>> directions = principal_directions(line, 1)
+        >>> directions.components, directions.shares
         (tensor([[0.6000, 0.8000]]), tensor([1.]))
     """
     from sklearn.decomposition import PCA
@@ -70,39 +70,39 @@ def principal_directions(codes: Tensor, k: int | None = None) -> Directions:
             f"{k} principal directions were asked for, and {len(codes):,} codes of "
             f"{codes.shape[1]} numbers have {most}; give 1 to {most}."
         )
-    if len(codes) > _MOST:
-        codes = codes[permutation(len(codes), 0, 0)[:_MOST].sort().values]
-    # Codes that are all the same have no variance to share out.
+    if len(codes) > _MAX_CODES:
+        codes = codes[permutation(len(codes), 0, 0)[:_MAX_CODES].sort().values]
+    # The shares of codes without variance are 0 / 0.
     with np.errstate(invalid="ignore"):
-        fitted = PCA(k, svd_solver="covariance_eigh").fit(codes.double().cpu().numpy())
+        pca = PCA(k, svd_solver="covariance_eigh").fit(codes.double().cpu().numpy())
     return Directions(
-        mean=torch.from_numpy(fitted.mean_).float(),
-        components=torch.from_numpy(fitted.components_).float(),
-        deviations=torch.from_numpy(np.sqrt(fitted.explained_variance_)).float(),
-        shares=torch.from_numpy(np.nan_to_num(fitted.explained_variance_ratio_)).float(),
+        mean=torch.from_numpy(pca.mean_).float(),
+        components=torch.from_numpy(pca.components_).float(),
+        deviations=torch.from_numpy(np.sqrt(pca.explained_variance_)).float(),
+        shares=torch.from_numpy(np.nan_to_num(pca.explained_variance_ratio_)).float(),
     )
 
 
 def walk_along(
     directions: Directions,
-    place: int,
+    number: int,
     n: int,
     *,
     reach: float = 3.0,
     about: Tensor | None = None,
     constraint: Constraint = "free",
 ) -> Tensor:
-    """Walk along one direction from -reach to +reach standard deviations, in even steps.
+    """Return codes along one direction from -reach to +reach standard deviations, in even steps.
 
         z(t) = about + t s_k v_k,  t from -reach to reach
 
     Args:
-        directions: of the codes.
-        place: which one, from 0.
-        n: points; an odd number has the middle among them.
-        reach: how far, in standard deviations of the codes along the direction.
-        about: (D,), the middle; None: the mean.
-        constraint: what every point satisfies.
+        directions: directions of the codes.
+        number: k, number of the direction, from 0.
+        n: number of points, 2 or more; an odd number includes the middle.
+        reach: end of the walk in standard deviations of the codes along the direction.
+        about: (D,), middle of the walk; None: the mean.
+        constraint: constraint of every point.
 
     Returns:
         (n, D).
@@ -111,18 +111,18 @@ def walk_along(
         UserError: there is no such direction, or n is below 2.
 
     Example:
-        >>> found = principal_directions(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
-        >>> walk_along(found, 0, 3, reach=1.0)
+        >>> directions = principal_directions(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
+        >>> walk_along(directions, 0, 3, reach=1.0)
         tensor([[-1.4142,  0.0000],
                 [ 0.0000,  0.0000],
                 [ 1.4142,  0.0000]])
     """
-    if not 0 <= place < len(directions):
-        raise UserError(f"There is no direction {place}; give 0 to {len(directions) - 1}.")
+    if not 0 <= number < len(directions):
+        raise UserError(f"There is no direction {number}; give 0 to {len(directions) - 1}.")
     if n < 2:
         raise UserError(f"n is {n}; a walk has two ends, so give 2 or more.")
     middle = directions.mean if about is None else about
-    # Exactly opposite on the two sides, so that the middle is the middle.
-    times = torch.linspace(-1, 1, n, dtype=torch.float64).unsqueeze(1) * reach
-    step = directions.deviations[place].double() * directions.components[place].double()
-    return project((middle.double() + times * step).float(), constraint)
+    # Symmetric multipliers, so that the middle is exact.
+    t = torch.linspace(-1, 1, n, dtype=torch.float64).unsqueeze(1) * reach
+    step = directions.deviations[number].double() * directions.components[number].double()
+    return project((middle.double() + t * step).float(), constraint)

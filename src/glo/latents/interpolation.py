@@ -1,4 +1,4 @@
-"""Ways through the code space: between two codes, between three or four, and sums of codes."""
+"""Interpolation between codes, along lines, arcs and grids, and code arithmetic."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,31 +13,31 @@ __all__ = ["Path", "arithmetic", "grid_interpolate", "interpolate"]
 
 Path = Literal["straight", "sphere"]
 
-# Two directions with a sine below this are parallel or opposite: the plane that a path turns in
-# would be made of rounding.
-_NO_PLANE = 1e-7
+# Two directions with a sine below this are parallel or opposite: the plane of the arc would be
+# determined by rounding errors.
+_MIN_SINE = 1e-7
 
 
 def interpolate(
     a: Tensor, b: Tensor, n: int, *, path: Path = "straight", constraint: Constraint = "free"
 ) -> Tensor:
-    """Walk from one code to another in even steps; the ends are `a` and `b` themselves.
+    """Interpolate between two codes in even steps; the ends are `a` and `b` themselves.
 
         straight: z(t) = (1 - t) a + t b
         sphere:   z(t) = ((1 - t) |a| + t |b|) (sin((1 - t) w) u + sin(t w) v) / sin(w)
 
-    with u = a / |a|, v = b / |b| and w the angle between them. A straight way passes nearer to the
-    centre than its ends lie, where there are few codes; the other one keeps the radius between
-    theirs. Parallel codes have a straight way on both paths. Opposite ones have many half circles
-    between them: the one that turns towards the axis along which they are shortest is taken, and
-    where there is one dimension alone, the straight way.
+    with u = a / |a|, v = b / |b| and w the angle between them. A straight path passes nearer to the
+    origin than its ends, where there are few codes; the spherical one keeps the radius between
+    theirs. Parallel codes have a straight path in both cases. Of the half circles between opposite
+    codes, the one towards the axis of their smallest number is taken; in one dimension the path is
+    straight.
 
     Args:
-        a: (D,), where it begins.
-        b: (D,), where it ends.
-        n: points, with both ends.
-        path: straight, or along the sphere.
-        constraint: holds for every point if it holds for the ends.
+        a: (D,), first code.
+        b: (D,), last code.
+        n: number of points, both ends included, 2 or more.
+        path: "straight" or "sphere".
+        constraint: constraint of the ends, and so of every point.
 
     Returns:
         (n, D).
@@ -54,19 +54,17 @@ def interpolate(
         tensor([[1.0000, 0.0000],
                 [0.5000, 0.5000],
                 [0.0000, 1.0000]])
-        >>> interpolate(a, b, 3, path="sphere")
-        tensor([[1.0000, 0.0000],
-                [0.7071, 0.7071],
-                [0.0000, 1.0000]])
+        >>> interpolate(a, b, 3, path="sphere")[1]
+        tensor([0.7071, 0.7071])
     """
     if a.ndim != 1 or a.shape != b.shape:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise UserError(f"The ends have shapes {shapes}; give two codes of the same size, (D,).")
     if n < 2:
         raise UserError(f"n is {n}; a walk has two ends, so give 2 or more.")
-    share = torch.linspace(0, 1, n, dtype=torch.float64, device=a.device).unsqueeze(1)
-    between = (_arc if path == "sphere" else torch.lerp)(a.double(), b.double(), share)
-    walk = project(between.to(a.dtype), constraint)
+    t = torch.linspace(0, 1, n, dtype=torch.float64, device=a.device).unsqueeze(1)
+    points = (_arc if path == "sphere" else torch.lerp)(a.double(), b.double(), t)
+    walk = project(points.to(a.dtype), constraint)
     walk[0], walk[-1] = a, b
     return walk
 
@@ -74,17 +72,17 @@ def interpolate(
 def grid_interpolate(
     corners: Tensor, n: int, *, path: Path = "straight", constraint: Constraint = "free"
 ) -> tuple[Tensor, ...]:
-    """Fill the space between three or four codes with lines of codes, from top to bottom.
+    """Interpolate between three or four codes by lines of codes, from top to bottom.
 
     Four corners A, B, C, D lie at the top left, top right, bottom left and bottom right, and the
     straight path is bilinear: (1 - s)(1 - t) A + s (1 - t) B + (1 - s) t C + s t D. Three lie at
     the top, bottom left and bottom right of a triangle, and it is barycentric. Along the sphere,
-    the left and right edges and then every line are walked.
+    the left and right edges are interpolated first, then every line.
 
     Args:
         corners: (3, D) or (4, D).
-        n: lines, and codes on the last one.
-        path: straight, or along the sphere.
+        n: number of lines, and of codes on the last one, 2 or more.
+        path: "straight" or "sphere".
         constraint: as for `interpolate`.
 
     Returns:
@@ -111,27 +109,27 @@ def grid_interpolate(
         return tuple(walk(left, right, n) for left, right in edges)
     top, left, right = corners
     edges = zip(walk(top, left, n)[1:], walk(top, right, n)[1:], strict=True)
-    lines = [walk(first, last, place) for place, (first, last) in enumerate(edges, start=2)]
+    lines = [walk(first, last, count) for count, (first, last) in enumerate(edges, start=2)]
     return (top.unsqueeze(0), *lines)
 
 
 def arithmetic(
     codes: Tensor, weights: Sequence[float] | Tensor, *, constraint: Constraint = "free"
 ) -> Tensor:
-    """Return the sum of codes, each times its weight, moved onto the constraint.
+    """Return the weighted sum of codes, projected onto the constraint.
 
-    The weights 1, -1, 1 of a, b, c make a - b + c: what c has and b has not is given to a.
+    The weights 1, -1, 1 of a, b, c give a - b + c: a with the difference of c from b.
 
     Args:
         codes: (K, D).
         weights: K numbers.
-        constraint: what the sum satisfies.
+        constraint: constraint of the sum.
 
     Returns:
         (D,).
 
     Raises:
-        UserError: there are not as many weights as codes.
+        UserError: the number of weights is not K.
 
     Reference:
         Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional
@@ -143,31 +141,26 @@ def arithmetic(
     """
     factors = torch.as_tensor(weights, dtype=torch.float64, device=codes.device)
     if codes.ndim != 2 or factors.shape != codes.shape[:1]:
-        given = f"{tuple(factors.shape)} for codes of shape {tuple(codes.shape)}"
-        raise UserError(f"The weights have shape {given}; give one weight for each code.")
+        shapes = f"{tuple(factors.shape)} for codes of shape {tuple(codes.shape)}"
+        raise UserError(f"The weights have shape {shapes}; give one weight for each code.")
     total = (factors @ codes.double()).to(codes.dtype)
     return project(total.unsqueeze(0), constraint)[0]
 
 
-def _arc(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    radius, other = a.norm(), b.norm()
-    if not radius > 0 or not other > 0:
-        return torch.lerp(a, b, share)
-    u, v = a / radius, b / other
-    aside = v - (u @ v) * u
-    if float(aside.norm()) < _NO_PLANE:
+def _arc(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    radius, end_radius = a.norm(), b.norm()
+    if not radius > 0 or not end_radius > 0:
+        return torch.lerp(a, b, t)
+    u, v = a / radius, b / end_radius
+    orthogonal = v - (u @ v) * u
+    if float(orthogonal.norm()) < _MIN_SINE:
         if len(a) == 1 or bool(u @ v > 0):
-            return torch.lerp(a, b, share)
-        aside = _across(u)
-    # Of unit vectors, exact for every angle, which the arc cosine is not near 0 and pi.
-    angle = 2 * torch.atan2((u - v).norm(), (u + v).norm())
-    turn = share * angle
-    direction = turn.cos() * u + turn.sin() * (aside / aside.norm())
-    between: Tensor = torch.lerp(radius, other, share) * direction
-    return between
-
-
-def _across(u: Tensor) -> Tensor:
-    axis = torch.zeros_like(u)
-    axis[u.abs().argmin()] = 1.0
-    return axis - (u @ axis) * u
+            return torch.lerp(a, b, t)
+        axis = torch.zeros_like(u)
+        axis[u.abs().argmin()] = 1.0
+        orthogonal = axis - (u @ axis) * u
+    # Of unit vectors, exact for every angle, unlike the arc cosine near 0 and pi.
+    angle = t * (2 * torch.atan2((u - v).norm(), (u + v).norm()))
+    direction = angle.cos() * u + angle.sin() * (orthogonal / orthogonal.norm())
+    points: Tensor = torch.lerp(radius, end_radius, t) * direction
+    return points
