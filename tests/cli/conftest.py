@@ -1,4 +1,4 @@
-"""A finished run, a stopped one, and a check of refused commands."""
+"""Working folders, a finished and a stopped run, and a check of refused commands."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +9,15 @@ from tests.builders import at_step, save_data, train, train_until
 from glo.cli.app import run
 
 Refuse = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Working folder and cache of a test, and a terminal of 80 columns."""
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

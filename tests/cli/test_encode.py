@@ -20,13 +20,6 @@ from glo.workflows.encode import encode, prepare_search
 from glo.workflows.inputs import open_inputs
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-
 def save_images(folder: Path, n: int = 3, side: int = SIDE) -> list[str]:
     folder.mkdir()
     names = [f"{number} ü, [x].png" for number in range(n)]

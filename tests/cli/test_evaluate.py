@@ -22,13 +22,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-
 def test_a_table_and_a_file(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", str(two / "run"), "--n", "20", "--prior", "gaussian,gaussian"]) == 0
     said = capsys.readouterr()

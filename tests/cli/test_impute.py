@@ -44,12 +44,6 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
 def by_estimator(birds: Path, rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fill rows as the page on missing values does."""
     model = glo.load(birds)

@@ -24,20 +24,17 @@ FINISHED_ONLY = ["sample", "evaluate", "encode", "restore", "walk", "add", "forg
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder with one data file."""
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    save_data(tmp_path, images(1))
-    return tmp_path
+def data(workdir: Path) -> None:
+    """File of one example."""
+    save_data(workdir, images(1))
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_path_without_a_run(verb: str, folder: Path, refuse: Refuse) -> None:
-    before = contents(folder)
+def test_path_without_a_run(verb: str, workdir: Path, refuse: Refuse) -> None:
+    before = contents(workdir)
     for path, reason in (("none", "does not exist"), (".", "config.toml"), ("data.npy", "")):
         refuse([verb, path, *VERBS[verb]], f"{path} is not a run folder", reason)
-    assert contents(folder) == before
+    assert contents(workdir) == before
 
 
 @pytest.mark.parametrize("verb", FINISHED_ONLY)

@@ -23,13 +23,6 @@ from glo.workflows.restore import Degradation
 from glo.workflows.restore import restore as restore_images
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-
 def save_image(path: str, pixels: NDArray[Any]) -> None:
     Image.fromarray(pixels).save(path)
 

@@ -15,8 +15,7 @@ from glo.cli.app import run
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder, empty, with its cache elsewhere."""
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    """Empty working folder."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)

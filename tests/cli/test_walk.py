@@ -25,13 +25,6 @@ from glo.runs.run import open_run
 TILE = 64 + 2
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     """A run of vectors around two places, one for each label."""
