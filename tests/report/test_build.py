@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -163,25 +162,6 @@ def test_other_data_are_refused(pictures: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not the data that .*: glo report"):
         write_report(pictures, tmp_path / "page.html", data=tmp_path / "other.npy")
     assert not (tmp_path / "page.html").exists()
-
-
-def test_a_failed_write_keeps_the_page_before(
-    pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "page.html"
-    out.write_text("before")
-    monkeypatch.setattr("glo.report.build.make_report", lambda *_, **__: "after")
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", fail)
-        with pytest.raises(OSError, match="No space"):
-            write_report(pictures, out, data=labelled())
-    assert out.read_text() == "before"
-    assert write_report(pictures, out, data=labelled()).read_text() == "after"
-    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_the_evaluation_is_shown_where_there_is_one(pictures: Run, tmp_path: Path) -> None:

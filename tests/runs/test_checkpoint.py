@@ -192,7 +192,8 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "of another step": swap_with_older,
 }
 CASES = [
-    *((f"{name}.safetensors", damage) for name in FILES for damage in DAMAGES),
+    *(("rows-0-of-1.safetensors", damage) for damage in DAMAGES),
+    *((f"{name}.safetensors", "middle byte") for name in FILES),
     *(("manifest.json", d) for d in ("cut", "emptied", "first byte", "middle byte", "removed")),
 ]
 

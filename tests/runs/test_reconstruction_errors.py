@@ -38,22 +38,6 @@ def test_a_damaged_or_foreign_file_is_absent(tmp_path: Path) -> None:
     assert read_errors(tmp_path, 3) is None
 
 
-def test_a_failed_write_keeps_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_errors(tmp_path, ERRORS)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("glo.runs.reconstruction_errors.write_tensors", full)
-    with pytest.raises(OSError, match="No space"):
-        write_errors(tmp_path, ERRORS * 2)
-    found = read_errors(tmp_path, 3)
-    assert found is not None
-    assert torch.equal(found, ERRORS)
-
-
 def test_a_finished_run_keeps_the_errors_of_its_rows(tmp_path: Path) -> None:
     finish(tmp_path / "run", epochs=1)
     run, data = open_run(tmp_path / "run"), samples()

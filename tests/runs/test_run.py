@@ -1,6 +1,5 @@
 """Run folders describe themselves: they open and sample without the data."""
 
-import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -8,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.builders import contents, finish, samples, settings, stop
+from tests.builders import finish, samples, settings, stop
 
 from glo.errors import UserError
 from glo.runs.run import DataRecord, Run, open_run
-from glo.utils.json_toml import read_toml, write_json
 
 
 @pytest.fixture(scope="module")
@@ -143,25 +141,3 @@ def test_a_damaged_summary_is_none(tmp_path: Path, made: Path, content: bytes) -
     run = shutil.copytree(made, tmp_path / "run")
     (run / "summary.json").write_bytes(content)
     assert open_run(run).summary is None
-
-
-def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_json(tmp_path / "new" / "x.json", {"a": [1, 2]})
-    assert json.loads((tmp_path / "new" / "x.json").read_text()) == {"a": [1, 2]}
-    before = contents(tmp_path)
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_json(tmp_path / "new" / "x.json", {"a": 3})
-    assert contents(tmp_path)["new/x.json"] == before["new/x.json"]
-
-
-def test_toml_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read: No such file"):
-        read_toml(tmp_path / "x.toml")
-    (tmp_path / "x.toml").write_bytes(b'a = "\xff"')
-    with pytest.raises(UserError, match="is not text in UTF-8"):
-        read_toml(tmp_path / "x.toml")
