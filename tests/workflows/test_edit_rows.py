@@ -131,7 +131,7 @@ def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:
     assert sorted(path.name for path in (run / "checkpoint").iterdir()) == ["final"]
     pictures = {path.stem for path in (run / "samples").iterdir()}
     assert pictures == {"gaussian", "mixture", "interpolations"}
-    assert any("weights of the decoder are as they were" in sentence for sentence in said)
+    assert any("weights of the decoder" in sentence for sentence in said)
     # Row 7 alone had that label.
     with pytest.raises(UserError, match="choose one of 0, 1"):
         now.sample(1, label=5)
@@ -173,7 +173,7 @@ def test_what_is_strange_is_named(run: Path) -> None:
 def test_examples_that_the_decoder_does_not_know(run: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
     said = add(run, Dataset(rows=noise, name="noise"))
-    assert "does not know such examples" in said[0]
+    assert "cannot reproduce" in said[0]
 
 
 @pytest.mark.parametrize("constraint", ["sphere", "free"])

@@ -1,5 +1,6 @@
 """`glo forget`: rows removed from a finished run."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,8 @@ from glo.cli.open_run import DecoderOption, import_decoder_class
 
 __all__ = ["forget"]
 
-# Bytes of a text file of rows: eight million of them.
-_LARGEST = 64 * 2**20
+# Size of a text file of rows, about eight million.
+_MAX_BYTES = 64 * 2**20
 
 
 def forget(
@@ -21,39 +22,37 @@ def forget(
     refit: Annotated[bool, Parameter(negative="--no-refit")] = True,
     decoder: DecoderOption = None,
 ) -> int:
-    """Remove examples from a finished run: codes, what the optimiser knows of them, and pictures.
+    """Remove examples from a finished run: codes, optimizer state, errors, labels and pictures.
 
-    Row numbers are those of the data, from 0; rows after a removed one move up. Priors, which saw
-    the codes, are fitted anew. The weights of the decoder are not changed: what they hold of an
-    example goes only with training anew. This cannot be undone.
+    Row numbers are those of the data, from 0; rows after a removed one move up. Priors are fitted
+    again without the removed codes. The weights of the decoder are unchanged: traces of an example
+    in them are removed by training again only. This cannot be undone.
 
     Args:
         run: The run folder.
         rows: Numbers and ranges, such as 3,17,40-49, or a text file of them.
-        refit: Fit the Gaussian and the run's prior to the codes that are left, or leave the run
+        refit: Fit the Gaussian and the default prior to the remaining codes, or leave the run
             without a prior until glo sample fits one.
     """
-    from functools import partial
-
     from glo.cli.row_progress import show_progress
     from glo.runs.run import open_run
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows
 
-    own = import_decoder_class(decoder)
-    opened = open_run(run, decoder=own)
-    chosen = parse_rows(_words(rows), len(opened.codes))
-    return show_progress(partial(forget_rows, run, chosen, refit=refit, decoder=own))
+    decoder_class = import_decoder_class(decoder)
+    opened = open_run(run, decoder=decoder_class)
+    numbers = parse_rows(_row_text(rows), opened.data.n)
+    return show_progress(partial(forget_rows, run, numbers, refit=refit, decoder=decoder_class))
 
 
-def _words(rows: str) -> str:
+def _row_text(rows: str) -> str:
     from glo.errors import UserError
     from glo.utils.files import read_text
 
     if not any(letter.isalpha() or letter in "/." for letter in rows):
         return rows
     try:
-        return read_text(Path(rows), max_bytes=_LARGEST)
+        return read_text(Path(rows), max_bytes=_MAX_BYTES)
     except (OSError, UserError) as error:
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise UserError(

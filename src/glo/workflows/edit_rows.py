@@ -1,8 +1,8 @@
-"""Rows that come and go: examples added to a finished run, and examples that it forgets.
+"""Rows added to a finished run, and rows removed from it, without training.
 
-The decoder is not trained any more. What a run holds of an example is one row: its code, what the
-optimiser remembers of it, its error and its label; and what was made from all rows together, priors
-and pictures, is made again. One rename decides: a run is as it was, or changed.
+A run stores one row per example: its code, optimizer state, error and label. Priors and pictures,
+which are made from all rows, are made again. The change is one transaction: the run is unchanged,
+or changed completely.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from glo.data import Dataset
 from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
+from glo.priors import GaussianPrior
 from glo.runs.run import Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
@@ -25,17 +26,25 @@ from glo.training.refine import squared_errors
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
 from glo.workflows.encode import encode_dataset, prepare_search
-from glo.workflows.row_data import Progress, RowData, renew
-from glo.workflows.row_notes import SHOWN, STALE, added_notes, removed_notes
+from glo.workflows.row_data import Progress, RowData, write_rows
 
 __all__ = ["add_rows", "forget_rows"]
 
 _ERRORS = "errors.safetensors"
+# Files and folders of pictures that show the earlier rows.
+_STALE_FILES = ("evaluation.json", "report.html")
+_PICTURE_FOLDERS = ("samples", "walks")
+_RUN_FILES = {
+    "checkpoint", "config.toml", _ERRORS, "estimator.json", "lock", "metrics.jsonl", "prior",
+    "summary.json", *_PICTURE_FOLDERS, *_STALE_FILES,
+}  # fmt: skip
+# Ratio of the mean errors of added and earlier examples from which a warning is given.
+_UNLIKE_RATIO = 4.0
 
 
 def add_rows(
     folder: Path,
-    samples: Dataset,
+    dataset: Dataset,
     *,
     source: str,
     split: str = "",
@@ -45,56 +54,58 @@ def add_rows(
     decoder: DecoderLike | None = None,
     callback: Progress | None = None,
 ) -> list[Message]:
-    """Add examples to a finished run: their codes are found by search under its decoder.
+    """Add examples to a finished run; their codes are found by inversion of its decoder.
 
-    The codes of the rows before keep every bit.
+    The codes of earlier rows keep every bit.
 
     Args:
-        folder: of the run.
-        samples: n examples of the shape that the run was trained on.
-        source: what the user named as the data.
-        split: which part of the source they are; empty for the usual one.
-        limit: how many of its first examples they are; 0 for all.
-        refit: whether the Gaussian, the run's prior and the labels are fitted anew.
-        device: that searches.
+        folder: path of the run folder.
+        dataset: n examples of the shape of the training examples.
+        source: source of the data as the user named it.
+        split: split of the source; empty for the default one.
+        limit: number of its first examples; 0 for all.
+        refit: whether the Gaussian, the default prior and the labels are fitted again.
+        device: device of the search.
         decoder: custom decoder; None: a decoder of this package.
         callback: called with the name of a part of the work, its units done and all its units; an
             exception that it raises leaves the run unchanged.
 
     Returns:
-        sentences on the change.
+        messages on the change.
 
     Raises:
-        UserError: the run is not finished or in use, or the examples are of another shape or wholly
-            missing.
-        OSError: it could not be written; the run is as it was.
+        UserError: the run is not finished or in use, or the examples have another shape or no
+            observed value.
+        OSError: a file cannot be written; the run is unchanged.
 
     Example:
         >>> more = open_source("more.npy")  # doctest: +SKIP
         >>> add_rows(Path("runs/mnist"), more, source="more.npy")  # doctest: +SKIP
     """
-    with _held(folder, decoder) as run, staged(folder) as new:
-        check_shape(run.folder, run.data, samples, "The added examples")
-        codes = _search(run, samples, device, callback)
-        seen = run.standardize(samples)
-        errors = squared_errors(run.decoder, codes, seen, run.settings)
-        held = RowData.of(run)
-        labels, names = _numbered(held, samples)
-        facts = run.data.added(
-            len(samples),
+    with _locked_run(folder, decoder) as run, staged(folder) as new:
+        check_shape(run.folder, run.data, dataset, "The added examples")
+        batches = encode_dataset(
+            run, dataset, prepare_search(run, device=device), callback=callback
+        )
+        codes = torch.cat([batch.inversion.codes for batch in batches])
+        standardized = run.standardize(dataset)
+        errors = squared_errors(run.decoder, codes, standardized, run.settings)
+        record = run.data.added(
+            len(dataset),
             source=source,
             split=split,
             limit=limit,
-            name=samples.name,
-            fingerprint=samples.fingerprint,
+            name=dataset.name,
+            fingerprint=dataset.fingerprint,
         )
-        after = held.joined(codes, errors, labels, names)
-        renew(run, after, facts, new, keep=True, refit=refit, callback=callback)
-        if seen.is_images:
-            draw_progress(new / "samples", "added", run.decoder, codes, seen, run.settings)
-        sentences = list(added_notes(run, errors, refit=refit))
-        commit(folder, gone=STALE)
-    return sentences
+        rows = RowData.read(run)
+        rows = rows.joined(codes, errors, *_merged_labels(rows, dataset))
+        write_rows(run, rows, record, new, keep=True, refit=refit, callback=callback)
+        if run.is_images:
+            draw_progress(new / "samples", "added", run.decoder, codes, standardized, run.settings)
+        messages = [_added(run, errors), *(_deleted_priors(run, refit=True) if refit else ())]
+        commit(folder, gone=_STALE_FILES)
+    return messages
 
 
 def forget_rows(
@@ -105,48 +116,48 @@ def forget_rows(
     decoder: DecoderLike | None = None,
     callback: Progress | None = None,
 ) -> list[Message]:
-    """Remove examples from a finished run: codes, moments, counts, errors, labels, and pictures.
+    """Remove examples from a finished run: codes, optimizer state, errors, labels and pictures.
 
-    The rows after them move up: row numbers are those of the examples that are left.
+    Later rows move up: row numbers are those of the remaining examples. No prior is kept that was
+    fitted to the removed codes.
 
     Args:
-        folder: of the run.
-        rows: int64 (m,), which ones.
-        refit: whether the Gaussian and the run's prior are fitted to the codes that are left; if
-            not, the run has no prior until one is fitted. In no case is one kept that saw the rows.
+        folder: path of the run folder.
+        rows: int64 (m,), numbers of the rows to remove.
+        refit: whether the Gaussian and the default prior are fitted to the remaining codes;
+            otherwise the run has no prior until one is fitted.
         decoder: custom decoder; None: a decoder of this package.
-        callback: called with the name of a part of the work, its units done and all its units; an
-            exception that it raises leaves the run unchanged.
+        callback: as for `add_rows`.
 
     Returns:
-        sentences on the change.
+        messages on the change.
 
     Raises:
-        UserError: the run is not finished or in use, a row is not there, or none would be left.
-        OSError: it could not be written; the run is as it was.
+        UserError: the run is not finished or in use, a row does not exist, or none would be left.
+        OSError: a file cannot be written; the run is unchanged.
 
     Example:
         >>> forget_rows(Path("runs/mnist"), torch.tensor([3]))  # doctest: +SKIP
     """
-    with _held(folder, decoder) as run, staged(folder) as new:
-        stays = _left(run, rows)
-        held = RowData.of(run)
-        facts = run.data.forgotten(run.data.n - len(stays), rows_text(_others(stays, run.data.n)))
-        after = held.subset(stays)
-        renew(run, after, facts, new, keep=False, refit=refit, callback=callback)
-        sentences = list(removed_notes(run, len(stays), refit=refit))
-        for name in SHOWN:
+    with _locked_run(folder, decoder) as run, staged(folder) as new:
+        remaining = _remaining(run, rows)
+        removed = rows_text(_complement(remaining, run.data.n))
+        record = run.data.forgotten(run.data.n - len(remaining), removed)
+        row_data = RowData.read(run).subset(remaining)
+        write_rows(run, row_data, record, new, keep=False, refit=refit, callback=callback)
+        messages = list(_removed(run, len(remaining), refit=refit))
+        for name in _PICTURE_FOLDERS:
             if (folder / name).is_dir():
-                # An empty one takes the place of the old.
+                # An empty folder replaces the old one.
                 (new / name).mkdir(exist_ok=True)
-        # Of an older run they are not written anew.
-        commit(folder, gone=[*STALE, *(() if after.errors is not None else (_ERRORS,))])
-    return sentences
+        gone = _STALE_FILES if row_data.errors is not None else (*_STALE_FILES, _ERRORS)
+        commit(folder, gone=gone)
+    return messages
 
 
 @contextmanager
-def _held(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
-    # What is no run is said before a lock is put there.
+def _locked_run(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
+    # Raises for a folder that is not a run before a lock file is created there.
     open_run(folder)
     lock = RunLock(folder)
     try:
@@ -161,47 +172,82 @@ def _held(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
         lock.release()
 
 
-def _search(run: Run, samples: Dataset, device: str, callback: Progress | None) -> Tensor:
-    initial_codes = prepare_search(run, device=device)
-    codes = [
-        batch.inversion.codes
-        for batch in encode_dataset(run, samples, initial_codes, callback=callback)
-    ]
-    return torch.cat(codes)
+def _merged_labels(rows: RowData, dataset: Dataset) -> tuple[Tensor, tuple[str, ...]]:
+    """Return the labels of added examples in the numbers of the run, and the names of all."""
+    unlabeled = torch.full((len(dataset),), -1, dtype=torch.int64)
+    if rows.labels is None or dataset.labels is None:
+        return unlabeled, rows.names
+    labels = torch.from_numpy(np.array(dataset.labels, dtype=np.int64))
+    if not rows.names:
+        # Names cannot be matched with plain numbers.
+        return (unlabeled if dataset.label_names else labels), ()
+    names = dataset.label_names or tuple(str(i) for i in range(int(labels.max()) + 1))
+    present = [names[int(label)] for label in labels.unique()]
+    merged = tuple(dict.fromkeys([*rows.names, *present]))
+    numbers = {name: number for number, name in enumerate(merged)}
+    return torch.tensor([numbers[names[int(label)]] for label in labels]), merged
 
 
-def _numbered(held: RowData, samples: Dataset) -> tuple[Tensor, tuple[str, ...]]:
-    """Return the labels of added examples in the numbers of the run, and all names there are."""
-    none = torch.full((len(samples),), -1, dtype=torch.int64)
-    if held.labels is None or samples.labels is None:
-        return none, held.names
-    own = torch.from_numpy(np.array(samples.labels, dtype=np.int64))
-    if not held.names:
-        # Numbers of no name: words cannot be any of them.
-        return (none if samples.label_names else own), ()
-    given = samples.label_names or tuple(str(each) for each in range(int(own.max()) + 1))
-    present = [given[int(each)] for each in own.unique()]
-    names = tuple(dict.fromkeys([*held.names, *present]))
-    number = {name: place for place, name in enumerate(names)}
-    return torch.tensor([number[given[int(each)]] for each in own]), names
-
-
-def _left(run: Run, rows: Tensor) -> Tensor:
+def _remaining(run: Run, rows: Tensor) -> Tensor:
     n = run.data.n
     if not len(rows):
         raise UserError("No row was named; give at least one, such as 3,17,40-49.")
     for row in (int(rows.min()), int(rows.max())):
         check_row(row, n)
-    left = _others(rows, n)
-    if not len(left):
+    remaining = _complement(rows, n)
+    if not len(remaining):
         raise UserError(
             f"These are all {n:,} rows of {run.folder}, and without them nothing is left; delete "
             f"the folder instead."
         )
-    return left
+    return remaining
 
 
-def _others(rows: Tensor, n: int) -> Tensor:
-    chosen = torch.ones(n, dtype=torch.bool)
-    chosen[rows.long()] = False
-    return chosen.nonzero().flatten()
+def _complement(rows: Tensor, n: int) -> Tensor:
+    mask = torch.ones(n, dtype=torch.bool)
+    mask[rows.long()] = False
+    return mask.nonzero().flatten()
+
+
+def _added(run: Run, errors: Tensor) -> Message:
+    n, mse, earlier_mse = (
+        run.data.n,
+        float(errors.double().mean()),
+        float((run.summary or {})["mse"]),
+    )
+    text = (
+        f"Added {len(errors):,} rows, {n:,} to {n + len(errors) - 1:,}: mse {mse:.4f}, where the "
+        f"earlier rows have {earlier_mse:.4f}."
+    )
+    if mse <= _UNLIKE_RATIO * earlier_mse:
+        return Message(text=text)
+    advice = " The decoder cannot reproduce such examples; train again with them."
+    return Message(text=text + advice, warning=True)
+
+
+def _removed(run: Run, n: int, *, refit: bool) -> Iterator[Message]:
+    folders = [run.folder / name for name in _PICTURE_FOLDERS]
+    count = sum(path.is_file() for folder in folders for path in folder.rglob("*"))
+    text = f"Removed {run.data.n - n:,} rows; the remaining {n:,} are renumbered."
+    if count:
+        places = " and ".join(str(folder) for folder in folders if folder.is_dir())
+        text += f" Deleted {count} pictures of rows, samples and walks in {places}."
+    yield Message(text=text)
+    yield from _deleted_priors(run, refit=refit)
+    names = sorted(path.name for path in run.folder.iterdir())
+    unknown = [name for name in names if name not in _RUN_FILES and not name.startswith(".")]
+    if unknown:
+        text = f"Files that are not of the run are unchanged: {', '.join(unknown)}; check whether "
+        yield Message(text=text + "they show removed examples.", warning=True)
+    yield Message(
+        text="The weights of the decoder are unchanged: they were trained with the removed "
+        "examples and may contain traces of them; only training again without them removes these."
+    )
+
+
+def _deleted_priors(run: Run, *, refit: bool) -> Iterator[Message]:
+    refitted = {GaussianPrior.name, run.prior_name} if refit else set()
+    deleted = sorted(set(run.fitted_priors) - refitted)
+    if deleted:
+        text = f"Deleted priors of the earlier rows ({', '.join(deleted)}); fit one again with "
+        yield Message(text=text + "glo sample --prior NAME.")

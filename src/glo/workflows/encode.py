@@ -178,6 +178,8 @@ def encode_dataset(
         x, mask = dataset.batch(part), dataset.observed(part)
         report = progress_callback(callback, "searching codes", places, len(rows))
         inversion = encode(run, x, initial_codes, mask=mask, callback=report)
+        if callback is not None:
+            callback("searching codes", int(places[-1]) + 1, len(rows))
         yield EncodedBatch(rows=part, target=x, mask=mask, inversion=inversion)
 
 

@@ -1,4 +1,4 @@
-"""All that a run holds row by row, and a run folder written anew around other rows."""
+"""Per-row data of a run, and a run folder rewritten around other rows."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
-__all__ = ["Progress", "RowData", "renew"]
+__all__ = ["Progress", "RowData", "write_rows"]
 
 # Called with the name of a part of the work, its units done, and all its units.
 Progress = Callable[[str, int, int], None]
@@ -31,14 +31,13 @@ Progress = Callable[[str, int, int], None]
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowData:
-    """What a run holds row by row: row i of each belongs to example i.
+    """Per-row data of a run; row i of each tensor belongs to example i.
 
     Attributes:
-        training: codes with their moments and counts, and the sums that follow some of them; and
-            the decoder, which no row has for its own.
-        errors: float32 (N,), or None where the run was made before they were kept.
-        labels: int64 (N,), -1 where there is none; or None: the run keeps no labels of rows.
-        names: of the labels 0, 1, ..., or none.
+        training: codes and their optimizer state, statistics, and the decoder.
+        errors: float32 (N,), squared errors, or None where they are not recorded.
+        labels: int64 (N,), -1 for an example without a label, or None: the data had no labels.
+        names: names of the labels 0, 1, ..., or empty.
     """
 
     training: TrainState
@@ -47,9 +46,9 @@ class RowData:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: Run) -> Self:
-        """Read what a finished run holds."""
-        # The device is that of the training, which may have been another machine's.
+    def read(cls, run: Run) -> Self:
+        """Read the rows of a finished run."""
+        # The settings name the device of the training, which may be another machine's.
         training = restore_training(
             run.checkpoint, replace(run.settings, device="cpu"), custom=run.decoder_class
         )
@@ -64,13 +63,13 @@ class RowData:
     def joined(
         self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
     ) -> "RowData":
-        """Return the same with rows at the end, which have never moved.
+        """Return the data with rows appended, which have fresh optimizer state.
 
         Args:
             codes: (n, D).
             errors: (n,).
-            labels: int64 (n,), -1 where there is none.
-            names: of all labels, the old ones first.
+            labels: int64 (n,), -1 for an example without a label.
+            names: names of all labels, the earlier ones first.
         """
         self.training.append_rows(codes)
         return replace(
@@ -81,7 +80,7 @@ class RowData:
         )
 
     def subset(self, rows: Tensor) -> "RowData":
-        """Return the same with some rows alone, int64 (n,), rising."""
+        """Return the data of some rows, int64 (n,), ascending."""
         self.training.keep_rows(rows)
         return replace(
             self,
@@ -90,77 +89,71 @@ class RowData:
         )
 
 
-def renew(
+def write_rows(
     run: Run,
-    held: RowData,
-    facts: DataRecord,
+    rows: RowData,
+    record: DataRecord,
     new: Path,
     *,
     keep: bool,
     refit: bool,
     callback: Progress | None = None,
 ) -> None:
-    """Write all of a run folder that knows its rows, around other rows.
+    """Write all files of a run that depend on its rows.
 
     Args:
-        run: as it was.
-        held: what it holds from now on.
-        facts: of its data from now on.
-        new: the folder that is written.
-        keep: whether pictures and priors of the rows before may stay.
-        refit: whether priors are fitted to the codes; where they may not stay and are not fitted,
-            there are none.
-        callback: called with the progress of the fits of priors.
+        run: the run before the change.
+        rows: its rows after the change.
+        record: its data record after the change.
+        new: path of the folder to write to.
+        keep: whether earlier pictures and priors are copied.
+        refit: whether priors are fitted to the codes; with neither `keep` nor `refit` there are
+            none.
+        callback: called with the progress of the fits.
     """
-    codes, n, settings = held.training.codes, held.training.n, run.settings
-    save_checkpoint(new / "checkpoint", held.training, finished=True, facts=run.checkpoint.facts)
-    if held.errors is not None:
-        write_errors(new, held.errors)
+    codes, n, settings = rows.training.codes, rows.training.n, run.settings
+    save_checkpoint(new / "checkpoint", rows.training, finished=True, facts=run.checkpoint.facts)
+    if rows.errors is not None:
+        write_errors(new, rows.errors)
     for name in ("prior", "samples"):
         if keep and (run.folder / name).is_dir():
             shutil.copytree(run.folder / name, new / name)
         else:
             (new / name).mkdir()
     priors: list[Prior] = []
-    # A run that grows may come to need another prior, which it does not have.
+    # The default prior depends on N, so a larger run may need another one.
     missing = keep and not run.has_prior(prior_name(settings, n))
     if n > 1 and (refit or missing):
         shutil.rmtree(new / "prior")
         priors = fit_priors(new / "prior", codes, settings, callback=_percent(callback))
-    if n > 1:
-        _write_labels(run, held, new / "prior", refit=refit or not keep)
+    if n > 1 and rows.labels is not None:
+        if keep and not refit:
+            run.label_classifier.training_labels = rows.labels
+            save_labels(run.label_classifier, new / "prior")
+        elif bool((rows.labels >= 0).any()):
+            fit_labels(new / "prior", codes, rows.labels, rows.names, settings)
     if run.is_images and (priors or not keep):
         draw_codes(new / "samples", run.decoder, codes, priors, settings)
-    _write_words(run, held, facts, new, priors)
+    Run(new, settings=settings, data=record, preset=run.preset).write_config()
+    _write_summary(run, rows, record, new, priors)
 
 
-def _write_labels(run: Run, held: RowData, folder: Path, *, refit: bool) -> None:
-    if held.labels is None:
-        return
-    if not refit:
-        run.label_classifier.training_labels = held.labels
-        save_labels(run.label_classifier, folder)
-    elif bool((held.labels >= 0).any()):
-        fit_labels(folder, held.training.codes, held.labels, held.names, run.settings)
-
-
-def _write_words(
-    run: Run, held: RowData, facts: DataRecord, new: Path, priors: list[Prior]
+def _write_summary(
+    run: Run, rows: RowData, record: DataRecord, new: Path, priors: list[Prior]
 ) -> None:
-    Run(new, settings=run.settings, data=facts, preset=run.preset).write_config()
     summary = run.summary
     assert summary is not None, "the run is finished"
-    summary["data"]["n"] = facts.n
+    summary["data"]["n"] = record.n
     if priors:
         summary["prior"] = priors[-1].name
     elif not (new / "prior" / f"{GaussianPrior.name}.safetensors").is_file():
         summary = {k: v for k, v in summary.items() if not k.startswith("prior")}
-    if held.errors is None:
-        # It may be that of a row that has gone.
+    if rows.errors is None:
+        # The earlier value may be the error of a removed row.
         summary["worst_mse"] = None
     else:
         baselines = Baselines(**summary["baselines"])
-        summary |= error_figures(held.errors, baselines, images=run.is_images)
+        summary |= error_figures(rows.errors, baselines, images=run.is_images)
     write_json(new / "summary.json", summary)
 
 
