@@ -20,7 +20,7 @@ from glo.errors import UserError
     [
         ({}, "name is 'missing'; choose 'dcgan', 'tensorlayer', 'mlp', 'residual'"),
         ({"name": "dcgam", "code_dim": 4}, "Did you mean 'dcgan'?"),
-        ({"name": "dcgan", "code_dim": 4, "widht": 8}, "'widht'.*'width'"),
+        ({"name": "dcgan", "code_dim": 4, "widht": 8}, "'dcgan'.*'widht'"),
         ({"name": "dcgan"}, "'code_dim'"),
         ({"name": "mlp", "code_dim": 4}, "'shape'"),
         ({"name": "dcgan", "code_dim": 0}, "code_dim .* not 0"),

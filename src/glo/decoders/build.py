@@ -63,21 +63,11 @@ def build_decoder(config: Mapping[str, Any], custom: DecoderLike | None = None) 
         raise UserError(f"The decoder's name is '{name}'; choose {names}.{suggest(name, known)}")
     if custom is not None:
         return ModuleDecoder(custom, **keywords)
-    _check_keywords(name, inspect.signature(known[name]), keywords)
+    try:
+        inspect.signature(known[name]).bind(**keywords)
+    except TypeError as error:
+        raise UserError(f"The decoder '{name}' has other settings: {error}.") from None
     return known[name](**keywords)
-
-
-def _check_keywords(name: str, signature: inspect.Signature, keywords: Mapping[str, Any]) -> None:
-    parameters = signature.parameters
-    for word in keywords:
-        if word not in parameters:
-            raise UserError(
-                f"The decoder '{name}' has no setting '{word}'; it takes {', '.join(parameters)}."
-                f"{suggest(word, parameters)}"
-            )
-    for word, parameter in parameters.items():
-        if parameter.default is parameter.empty and word not in keywords:
-            raise UserError(f"The decoder '{name}' needs the setting '{word}'; add it.")
 
 
 def read_decoder(path: Path, custom: DecoderLike | None = None) -> Decoder:

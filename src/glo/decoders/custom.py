@@ -215,6 +215,5 @@ because a file names it; if you trust it, pass --decoder shapes:Coordinates, or 
 def _check_callable(decoder: object, name: str) -> None:
     if not callable(decoder):
         raise UserError(
-            f"decoder is {name}; pass an nn.Module that maps codes (B, D) to examples, or a class "
-            f"or function that returns one."
+            f"decoder is {name}; pass an nn.Module, or a class or function that returns one."
         )

@@ -71,9 +71,6 @@ def gemm_conv_transpose2d(maps: Tensor, weight: Tensor, *, padding: int) -> Tens
 
     Returns:
         bfloat16 (B, C', 2H, 2W), channels-last in memory, or None.
-
-    Example:
-        >>> gemm_conv_transpose2d(torch.zeros(1, 2, 64, 64), torch.zeros(2, 2, 4, 4), padding=1)
     """
     small = maps.shape[2] * maps.shape[3] <= MAX_PIXELS
     half = maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")
@@ -100,7 +97,7 @@ class _Product(torch.autograd.Function):
         ctx.save_for_backward(pixels, table)
         ctx.shapes = (maps.shape, weight.shape, padding)
         spread = (pixels @ table).view(batch, height, width, kernel, kernel, out)
-        # One pixel more on each side, in pairs (i, odd or even), for what falls over the edge.
+        # One pixel more on each side, in pairs (i, odd or even), for results beyond the edge.
         sheet = maps.new_zeros(batch, height + 2, 2, width + 2, 2, out)
         for down in range(kernel):
             top, row = divmod(down - padding + 2, 2)
@@ -108,7 +105,7 @@ class _Product(torch.autograd.Function):
                 left, column = divmod(right - padding + 2, 2)
                 part = sheet[:, top : top + height, row, left : left + width, column]
                 part += spread[:, :, :, down, right]
-        # A view of the sheet would have gaps in memory, and what follows is slow on those.
+        # A view of the sheet would have gaps in memory, which slow the next layers down.
         inner = sheet[:, 1:-1, :, 1:-1].contiguous().view(batch, 2 * height, 2 * width, out)
         return inner.permute(0, 3, 1, 2)
 

@@ -53,19 +53,9 @@ def generator(
 ) -> nn.Sequential:
     """Build DCGAN's generator without its tanh: D -> base x base map, then doublings.
 
-    Every map but the last passes batch norm and ReLU. With a base of at least 2x2 positions batch
-    norm always has several values per channel, so a batch of one row trains too.
-
-    Args:
-        code_dim: D.
-        widths: channels of the maps before the image, the smallest map first.
-        channels: channels of the image.
-        base: side of the first map.
-        kernel: side of the transposed convolutions' kernels.
-
-    Example:
-        >>> len(generator(32, (256, 128, 64), 1, base=4, kernel=4))
-        10
+    Maps of `widths` channels, the smallest map first, then the image of `channels`. Every map but
+    the last passes batch norm and ReLU. With a base of at least 2x2 positions batch norm always has
+    several values per channel, so a batch of one row trains too.
     """
     layers: list[nn.Module] = [CodeToMap(code_dim, widths[0], base)]
     for before, after in pairwise((*widths, channels)):
@@ -75,13 +65,7 @@ def generator(
 
 
 def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int, ...]:
-    """Compute the channels of the maps of side `base`, twice that, ..., S / 2 before an image.
-
-    Args:
-        side: S, side of the image.
-        width: channels of the last map; each before it has twice as many as the next.
-        base: side of the first map.
-        most: maximum of channels.
+    """Compute the channels, at most `most`, of the maps of side `base`, 2 `base`, ..., `side` / 2.
 
     Example:
         >>> doubled_widths(128, 16, base=4, most=128)
@@ -92,21 +76,7 @@ def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int,
 
 
 def image_side(shape: Sequence[int], *, decoder: str, least: int, most: int = 256) -> int:
-    """Return the side of a square power-of-two image.
-
-    Args:
-        shape: (C, S, S).
-        decoder: name of the decoder, for the message.
-        least: minimum of S.
-        most: maximum of S.
-
-    Raises:
-        UserError: `shape` is anything else.
-
-    Example:
-        >>> image_side((3, 32, 32), decoder="DCGAN", least=8)
-        32
-    """
+    """Return S of a shape (C, S, S) with S a power of two from `least` to `most`, or raise."""
     if len(shape) != 3:
         raise UserError(
             f"The {decoder} decoder makes images of shape (C, S, S), not {tuple(shape)}; "

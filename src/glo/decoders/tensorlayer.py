@@ -26,7 +26,7 @@ class TensorLayerDCGAN(Decoder):
     channels before the image, and at most 512 channels.
 
     An odd kernel cannot be centred on a doubled map. TensorFlow's 'SAME' leaves the spare row and
-    column on the other side than here, so the two are mirror images of one another.
+    column on the other side, so the two are mirror images of one another.
 
     Args:
         code_dim: D.

@@ -81,22 +81,13 @@ def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
 
 
 def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
-    """Convert images to the channels and the size of a network's input.
+    """Convert images (B, 1 or 3, H, W) to float32 (B, channels, side, side).
 
-    Args:
-        images: float (B, C, H, W), C 1 or 3.
-        channels: 1 (colour becomes grey, ITU-R 601) or 3 (grey is repeated).
-        side: height and width, resized bilinearly with antialiasing; None keeps the size.
-
-    Returns:
-        float32 (B, channels, side, side); the same tensor if it fits already.
+    Color becomes grey by ITU-R 601, grey is repeated, and sizes are changed bilinearly with
+    antialiasing; a `side` of None keeps the size. Images that fit are returned as they are.
 
     Raises:
         UserError: the shape is not that of images with one or three channels.
-
-    Example:
-        >>> fit_images(torch.ones(2, 1, 28, 28), 3, 32).shape
-        torch.Size([2, 3, 32, 32])
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise UserError(
@@ -114,19 +105,10 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
 
 
 def check_features(*sets: Tensor, least: int = 2) -> None:
-    """Check that sets of features can be compared.
-
-    Args:
-        sets: finite features (n, d) of one d, with n >= `least`.
-        least: minimum of rows.
+    """Check that sets of features, each (n, d), have one d, `least` rows and finite values.
 
     Raises:
-        UserError: they cannot.
-
-    Example:
-        >>> check_features(torch.zeros(5, 2), torch.zeros(5, 3))
-        Traceback (most recent call last):
-        glo.errors.UserError: Features of shapes (5, 2) and (5, 3) ... one feature network.
+        UserError: they do not.
     """
     shapes = " and ".join(str(tuple(rows.shape)) for rows in sets)
     if any(rows.ndim != 2 for rows in sets) or len({rows.shape[1] for rows in sets}) > 1:
@@ -140,4 +122,4 @@ def check_features(*sets: Tensor, least: int = 2) -> None:
             "rows on each side."
         )
     if not all(bool(torch.isfinite(rows).all()) for rows in sets):
-        raise UserError("Features hold NaN or infinity; look at the images they were made from.")
+        raise UserError("Features hold NaN or infinity; check their images.")

@@ -73,12 +73,7 @@ def efficientnet() -> nn.Module:
 
 
 def normalize_pixels(pixels: Tensor) -> Tensor:
-    """Map pixels in [-1, 1] to the range that EfficientNet-Lite0 was trained on.
-
-    Example:
-        >>> normalize_pixels(torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)).flatten()
-        tensor([-0.9922,  1.0000])
-    """
+    """Map pixels in [-1, 1] to the range that EfficientNet-Lite0 was trained on."""
     # The network expects (byte - 127) / 128, and a pixel here is byte / 127.5 - 1.
     return pixels.contiguous(memory_format=torch.channels_last).mul(127.5 / 128).add(0.5 / 128)
 

@@ -101,29 +101,17 @@ class TorchScriptLayers(nn.Module):
         return self.network(fit_images(images, 3, None))
 
 
-def load_torchscript(
-    path: Path,
-    *,
-    channels: int = 3,
-    side: int | None = None,
-    low: float = -1.0,
-    high: float = 1.0,
-) -> TorchScriptFeatures:
+def load_torchscript(path: Path, **options: Any) -> TorchScriptFeatures:
     """Load features from a TorchScript file, named after the file.
 
     Args:
         path: path of a file written by `torch.jit.save`.
-        channels: 1 or 3, channels of the network's input.
-        side: height and width of its input; None for any.
-        low: input value of black.
-        high: input value of white.
+        options: `channels`, `side`, `low` and `high` of `TorchScriptFeatures`.
 
     Raises:
         UserError: the file is not TorchScript, or the network does not fit.
     """
-    return TorchScriptFeatures(
-        read_torchscript(path), name=path.stem, channels=channels, side=side, low=low, high=high
-    )
+    return TorchScriptFeatures(read_torchscript(path), name=path.stem, **options)
 
 
 def read_torchscript(path: Path) -> nn.Module:

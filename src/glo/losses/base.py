@@ -46,16 +46,8 @@ def masked_difference(
 ) -> tuple[Tensor, Tensor | None]:
     """Subtract the target, with zeros where it is hidden, and convert the mask to zeros and ones.
 
-    Returns:
-        The difference (B, *shape) and the weights in the shape of the mask; None without a mask.
-
     Raises:
         UserError: the shapes disagree.
-
-    Example:
-        >>> nan = float("nan")
-        >>> masked_difference(torch.ones(1, 2), torch.tensor([[nan, 0.5]]), torch.tensor([[0, 1]]))
-        (tensor([[0.0000, 0.5000]]), tensor([[0., 1.]]))
     """
     if output.shape != target.shape:
         raise UserError(
@@ -79,12 +71,7 @@ def masked_difference(
 
 
 def row_mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Average each row by `weight` (None: evenly); rows of weight 0 give 0.
-
-    Example:
-        >>> row_mean(torch.tensor([[1.0, 3.0], [5.0, 7.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
-        tensor([2., 0.])
-    """
+    """Average each row by `weight` (None: evenly); rows of weight 0 give 0."""
     dims = tuple(range(1, values.ndim))
     if weight is None:
         return values.mean(dims)

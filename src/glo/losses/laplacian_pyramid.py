@@ -55,7 +55,7 @@ class Lap1Loss(Loss):
         Ling and Okada, "Diffusion distance for histogram comparison" (CVPR 2006).
 
     Example:
-        >>> Lap1Loss()(torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 3, 32, 32))
+        >>> Lap1Loss(levels=2)(torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 3, 32, 32))
         tensor([0.5000])
     """
 
@@ -104,15 +104,7 @@ class Lap1Loss(Loss):
 
 
 def lap1(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Compute the Laplacian pyramid loss of each row with the default options of `Lap1Loss`.
-
-    Args:
-        output: images (B, C, H, W).
-        target: images (B, C, H, W).
-        mask: positive where the target is known, (B, 1 or C, H, W); None: everywhere.
-
-    Returns:
-        (B,), float32, or float64 for float64 input.
+    """Compute `Lap1Loss` with its default options; arguments as for `mse`, of images (B, C, H, W).
 
     Example:
         >>> lap1(torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 3, 32, 32))
@@ -143,10 +135,6 @@ def laplacian_pyramid(
     References:
         Burt and Adelson, "The Laplacian pyramid as a compact image code" (1983), equations 1 to 4.
         Knutsson and Westin, "Normalized and differential convolution" (CVPR 1993), equation 5.
-
-    Example:
-        >>> [tuple(band.shape) for band, _ in laplacian_pyramid(torch.ones(1, 1, 9, 6), None, 2)]
-        [(1, 1, 9, 6), (1, 1, 5, 3), (1, 1, 3, 2)]
     """
     for _ in range(levels):
         height, width = image.shape[-2:]
