@@ -27,12 +27,13 @@ from glo.priors import (
     load_prior,
     save_prior,
 )
+from glo.priors.serialization import write_tensors_with_checksum
 from glo.utils.random import normal
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A prior with settings under which it is fitted in no time."""
+    """A prior with settings of a fast fit."""
 
     prior: type[Prior]
     settings: dict[str, Any] = field(default_factory=dict)
@@ -56,8 +57,8 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    found: Kind = request.param
-    return found
+    kind: Kind = request.param
+    return kind
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def codes() -> torch.Tensor:
 
 @pytest.fixture
 def fitted(kind: Kind) -> Prior:
-    """A prior that only samples here: fitted once for all tests."""
+    """A fitted prior, shared by all tests."""
     return fit_once(KINDS.index(kind))
 
 
@@ -80,19 +81,14 @@ def some_codes() -> torch.Tensor:
     return normal(0, 0, 200, 5, stream="samples") * 0.3 + torch.tensor([0.4, 0.0, 0.0, -0.2, 0.1])
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 17, 64, 299])
-def test_sample_j_of_a_seed_is_the_same_whatever_n(fitted: Prior, n: int) -> None:
+def test_sample_j_of_a_seed_is_independent_of_n(fitted: Prior) -> None:
     many = fitted.sample(300, seed=9)
-    assert torch.equal(fitted.sample(n, seed=9), many[:n])
-    assert torch.equal(fitted.sample(300 - n, seed=9, start=n), many[n:])
-    assert not torch.equal(fitted.sample(n, seed=10), many[:n])
-
-
-def test_samples_are_new_each(fitted: Prior) -> None:
-    drawn = fitted.sample(100)
-    assert drawn.dtype == torch.float32
-    assert drawn.shape == (100, 5)
-    assert len(drawn.unique(dim=0)) == 100
+    assert many.dtype == torch.float32
+    assert len(many.unique(dim=0)) == 300
+    for n in (1, 17, 64, 299):
+        assert torch.equal(fitted.sample(n, seed=9), many[:n])
+        assert torch.equal(fitted.sample(300 - n, seed=9, start=n), many[n:])
+    assert not torch.equal(fitted.sample(300, seed=10), many)
 
 
 @pytest.mark.parametrize(("constraint", "low", "high"), [("ball", 0, 1), ("sphere", 1, 1)])
@@ -104,23 +100,16 @@ def test_samples_lie_on_the_constraint(
     assert norms.max() <= high + 1e-5
 
 
-def test_fitting_changes_no_code(kind: Kind, codes: torch.Tensor) -> None:
+def test_a_saved_prior_is_loaded_unchanged(tmp_path: Path, kind: Kind, codes: torch.Tensor) -> None:
     before = codes.clone()
-    kind().fit(codes)
+    prior = kind(constraint="sphere").fit(codes)
     assert torch.equal(codes, before)
-
-
-@pytest.mark.parametrize("constraint", ["ball", "sphere", "free"])
-def test_it_comes_back_from_disk(
-    tmp_path: Path, kind: Kind, codes: torch.Tensor, constraint: str
-) -> None:
-    prior = kind(constraint=constraint).fit(codes)
     path = save_prior(prior, tmp_path / "prior")
     assert [p.name for p in path.parent.iterdir()] == [f"{kind.name}.safetensors"]
     again = load_prior(tmp_path / "prior", kind.name)
     assert type(again) is kind.prior
     assert again.config == prior.config
-    assert again.constraint == constraint
+    assert again.constraint == "sphere"
     assert torch.equal(again.sample(50, seed=3), prior.sample(50, seed=3))
 
 
@@ -161,16 +150,25 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_one_sentence(
-    tmp_path: Path, kind: Kind, fitted: Prior, damage: str
-) -> None:
-    path = save_prior(fitted, tmp_path)
+def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
+    path = save_prior(GaussianPrior().fit(some_codes()), tmp_path)
     DAMAGES[damage](path)
     with pytest.raises(UserError, match=re.escape(str(path))):
-        load_prior(tmp_path, kind.name)
+        load_prior(tmp_path, "gaussian")
 
 
-def test_a_prior_that_is_not_there(tmp_path: Path, kind: Kind, fitted: Prior) -> None:
+def test_a_file_without_a_tensor_is_refused(tmp_path: Path, fitted: Prior) -> None:
+    state = fitted.state_dict()
+    description = {"name": fitted.name, "config": fitted.config}
+    path = tmp_path / f"{fitted.name}.safetensors"
+    for name in list(state)[:3]:
+        others = {key: value for key, value in state.items() if key != name}
+        write_tensors_with_checksum(path, description, others)
+        with pytest.raises(UserError, match=re.escape(str(path))):
+            load_prior(tmp_path, fitted.name)
+
+
+def test_a_missing_prior_is_named(tmp_path: Path, kind: Kind, fitted: Prior) -> None:
     with pytest.raises(UserError, match=f"'{kind.name}'.* none"):
         load_prior(tmp_path, kind.name)
     save_prior(fitted, tmp_path)
@@ -178,17 +176,14 @@ def test_a_prior_that_is_not_there(tmp_path: Path, kind: Kind, fitted: Prior) ->
         load_prior(tmp_path, "flaw")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_codes_that_are_not_finite(kind: Kind, codes: torch.Tensor, value: float) -> None:
-    codes[17, 3] = value
-    with pytest.raises(UserError, match="NaN"):
-        kind().fit(codes)
-
-
-@pytest.mark.parametrize("shape", [(1, 5), (0, 5), (5,), (2, 3, 4)])
-def test_codes_of_another_shape(kind: Kind, shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match="at least two rows"):
-        kind().fit(torch.zeros(shape))
+def test_invalid_codes_are_refused(kind: Kind, codes: torch.Tensor) -> None:
+    for value in (float("nan"), float("inf"), -float("inf")):
+        codes[17, 3] = value
+        with pytest.raises(UserError, match="codes"):
+            kind().fit(codes)
+    for shape in ((1, 5), (0, 5), (5,), (2, 3, 4)):
+        with pytest.raises(UserError, match="codes"):
+            kind().fit(torch.zeros(shape))
 
 
 DEGENERATE = {
@@ -213,19 +208,16 @@ def test_degenerate_codes(kind: Kind, name: str) -> None:
     assert (drawn - rows.mean(0)).abs().max() <= 8 * reach + 1e-5
 
 
-@pytest.mark.parametrize("n", [0, -1])
-def test_no_samples(fitted: Prior, n: int) -> None:
-    with pytest.raises(UserError, match=f"n is {n}"):
-        fitted.sample(n)
+def test_invalid_arguments_of_sample_are_named(fitted: Prior) -> None:
+    for n in (0, -1):
+        with pytest.raises(UserError, match=f"n is {n}"):
+            fitted.sample(n)
+    for temperature in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=f"temperature {temperature:g}"):
+            fitted.sample(3, temperature=temperature)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_temperatures_that_mean_nothing(fitted: Prior, temperature: float) -> None:
-    with pytest.raises(UserError, match=f"temperature {temperature:g}"):
-        fitted.sample(3, temperature=temperature)
-
-
-def test_it_samples_only_after_fitting(kind: Kind) -> None:
+def test_an_unfitted_prior_cannot_sample(kind: Kind) -> None:
     with pytest.raises(UserError, match="not fitted"):
         kind().sample(3)
 
@@ -237,27 +229,25 @@ def test_fitting_is_a_function_of_the_seed(kind: Kind, codes: torch.Tensor) -> N
         assert torch.equal(tensor, two[name]), name
 
 
-@pytest.mark.parametrize("seed", [-1, 2**40, 2**64 + 1])
-def test_any_integer_is_a_seed(kind: Kind, codes: torch.Tensor, seed: int) -> None:
-    assert torch.isfinite(kind().fit(codes, seed=seed).sample(3, seed=seed)).all()
+def test_any_integer_is_a_seed(kind: Kind, codes: torch.Tensor) -> None:
+    for seed in (-1, 2**64 + 1):
+        assert torch.isfinite(kind().fit(codes, seed=seed).sample(3, seed=seed)).all()
 
 
-def test_nobody_else_s_random_numbers_change(
-    tmp_path: Path, kind: Kind, codes: torch.Tensor
-) -> None:
+def test_global_generators_are_unchanged(tmp_path: Path, kind: Kind, codes: torch.Tensor) -> None:
     torch.manual_seed(5)
     np.random.seed(5)
-    ours, theirs = torch.get_rng_state(), np.random.get_state(legacy=False)
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state(legacy=False)
     # Between two parts of a fit, too: a caller may draw there.
     for _ in kind().fit_iter(codes):
-        assert torch.equal(torch.get_rng_state(), ours)
+        assert torch.equal(torch.get_rng_state(), torch_state)
     save_prior(kind().fit(codes), tmp_path)
     load_prior(tmp_path, kind.name).sample(3)
-    assert torch.equal(torch.get_rng_state(), ours)
-    np.testing.assert_equal(np.random.get_state(legacy=False), theirs)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_equal(np.random.get_state(legacy=False), numpy_state)
 
 
-def test_others_random_numbers_change_nothing(kind: Kind, codes: torch.Tensor) -> None:
+def test_a_fit_is_independent_of_global_generators(kind: Kind, codes: torch.Tensor) -> None:
     fits = []
     for other in (1, 2):
         torch.manual_seed(other)
@@ -266,13 +256,13 @@ def test_others_random_numbers_change_nothing(kind: Kind, codes: torch.Tensor) -
     assert torch.equal(*fits)
 
 
-def test_the_share_rises_to_one(kind: Kind, codes: torch.Tensor) -> None:
-    shares = list(kind().fit_iter(codes))
-    assert shares[-1] == 1.0
-    assert all(0 < one < two for one, two in pairwise(shares))
+def test_the_fraction_rises_to_one(kind: Kind, codes: torch.Tensor) -> None:
+    fractions = list(kind().fit_iter(codes))
+    assert fractions[-1] == 1.0
+    assert all(0 < one < two for one, two in pairwise(fractions))
 
 
-def test_noise_decides_alone(fitted: Prior) -> None:
+def test_a_sample_depends_on_its_noise_alone(fitted: Prior) -> None:
     noise = normal(3, 0, 128, fitted.noise_dim, stream="samples")
     changed = noise.clone()
     changed[7:] = 0.3
@@ -283,7 +273,7 @@ def test_noise_decides_alone(fitted: Prior) -> None:
     assert torch.equal(fitted.from_noise(changed, temperature=1.0)[:7], first[:7])
 
 
-def test_a_low_temperature_draws_samples_together(fitted: Prior) -> None:
+def test_a_low_temperature_lowers_the_variance(fitted: Prior) -> None:
     wide, narrow = fitted.sample(500), fitted.sample(500, temperature=0.2)
     assert narrow.var(0).sum() < wide.var(0).sum()
 

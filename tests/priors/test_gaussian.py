@@ -28,11 +28,3 @@ def test_temperature_scales_the_distance_from_the_mean() -> None:
     assert mean is not None
     far, near = prior.sample(50, temperature=2.0), prior.sample(50, temperature=0.5)
     torch.testing.assert_close((far - mean) / 4, near - mean, rtol=1e-4, atol=1e-5)
-
-
-def test_parts_change_no_sample() -> None:
-    prior = GaussianPrior().fit(normal(1, 0, 500, 300, stream="samples"))
-    many = prior.sample(200, seed=3)
-    # 300^2 numbers a row: 46 rows at a time.
-    assert torch.equal(prior.sample(1, seed=3, start=150), many[150:151])
-    assert len(many.unique(dim=0)) == 200

@@ -12,7 +12,7 @@ def small(**settings: int) -> IMLEPrior:
     return IMLEPrior(**{"passes": 60, "pool": 512, "width": 32, "blocks": 1, **settings})  # type: ignore[arg-type]
 
 
-def test_a_few_codes_far_away_are_not_forgotten() -> None:
+def test_a_small_distant_mode_is_covered() -> None:
     codes = 0.2 * normal(2, 0, 300, 2, stream="codes")
     codes[:6] += 3.0
     drawn = small().fit(codes).sample(3000)
@@ -34,6 +34,6 @@ def test_temperature_scales_the_noise() -> None:
 
 
 @pytest.mark.parametrize("name", ["passes", "pool", "part", "batch_size", "width"])
-def test_settings_that_mean_nothing(name: str) -> None:
+def test_invalid_settings_are_named(name: str) -> None:
     with pytest.raises(UserError, match=f"{name} is 0"):
         small(**{name: 0})

@@ -95,7 +95,7 @@ def test_more_components_than_codes(components: int) -> None:
     assert torch.isfinite(prior.sample(100)).all()
 
 
-def test_components_that_are_too_dear_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costly_numbers_of_components_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     n, dim = 640, 2
     # Three rounds of one and of two components, but not of four.
     monkeypatch.setattr(mixture, "_MAX_SEARCH_OPERATIONS", 3 * 4 * n * 2 * dim**2)
@@ -111,7 +111,7 @@ def test_the_ridge_is_a_share_of_the_variance() -> None:
         )
 
 
-def test_the_processor_s_habits_come_back() -> None:
+def test_the_denormal_mode_is_restored() -> None:
     tiny = torch.tensor([1e-40])
     for habit in (True, False):
         torch.set_flush_denormal(habit)
@@ -123,6 +123,6 @@ def test_the_processor_s_habits_come_back() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"components": 0}, {"ridge": 0.0}, {"ridge": math.nan}])
-def test_settings_that_mean_nothing(settings: dict[str, float]) -> None:
+def test_invalid_settings_are_named(settings: dict[str, float]) -> None:
     with pytest.raises(UserError, match=next(iter(settings))):
         MixturePrior(**settings)  # type: ignore[arg-type]
