@@ -1,4 +1,4 @@
-"""`glo evaluate`: a table, a file of figures, and mistakes."""
+"""`glo evaluate`: table, file of figures, errors."""
 
 import json
 from pathlib import Path

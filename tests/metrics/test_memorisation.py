@@ -1,4 +1,4 @@
-"""Copies are found, fresh examples are not, and underfit samples are told from both."""
+"""Memorisation test: copies, fresh examples and underfit samples."""
 
 import dataclasses
 import math
@@ -86,7 +86,7 @@ def test_the_score_is_the_formula_weighted_by_held_out_examples() -> None:
     assert score == pytest.approx(total / weight)
 
 
-def test_too_few_samples_say_so(copies: MemorisationTest) -> None:
+def test_too_few_samples_are_reported(copies: MemorisationTest) -> None:
     found = copies(_blobs(10, 3))
     assert math.isnan(found.copying)
     assert found.cells == 0

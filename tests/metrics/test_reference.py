@@ -1,4 +1,4 @@
-"""Distances carry their floor, their features and both numbers of examples."""
+"""Reference: distances with their floor, features and numbers of examples."""
 
 import pytest
 import torch

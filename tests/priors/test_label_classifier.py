@@ -1,4 +1,4 @@
-"""Labels of codes, and samples of one label."""
+"""Label classifier, and samples of one label."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def depth(labels: LabelClassifier) -> int:
     return sum(name.startswith("weight.") for name in labels.state_dict())
 
 
-def test_it_predicts_what_it_has_not_seen() -> None:
+def test_heldout_codes_are_predicted() -> None:
     codes, truth = clusters()
     labels = LabelClassifier().fit(codes[:500], truth[:500])
     assert labels.classes == [0, 4, 8]
@@ -37,13 +37,13 @@ def test_it_predicts_what_it_has_not_seen() -> None:
     assert labels.accuracy > 0.97
 
 
-def test_a_linear_border_needs_no_network() -> None:
+def test_a_linear_boundary_needs_no_network() -> None:
     codes = normal(3, 0, 1000, 4, stream="codes")
     labels = LabelClassifier().fit(codes, (codes.sum(1) > 0).long())
     assert depth(labels) == 1
 
 
-def test_a_bent_border_does() -> None:
+def test_a_curved_boundary_needs_the_network() -> None:
     codes = normal(3, 0, 3000, 2, stream="codes")
     truth = (codes[:, 0] * codes[:, 1] > 0).long()
     labels = LabelClassifier().fit(codes, truth)
@@ -66,7 +66,7 @@ def test_codes_that_are_all_the_same() -> None:
     assert labels.predict(torch.ones(5, 3)).unique().numel() == 1
 
 
-def test_it_leaves_random_numbers_alone_and_repeats() -> None:
+def test_a_fit_is_a_function_of_its_seed() -> None:
     codes, truth = clusters()
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -75,7 +75,7 @@ def test_it_leaves_random_numbers_alone_and_repeats() -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_it_comes_back_from_disk(tmp_path: Path) -> None:
+def test_a_saved_classifier_is_loaded_unchanged(tmp_path: Path) -> None:
     codes, truth = clusters()
     labels = LabelClassifier().fit(codes, truth, names=("ant", "bee"))
     assert save_labels(labels, tmp_path / "prior") == tmp_path / "prior" / "labels.safetensors"
@@ -132,11 +132,11 @@ def test_a_label_that_no_example_has() -> None:
         sample_label(prior, labels, 4, 0, seed=0)
 
 
-def test_what_cannot_be_fitted() -> None:
+def test_invalid_arguments_of_fit_are_refused() -> None:
     codes, truth = clusters()
-    with pytest.raises(UserError, match="one label for each code"):
+    with pytest.raises(UserError, match="labels have shape"):
         LabelClassifier().fit(codes, truth[:-1])
-    with pytest.raises(UserError, match="NaN or infinity"):
+    with pytest.raises(UserError, match="codes"):
         LabelClassifier().fit(codes * float("nan"), truth)
-    with pytest.raises(UserError, match=r"call fit\(codes, labels\) first"):
+    with pytest.raises(UserError, match="not fitted"):
         LabelClassifier().predict(codes)

@@ -1,4 +1,4 @@
-"""Evaluation: what is measured, on which rows, and every mistake before the long work."""
+"""Evaluation: rows, figures, features, and checks before the long work."""
 
 import json
 from dataclasses import replace
@@ -158,9 +158,7 @@ def test_without_held_out_examples_no_distance_is_given(
     assert "--heldout" in figures["notes"][0]
 
 
-def test_fewer_held_out_examples_are_used_and_told(
-    run: Run, images: tuple[Dataset, Dataset]
-) -> None:
+def test_fewer_held_out_examples_are_noted(run: Run, images: tuple[Dataset, Dataset]) -> None:
     plan = prepare(run, images[0], heldout=images[1], n=1000)
     assert plan.n == len(plan.heldout_rows) == N_HELDOUT
     assert "1,000 examples were asked for, but there are 60 training and 40" in plan.notes[0]
@@ -209,7 +207,7 @@ def test_features_are_chosen_by_the_data(name: str, channels: int, chosen: str) 
     assert choose_features(samples).distances.name.startswith(chosen)
 
 
-def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_without_its_network_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise UserError("it is not installed.")
 
@@ -220,7 +218,7 @@ def test_colour_without_its_network_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     assert "it is not installed" in chosen.reason
 
 
-def test_mistakes_are_found_before_the_work(
+def test_invalid_arguments_are_refused_by_the_plan(
     run: Run, images: tuple[Dataset, Dataset], blobs: Any, vectors: Any
 ) -> None:
     training, unseen = images

@@ -87,8 +87,8 @@ def fit_pca(
     width = len(mean)
     if width <= _MAX_EXACT_WIDTH:
         covariance = torch.zeros(width, width, dtype=torch.float64)
-        for centred, _ in _centred(dataset, mean):
-            covariance += (centred.T @ centred).double()
+        for centered, _ in _centred(dataset, mean):
+            covariance += (centered.T @ centered).double()
         variances, vectors = torch.linalg.eigh(ranks.all_reduce(covariance) / n)
         k = min(dim, width, n)
         variances = variances.flip(0).clamp(min=0.0)
@@ -160,8 +160,8 @@ def pca_codes(
     k = whitening.shape[1]
     norms = torch.empty(len(codes))
     blocks = [slice(i, min(i + _BATCH, len(codes))) for i in range(0, len(codes), _BATCH)]
-    for block, (centred, _) in zip(blocks, _centred(dataset, pca.mean), strict=True):
-        codes[block, :k] = centred @ whitening
+    for block, (centered, _) in zip(blocks, _centred(dataset, pca.mean), strict=True):
+        codes[block, :k] = centered @ whitening
         if k < dim:
             codes[block, k:] = _random_codes(seed, block, dim - k, ranks)
         norms[block] = codes[block].norm(dim=1)
@@ -189,11 +189,11 @@ def _with_known_errors(pca: PCA, dataset: MaskedDataset, ranks: ProcessGroup) ->
     # Sums over F would count every missing number as one without error, and a run, whose error is
     # a mean over known numbers, would look worse than it is.
     sums = torch.zeros(2, dtype=torch.float64)
-    for centred, mask in _centred(dataset, pca.mean):
+    for centered, mask in _centred(dataset, pca.mean):
         assert mask is not None, "called for incomplete data"
-        residual = (centred - centred @ pca.components.T @ pca.components) * mask
+        residual = (centered - centered @ pca.components.T @ pca.components) * mask
         known = mask.sum(1).clamp(min=1.0)
-        for i, error in enumerate((centred, residual)):
+        for i, error in enumerate((centered, residual)):
             sums[i] += float((error.square().sum(1) / known).sum())
     mean_image, projection = (ranks.all_reduce(sums) / _total(dataset, ranks)).tolist()
     return replace(pca, mean_image_mse=mean_image, pca_mse=projection)

@@ -17,7 +17,7 @@ def distance_blocks(queries: Tensor, points: Tensor) -> Iterator[tuple[slice, Te
     """Yield the Euclidean distances of a block of queries to all points.
 
     Memory does not grow with n m. Distances come from a matrix product, so a query that equals a
-    point has a distance of rounding size; pass centred float64 where that matters.
+    point has a distance of rounding size; pass centered float64 where that matters.
 
     Args:
         queries: (n, d).

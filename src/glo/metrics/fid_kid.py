@@ -46,10 +46,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
     check_features(a, b)
     metric = FrechetInceptionDistance(feature=_Identity(a.shape[1])).set_dtype(torch.float64)
-    # Centring changes the rounding only: sums of squares about a far mean would cancel.
-    centre = a.double().mean(0)
-    metric.update(a.double() - centre, real=True)
-    metric.update(b.double() - centre, real=False)
+    # Centering changes the rounding only: sums of squares about a far mean would cancel.
+    center = a.double().mean(0)
+    metric.update(a.double() - center, real=True)
+    metric.update(b.double() - center, real=False)
     return max(0.0, float(metric.compute()))
 
 

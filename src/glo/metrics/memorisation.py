@@ -121,8 +121,8 @@ class MemorisationTest:
 
     def _distances(self, rows: Tensor) -> Tensor:
         # In float32 far from the origin the distance of a copy would be a rounding error.
-        centre = self._training.double().mean(0)
-        return nearest(rows.double() - centre, self._training.double() - centre)[0]
+        center = self._training.double().mean(0)
+        return nearest(rows.double() - center, self._training.double() - center)[0]
 
     @cached_property
     def _heldout_distances(self) -> Tensor:

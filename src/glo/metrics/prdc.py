@@ -75,8 +75,8 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5)
         raise UserError(f"k is {k}; it counts neighbours and must be at least 1.")
     check_features(real, fake, least=k + 1)
     # In float32 far from the origin the distances of near neighbours would be rounding errors.
-    centre = real.double().mean(0)
-    real, fake = real.double() - centre, fake.double() - centre
+    center = real.double().mean(0)
+    real, fake = real.double() - center, fake.double() - center
     radius, radius_fake = _radius(real, k), _radius(fake, k)
     recalled, covered = [], []
     containing = torch.zeros(len(fake), dtype=torch.int64)

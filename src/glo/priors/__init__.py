@@ -1,4 +1,4 @@
-"""Densities on codes: new examples come from sampling them."""
+"""Priors: densities on codes, sampled for new examples."""
 
 from glo.priors.base import Prior
 from glo.priors.flow_matching import FlowMatchingPrior

@@ -48,8 +48,8 @@ class GaussianPrior(Prior):
         """Estimate mean and covariance of `codes`, (N, D); the seed is unused."""
         rows = check_codes(codes)
         self.mean_ = rows.mean(0)
-        centred = rows - self.mean_
-        covariance = centred.T @ centred / len(rows)
+        centered = rows - self.mean_
+        covariance = centered.T @ centered / len(rows)
         ridge = _RIDGE * float(covariance.diagonal().mean()) + 1e-12
         self.factor_ = torch.linalg.cholesky(covariance + ridge * torch.eye(rows.shape[1]))
         yield 1.0

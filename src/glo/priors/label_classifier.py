@@ -28,7 +28,7 @@ _Layers = list[tuple[NDArray[Any], NDArray[Any]]]
 
 @final
 class LabelClassifier:
-    """Predict the label of a code from the codes of labelled examples.
+    """Predict the label of a code from the codes of labeled examples.
 
     Logistic regression and a network with one hidden layer are both fitted to whitened codes; the
     one with the higher accuracy on a held-out fifth is used.
@@ -81,7 +81,7 @@ class LabelClassifier:
     def fit(
         self, codes: Tensor, labels: Tensor, *, names: tuple[str, ...] = (), seed: int = 0
     ) -> Self:
-        """Fit the classifier to at most 60,000 of the labelled codes.
+        """Fit the classifier to at most 60,000 of the labeled codes.
 
         Args:
             codes: (N, D).

@@ -45,19 +45,19 @@ class Whitening:
     def fit(cls, codes: Tensor) -> Self:
         """Estimate mean and factor of `codes`, float64 (N, D) with N >= 2."""
         mean = codes.mean(0)
-        centred = codes - mean
-        spread = centred.square().mean(0).sqrt()
+        centered = codes - mean
+        spread = centered.square().mean(0).sqrt()
         # The absolute bound avoids a division by zero.
         scale = torch.maximum(spread, _MIN_RELATIVE_SPREAD * mean.abs() + 1e-12)
-        standardized = centred / scale
+        standardized = centered / scale
         correlation = standardized.T @ standardized / len(codes)
         ridge = _RIDGE * torch.eye(len(mean), dtype=codes.dtype)
         return cls(mean, scale[:, None] * torch.linalg.cholesky(correlation + ridge))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return x = F^-1 (z - mean), float64 (B, D), for codes (B, D)."""
-        centred = codes.double() - self.mean
-        white: Tensor = torch.linalg.solve_triangular(self.factor, centred.T, upper=False)
+        centered = codes.double() - self.mean
+        white: Tensor = torch.linalg.solve_triangular(self.factor, centered.T, upper=False)
         return white.T.contiguous()
 
     def inverse(self, white: Tensor) -> Tensor:

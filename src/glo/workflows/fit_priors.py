@@ -1,4 +1,4 @@
-"""The priors and the labels of a run, fitted on its codes."""
+"""Fit of the priors and the label classifier of a run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +23,11 @@ def fit_priors(
     """Fit the paper's Gaussian, as a baseline, and the prior of the run; save and return them.
 
     Args:
-        folder: where they are saved.
-        codes: (N, D), N above 1; of a very large run some of its codes.
-        settings: of the run.
+        folder: folder of the priors.
+        codes: (N, D), N above 1; a subset for a very large run.
+        settings: settings of the run.
         n: N, examples of the run; None: number of codes.
-        callback: called with the name of a prior and the share of its fit that is done.
+        callback: function of the name of a prior and the fraction of its fit done.
     """
     n = len(codes) if n is None else n
     names = dict.fromkeys([GaussianPrior.name, prior_name(settings, n)])
@@ -52,12 +52,12 @@ def fit_labels(
     """Fit the label classifier and save it with the labels of all examples.
 
     Args:
-        folder: where it is saved.
+        folder: folder of the classifier.
         codes: (N, D).
-        labels: int64 (N,), -1 where a code has none.
-        names: of the labels 0, 1, ..., or none.
-        settings: of the run.
-        every: int64 (N,), labels of all examples where the codes are some of a very large run.
+        labels: int64 (N,), -1 where missing.
+        names: names of the labels 0, 1, ..., or none.
+        settings: settings of the run.
+        every: int64 (n,), labels of all examples where `codes` is a subset.
     """
     classifier = LabelClassifier().fit(codes, labels, names=names, seed=settings.seed)
     classifier.training_labels = classifier.training_labels if every is None else every
