@@ -51,19 +51,13 @@ class Settings:
     """
 
     size: int | None = option(
-        "Data",
-        None,
-        "Side of the square images in pixels; unset: chosen from the data (32 for MNIST).",
-        min=2,
-        max=8192,
+        "Data", None, "Side of the square images in pixels; unset: from the data.", min=2, max=8192
     )
     channels: Literal[1, 3] | None = option(
         "Data", None, "1 for grey, 3 for colour; unset: as the data are."
     )
     crop: Literal["center", "pad", "stretch"] = option(
-        "Data",
-        "center",
-        "How a rectangle becomes a square: cut the middle, pad the short side, or stretch.",
+        "Data", "center", "Conversion of rectangles to squares: center crop, pad, or stretch."
     )
     limit: int | None = option(
         "Data", None, "Number of examples to use, the first ones; unset: all.", min=1
@@ -89,7 +83,7 @@ class Settings:
     features: str = option(
         "Decoder",
         "efficientnet",
-        "Network of the loss 'features': efficientnet (an extra), or a TorchScript file.",
+        "Network of the loss 'features': efficientnet, or a TorchScript file.",
     )
 
     code_dim: int = option("Codes", 32, "D, number of dimensions of a code.", min=1, max=65536)
@@ -97,21 +91,13 @@ class Settings:
         "Codes", "pca", "Initial codes: whitened principal components of each example, or random."
     )
     gaussian_std: float = option(
-        "Codes",
-        1.0,
-        "Standard deviation of random initial codes, before the constraint.",
-        min=1e-6,
-        max=1e3,
+        "Codes", 1.0, "Standard deviation of gaussian initial codes.", min=1e-6, max=1e3
     )
     constraint: Literal["ball", "sphere", "free"] = option(
-        "Codes",
-        "ball",
-        "Constraint of every code: |z| <= 1 (ball), |z| = 1 (sphere), or none (free).",
+        "Codes", "ball", "Constraint of codes: |z| <= 1 (ball), |z| = 1 (sphere), or free."
     )
     project_every: Literal["step", "epoch"] = option(
-        "Codes",
-        "step",
-        "Interval of projections onto the constraint: every update, or every epoch.",
+        "Codes", "step", "Projection onto the constraint: after every step, or epoch."
     )
 
     epochs: int | None = option(
@@ -141,17 +127,13 @@ class Settings:
     drop_last: bool = option(
         "Training",
         False,
-        "Drop the last partial batch of an epoch; without shuffling its codes are never trained.",
+        "Drop the last partial batch of an epoch; unshuffled, its codes never train.",
     )
     code_grad_reduction: Literal["row", "mean"] = option(
-        "Training",
-        "row",
-        "Gradient of a code: of its own loss (row), or divided by the batch size (mean).",
+        "Training", "row", "Gradient of a code: of its own loss (row), or divided by B (mean)."
     )
     decoder_optimizer: Literal["muon", "adam", "sgd"] = option(
-        "Training",
-        "muon",
-        "Optimizer of the decoder; muon: Muon for its matrices, Adam for the rest.",
+        "Training", "muon", "Optimizer of the decoder; muon: for its matrices, adam for the rest."
     )
     decoder_lr: float = option(
         "Training", 4e-3, "Peak learning rate of the decoder.", min=0.0, max=1e3
@@ -167,21 +149,15 @@ class Settings:
         "Training", (0.0, 0.9), "Decay of Adam's two moments, codes.", min=0.0, max=0.999999
     )
     schedule: Literal["cosine", "constant"] = option(
-        "Training",
-        "cosine",
-        "Schedule of both learning rates: cosine decay to zero, or constant.",
+        "Training", "cosine", "Schedule of both learning rates: cosine decay to 0, or constant."
     )
     warmup: float = option(
-        "Training",
-        0.0,
-        "Fraction of the steps in which both learning rates rise from zero.",
-        min=0.0,
-        max=1.0,
+        "Training", 0.0, "Fraction of steps in which learning rates rise from 0.", min=0.0, max=1.0
     )
     ema_decay: float = option(
         "Training",
         0.0,
-        "Decay of the moving average of the decoder, which replaces it at the end; 0: no average.",
+        "Decay of a moving average that replaces the decoder; 0: none.",
         min=0.0,
         max=0.999999,
     )
@@ -202,9 +178,7 @@ class Settings:
     )
 
     precision: Literal["auto", "float32", "bf16"] = option(
-        "Machine",
-        "auto",
-        "Arithmetic of the decoder; codes and weights are always kept in float32.",
+        "Machine", "auto", "Arithmetic of the decoder; codes and weights are float32."
     )
     device: str = option("Machine", "auto", "auto, cpu, cuda, cuda:1, mps.")
     compile: bool = option(
@@ -217,7 +191,7 @@ class Settings:
     checkpoint_seconds: float = option(
         "Machine",
         60.0,
-        "Seconds between checkpoints; another is written at the end and on an interrupt.",
+        "Seconds between checkpoints; another at the end and on an interrupt.",
         min=0.0,
     )
     code_memory_gib: float | None = option(
