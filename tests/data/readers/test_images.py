@@ -16,7 +16,7 @@ from glo.errors import UserError
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (6, 9), dtype=np.uint8)
-COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+COLOR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 
 def save(tmp_path, image, name="a.png", **options):
@@ -28,7 +28,7 @@ def save(tmp_path, image, name="a.png", **options):
 def test_lossless_formats(tmp_path, name):
     assert np.array_equal(decode(save(tmp_path, Image.fromarray(GRAY), name))[..., 0], GRAY)
     if name != "a.gif":
-        assert np.array_equal(decode(save(tmp_path, Image.fromarray(COLOUR), name)), COLOUR)
+        assert np.array_equal(decode(save(tmp_path, Image.fromarray(COLOR), name)), COLOR)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_modes_and_probes(tmp_path, mode, channels):
     if mode == "I;16":
         image = Image.fromarray(GRAY.astype(np.uint16) * 257)
     else:
-        image = Image.fromarray(COLOUR).convert(mode)
+        image = Image.fromarray(COLOR).convert(mode)
     path = save(tmp_path, image)
     pixels = decode(path)
     assert probe(path) == Probe(6, 9, channels == 3)
@@ -146,7 +146,7 @@ def test_bomb(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.bmp"])
 def test_cut_off_anywhere(tmp_path, name):
-    whole = save(tmp_path, Image.fromarray(COLOUR), name).read_bytes()
+    whole = save(tmp_path, Image.fromarray(COLOR), name).read_bytes()
     path = tmp_path / name
     for cut in range(0, len(whole) - 40, 7):
         path.write_bytes(whole[:cut])

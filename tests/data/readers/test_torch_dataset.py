@@ -55,6 +55,8 @@ def test_vectors_and_labels():
     dataset = open_source(TensorDataset(vectors, torch.tensor([2, 0, 1])))
     assert np.array_equal(dataset.rows, vectors.numpy(), equal_nan=True)
     assert dataset.labels.tolist() == [2, 0, 1]
+    short = open_source(TensorDataset(vectors.bfloat16()))
+    assert short.rows.dtype == np.float32
     words = open_source(Listed([(vectors[0], "b"), (vectors[1], "a")]))
     assert (words.labels.tolist(), words.label_names) == ([1, 0], ("a", "b"))
     assert len(open_source(Listed(list(vectors.numpy())))) == 3

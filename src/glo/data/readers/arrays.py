@@ -24,6 +24,7 @@ __all__ = [
     "labelled_dataset",
     "limit_rows",
     "open_array",
+    "to_numpy",
 ]
 
 _CHUNK_BYTES = 2**22
@@ -91,7 +92,7 @@ def open_array(
     values = limit_rows(_to_numbers(array, "The array"), options.limit)
     rows = convert_rows(infer_layout(values, options, "The array"), None)
     if labels is not None:
-        labels = limit_rows(_to_numpy(labels, "The labels"), options.limit)
+        labels = limit_rows(to_numpy(labels, "The labels"), options.limit)
     return labelled_dataset(rows, labels, name, "The labels")
 
 
@@ -182,7 +183,8 @@ def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
         return writer.finish()
 
 
-def _to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
+def to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
+    """Return an array or dense tensor, which messages name `what`, as a NumPy array."""
     if isinstance(array, np.ma.MaskedArray):
         raise UserTypeError(
             f"{what} is a masked array; give array.filled(numpy.nan) to mark missing values."
@@ -198,7 +200,7 @@ def _to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
 
 
 def _to_numbers(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
-    values = _to_numpy(array, what)
+    values = to_numpy(array, what)
     if values.dtype.kind not in "biuf":
         raise UserTypeError(
             f"{what} is of dtype {values.dtype}; give real numbers, such as uint8 or float32."

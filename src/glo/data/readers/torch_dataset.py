@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
-from glo.data.readers.arrays import open_array
+from glo.data.readers.arrays import open_array, to_numpy
 from glo.data.readers.image_modes import to_uint8_pixels
 from glo.errors import UserError, UserTypeError, printable
 
@@ -86,18 +86,17 @@ def _split_item(item: Any, row: int) -> tuple[NDArray[Any], Any]:
     if isinstance(item, tuple | list) and len(item) in (1, 2):
         example, label = (*item, None)[:2]
     if isinstance(label, Tensor | np.ndarray):
-        if label.size != 1 if isinstance(label, np.ndarray) else label.numel() != 1:
+        label = to_numpy(label, f"The label of item {row}")
+        if label.size != 1:
             raise UserError(
-                f"The label of item {row} has shape {tuple(label.shape)}; give one integer or "
+                f"The label of item {row} has shape {label.shape}; give one integer or "
                 f"string for each example."
             )
         label = label.item()
-    if isinstance(example, Tensor):
-        return example.detach().cpu().numpy(), label
+    if isinstance(example, Tensor | np.ndarray):
+        return to_numpy(example, f"Item {row} of the dataset"), label
     if hasattr(example, "has_transparency_data"):  # an image of pillow
         return to_uint8_pixels(example), label
-    if isinstance(example, np.ndarray):
-        return example, label
     raise UserTypeError(
         f"Item {row} of the dataset is of type {type(item).__name__}"
         f"{'' if example is item else f' with an example of type {type(example).__name__}'}; give "
