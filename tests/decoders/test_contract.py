@@ -19,11 +19,11 @@ from glo.decoders import (
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
     "dcgan-8": lambda: DCGAN(code_dim=3, shape=(1, 8, 8), width=4),
-    "dcgan-16-colour": lambda: DCGAN(code_dim=5, shape=(3, 16, 16), width=4),
+    "dcgan-16-color": lambda: DCGAN(code_dim=5, shape=(3, 16, 16), width=4),
     "dcgan-32": lambda: DCGAN(code_dim=8, shape=(1, 32, 32), width=8),
     "dcgan-128": lambda: DCGAN(code_dim=4, shape=(3, 128, 128), width=2),
-    "described-16": lambda: TensorLayerDCGAN(code_dim=4, shape=(1, 16, 16)),
-    "described-32-colour": lambda: TensorLayerDCGAN(code_dim=4, shape=(3, 32, 32)),
+    "tensorlayer-16": lambda: TensorLayerDCGAN(code_dim=4, shape=(1, 16, 16)),
+    "tensorlayer-32-color": lambda: TensorLayerDCGAN(code_dim=4, shape=(3, 32, 32)),
     "residual-8": lambda: ResNet(code_dim=3, shape=(1, 8, 8), width=4),
     "residual-16-batch": lambda: ResNet(code_dim=5, shape=(3, 16, 16), width=5, norm="batch"),
     "residual-64": lambda: ResNet(code_dim=4, shape=(3, 64, 64), width=4),

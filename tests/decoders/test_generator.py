@@ -31,13 +31,13 @@ def test_dcgan_channels(side: int, width: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("side", "expected"), [(16, [256, 128, 64]), (32, [512, 256, 128, 64])])
-def test_described_channels(side: int, expected: list[int]) -> None:
+def test_tensorlayer_channels(side: int, expected: list[int]) -> None:
     decoder = TensorLayerDCGAN(code_dim=32, shape=(1, side, side))
     assert maps(decoder) == expected
     assert not [name for name, _ in decoder.named_parameters() if "linear.bias" in name]
 
 
-def test_described_parameter_count() -> None:
+def test_tensorlayer_parameter_count() -> None:
     layers = 32 * 2048 + 25 * (512 * 256 + 256 * 128 + 128 * 64 + 64)
     norms = 2 * (512 + 256 + 128 + 64)
     decoder = TensorLayerDCGAN(code_dim=32)
