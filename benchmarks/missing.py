@@ -41,7 +41,7 @@ from torch import Tensor
 import glo
 from glo.imaging.grids import grid, save_picture
 from glo.utils.malloc import tune_malloc
-from glo.workflows.encode import encode, prepare_search, row_batches
+from glo.workflows.encode import encode_batches, prepare_search
 
 CHOOSING = 0.05
 SHOWN = 16
@@ -194,11 +194,13 @@ def _mean_of_answers(task: Task, folder: Path) -> dict[str, Any]:
     run, began = glo.open_run(folder), time.perf_counter()
     seen = torch.from_numpy(task.seen).float().view(-1, *run.data.shape)
     initial_codes, parts = prepare_search(run), []
-    for rows in row_batches(len(seen), n_solutions=ANSWERS):
-        part = seen[rows]
-        known = (~part.isnan()).float()
-        result = encode(run, part, initial_codes, mask=known, n_solutions=ANSWERS)
-        parts.append(result.mean)
+
+    def load(rows: Tensor) -> tuple[Tensor, Tensor]:
+        return seen[rows], (~seen[rows].isnan()).float()
+
+    rows = torch.arange(len(seen))
+    for batch in encode_batches(run, rows, load, initial_codes, n_solutions=ANSWERS):
+        parts.append(batch.inversion.mean)
     filled = _flat(torch.cat(parts).numpy())
     return task.measure(filled) | {"seconds": time.perf_counter() - began}
 

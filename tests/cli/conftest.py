@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from tests.builders import at_step, save_data, train, train_until
+from tests.builders import at_step, contents, save_data, train, train_until
 
 from glo.cli.app import run
 
@@ -59,3 +59,19 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("GLO_CACHE", str(folder / "cache"))
         assert train_until(patch, at_step(5), data, folder / "run") == 130
     return folder / "run"
+
+
+@pytest.fixture
+def refuse_unchanged(workdir: Path, refuse: Refuse) -> Refuse:
+    """Run a command as `refuse` does, and check that it writes no file."""
+
+    def files() -> dict[str, bytes]:
+        return {n: b for n, b in contents(workdir).items() if not n.startswith("cache")}
+
+    def check(words: Sequence[str], *parts: str) -> str:
+        before = files()
+        message = refuse(words, *parts)
+        assert files() == before
+        return message
+
+    return check

@@ -169,12 +169,10 @@ def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ([], "No FILES were given"),
         (["image.png"], "image.png has no alpha channel"),
         (["data.npy"], "No mask was given; give --mask FILE or --hole left."),
         (["image.png", "--hole", "lefft"], "--hole is 'lefft'; give left, right"),
         (["image.png", "--hole", "center:99"], "A hole of side 99 does not fit images of 8x8"),
-        (["image.png", "--hole", "center:x"], "--hole is 'center:x'; give left"),
         (["image.png", "--mask", "none.png"], "There is no mask none.png"),
         (["image.png", "--mask", "broken.png"], "The mask broken.png cannot be read: not an image"),
         (["image.png", "--mask", "wide.png"], "The mask wide.png has 16 x 16 pixels, but the"),
@@ -186,20 +184,16 @@ def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None
             "images of 1 x 2 x 2 for examples of 1 x 8 x 8"),
         (["image.png", "--task", "superres", "--factor", "3"], "factor 3"),
         (["image.png", "--task", "deblur", "--sigma", "9"], "A blur of sigma 9 is wider than"),
-        (["image.png", "--task", "deblur", "--sigma", "-1"], "sigma is -1.0; give a number"),
         (["image.png", "--task", "denoise", "--noise", "0"], "noise is 0; give a standard"),
         (["image.png", "--hole", "left", "--n-solutions", "99"], "n_solutions is 99"),
-        (["image.png", "--hole", "left", "--n-solutions", "0"], "n_solutions is 0"),
         (["wide.png", "--hole", "left"], "wide.png has 16 x 16 pixels, but"),
         (["wide.npy", "--hole", "left"], "wide has images of 1 x 16 x 16, but"),
-        (["vectors.npy", "--hole", "left"], "vectors has vectors of 6, but"),
-        (["broken.png", "--hole", "left"], "None of FILES can be read (broken.png: not an image"),
         (["image.png", "--hole", "left", "--out", "data.npy"], "--out is data.npy, a file"),
         (["image.png", "--hole", "left", "--out", "."], "--out is ., which has other files"),
     ],
 )  # fmt: skip
-def test_mistakes_are_one_sentence(
-    made: Path, tmp_path: Path, words: list[str], part: str, refuse: Refuse
+def test_refusals(
+    made: Path, tmp_path: Path, words: list[str], part: str, refuse_unchanged: Refuse
 ) -> None:
     save_image("image.png", images(1)[0])
     save_image("wide.png", images(1, side=16)[0])
@@ -207,11 +201,8 @@ def test_mistakes_are_one_sentence(
     save_image("white.png", np.full((SIDE, SIDE), 255, np.uint8))
     (tmp_path / "broken.png").write_bytes(b"no image")
     np.save("wide.npy", images(3, side=16))
-    np.save("vectors.npy", np.zeros((4, 6), np.float32))
     save_data(tmp_path)
-    before = sorted(tmp_path.iterdir())
-    refuse(["restore", str(made), *words], part)
-    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "cache"] == before
+    refuse_unchanged(["restore", str(made), *words], part)
 
 
 def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -> None:

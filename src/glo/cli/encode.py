@@ -91,7 +91,6 @@ def _encode(run: "Run", inputs: "Inputs") -> dict[str, "Tensor"]:
             parts["residual"].append(inversion.residuals)
             parts["converged"].append(inversion.converged)
             parts["steps"].append(inversion.steps)
-        bar.show("searching codes", len(inputs), len(inputs))
     return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 

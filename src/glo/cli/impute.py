@@ -53,7 +53,6 @@ def impute_table(
     count, rows = int(table.missing.sum()), int(table.missing.any(axis=1).sum())
     with TaskProgress() as bar:
         imputation = impute(run, table, initial_codes, n_solutions=n_solutions, callback=bar.show)
-        bar.show("imputing", rows, rows)
     table.save(out, imputation.values)
     spread = f", {n_solutions} solutions {float(imputation.spread.mean()):.3f} apart"
     print(

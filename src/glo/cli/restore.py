@@ -126,7 +126,6 @@ def restore(
             callback=bar.show,
         )
         records = _save(batches, inputs, out, summary)
-        bar.show("restoring", len(inputs), len(inputs))
     write_json(out / _RECORDS, {**summary, "finished": True, "images": records})
     _print_summary(task, records, simulate=simulate)
     columns = f"observation, restored{', the truth' * simulate}, {k} solutions"

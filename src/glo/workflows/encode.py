@@ -34,10 +34,9 @@ __all__ = [
     "EncodedBatch",
     "ProgressCallback",
     "encode",
+    "encode_batches",
     "encode_dataset",
     "prepare_search",
-    "progress_callback",
-    "row_batches",
 ]
 
 # Function of the name of the work, the units done and the units in all; it may raise to stop.
@@ -89,17 +88,6 @@ def prepare_search(run: Run, *, device: str = "auto") -> InitialCodes:
     return decode_initial_codes(run.decoder, run.codes, precision=run.settings.precision)
 
 
-def row_batches(n: int, *, n_solutions: int = 1) -> Iterator[Tensor]:
-    """Yield row numbers, int64, in batches whose results fit the memory.
-
-    Example:
-        >>> [len(rows) for rows in row_batches(3000)]
-        [2048, 952]
-    """
-    # The search itself refuses 0 solutions.
-    yield from torch.arange(n).split(max(64, _CHUNK // max(1, n_solutions)))
-
-
 def encode(
     run: Run,
     x: Tensor,
@@ -146,6 +134,57 @@ def encode(
     return invert(run.decoder, x, initial_codes, mask=mask, options=options, callback=callback)
 
 
+def encode_batches(
+    run: Run,
+    rows: Tensor,
+    load: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+    initial_codes: InitialCodes,
+    *,
+    operator: Operator | None = None,
+    noise: float | None = None,
+    n_solutions: int = 1,
+    name: str = "searching codes",
+    callback: ProgressCallback | None = None,
+) -> Iterator[EncodedBatch]:
+    """Search for the codes of many observations, in batches whose results fit the memory.
+
+    Args:
+        run: finished run.
+        rows: int64 (n,), row numbers in the order of the search.
+        load: function from row numbers to observations and their mask.
+        initial_codes: result of `prepare_search`.
+        operator: observation operator, as for `encode`.
+        noise: standard deviation of the observation's errors, as for `encode`.
+        n_solutions: number of solutions per observation.
+        name: name of the work for the callback.
+        callback: function called after each decoding with `name`, the equivalent number of encoded
+            rows, and n.
+    """
+    n, done = len(rows), 0
+
+    def report(progress: InversionProgress) -> None:
+        if callback is not None:
+            callback(name, int(done + progress.fraction * len(part)), n)
+
+    # The search itself refuses 0 solutions.
+    for part in rows.split(max(64, _CHUNK // max(1, n_solutions))):
+        x, mask = load(part)
+        inversion = encode(
+            run,
+            x,
+            initial_codes,
+            mask=mask,
+            operator=operator,
+            noise=noise,
+            n_solutions=n_solutions,
+            callback=report,
+        )
+        yield EncodedBatch(rows=part, target=x, mask=mask, inversion=inversion)
+        done += len(part)
+        if callback is not None:
+            callback(name, done, n)
+
+
 def encode_dataset(
     run: Run,
     dataset: Dataset,
@@ -154,18 +193,14 @@ def encode_dataset(
     rows: Tensor | None = None,
     callback: ProgressCallback | None = None,
 ) -> Iterator[EncodedBatch]:
-    """Search for the codes of a dataset, in batches whose results fit the memory.
+    """Search for the codes of a dataset, as `encode_batches` does.
 
     Args:
         run: finished run.
         dataset: examples of the shape of the training data; missing values are hidden.
         initial_codes: result of `prepare_search`.
-        rows: int64 (n,), row numbers in this order; None: all.
-        callback: function called after each decoding with the name of the work, the equivalent
-            number of encoded rows, and n.
-
-    Yields:
-        one `EncodedBatch` after another.
+        rows: int64 (n,), row numbers; None: all.
+        callback: function of a name, the rows done and n, as for `encode_batches`.
 
     Example:
         >>> for batch in encode_dataset(run, dataset, initial_codes):  # doctest: +SKIP
@@ -173,34 +208,13 @@ def encode_dataset(
     """
     dataset = run.standardize(dataset)
     rows = torch.arange(len(dataset)) if rows is None else rows
-    for places in row_batches(len(rows)):
-        part = rows[places]
-        x, mask = dataset.batch(part), dataset.observed(part)
-        report = progress_callback(callback, "searching codes", places, len(rows))
-        inversion = encode(run, x, initial_codes, mask=mask, callback=report)
-        if callback is not None:
-            callback("searching codes", int(places[-1]) + 1, len(rows))
-        yield EncodedBatch(rows=part, target=x, mask=mask, inversion=inversion)
-
-
-def progress_callback(
-    callback: ProgressCallback | None, name: str, places: Tensor, total: int
-) -> InversionCallback | None:
-    """Convert a callback for the progress of all rows to one for a batch of them.
-
-    Args:
-        callback: callback for all rows.
-        name: name of the work.
-        places: int64 (b,), consecutive places of the batch.
-        total: number of rows.
-    """
-    if callback is None:
-        return None
-
-    def report(progress: InversionProgress) -> None:
-        callback(name, int(int(places[0]) + progress.fraction * len(places)), total)
-
-    return report
+    return encode_batches(
+        run,
+        rows,
+        lambda part: (dataset.batch(part), dataset.observed(part)),
+        initial_codes,
+        callback=callback,
+    )
 
 
 def _noise(run: Run, initial_codes: InitialCodes) -> float:

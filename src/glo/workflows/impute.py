@@ -11,7 +11,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.inversion import InitialCodes
 from glo.runs.run import Run
-from glo.workflows.encode import ProgressCallback, encode, progress_callback, row_batches
+from glo.workflows.encode import ProgressCallback, encode_batches
 from glo.workflows.incomplete_table import IncompleteTable
 
 __all__ = ["Imputation", "check_incomplete_table", "impute"]
@@ -76,8 +76,7 @@ def impute(
         initial_codes: result of `prepare_search`.
         n_solutions: number of solutions per row; their mean is imputed, and the mean of several has
             the smaller squared error.
-        callback: function called after each decoding with the name of the work, the equivalent
-            number of imputed rows, and the number of incomplete rows.
+        callback: function of a name, the rows done and m, as for `encode_batches`.
 
     Example:
         >>> imputation = impute(run, table, prepare_search(run))  # doctest: +SKIP
@@ -87,20 +86,18 @@ def impute(
     rows = torch.from_numpy(np.flatnonzero(table.missing.any(axis=1)))
     values = np.full(table.missing.shape, np.nan, np.float32)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    for places in row_batches(len(rows), n_solutions=n_solutions):
-        part = rows[places]
-        mask = dataset.observed(part)
-        assert mask is not None, "these rows have missing values"
-        inversion = encode(
-            run,
-            dataset.batch(part),
-            initial_codes,
-            mask=mask,
-            n_solutions=n_solutions,
-            callback=progress_callback(callback, "imputing", places, len(rows)),
-        )
-        values[part.numpy()] = run.in_units(inversion.mean).numpy()
-        hidden = 1 - mask
+    for batch in encode_batches(
+        run,
+        rows,
+        lambda part: (dataset.batch(part), dataset.observed(part)),
+        initial_codes,
+        n_solutions=n_solutions,
+        name="imputing",
+        callback=callback,
+    ):
+        assert batch.mask is not None, "these rows have missing values"
+        hidden, inversion = 1 - batch.mask, batch.inversion
+        values[batch.rows.numpy()] = run.in_units(inversion.mean).numpy()
         spread = ((inversion.std.square() * hidden).sum(1) / hidden.sum(1)).sqrt()
         parts.append((inversion.residuals, spread, inversion.converged))
     residuals, spread, converged = (torch.cat(each) for each in zip(*parts, strict=True))

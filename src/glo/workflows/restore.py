@@ -18,7 +18,6 @@ from glo.decoders.decode import decode
 from glo.errors import UserError, suggest
 from glo.inversion import (
     InitialCodes,
-    Inversion,
     Operator,
     add_noise,
     half_mask,
@@ -26,7 +25,7 @@ from glo.inversion import (
 )
 from glo.metrics.reconstruction import psnr_from_mse
 from glo.runs.run import Run
-from glo.workflows.encode import ProgressCallback, encode, progress_callback, row_batches
+from glo.workflows.encode import EncodedBatch, ProgressCallback, encode_batches
 from glo.workflows.inputs import Inputs
 
 __all__ = [
@@ -140,8 +139,7 @@ def restore(
         initial_codes: result of `prepare_search`.
         n_solutions: K, number of solutions per observation.
         simulate: whether to degrade the inputs first and to compare with them.
-        callback: function called after each decoding with the name of the work, the equivalent
-            number of restored images, and the number of inputs.
+        callback: function of a name, the rows done and n, as for `encode_batches`.
 
     Yields:
         restored images, a batch at a time, in order.
@@ -155,30 +153,27 @@ def restore(
     noise = degradation.noise
     if noise is None:
         noise = _NOISE * initial_codes.examples_spread
-    for rows in row_batches(len(inputs), n_solutions=n_solutions):
-        images = inputs.dataset.batch(rows)
-        x, mask = degradation.apply(images, rows) if simulate else images, degradation.masks(rows)
-        inversion = encode(
-            run,
-            x,
-            initial_codes,
-            mask=mask,
-            operator=degradation.operator,
-            noise=noise,
-            n_solutions=n_solutions,
-            callback=progress_callback(callback, "restoring", rows, len(inputs)),
-        )
-        yield _restoration(run, rows, x, mask, images if simulate else None, inversion)
+
+    def load(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        x = inputs.dataset.batch(rows)
+        return degradation.apply(x, rows) if simulate else x, degradation.masks(rows)
+
+    for batch in encode_batches(
+        run,
+        torch.arange(len(inputs)),
+        load,
+        initial_codes,
+        operator=degradation.operator,
+        noise=noise,
+        n_solutions=n_solutions,
+        name="restoring",
+        callback=callback,
+    ):
+        yield _restoration(run, batch, inputs.dataset.batch(batch.rows) if simulate else None)
 
 
-def _restoration(
-    run: Run,
-    rows: Tensor,
-    x: Tensor,
-    mask: Tensor | None,
-    truth: Tensor | None,
-    inversion: Inversion,
-) -> Restoration:
+def _restoration(run: Run, batch: EncodedBatch, truth: Tensor | None) -> Restoration:
+    x, mask, inversion = batch.target, batch.mask, batch.inversion
     images = inversion.mean
     observations = functional.interpolate(x, size=images.shape[2:], mode="nearest")
     region = torch.ones_like(images) if mask is None else (1 - mask).expand_as(images)
@@ -188,7 +183,7 @@ def _restoration(
     codes = inversion.solutions
     decoded = decode(run.decoder, codes.flatten(0, 1), run.settings.precision)
     return Restoration(
-        rows=rows,
+        rows=batch.rows,
         observations=observations.clamp(-1, 1),
         images=images,
         truth=truth,
