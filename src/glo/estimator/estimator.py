@@ -1,32 +1,34 @@
-"""`GLO`: the scikit-learn contract over a run.
-
-It trains with the same session as the command line, in a run folder, and everything that it learns
-is in that folder: `save` copies it, `load` opens one that `glo train` made.
-"""
+"""`GLO`, the scikit-learn estimator: a run folder behind fit, transform and sample."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_array
 
+from glo.config.settings import Settings
 from glo.data import Dataset
-from glo.decoders import DecoderLike
+from glo.decoders import Decoder, DecoderLike
 from glo.decoders.decode import decode
 from glo.errors import UserError
-from glo.estimator.fitted import chosen_settings, read_about, write_about
-from glo.estimator.growing import Growing
+from glo.estimator.example_format import ExampleFormat
+from glo.estimator.parameters import read_parameters, settings_of, write_parameters
 from glo.estimator.run_store import RunStore
-from glo.estimator.sharing import Sharing
-from glo.estimator.validation import learned, taken
+from glo.estimator.validation import check_examples, check_training_data, encode_labels, row_digests
+from glo.export import fetch_pretrained, push_to_hub, save_pretrained
 from glo.losses import MSELoss
+from glo.priors import Prior
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import open_run
+from glo.training.callbacks import Message
+from glo.workflows.edit_rows import add_rows, forget_rows
+from glo.workflows.progress import ProgressBar
 from glo.workflows.train import TrainingRun, default_callbacks
 
 __all__ = ["GLO", "load"]
@@ -34,50 +36,54 @@ __all__ = ["GLO", "load"]
 
 @final
 class GLO(
-    Sharing,
-    Growing,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
-    """Learn a decoder and one code per example; find codes of new examples by search.
+    """Learn a decoder and one latent code per example; find codes of new examples by search.
 
-    X is images, (N, H, W[, C]) or (N, C, H, W), as uint8, bool, or floats in [0, 1] or [-1, 1]; or
-    vectors (N, F); or a `Dataset`. NaN is missing: it is left out of the loss, and
-    `inverse_transform(transform(X))` fills it. Columns of vectors are standardised inside, so
-    errors are in standard deviations; those of images are on pixels in [-1, 1]. Images whose sides
-    are not a power of two are resized inside and pictures resized back.
+    X is images, (N, H, W[, C]) or (N, C, H, W), as uint8, bool, or floats in [0, 1] or [-1, 1];
+    vectors (N, F); or a `glo.Dataset`. NaN is missing: it is left out of the loss, and
+    `inverse_transform(transform(X))` fills it. Columns of vectors are standardized inside, so
+    their errors are in standard deviations; errors of images are on pixels in [-1, 1]. Images whose
+    sides are not a power of two are resized inside and resized back.
 
     Args:
         code_dim: D, numbers in a code.
-        epochs: passes over the data; None: 25, and more for small data sets (at least
-            3000 steps for images, 800 for vectors).
-        batch_size: examples in a step.
-        width: of the decoder.
-        decoder: dcgan, residual, tensorlayer, mlp, or a class of your own; None: dcgan for images,
-            mlp for vectors.
+        epochs: passes over the data; None: 25, and more for small data sets (at least 3000 steps
+            for images, 800 for vectors).
+        batch_size: B, examples in a step.
+        width: width of the decoder.
+        decoder: dcgan, residual, tensorlayer or mlp; or any `nn.Module` from (B, D) to examples, as
+            an instance, class or factory; None: dcgan for images, mlp for vectors.
         loss: mse, l1, lap1, features, or a weighted sum such as 'mse+0.1*lap1'.
-        constraint: what holds for every code: ball, sphere or free.
+        constraint: constraint on each code: ball, sphere or free.
         init: initial codes: pca or gaussian.
         decoder_lr: peak learning rate of the decoder.
         code_lr: peak learning rate of the codes.
-        refine_passes: passes over all codes under the finished decoder.
-        prior: what `sample` draws from: gaussian, mixture, flow-matching, normalizing-flow, imle;
-            None: flow-matching from 5,000 examples on, below a mixture.
+        refine_passes: passes over all codes under the final decoder.
+        prior: prior that `sample` draws from: gaussian, mixture, flow-matching, normalizing-flow or
+            imle; None: flow-matching from 5,000 examples on, a mixture below.
         precision: auto, float32 or bf16.
-        device: auto, cpu, cuda, mps.
-        size: side of images inside; None: as they are, or the next power of two.
-        seed: of everything random.
-        random_state: as in scikit-learn: a number or a RandomState takes the place of `seed`.
-        run: run folder to train in and keep, which goes on where it was stopped; None: a temporary
-            one, until `save`.
-        more: other settings of a run by name, as {"schedule": "constant"}.
+        device: auto, cpu, cuda or mps.
+        size: side of images inside, in pixels; None: their own, or the next power of two.
+        random_state: seed, a `RandomState`, or None for a seed from NumPy's global state.
+        settings: other settings, as a mapping such as {"schedule": "constant"} or `glo.Settings`.
+        run_dir: folder of the run, resumed where it was interrupted; None: a temporary folder,
+            until `save`.
+        validation: examples of the form of X that are not trained on; their error by search is
+            measured after training.
+        callbacks: objects with hooks of `glo.Callback`; None: `glo.default_callbacks()`.
+        verbose: 1 shows progress with the time left; 0 shows nothing.
 
     Attributes:
         codes_: float32 (N, D), row i the code of row i of X.
-        decoder_: the network from codes to examples.
+        decoder_: network from codes to examples, in evaluation mode.
         prior_: density on the codes.
-        summary_: what came out of the training.
+        summary_: figures of the run, as in `summary.json`.
+        n_iter_: epochs trained.
+        loss_curve_: mean loss of each epoch.
+        validation_score_: `score` of the validation examples, or None without them.
         n_features_in_: numbers in an example.
 
     Reference:
@@ -87,8 +93,8 @@ class GLO(
     Example:
         >>> t = np.linspace(-1, 1, 60)
         >>> X = np.column_stack([t, 2 * t, 100 * t**2])
-        >>> model = GLO(code_dim=1, width=4, epochs=100, batch_size=16, prior="gaussian").fit(X)
-        >>> codes = model.transform(X)
+        >>> model = GLO(code_dim=1, width=4, epochs=100, batch_size=16, prior="gaussian")
+        >>> codes = model.fit_transform(X)
         >>> codes.shape
         (60, 1)
         >>> model.inverse_transform(codes).shape, model.score(X) > -0.1
@@ -113,10 +119,12 @@ class GLO(
         precision: str = "auto",
         device: str = "auto",
         size: int | None = None,
-        seed: int = 0,
-        random_state: int | np.random.RandomState | None = None,
-        run: str | Path | None = None,
-        more: dict[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        settings: Mapping[str, Any] | Settings | None = None,
+        run_dir: str | Path | None = None,
+        validation: Any = None,
+        callbacks: Sequence[object] | None = None,
+        verbose: int = 0,
     ) -> None:
         self.code_dim = code_dim
         self.epochs = epochs
@@ -133,55 +141,152 @@ class GLO(
         self.precision = precision
         self.device = device
         self.size = size
-        self.seed = seed
         self.random_state = random_state
-        self.run = run
-        self.more = more
+        self.settings = settings
+        self.run_dir = run_dir
+        self.validation = validation
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # Training
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on examples, and fit the prior.
 
         Args:
             X: examples, see above.
-            y: classes, (N,), for `sample(label=...)`; anything else is ignored, as are y where X is
-                a `Dataset` with labels of its own.
+            y: classes, (N,), for `sample(label=...)`; ignored if it holds anything else, or X is a
+                `Dataset` with labels of its own.
 
         Raises:
-            UserError: data or settings cannot be used, or `run` is a run of other ones.
+            UserError: data or settings cannot be used, or `run_dir` is a run of other ones.
+            KeyboardInterrupt: Ctrl-C; with `run_dir` the same call resumes.
 
         Warns:
-            ConvergenceWarning: one sentence for each thing that is wrong with the outcome.
+            ConvergenceWarning: one sentence per finding of the diagnosis.
         """
-        settings = chosen_settings(self.get_params(deep=False))
-        samples, form = learned(self, X, y, size=self.size)
-        own = None if isinstance(self.decoder, str) else self.decoder
-        place = None if self.run is None else Path(self.run)
-        home = RunStore(place, device=self.device, decoder=own)
+        settings = settings_of(self.get_params(deep=False))
+        dataset, form = check_training_data(self, X, y, size=self.size)
+        self._train(dataset, form, settings)
+        write_parameters(self._store.folder, self.get_params(deep=False), settings.seed, form)
+        self.validation_score_ = None
+        if self.validation is not None:
+            self.validation_score_ = self.score(self.validation)
+        for sentence in self.summary_["diagnosis"]:
+            warnings.warn(sentence, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> NDArray[np.float32]:
+        """Train on examples and return their codes, `codes_`, float32 (N, D)."""
+        return self.fit(X, y, **fit_params).codes_
+
+    def _train(self, dataset: Dataset, form: ExampleFormat, settings: Settings) -> None:
+        decoder = None if isinstance(self.decoder, str) else self.decoder
+        folder = None if self.run_dir is None else Path(self.run_dir)
+        store = RunStore(folder, device=self.device, decoder=decoder)
+        callbacks = default_callbacks() if self.callbacks is None else list(self.callbacks)
         training = TrainingRun(
-            home.folder,
-            samples,
+            store.folder,
+            dataset,
             settings,
             source="array",
             preset="python",
-            decoder=own,
-            callbacks=default_callbacks(),
+            decoder=decoder,
+            callbacks=[*callbacks, ProgressBar()] if self.verbose else callbacks,
         )
         try:
-            training.fit()
+            finished = training.fit()
         except KeyboardInterrupt:
             training.save()
             raise
         finally:
             training.close()
-        self._form, self._home = form, home
+        if not finished:
+            raise UserError(
+                "A callback stopped the training before the run was finished; fit again with the "
+                "same run_dir to resume it."
+            )
+        self._form, self._store = form, store
         self._n_features_out = settings.code_dim
-        write_about(home.folder, self.get_params(deep=False), settings.seed, form)
-        for sentence in self.summary_["diagnosis"]:
-            warnings.warn(sentence, ConvergenceWarning, stacklevel=2)
+        self._digests = row_digests(dataset)
+
+    def add(self, X: Any, y: Any = None) -> Self:
+        """Append examples without training: their codes are found by search.
+
+        They become the last rows of `codes_`. The decoder and earlier codes keep every bit; the
+        prior is fitted again. A folder given as `run_dir` or loaded is changed.
+
+        Args:
+            X: examples of the form that was fitted.
+            y: classes, (n,), if the first examples had some.
+
+        Raises:
+            UserError: another shape or range, nothing of an example is observed, or the folder is
+                in use.
+
+        Warns:
+            ConvergenceWarning: the decoder does not reconstruct the examples.
+        """
+        self._fitted()
+        self._append(self._dataset(X, y), epochs=0)
         return self
 
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train for one epoch on a batch of examples, which become the last rows of `codes_`.
+
+        The first call initializes decoder, codes and format from its batch. Later calls find codes
+        of their batch by search, then train decoder and these codes for one epoch at the peak
+        learning rates. Earlier codes keep their values under the changed decoder.
+
+        Args:
+            X: examples, see above; of one form in all calls.
+            y: classes, (n,).
+
+        Raises:
+            UserError: data or settings cannot be used, or the folder is in use.
+        """
+        if not self.__sklearn_is_fitted__():
+            settings = settings_of({**self.get_params(deep=False), "epochs": 1})
+            dataset, form = check_training_data(self, X, y, size=self.size)
+            self._train(dataset, form, settings)
+            write_parameters(self._store.folder, self.get_params(deep=False), settings.seed, form)
+            return self
+        self._append(self._dataset(X, y), epochs=1)
+        return self
+
+    def forget(self, rows: ArrayLike) -> Self:
+        """Remove examples: their codes, and the priors and pictures that were made from them.
+
+        Later rows move up. The weights of the decoder are not changed: only training again removes
+        what they hold of an example. A folder given as `run_dir` or loaded is changed, and this
+        cannot be undone.
+
+        Args:
+            rows: row numbers of `codes_`, (m,).
+
+        Raises:
+            UserError: a row does not exist, or none would be left.
+        """
+        numbers = np.atleast_1d(np.asarray(rows))
+        if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
+            raise UserError(
+                f"rows have shape {numbers.shape} and dtype {numbers.dtype}; give integers, (m,)."
+            )
+        store, chosen = self._fitted(), torch.from_numpy(numbers.astype(np.int64))
+        messages = forget_rows(store.folder, chosen, decoder=store.decoder)
+        if self._digests:
+            gone = set(chosen.tolist())
+            self._digests = [d for row, d in enumerate(self._digests) if row not in gone]
+        self._refresh(messages)
+        return self
+
+    # Codes and examples
+
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Find codes of examples by search, those of training examples too.
+        """Return the codes of examples: stored ones of training rows, others found by search.
+
+        A row counts as a training row if it has the same values as a row given to `fit`, `add` or
+        `partial_fit` of this object; a loaded model searches for all rows.
 
         Args:
             X: (n, ...), as for `fit`; NaN is missing.
@@ -190,9 +295,18 @@ class GLO(
             float32 (n, D).
 
         Raises:
-            UserError: another shape or range, or nothing of an example is known.
+            UserError: another shape or range, or nothing of an example is observed.
         """
-        return torch.cat([found.codes for *_, found in self._search(X)]).numpy()
+        store, dataset = self._fitted(), self._dataset(X)
+        digests = row_digests(dataset)
+        rows = np.array([self._rows.get(digest, -1) for digest in digests], dtype=np.int64)
+        codes = np.empty((len(rows), self._n_features_out), dtype=np.float32)
+        known = rows >= 0
+        codes[known] = self.codes_[rows[known]]
+        if not known.all():
+            new = dataset.subset(np.flatnonzero(~known))
+            codes[~known] = torch.cat([found.codes for *_, found in store.search(new)]).numpy()
+        return codes
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Decode codes.
@@ -201,17 +315,17 @@ class GLO(
             X: (n, D).
 
         Returns:
-            examples in the form, dtype and range of those that were learned, nothing missing.
+            examples in the layout, dtype and range of the training examples, nothing missing.
         """
-        home = self._fitted()
+        store = self._fitted()
         codes = check_array(X, dtype=np.float32, input_name="codes", force_writeable=True)
         if codes.shape[1] != self._n_features_out:
             raise UserError(
                 f"The codes have {codes.shape[1]} numbers, but this model's have "
-                f"{self._n_features_out}; give codes that transform made."
+                f"{self._n_features_out}; give codes that transform returned."
             )
-        made = decode(home.run.decoder, torch.from_numpy(codes), home.run.settings.precision)
-        return self._form.restore(home.run.in_units(made))
+        examples = decode(store.run.decoder, torch.from_numpy(codes), store.run.settings.precision)
+        return self._form.restore(store.run.in_units(examples))
 
     def sample(
         self,
@@ -222,39 +336,39 @@ class GLO(
         prior: str | None = None,
         temperature: float = 1.0,
     ) -> NDArray[Any]:
-        """Make new examples; sample j of a seed is the same however many are made.
+        """Draw new examples; sample j of a seed does not depend on their number.
 
         Args:
-            n_samples: how many.
-            seed: which sequence of samples.
-            label: only examples of this label, one of those given to `fit`.
-            prior: name of another prior, which is fitted first if need be.
+            n_samples: number of samples.
+            seed: seed of the sequence of samples.
+            label: class of the samples, one of those given to `fit`; None: any.
+            prior: name of another prior, fitted first if the run lacks it.
             temperature: factor of the prior's spread; below 1: more typical, less varied.
 
         Raises:
             UserError: there is no such label or prior.
         """
-        home = self._fitted()
-        if prior is not None and not home.run.has_prior(prior):
-            home.run.fit_prior(prior)
-        made = home.run.sample(
+        run = self._fitted().run
+        if prior is not None and not run.has_prior(prior):
+            run.fit_prior(prior)
+        examples = run.sample(
             n_samples,
             seed=seed,
             temperature=temperature,
             prior=prior,
             label=None if label is None else str(label),
         )
-        return self._form.restore(made)
+        return self._form.restore(examples)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of `score_samples`: higher is better, 0 is best."""
         return float(self.score_samples(X).mean())
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return the negative squared error of each example under the code that is found for it.
+        """Return the negative squared error of each example under its code, found by search.
 
-        A mean over what is known of the example, in the units of `summary_["mse"]`. How likely a
-        code is says `prior_.log_prob`, for priors that have a density.
+        It is a mean over the observed numbers, in the units of `summary_["mse"]`.
+        `prior_.log_prob` gives the density of a code, for priors that have one.
 
         Args:
             X: (n, ...), as for `transform`.
@@ -265,20 +379,47 @@ class GLO(
         error = MSELoss()
         parts = [
             error(found.reconstructions.cpu(), target, observed)
-            for _, target, observed, found in self._search(X)
+            for _, target, observed, found in self._fitted().search(self._dataset(X))
         ]
         return -torch.cat(parts).double().numpy()
 
-    def save(self, folder: str | Path) -> None:
-        """Copy the run to a new folder, which `load` and all commands of `glo` open.
+    # Fitted attributes
 
-        Raises:
-            UserError: there is something in the folder.
-        """
-        home = self._fitted()
-        home.copy_to(Path(folder))
-        seed = home.run.settings.seed
-        write_about(Path(folder), self.get_params(deep=False), seed, self._form)
+    @property
+    def codes_(self) -> NDArray[np.float32]:
+        """Codes of the training examples, float32 (N, D)."""
+        return self._fitted().run.codes.numpy()
+
+    @property
+    def decoder_(self) -> Decoder:
+        """Decoder, in evaluation mode."""
+        return self._fitted().run.decoder
+
+    @property
+    def prior_(self) -> Prior:
+        """Prior that `sample` draws from."""
+        return self._fitted().run.prior()
+
+    @property
+    def summary_(self) -> dict[str, Any]:
+        """Figures of the run, as in `summary.json`."""
+        summary = self._fitted().run.summary
+        assert summary is not None, "a finished run has a summary"
+        return summary
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Mean loss of each epoch; empty where the metrics log was left out of the callbacks."""
+        records = read_metrics_log(self._fitted().folder / "metrics.jsonl")
+        return [record["loss"] for record in records if record["kind"] == "epoch"]
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs trained."""
+        return int(self.summary_["epochs"])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_store")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -287,11 +428,87 @@ class GLO(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _search(self, X: Any) -> Iterator[Any]:
-        home = self._fitted()
-        array = taken(self, X, reset=False)
-        samples = array if isinstance(array, Dataset) else self._form.samples(array)
-        return home.search(samples)
+    # Storage
+
+    def save(self, folder: str | Path) -> None:
+        """Copy the run to a new folder, which `glo.load` and all commands of `glo` open.
+
+        Raises:
+            UserError: the folder is not empty.
+        """
+        store = self._fitted()
+        store.copy_to(Path(folder))
+        seed = store.run.settings.seed
+        write_parameters(Path(folder), self.get_params(deep=False), seed, self._form)
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> Path:
+        """Write the run with a model card, as `glo.export.save_pretrained` does.
+
+        Raises:
+            UserError: the folder holds something else, or huggingface_hub is not installed.
+        """
+        return save_pretrained(self._fitted().run, folder, license=license)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Publish the run and return the address of the commit, as `glo.export.push_to_hub` does.
+
+        Raises:
+            UserError: the Hub refuses it or cannot be reached.
+        """
+        return push_to_hub(self._fitted().run, repo_id, **options)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, decoder: DecoderLike | None = None, **options: Any
+    ) -> Self:
+        """Open a run, by its folder or as USER/NAME on the Hub, as a fitted estimator.
+
+        Args:
+            name: name of the folder or the repository.
+            decoder: custom decoder; None: a decoder of this package.
+            options: options of `glo.export.fetch_pretrained`.
+
+        Raises:
+            UserError: there is none, or it is not a finished run.
+        """
+        return load(fetch_pretrained(name, **options), decoder=decoder)
+
+    def _fitted(self) -> RunStore:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This GLO is not fitted yet; call fit(X), or glo.load(folder).")
+        store: RunStore = self._store
+        return store
+
+    def _dataset(self, X: Any, y: Any = None) -> Dataset:
+        array = check_examples(self, X, reset=False)
+        if isinstance(array, Dataset):
+            return array
+        return self._form.samples(array, **encode_labels(y, len(array)))
+
+    @property
+    def _rows(self) -> dict[bytes, int]:
+        """Row numbers of the training examples by digest; the first of equal ones counts."""
+        return {d: row for row, d in reversed(list(enumerate(self._digests)))}
+
+    def _append(self, dataset: Dataset, *, epochs: int) -> None:
+        store = self._fitted()
+        messages = add_rows(
+            store.folder,
+            dataset,
+            source="array",
+            epochs=epochs,
+            device=self.device,
+            decoder=store.decoder,
+        )
+        if self._digests:
+            self._digests = self._digests + row_digests(dataset)
+        self._refresh(messages)
+
+    def _refresh(self, messages: list[Message]) -> None:
+        self._fitted().refresh()
+        for message in messages:
+            if message.warning:
+                warnings.warn(message.text, ConvergenceWarning, stacklevel=4)
 
 
 def load(folder: str | Path, *, decoder: DecoderLike | None = None) -> GLO:
@@ -300,12 +517,11 @@ def load(folder: str | Path, *, decoder: DecoderLike | None = None) -> GLO:
     The data are not needed. It decodes on the best device of this machine.
 
     Args:
-        folder: its path.
-        decoder: the class of its decoder, if that is none of this package.
+        folder: path of the run folder.
+        decoder: custom decoder; None: a decoder of this package.
 
     Raises:
-        UserError: it is no run folder, the run is not finished, or its decoder is of a class that
-            was not given.
+        UserError: the folder is not a finished run, or its custom decoder was not given.
 
     Example:
         >>> load("no/such/run")
@@ -314,15 +530,15 @@ def load(folder: str | Path, *, decoder: DecoderLike | None = None) -> GLO:
 that glo train named.
     """
     run = open_run(folder, decoder=decoder)
-    own = run.decoder_class
     if not run.checkpoint.finished or run.summary is None:
         raise UserError(f"{folder} is not finished; run the command that began it again.")
-    params, form = read_about(run)
+    params, form = read_parameters(run)
     model = GLO(**params)
     model.set_params(device="auto")
-    if own is not None:
-        model.set_params(decoder=own)
-    model._form, model._home = form, RunStore(Path(folder), device="auto", decoder=own)
-    model._n_features_out = run.settings.code_dim
+    if run.decoder_class is not None:
+        model.set_params(decoder=run.decoder_class)
+    store = RunStore(Path(folder), device="auto", decoder=run.decoder_class)
+    model._form, model._store, model._n_features_out = form, store, run.settings.code_dim
+    model._digests = []
     model.n_features_in_ = int(np.prod(form.shape))
     return model

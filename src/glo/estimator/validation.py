@@ -1,5 +1,6 @@
-"""What is given to an estimator: looked at as scikit-learn does, and turned into a set."""
+"""Validation of an estimator's inputs, and their conversion to a dataset."""
 
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,27 @@ from glo.data import Dataset
 from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 
-__all__ = ["labels_of", "learned", "named_labels", "taken"]
+__all__ = ["check_examples", "check_training_data", "encode_labels", "labels_of", "row_digests"]
 
-# What stands for no label: Python's None and what pandas has.
+# Types of a missing label: Python's None and those of pandas.
 _GAPS = ("NoneType", "NAType", "NaTType")
 
 
-def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Dataset, ExampleFormat]:
-    """Return the set to train on, and the form that its examples came in.
+def check_training_data(
+    estimator: Any, X: Any, y: Any, *, size: int | None
+) -> tuple[Dataset, ExampleFormat]:
+    """Convert training data to a dataset, and return the format of its examples.
 
     Args:
-        estimator: is told `n_features_in_` and, of a table, `feature_names_in_`.
+        estimator: estimator that gets `n_features_in_` and, for a table, `feature_names_in_`.
         X: examples.
         y: classes, or anything else, or None.
-        size: side of images inside.
+        size: side of images inside, in pixels.
 
     Raises:
         ValueError: X or y cannot be used.
     """
-    array = taken(estimator, X, reset=True)
+    array = check_examples(estimator, X, reset=True)
     labels = labels_of(y, len(array))
     if isinstance(array, Dataset):
         return array, ExampleFormat.of(array.rows)
@@ -39,16 +42,16 @@ def learned(estimator: Any, X: Any, y: Any, *, size: int | None) -> tuple[Datase
     return form.samples(array, **labels), form
 
 
-def taken(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dataset:
-    """Return X as an array, (n, F) or images, or as the set that it is.
+def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dataset:
+    """Check examples, and return them as an array, (n, F) or images, or as a dataset.
 
     Args:
-        estimator: as for `learned`.
+        estimator: as for `check_training_data`.
         X: examples.
-        reset: whether to learn what X is like; else it must be as before.
+        reset: whether X sets the expected shape; otherwise X is compared with it.
 
     Raises:
-        ValueError: it cannot be used.
+        ValueError: X cannot be used.
     """
     values = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
     is_set = isinstance(values, Dataset)
@@ -94,7 +97,7 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
     return {} if len(np.unique(values)) > n // 2 else _named(values)
 
 
-def named_labels(y: Any, n: int) -> dict[str, Any]:
+def encode_labels(y: Any, n: int) -> dict[str, Any]:
     """Return classes as the labels of `Dataset`, however few there are; nothing if y is None.
 
     Raises:
@@ -124,3 +127,15 @@ def _named(values: NDArray[Any]) -> dict[str, Any]:
     classes, numbers = np.unique(values, return_inverse=True)
     names = tuple(str(each) for each in classes)
     return {"labels": numbers.astype(np.int64), "label_names": names}
+
+
+def row_digests(dataset: Dataset) -> list[bytes]:
+    """Return an 8-byte digest of the values of each example."""
+    parts = [dataset.rows] if dataset.missing is None else [dataset.rows, dataset.missing]
+    digests = []
+    for rows in zip(*parts, strict=True):
+        digest = blake2b(digest_size=8)
+        for row in rows:
+            digest.update(row.tobytes())
+        digests.append(digest.digest())
+    return digests

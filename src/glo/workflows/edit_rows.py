@@ -1,4 +1,4 @@
-"""Rows added to a finished run, and rows removed from it, without training.
+"""Rows added to a finished run, and rows removed from it.
 
 A run stores one row per example: its code, optimizer state, error and label. Priors and pictures,
 which are made from all rows, are made again. The change is one transaction: the run is unchanged,
@@ -7,6 +7,7 @@ or changed completely.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,15 @@ from glo.data import Dataset
 from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
+from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
 from glo.runs.run import Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
 from glo.training.callbacks import Message
-from glo.training.refine import squared_errors
+from glo.training.loop import train
+from glo.training.refine import recompute_batchnorm_stats, squared_errors
+from glo.training.state import TrainState
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
 from glo.workflows.encode import encode_dataset, prepare_search
@@ -50,13 +54,15 @@ def add_rows(
     split: str = "",
     limit: int = 0,
     refit: bool = True,
+    epochs: int = 0,
     device: str = "auto",
     decoder: DecoderLike | None = None,
     callback: Progress | None = None,
 ) -> list[Message]:
     """Add examples to a finished run; their codes are found by inversion of its decoder.
 
-    The codes of earlier rows keep every bit.
+    The codes of earlier rows keep every bit. With `epochs` the decoder is trained on the added
+    examples, so the recorded errors of earlier rows no longer hold and are removed.
 
     Args:
         folder: path of the run folder.
@@ -65,7 +71,9 @@ def add_rows(
         split: split of the source; empty for the default one.
         limit: number of its first examples; 0 for all.
         refit: whether the Gaussian, the default prior and the labels are fitted again.
-        device: device of the search.
+        epochs: passes over the added examples that train the decoder and their codes, at the peak
+            learning rates; 0: the decoder keeps every bit.
+        device: device of the search and of the training.
         decoder: custom decoder; None: a decoder of this package.
         callback: called with the name of a part of the work, its units done and all its units; an
             exception that it raises leaves the run unchanged.
@@ -76,6 +84,7 @@ def add_rows(
     Raises:
         UserError: the run is not finished or in use, or the examples have another shape or no
             observed value.
+        TrainingDiverged: the loss stays non-finite; the run is unchanged.
         OSError: a file cannot be written; the run is unchanged.
 
     Example:
@@ -88,7 +97,10 @@ def add_rows(
             run, dataset, prepare_search(run, device=device), callback=callback
         )
         codes = torch.cat([batch.inversion.codes for batch in batches])
-        standardized = run.standardize(dataset)
+        standardized, rows = run.standardize(dataset), RowData.read(run)
+        if epochs:
+            codes = _train(run, rows.training, standardized, codes, epochs, device)
+            rows = replace(rows, errors=None)
         errors = squared_errors(run.decoder, codes, standardized, run.settings)
         record = run.data.added(
             len(dataset),
@@ -98,14 +110,40 @@ def add_rows(
             name=dataset.name,
             fingerprint=dataset.fingerprint,
         )
-        rows = RowData.read(run)
         rows = rows.joined(codes, errors, *_merged_labels(rows, dataset))
         write_rows(run, rows, record, new, keep=True, refit=refit, callback=callback)
         if run.is_images:
             draw_progress(new / "samples", "added", run.decoder, codes, standardized, run.settings)
         messages = [_added(run, errors), *(_deleted_priors(run, refit=True) if refit else ())]
+        if epochs:
+            text = f"The decoder was trained on the added rows; the {run.data.n:,} earlier codes"
+            messages.append(Message(text=f"{text} are unchanged, and their errors were removed."))
         commit(folder, gone=_STALE_FILES)
     return messages
+
+
+def _train(
+    run: Run, state: TrainState, samples: Dataset, codes: Tensor, epochs: int, device: str
+) -> Tensor:
+    """Train the decoder of `run` and `state` on examples, and return their trained codes."""
+    settings = replace(
+        run.settings,
+        epochs=epochs,
+        device=device,
+        schedule="constant",
+        warmup=0.0,
+        ema_decay=0.0,
+        shards=None,
+    )
+    latents = LatentCodes(codes, constraint=run.settings.constraint)
+    part = TrainState(settings, run.decoder, latents)
+    for _ in train(part, samples):
+        pass
+    recompute_batchnorm_stats(part.decoder, torch.cat([state.codes, part.codes]), settings)
+    weights = part.decoder.state_dict()
+    state.decoder.load_state_dict(weights)
+    state.final_decoder.load_state_dict(weights)
+    return part.codes
 
 
 def forget_rows(
