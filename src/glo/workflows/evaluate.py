@@ -107,8 +107,6 @@ class _Evaluation:
             errors.append(_errors(batch.inversion.reconstructions, heldout, batch.rows))
             steps.append(batch.inversion.steps)
             started = time.perf_counter()
-        # The search can end before its last step.
-        self.callback(part, plan.n, plan.n)
         decodings = float(torch.cat(steps).double().mean())
         means = _means(errors)
         return means | {"name": heldout.name, "decodings": decodings} | _speed(plan.n, seconds)
