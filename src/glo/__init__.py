@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from glo import decoders, losses, metrics, priors
     from glo.config.settings import Settings
     from glo.data import Dataset, SourceOptions, open_source
+    from glo.data.sampler import EpochSampler
     from glo.estimator.estimator import GLO, load
     from glo.export.tensorboard import TensorBoard
     from glo.imaging.previews import Previews
@@ -35,6 +36,7 @@ __all__ = [
     "GLO",
     "Callback",
     "Dataset",
+    "EpochSampler",
     "LatentCodes",
     "MetricsLog",
     "Previews",
@@ -63,6 +65,7 @@ _MODULES = {
     "GLO": "glo.estimator.estimator",
     "Callback": "glo.training.callbacks",
     "Dataset": "glo.data",
+    "EpochSampler": "glo.data.sampler",
     "LatentCodes": "glo.latents.table",
     "MetricsLog": "glo.runs.metrics_log",
     "Previews": "glo.imaging.previews",
