@@ -34,7 +34,7 @@ from glo.report.overview import (
     settings_section,
 )
 from glo.runs.checkpoint import restore_training
-from glo.runs.metrics_log import MetricsLog, read_metrics_log
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.row_ranges import parse_rows
 from glo.workflows.inputs import open_inputs
@@ -171,7 +171,6 @@ def _journal(path: Path, root: Path) -> str:
     shutil.copy(path, work)
     lines, count = len(work.read_bytes().splitlines()), len(read_metrics_log(work))
     TrainingLog(work).after(0)
-    MetricsLog(work, 5)
     return _told(count < lines)
 
 

@@ -267,7 +267,7 @@ def _pca_projection(task: Task, *, dim: int, seed: int, epochs: int | None) -> F
 
 
 def _by_glo(task: Task, *, dim: int, seed: int, epochs: int | None) -> Filled:
-    model = glo.GLO(code_dim=dim, epochs=epochs, seed=seed, prior="gaussian")
+    model = glo.GLO(code_dim=dim, epochs=epochs, random_state=seed, prior="gaussian")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(task.train.seen)

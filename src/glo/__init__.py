@@ -6,7 +6,7 @@ ICML 2018. Names are imported at first use, so that `glo --help` does not import
 Example:
     >>> import glo
     >>> sorted(glo.__all__)[:3]
-    ['Callback', 'Dataset', 'GLO']
+    ['Callback', 'Dataset', 'EpochSampler']
 """
 
 from importlib import import_module

@@ -28,7 +28,7 @@ from glo.priors import build_prior, load_labels, load_prior, save_prior
 from glo.report.context import read_context
 from glo.report.overview import headline
 from glo.runs.checkpoint import restore_training
-from glo.runs.metrics_log import MetricsLog, read_metrics_log
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run, open_run
 from glo.utils.files import read_text
 from glo.utils.row_ranges import parse_rows
@@ -142,7 +142,7 @@ class Readers:
             **{f"{name} prior": prior for name in _PRIORS},
             "config": lambda path: (merge(None, path, NOTHING_GIVEN), _used(open_run(run))),
             "summary": lambda _: headline(read_context(open_run(run), None)),
-            "journal": lambda path: (read_metrics_log(path), MetricsLog(path, 3)),
+            "journal": read_metrics_log,
             "estimator": lambda path: load(path.parent),
             "facts of a set": store,
             "rows of a set": store,

@@ -45,7 +45,7 @@ class CodeToMap(nn.Linear):
     def forward(self, codes: Tensor) -> Tensor:
         """Return the first map, (B, channels, side, side)."""
         flat: Tensor = super().forward(codes)
-        return flat.view(len(flat), *self.size).permute(0, 3, 1, 2)
+        return flat.view(-1, *self.size).permute(0, 3, 1, 2)
 
 
 def generator(
