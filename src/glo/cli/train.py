@@ -29,7 +29,7 @@ def train(
 ) -> int:
     """Learn a decoder and one code per example, and write a run folder.
 
-    The same command goes on with a run that was stopped. Ctrl-C stops and saves.
+    The same command resumes a stopped run. Ctrl-C stops and saves.
 
     Args:
         data: mnist (comes with glo), a folder of images, a .npy, .npz, .csv or .parquet file, a
@@ -49,7 +49,7 @@ def train(
 
         print(f"# preset {preset}\n{toml_lines(settings.to_dict())}", end="")
         return 0
-    # Imported here: torch takes seconds, and help and mistakes must not wait for it.
+    # torch takes seconds to import; help and errors do not need it.
     from glo.cli.live_page import LivePage
     from glo.cli.open_run import import_decoder_class
     from glo.data import SourceOptions, open_source
@@ -63,18 +63,18 @@ def train(
     options = SourceOptions(
         size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
     )
-    # Of the command line alone: a file may come from a stranger.
+    # From the command line only: code must not run because a file names it.
     word: str | None = vars(given)["decoder"]
-    own = import_decoder_class(word) if is_custom(word) else None
+    custom = import_decoder_class(word) if is_custom(word) else None
     samples = open_source(data, options)
     if ranks.is_main:
-        _name_skipped(samples.skipped)
+        _warn_of_skipped(samples.skipped)
         if preset == "mnist" and config is None and settings.decoder is None:
-            _name_preset(samples)
+            _recommend_preset(samples)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
     folder = out or Path("runs") / name
     callbacks = [*default_callbacks(), ProgressBar()]
-    page = LivePage(word if own else None) if watch and ranks.is_main else None
+    page = LivePage(word if custom else None) if watch and ranks.is_main else None
     with StopRequest() as stop:
         training = TrainingRun(
             folder,
@@ -83,12 +83,12 @@ def train(
             source=data,
             preset=preset,
             ranks=ranks,
-            decoder=own,
+            decoder=custom,
             callbacks=callbacks if page is None else [*callbacks, page],
             stop=lambda: stop.requested,
         )
         try:
-            return _fit(training, _again(data, folder, preset, config))
+            return _fit(training, _resume_command(data, folder, preset, config))
         finally:
             training.close()
             if page is not None:
@@ -96,7 +96,7 @@ def train(
             ranks.shutdown()
 
 
-def _fit(training: "TrainingRun", again: str) -> int:
+def _fit(training: "TrainingRun", command: str) -> int:
     from glo.utils.distributed import LOST
 
     main, folder = training.ranks.is_main, training.run.folder
@@ -117,7 +117,7 @@ def _fit(training: "TrainingRun", again: str) -> int:
         return 1
     if not finished:
         if main:
-            print(f"Stopped and saved in {folder}. To resume: {again}")
+            print(f"Stopped and saved in {folder}. To resume: {command}")
         return 130
     if main:
         _show_outcome(training)
@@ -132,11 +132,11 @@ def _report(training: "TrainingRun") -> None:
 
     try:
         print(f"Report: {write_report(training.run, data=training.samples)}")
-    # Whatever it is: the run is finished and whole, and ends so without a page that shows it.
+    # The run is complete without its report, so no error of the report may fail it.
     except Exception as error:
         print(
             f"Warning: report.html was not written ({type(error).__name__}: {error}); the run is "
-            f"whole. To try again: glo report {training.run.folder}"
+            f"complete. To try again: glo report {training.run.folder}"
         )
 
 
@@ -154,43 +154,43 @@ def _show_outcome(training: "TrainingRun") -> None:
         f"in {format_duration(summary['seconds'])}."
     )
     pictures = sorted(path.name for path in (folder / "samples").glob("*.png"))
-    shown = [name for name in pictures if not name.startswith("epoch-")]
-    if shown:
-        print(f"Pictures in {folder / 'samples'}: {', '.join(shown)}")
-    own = training.run.settings.decoder
-    more = f" --decoder {own}" if is_custom(own) else ""
+    final = [name for name in pictures if not name.startswith("epoch-")]
+    if final:
+        print(f"Pictures in {folder / 'samples'}: {', '.join(final)}")
+    decoder = training.run.settings.decoder
+    option = f" --decoder {decoder}" if is_custom(decoder) else ""
     print(f"Summary: {folder / 'summary.json'}")
     if training.run.data.n > 1:
-        print(f"More samples: glo sample {folder} --n 64 --seed 1{more}")
+        print(f"More samples: glo sample {folder} --n 64 --seed 1{option}")
 
 
-def _name_skipped(skipped: tuple[str, ...]) -> None:
+def _warn_of_skipped(skipped: tuple[str, ...]) -> None:
     if skipped:
-        some = "; ".join(skipped[:5])
+        first = "; ".join(skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         were = "was" if len(skipped) == 1 else "were"
-        print(f"Warning: {len(skipped)} {were} left out: {some}{more}.")
+        print(f"Warning: {len(skipped)} {were} left out: {first}{more}.")
 
 
-def _name_preset(samples: "Dataset") -> None:
+def _recommend_preset(samples: "Dataset") -> None:
     from glo.config.presets import recommend_preset
 
     name = recommend_preset(samples.shape, len(samples))
     if name is not None:
         print(
-            f"Note: this is the recipe for small grey images; for {len(samples):,} colour images "
+            f"Note: this is the preset for small grey images; for {len(samples):,} colour images "
             f"of {samples.shape[2]} x {samples.shape[1]} there is --preset {name}."
         )
 
 
-def _again(data: str, folder: Path, preset: str, config: Path | None) -> str:
+def _resume_command(data: str, folder: Path, preset: str, config: Path | None) -> str:
     import shlex
 
     words = sys.argv[1:] if len(sys.argv) > 1 and sys.argv[1] == "train" else None
     if words is None:
         words = ["train", data, "--out", str(folder), "--preset", preset]
         words += ["--config", str(config)] if config else []
-    # torchrun says how many processes it started here.
-    several = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    start = ["torchrun", "--nproc-per-node", several, "-m", "glo"] if several != "1" else ["glo"]
-    return shlex.join([*start, *words])
+    # Set by torchrun.
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    torchrun = ["torchrun", "--nproc-per-node", processes, "-m"] if processes != "1" else []
+    return shlex.join([*torchrun, "glo", *words])

@@ -51,12 +51,12 @@ def draw_progress(
     """Draw some training examples with their reconstructions below each, while training.
 
     Args:
-        folder: where pictures go.
-        name: of the file, without its ending.
-        decoder: in any mode; left in the mode it was in.
+        folder: folder of the pictures.
+        name: name of the file, without suffix.
+        decoder: decoder, whose mode is restored.
         codes: (N, D).
         samples: N images.
-        settings: of the run.
+        settings: settings of the run.
 
     Returns:
         path of the picture.
@@ -77,20 +77,7 @@ def draw_outcome(
     priors: Sequence[Prior],
     settings: Settings,
 ) -> list[Path]:
-    """Draw what a finished run can do: reconstructions, its worst ones, samples and walks.
-
-    Args:
-        folder: where pictures go.
-        decoder: finished.
-        codes: (N, D).
-        samples: N images.
-        errors: (N,), error of each reconstruction.
-        priors: fitted on the codes.
-        settings: of the run.
-
-    Returns:
-        paths of the pictures.
-    """
+    """Draw reconstructions, the worst ones, samples and interpolations; return the paths."""
     paths = [draw_progress(folder, "reconstructions", decoder, codes, samples, settings)]
     worst = errors.topk(min(32, len(errors))).indices
     copies = decode(decoder, codes[worst], settings.precision)
@@ -101,18 +88,7 @@ def draw_outcome(
 def draw_codes(
     folder: Path, decoder: Decoder, codes: Tensor, priors: Sequence[Prior], settings: Settings
 ) -> list[Path]:
-    """Draw what needs no examples: walks between codes, and samples.
-
-    Args:
-        folder: where pictures go.
-        decoder: finished.
-        codes: (N, D).
-        priors: fitted on the codes.
-        settings: of the run.
-
-    Returns:
-        paths of the pictures.
-    """
+    """Draw interpolations between codes, and samples of the priors; return the paths."""
     paths = []
     ends = codes[_even_rows(len(codes), 2 * _WALKS)]
     if len(ends) >= 2:

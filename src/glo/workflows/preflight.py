@@ -63,7 +63,7 @@ def check_settings(
         )
     if settings.compile and ranks.size > 1:
         raise UserError(
-            f"compile is for one process, and here are {ranks.size}; leave compile out, or start "
+            f"compile is for one process, but there are {ranks.size}; leave compile out, or start "
             f"one process."
         )
     training_loss(settings)
@@ -113,7 +113,7 @@ def _check_same(old: Run, new: Run) -> None:
     if old.data.changes:
         raise UserError(
             f"The rows of {old.folder} were changed after training ({old.data.history}), so no "
-            f"data make this run again; use it as it is, or give --out another folder."
+            f"data make this run again; use it unchanged, or give --out another folder."
         )
     if old.data.fingerprint != new.data.fingerprint:
         raise UserError(
@@ -129,6 +129,6 @@ def _check_same(old: Run, new: Run) -> None:
     ]
     if changed:
         raise UserError(
-            f"{old.folder} was begun with other settings ({'; '.join(changed)}); use the same ones "
-            f"to go on, or give --out another folder."
+            f"{old.folder} was started with other settings ({'; '.join(changed)}); use the same "
+            f"ones to resume it, or give --out another folder."
         )
