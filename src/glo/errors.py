@@ -21,10 +21,6 @@ def printable(text: str) -> str:
     """Escape the unprintable characters of a text.
 
     File names and texts may hold line breaks, escape sequences of terminals and undecodable bytes.
-
-    Example:
-        >>> printable("café \\x1b[31m")
-        'café \\\\x1b[31m'
     """
     if text.isprintable():
         return text
@@ -59,19 +55,7 @@ class UserTypeError(UserError, TypeError):
 
 
 def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) -> str:
-    """Return a closing question with the nearest of some choices, or "".
-
-    Args:
-        word: value given.
-        choices: valid values.
-        folder: folder of the choices, if they are names of files.
-
-    Example:
-        >>> suggest("epohcs", ["epochs", "batch_size"])
-        " Did you mean 'epochs'?"
-        >>> suggest("zzz", ["epochs"])
-        ''
-    """
+    """Return a closing question with the nearest choice, a name in `folder` if given, or ""."""
     near = difflib.get_close_matches(word[:MAX_WORD_LENGTH], list(choices), n=1)
     if not near:
         return ""
@@ -79,40 +63,13 @@ def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) ->
 
 
 def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more") -> str:
-    """Join the first eight of some names, with the number of the others.
-
-    Args:
-        names: names to list.
-        comma: separator.
-        rest: ending with {} for the number of the others.
-
-    Example:
-        >>> listed(["a", "b", "c"])
-        'a, b, c'
-        >>> listed([f"x{k}" for k in range(1000)])
-        'x0, x1, x2, x3, x4, x5, x6, x7 and 992 more'
-    """
+    """Join the first eight names with `comma`; `rest` has {} for the number of the others."""
     more = len(names) - MAX_LISTED
     return comma.join(names[:MAX_LISTED]) + (rest.format(more) if more > 0 else "")
 
 
 def require_extra(what: str, extra: str, *libraries: str) -> None:
-    """Check that libraries are installed.
-
-    Args:
-        what: feature that needs them, the beginning of the message.
-        extra: extra of this package that installs them.
-        libraries: module names.
-
-    Raises:
-        UserError: a library is not installed.
-
-    Example:
-        >>> require_extra("ONNX", "onnx", "json", "no_such_library")
-        Traceback (most recent call last):
-        glo.errors.UserError: ONNX needs no_such_library, which is not installed; run pip install \
-'glo-torch[onnx]'.
-    """
+    """Check that libraries of an extra are installed; `what` is the feature that needs them."""
     for library in libraries:
         if find_spec(library) is None:
             raise UserError(

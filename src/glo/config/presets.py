@@ -1,4 +1,4 @@
-"""Named recipes. The first line of each says what it should reach, on what and in what time."""
+"""Presets: named settings. The first sentence of each has its result, data and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from glo.errors import UserError, suggest
 
 __all__ = ["PRESETS", "Preset", "find_preset", "recommend_preset"]
 
-_FEW = 1000
+MAX_FEW_SHOT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe: what to expect of it, and the settings in which it differs from the defaults."""
+    """Preset: its expected result, and the settings that differ from the defaults."""
 
     about: str
     settings: dict[str, Any]
@@ -101,15 +101,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset called `name`.
-
-    Raises:
-        UserError: there is none of that name.
-
-    Example:
-        >>> find_preset("mnist").settings
-        {}
-    """
+    """Return the preset of a name."""
     if name not in PRESETS:
         names = ", ".join(PRESETS)
         raise UserError(f"There is no preset '{name}'; there are {names}.{suggest(name, PRESETS)}")
@@ -117,22 +109,9 @@ def find_preset(name: str) -> Preset:
 
 
 def recommend_preset(shape: Sequence[int], n: int) -> str | None:
-    """Return the name of the preset that is made for such data, or None: the default.
-
-    Args:
-        shape: of an example, (C, H, W) or (F,).
-        n: N, how many there are.
-
-    Example:
-        >>> (
-        ...     recommend_preset((3, 64, 64), 200),
-        ...     recommend_preset((3, 128, 128), 9000),
-        ...     recommend_preset((1, 32, 32), 200),
-        ... )
-        ('few-shot', 'colour-128', None)
-    """
+    """Return the preset for `n` examples of a shape, (C, H, W) or (F,); None: the default."""
     if len(shape) != 3 or shape[0] != 3:
         return None
-    if n <= _FEW:
+    if n <= MAX_FEW_SHOT:
         return "few-shot"
     return "colour-128" if shape[1] >= 128 else "colour-64"

@@ -240,11 +240,6 @@ class Settings:
 
         Raises:
             UserError: an unknown name, or a value of the wrong type or out of range.
-
-        Example:
-            >>> Settings.from_mapping({"epohcs": 3}, where="my.toml")
-            Traceback (most recent call last):
-            glo.errors.UserError: my.toml: there is no setting 'epohcs'. Did you mean 'epochs'?
         """
         return cls(**check_settings(values, where=where))
 
@@ -252,16 +247,8 @@ class Settings:
 def check_settings(values: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
     """Return settings with lists converted to tuples and integers to floats where declared so.
 
-    Args:
-        values: some settings by name.
-        where: origin of the values for messages.
-
     Raises:
         UserError: an unknown name, or a value of the wrong type or out of range.
-
-    Example:
-        >>> check_settings({"code_betas": [0, 0.5], "epochs": None})
-        {'code_betas': (0.0, 0.5), 'epochs': None}
     """
     result = {}
     prefix = f"{where}: " if where else ""
@@ -280,12 +267,7 @@ def check_settings(values: Mapping[str, Any], *, where: str = "") -> dict[str, A
 
 
 def allowed_values(name: str) -> str:
-    """Return a phrase for the values that a setting may have.
-
-    Example:
-        >>> allowed_values("code_dim"), allowed_values("crop")
-        ('an integer from 1 to 65536', 'one of center, pad, stretch')
-    """
+    """Return a phrase for the values that a setting may have."""
     kind = _kind(name)
     if choices := _choices(name):
         more = ", or a class as module:Class" if name == "decoder" else ""

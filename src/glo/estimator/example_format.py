@@ -1,4 +1,4 @@
-"""The form in which somebody's examples came, so that pictures and vectors go back in it."""
+"""Format of an estimator's examples: conversion to a dataset, and of decoded examples back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,24 +17,24 @@ __all__ = ["ExampleFormat"]
 
 Layout = Literal["f", "hw", "hwc", "chw"]
 
-# Room for rounding in float pixels that should end at exactly 0, 1 or -1.
-_SLACK = 1e-4
-_LEAST_SIDE = 8
-# A black pixel and a white one, for each way to write pixels as real numbers.
+# Rounding errors of float pixels at the ends of their range.
+_TOLERANCE = 1e-4
+MIN_SIDE = 8
+# Values of black and white in float pixels.
 _RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class ExampleFormat:
-    """Shape, layout and range of examples outside, and the sides of images inside.
+    """Shape, layout and range of a user's examples, and the side of the decoder's images.
 
     Attributes:
         layout: "f" for vectors; order of height, width and channels for images.
-        shape: of one example, as it came.
-        dtype: name of the NumPy dtype, as it came.
-        range: "unit" ([0, 1]) or "symmetric" ([-1, 1]) for float pixels; None for all else.
-        side: height and width of the square images that the decoder makes; 0 for vectors.
+        shape: shape of one example.
+        dtype: name of the NumPy dtype.
+        range: "unit" ([0, 1]) or "symmetric" ([-1, 1]) for float pixels, else None.
+        side: side of the decoder's square images in pixels; 0 for vectors.
     """
 
     layout: Layout
@@ -45,34 +45,25 @@ class ExampleFormat:
 
     @classmethod
     def of(cls, array: NDArray[Any], size: int | None = None) -> Self:
-        """Recognise the form of an array.
+        """Infer the format of an array of vectors (N, F), or of images as for `open_array`.
 
-        Args:
-            array: vectors (N, F), or images as for `open_array`; NaN is a missing pixel.
-            size: side inside; None: that of the images, or the next power of two.
-
-        Raises:
-            UserError: the shape is none that is known.
-
-        Example:
-            >>> ExampleFormat.of(np.zeros((5, 28, 28), np.uint8)).side
-            32
+        `size`: side of the decoder's images; None: that of the images or the next power of 2.
         """
         layout = infer_layout(array, SourceOptions(), "X")
-        facts: dict[str, Any] = {"shape": array.shape[1:], "dtype": array.dtype.name}
+        fields: dict[str, Any] = {"shape": array.shape[1:], "dtype": array.dtype.name}
         if not layout.is_images:
-            return cls(layout="f", **facts)
+            return cls(layout="f", **fields)
         order: Layout = "hw" if array.ndim == 3 else "hwc" if array.shape[3] in (1, 3) else "chw"
         if array.dtype.kind == "f":
             low = np.nanmin(array) if not np.isnan(array).all() else 0.0
-            facts["range"] = "symmetric" if low < -_SLACK else "unit"
+            fields["range"] = "symmetric" if low < -_TOLERANCE else "unit"
         longest = max(layout.values.shape[1:3])
-        side = max(_LEAST_SIDE, 1 << (longest - 1).bit_length())
-        return cls(layout=order, side=size or side, **facts)
+        side = max(MIN_SIDE, 1 << (longest - 1).bit_length())
+        return cls(layout=order, side=size or side, **fields)
 
     @classmethod
     def of_shape(cls, shape: tuple[int, ...]) -> Self:
-        """Return the usual form of examples of a decoder's shape, (C, H, W) or (F,)."""
+        """Return the default format of a decoder's examples, (C, H, W) or (F,)."""
         if len(shape) == 1:
             return cls(layout="f", shape=shape, dtype="float32")
         channels, height, width = shape
@@ -82,24 +73,24 @@ class ExampleFormat:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a form from what `to_dict` gave.
+        """Build a format from the values of `to_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: it was not that.
+            KeyError, TypeError, ValueError: the values are damaged.
         """
-        form = cls(**{**values, "shape": tuple(values["shape"])})
-        numbers = (*form.shape, form.side + 1)
+        result = cls(**{**values, "shape": tuple(values["shape"])})
+        numbers = (*result.shape, result.side + 1)
         if not all(type(number) is int and 0 < number < 2**31 for number in numbers):
-            raise ValueError("shape and side hold what is no length")
+            raise ValueError("shape and side must be positive integers")
         layouts = {"f": 1, "hw": 2, "hwc": 3, "chw": 3}
-        if layouts.get(form.layout) != len(form.shape) or form.range not in (None, *_RANGES):
-            raise ValueError(f"the layout is {form.layout!r} and the range {form.range!r}")
-        if np.dtype(str(form.dtype)).kind not in "biuf":
-            raise ValueError(f"the dtype is {form.dtype!r}")
-        return form
+        if layouts.get(result.layout) != len(result.shape) or result.range not in (None, *_RANGES):
+            raise ValueError(f"the layout is {result.layout!r} and the range {result.range!r}")
+        if np.dtype(str(result.dtype)).kind not in "biuf":
+            raise ValueError(f"the dtype is {result.dtype!r}")
+        return result
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the form, ready for JSON."""
+        """Return the fields as a dictionary for JSON."""
         return asdict(self) | {"shape": list(self.shape)}
 
     @property
@@ -108,54 +99,32 @@ class ExampleFormat:
         return self.layout != "f"
 
     def check(self, array: NDArray[Any]) -> None:
-        """Raise UserError unless examples are of the shape that was learned."""
+        """Raise UserError unless examples have the shape of this format."""
         if array.shape[1:] != self.shape:
-            given, wanted = (", ".join(map(str, s)) for s in (array.shape[1:], self.shape))
+            actual, expected = (", ".join(map(str, s)) for s in (array.shape[1:], self.shape))
             raise UserError(
-                f"X has shape (n, {given}), but this model was fitted on (n, {wanted}); give "
+                f"X has shape (n, {actual}), but this model was fitted on (n, {expected}); give "
                 f"examples of that shape."
             )
 
-    def samples(self, array: NDArray[Any], **more: Any) -> Dataset:
-        """Turn an array of this form into a set.
-
-        Args:
-            array: (n, *shape).
-            more: labels and their names, for `Dataset`.
-
-        Raises:
-            UserError: another shape, or values out of range.
-        """
+    def samples(self, array: NDArray[Any], **kwargs: Any) -> Dataset:
+        """Convert an array, (n, *shape), to a dataset; `kwargs` are its labels and their names."""
         self.check(array)
         if not self.is_images:
-            return Dataset(rows=open_array(array).rows, name="array", **more)
+            return Dataset(rows=open_array(array).rows, name="array", **kwargs)
         pixels, missing = self._bytes(infer_layout(array, SourceOptions(), "X").values)
         target = (self.side, self.side)
         if missing is not None:
-            # Whatever a missing pixel had a part in is missing.
+            # A resized pixel is missing if any of its sources is.
             missing = resize(missing.astype(np.uint8) * np.uint8(255), target, "stretch") > 0
         rows = resize(np.ascontiguousarray(pixels), target, "stretch")
-        return Dataset(rows=rows, name="array", missing=missing, **more)
+        return Dataset(rows=rows, name="array", missing=missing, **kwargs)
 
     def restore(self, examples: Tensor) -> NDArray[Any]:
-        """Turn what a decoder made into an array of this form.
-
-        Args:
-            examples: float32 (n, C, H, W) in [-1, 1], or (n, F) in units of the data.
-
-        Returns:
-            (n, *shape), of the dtype and range that were learned.
-
-        Example:
-            >>> import torch
-            >>> ExampleFormat.of(np.zeros((1, 8, 8), np.uint8)).restore(
-            ...     torch.ones(1, 1, 8, 8)
-            ... ).max()
-            np.uint8(255)
-        """
+        """Convert float32 examples, (n, C, H, W) in [-1, 1] or (n, F), to this format."""
         if not self.is_images:
-            kind = self.dtype if np.dtype(self.dtype).kind == "f" else "float32"
-            return examples.numpy().astype(kind)
+            dtype = self.dtype if np.dtype(self.dtype).kind == "f" else "float32"
+            return examples.numpy().astype(dtype)
         height, width = self.shape[1:] if self.layout == "chw" else self.shape[:2]
         pixels = resize(to_uint8(examples), (height, width), "stretch")
         if self.layout == "hw":
@@ -170,7 +139,7 @@ class ExampleFormat:
         return (pixels / 255 * (high - low) + low).astype(self.dtype)
 
     def _bytes(self, values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """Return pixels (n, H, W, C) and where they are missing (n, H, W, 1), if any are."""
+        """Return pixels (n, H, W, C) and the mask of missing ones (n, H, W, 1), or None."""
         if values.dtype.kind != "f":
             if self.range is not None:
                 raise UserError(
@@ -183,13 +152,13 @@ class ExampleFormat:
                 f"X holds {values.dtype} pixels, but this model was fitted on {self.dtype} pixels; "
                 f"give the same kind."
             )
-        hidden = np.isnan(values)
+        missing = np.isnan(values)
         low, high = _RANGES[self.range]
-        known = np.where(hidden, low, values)
-        if known.min() < low - _SLACK or known.max() > high + _SLACK:
+        known = np.where(missing, low, values)
+        if known.min() < low - _TOLERANCE or known.max() > high + _TOLERANCE:
             raise UserError(
                 f"X holds float pixels from {known.min():g} to {known.max():g}; this model takes "
                 f"[{low:g}, {high:g}], so scale them."
             )
         pixels = np.rint((known.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
-        return pixels, hidden.any(3, keepdims=True) if hidden.any() else None
+        return pixels, missing.any(3, keepdims=True) if missing.any() else None

@@ -1,4 +1,4 @@
-"""Where a fitted estimator lives: a run folder of its own, or one that the user named."""
+"""Run folder of a fitted estimator, temporary unless the user named one."""
 
 import shutil
 import tempfile
@@ -25,14 +25,14 @@ _LOCK = "lock"
 
 @final
 class RunStore:
-    """A run folder, its decoder on a device, and searches with it.
+    """Run folder, its decoder on a device, and searches with it.
 
-    A temporary folder goes when its home does; pickled, it travels as the bytes of its files.
+    A temporary folder is deleted with this object, and serialized as the bytes of its files.
 
     Args:
-        folder: of the run; None: a temporary one.
-        device: name of the device that decodes.
-        decoder: the class of a decoder that is none of this package.
+        folder: path of the run folder; None: a temporary one.
+        device: name of the decoder's device.
+        decoder: class of a custom decoder.
     """
 
     def __init__(
@@ -41,35 +41,29 @@ class RunStore:
         self.device = device
         self.decoder = decoder
         self.temporary = folder is None
-        self.folder = self._make() if folder is None else folder
+        self.folder = Path(tempfile.mkdtemp(prefix="glo-")) if folder is None else folder
+        if self.temporary:
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @cached_property
     def run(self) -> Run:
-        """The run, its decoder on the device."""
+        """Run with its decoder on the device."""
         run = open_run(self.folder, decoder=self.decoder)
         run.decoder.to(find_device(self.device))
         return run
 
     @cached_property
     def starts(self) -> InitialCodes:
-        """Training codes and their examples, where searches begin."""
+        """Training codes and their examples, the initial codes of searches."""
         return prepare_search(self.run, device=self.device)
 
     def search(self, samples: Dataset) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
-        """Find codes of examples, some hundreds at a time.
-
-        Yields:
-            their rows, what was searched for, (b, *shape), what of it is known, and what was found.
-        """
+        """Search the codes of examples, and yield rows, targets, masks and results of batches."""
         for batch in encode_dataset(self.run, samples, self.starts):
             yield batch.rows, batch.target, batch.mask, batch.inversion
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the run to a folder that does not exist yet or is empty.
-
-        Raises:
-            UserError: there is something in it.
-        """
+        """Copy the run to a folder that does not exist yet or is empty."""
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} exists and is not empty; give a new folder.")
         ignore = shutil.ignore_patterns(_LOCK)
@@ -80,31 +74,26 @@ class RunStore:
         if self.temporary:
             paths = [p for p in self.folder.rglob("*") if p.is_file() and p.name != _LOCK]
             files = {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in sorted(paths)}
-        place = None if self.temporary else self.folder
-        about = {"device": self.device, "decoder": self.decoder}
-        return {"folder": place, "files": files, "about": about}
+        folder = None if self.temporary else self.folder
+        options = {"device": self.device, "decoder": self.decoder}
+        return {"folder": folder, "files": files, "options": options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        RunStore.__init__(self, state["folder"], **state["about"])
+        RunStore.__init__(self, state["folder"], **state["options"])
         for name, content in state["files"].items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
     def refresh(self) -> None:
-        """Read the run again: its rows were changed."""
+        """Drop the cached run after a change of its rows."""
         for name in ("run", "starts"):
             self.__dict__.pop(name, None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # Rows come and go in a folder; what is temporary is changed for one owner alone.
+        # Copies share the folder that the user named.
         if not self.temporary:
             return self
-        twin = type(self)(None, device=self.device, decoder=self.decoder)
-        self.copy_to(twin.folder)
-        return twin
-
-    def _make(self) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="glo-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return folder
+        result = type(self)(None, device=self.device, decoder=self.decoder)
+        self.copy_to(result.folder)
+        return result

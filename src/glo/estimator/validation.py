@@ -16,8 +16,8 @@ from glo.estimator.example_format import ExampleFormat
 
 __all__ = ["check_examples", "check_training_data", "encode_labels", "labels_of", "row_digests"]
 
-# Types of a missing label: Python's None and those of pandas.
-_GAPS = ("NoneType", "NAType", "NaTType")
+# Types of missing labels in Python and pandas.
+_MISSING = ("NoneType", "NAType", "NaTType")
 
 
 def check_training_data(
@@ -25,14 +25,8 @@ def check_training_data(
 ) -> tuple[Dataset, ExampleFormat]:
     """Convert training data to a dataset, and return the format of its examples.
 
-    Args:
-        estimator: estimator that gets `n_features_in_` and, for a table, `feature_names_in_`.
-        X: examples.
-        y: classes, or anything else, or None.
-        size: side of images inside, in pixels.
-
-    Raises:
-        ValueError: X or y cannot be used.
+    The estimator gets `n_features_in_` and, for a table, `feature_names_in_`; `size` is the side of
+    the decoder's images in pixels.
     """
     array = check_examples(estimator, X, reset=True)
     labels = labels_of(y, len(array))
@@ -45,17 +39,11 @@ def check_training_data(
 def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dataset:
     """Check examples, and return them as an array, (n, F) or images, or as a dataset.
 
-    Args:
-        estimator: as for `check_training_data`.
-        X: examples.
-        reset: whether X sets the expected shape; otherwise X is compared with it.
-
-    Raises:
-        ValueError: X cannot be used.
+    `reset` sets the estimator's expected shape; otherwise X is compared with it.
     """
     values = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
-    is_set = isinstance(values, Dataset)
-    if not is_set and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
+    is_dataset = isinstance(values, Dataset)
+    if not is_dataset and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
         vectors: NDArray[Any] = validate_data(
             estimator,
             values,
@@ -67,59 +55,47 @@ def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dat
         return vectors
     if reset:
         if len(values) < 2:
-            raise UserError("X holds 1 sample; give at least two examples.")
-        shape = values.shape if is_set else values.shape[1:]
+            raise UserError("X has 1 example; give at least two.")
+        shape = values.shape if is_dataset else values.shape[1:]
         estimator.n_features_in_ = int(np.prod(shape))
-    found: NDArray[Any] | Dataset = values
-    return found
+    result: NDArray[Any] | Dataset = values
+    return result
 
 
 def labels_of(y: Any, n: int) -> dict[str, Any]:
-    """Return y as the labels of `Dataset` if it holds classes, else nothing.
-
-    Raises:
-        ValueError: y is not of length n, or lacks a label.
-
-    Example:
-        >>> labels_of(["cat", "dog", "cat", "dog"], 4)
-        {'labels': array([0, 1, 0, 1]), 'label_names': ('cat', 'dog')}
-    """
+    """Return y as the labels of `Dataset` if it holds classes, else nothing."""
     if y is None:
         return {}
     values = np.asarray(y)
     check_consistent_length(np.empty(n), values)
     if values.ndim != 1:
         return {}
-    _check_gaps(y, values)
+    _check_no_missing(y, values)
     if type_of_target(values) not in ("binary", "multiclass"):
         return {}
-    # Whole numbers that hardly repeat are a measure, not classes.
+    # Integers that rarely repeat are measurements, not classes.
     return {} if len(np.unique(values)) > n // 2 else _named(values)
 
 
 def encode_labels(y: Any, n: int) -> dict[str, Any]:
-    """Return classes as the labels of `Dataset`, however few there are; nothing if y is None.
-
-    Raises:
-        ValueError: y is not of length n, or lacks a label.
-    """
+    """Return classes as the labels of `Dataset`, however few there are; nothing if y is None."""
     if y is None:
         return {}
     values = np.asarray(y).ravel()
     check_consistent_length(np.empty(n), values)
-    _check_gaps(y, values)
+    _check_no_missing(y, values)
     return _named(values)
 
 
-def _check_gaps(y: Any, values: NDArray[Any]) -> None:
-    # Of words and NaN in a list, numpy makes words.
-    given = np.asarray(y, dtype=object).ravel() if isinstance(y, list | tuple) else values
-    if given.dtype.kind not in "Of":
+def _check_no_missing(y: Any, values: NDArray[Any]) -> None:
+    # NumPy converts a list of strings and NaN to strings.
+    objects = np.asarray(y, dtype=object).ravel() if isinstance(y, list | tuple) else values
+    if objects.dtype.kind not in "Of":
         return
-    for row, label in enumerate(given.tolist()):
-        if type(label).__name__ in _GAPS or (isinstance(label, float) and np.isnan(label)):
+    for row, label in enumerate(objects.tolist()):
+        if type(label).__name__ in _MISSING or (isinstance(label, float) and np.isnan(label)):
             raise UserError(
-                f"y lacks the label of example {row}; give each example its label, or leave y away."
+                f"y lacks the label of example {row}; give each example a label, or omit y."
             )
 
 

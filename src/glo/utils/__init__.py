@@ -1,1 +1,1 @@
-"""Helpers that know nothing of GLO: files, random numbers, distributed processes, devices."""
+"""Helpers independent of GLO: files, random numbers, distributed processes, devices."""

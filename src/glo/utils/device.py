@@ -1,7 +1,6 @@
 """Device, precision, memory format and compilation of the decoder."""
 
 import platform
-import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
@@ -19,22 +18,13 @@ __all__ = [
     "check_compiler",
     "compile_network",
     "find_device",
-    "gains_from_bf16",
 ]
 
 Precision = Literal["auto", "float32", "bf16"]
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` is an accelerator if there is one, else the CPU.
-
-    Raises:
-        UserError: torch has no such device, or the machine lacks it.
-
-    Example:
-        >>> find_device("cpu")
-        device(type='cpu')
-    """
+    """Return the device of a name; `auto` is an accelerator if there is one, else the CPU."""
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -47,12 +37,7 @@ def find_device(name: str) -> torch.device:
 
 
 def gains_from_bf16(device: torch.device) -> bool:
-    """Return whether bfloat16 is faster than float32 on the device, not merely possible.
-
-    Example:
-        >>> isinstance(gains_from_bf16(torch.device("cpu")), bool)
-        True
-    """
+    """Return whether bfloat16 is faster than float32 on the device, not merely possible."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
@@ -68,24 +53,13 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     """Return the context of the decoder's arithmetic: bfloat16 products, or float32.
 
     Codes, weights and losses are float32 in both.
-
-    Example:
-        >>> with autocast(torch.device("cpu"), "bf16"):
-        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
-        torch.bfloat16
     """
     bf16 = gains_from_bf16(device) if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
 
 
 def channels_last(network: Network) -> Network:
-    """Convert a network's image weights to channels-last memory format, fast for convolutions.
-
-    Example:
-        >>> layer = channels_last(nn.Conv2d(2, 3, 3))
-        >>> layer.weight.is_contiguous(memory_format=torch.channels_last)
-        True
-    """
+    """Convert a network's image weights to channels-last memory format, fast for convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
@@ -96,8 +70,6 @@ def compile_network(network: nn.Module) -> nn.Module:
     Its operations have another order, so the last bits differ. Each length of batch is compiled
     separately, so that results do not depend on earlier batches and a resumed run is exact.
     """
-    # The tracer reads the gradient of its inputs, codes that are no leaves.
-    warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
     # torch declares no type.
     result: Any = torch.compile(network, dynamic=False)
     assert isinstance(result, nn.Module), "a compiled module is a module"
@@ -105,11 +77,7 @@ def compile_network(network: nn.Module) -> nn.Module:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Check that torch can compile for a device, by compiling a small network.
-
-    Raises:
-        UserError: it cannot.
-    """
+    """Check that torch can compile for a device, by compiling a small network."""
     try:
         torch.compile(nn.Tanh(), dynamic=False)(torch.zeros(1, device=device))
     # Any class: torch starts other programs, such as a C++ compiler.

@@ -40,12 +40,6 @@ class ProcessGroup:
     Args:
         rank: number of this process, from 0.
         size: R, number of processes; above 1 `torch.distributed` must be initialized.
-
-    Example:
-        >>> ProcessGroup(1, 3).row_range(8)
-        tensor([1, 4, 7])
-        >>> SINGLE_PROCESS.size
-        1
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
@@ -55,11 +49,7 @@ class ProcessGroup:
 
     @classmethod
     def join(cls) -> Self:
-        """Join the other processes that `torchrun` started; without it, return a group of one.
-
-        Raises:
-            UserError: torchrun's environment is incomplete, or the others do not answer.
-        """
+        """Join the processes that `torchrun` started; without it, return a group of one."""
         size = os.environ.get("WORLD_SIZE", "1")
         if size == "1":
             return cls()
@@ -99,21 +89,11 @@ class ProcessGroup:
         return rows % self.size == self.rank
 
     def local_rows(self, rows: Tensor) -> Tensor:
-        """Return the indices of this process's rows in its own arrays.
-
-        Example:
-            >>> ProcessGroup(1, 3).local_rows(torch.tensor([4, 1, 7]))
-            tensor([1, 0, 2])
-        """
+        """Return the indices of this process's rows in its own arrays."""
         return rows if self.size == 1 else rows // self.size
 
     def global_rows(self, indices: Tensor) -> Tensor:
-        """Return the numbers of rows from their indices in this process's arrays.
-
-        Example:
-            >>> ProcessGroup(1, 3).global_rows(torch.tensor([1, 0, 2]))
-            tensor([4, 1, 7])
-        """
+        """Return the numbers of rows from their indices in this process's arrays."""
         return indices * self.size + self.rank
 
     def all_reduce(self, values: Tensor) -> Tensor:
@@ -125,15 +105,7 @@ class ProcessGroup:
         return total
 
     def all_gather_rows(self, values: Tensor, rows: Tensor) -> Tensor:
-        """Return values of rows of any process, on all processes.
-
-        Args:
-            values: (n_local, ...), values of this process's rows, in their order.
-            rows: int64 (k,), numbers of rows.
-
-        Returns:
-            (k, ...).
-        """
+        """Return values, (k, ...), of rows, int64 (k,), of any process, on all processes."""
         if self.size == 1:
             return values[rows]
         local = self.is_local(rows)
@@ -142,15 +114,7 @@ class ProcessGroup:
         return self.all_reduce(result)
 
     def gather_to_main(self, values: Tensor, n: int) -> Tensor:
-        """Return values of all rows on the main process, and an empty tensor on the others.
-
-        Args:
-            values: (n_local, ...), values of this process's rows, in their order.
-            n: number of rows of all processes.
-
-        Returns:
-            (n, ...) on the main process, (0, ...) elsewhere.
-        """
+        """Return values of all rows, (n, ...), on the main process, (0, ...) on the others."""
         if self.size == 1:
             return values
         result = values.new_zeros(n if self.is_main else 0, *values.shape[1:])
@@ -184,15 +148,7 @@ class ProcessGroup:
         return bool(self.all_reduce(torch.tensor([int(flag)]))) if self.size > 1 else flag
 
     def raise_on_all(self, error: Exception | None) -> None:
-        """Raise an error of any process on all processes.
-
-        Args:
-            error: error of this process, or None.
-
-        Raises:
-            OSError: another process could not read or write.
-            UserError: another process raised one.
-        """
+        """Raise a UserError or OSError of any process on all processes."""
         shared = isinstance(error, UserError | OSError)
         if error is not None and (self.size == 1 or not shared):
             raise error

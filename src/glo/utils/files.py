@@ -38,19 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path whose file is flushed and renamed to `path` at the end of the block.
 
     It lies in the folder of `path`, which is created, and has its suffix, which some writers need.
-
-    Raises:
-        OSError: the file could not be written; an existing one is unchanged.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "new" / "table.csv"
-        >>> with atomic_write(path) as temporary:
-        ...     _ = temporary.write_text("1,2")
-        ...     path.exists(), temporary.suffix
-        (False, '.csv')
-        >>> path.read_text(), len(list(path.parent.iterdir()))
-        ('1,2', 1)
+    An existing file is unchanged if the block or the writing fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -64,11 +52,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8 atomically; its folder is created.
-
-    Raises:
-        OSError: the file could not be written; an existing one is unchanged.
-    """
+    """Write a text file in UTF-8 atomically; its folder is created."""
     with atomic_write(path) as temporary:
         # Names of files may hold undecodable bytes, which must not stop a run from being written.
         temporary.write_text(text, encoding="utf-8", errors="replace")
@@ -82,18 +66,6 @@ def atomic_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
         folder: path of the new folder; its parents are created.
         replace: True replaces a folder of that name; False keeps one that another process or
             thread created meanwhile, and deletes the new one.
-
-    Raises:
-        OSError: the folder could not be written; an existing one is unchanged.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp()) / "new"
-        >>> for text in "ab":
-        ...     with atomic_folder(folder, replace=True) as temporary:
-        ...         _ = (temporary / "a.txt").write_text(text)
-        >>> (folder / "a.txt").read_text(), len(list(folder.parent.iterdir()))
-        ('b', 1)
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -111,24 +83,25 @@ def atomic_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
             flush(path)
         if replace:
             replace_folder(temporary, folder)
-        else:
-            _rename_unless_present(temporary, folder)
+            return
+        try:
+            temporary.rename(folder)
+        except OSError:
+            # Another process was first with the same content.
+            if not folder.is_dir():
+                raise
+        flush(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(new: Path, folder: Path, *, aside: Path | None = None) -> None:
-    """Rename a folder to the name of another, which is moved aside and deleted.
+    """Rename a folder to the name of another, which is moved to `aside` and deleted.
 
     No system replaces a folder in one step. After an interruption either call it again or, once
     `new` is gone, `recover_folder`.
-
-    Args:
-        new: path of the new folder, on the same disk.
-        folder: path to rename it to.
-        aside: path that the existing folder has in between; None: `.NAME.old` beside it.
     """
-    aside = _aside(folder) if aside is None else aside
+    aside = aside or folder.with_name(f".{folder.name}.old")
     recover_folder(folder, aside=aside)
     if folder.exists():
         folder.rename(aside)
@@ -138,44 +111,16 @@ def replace_folder(new: Path, folder: Path, *, aside: Path | None = None) -> Non
 
 
 def recover_folder(folder: Path, *, aside: Path | None = None) -> None:
-    """Undo or complete an interrupted `replace_folder`.
-
-    Args:
-        folder: path that the folder should have; nothing else may write to it meanwhile.
-        aside: as for `replace_folder`.
-    """
-    aside = _aside(folder) if aside is None else aside
+    """Undo or complete an interrupted `replace_folder`; nothing else may write to it."""
+    aside = aside or folder.with_name(f".{folder.name}.old")
     if aside.is_dir() and folder.exists():
         shutil.rmtree(aside)
     elif aside.is_dir():
         aside.rename(folder)
 
 
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _rename_unless_present(new: Path, folder: Path) -> None:
-    try:
-        new.rename(folder)
-    except OSError:
-        # Another process was first with the same content.
-        if not folder.is_dir():
-            raise
-    flush(folder.parent)
-
-
 def clear_unfinished(folder: Path) -> None:
-    """Delete the temporary files that killed processes left in a folder.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / ".999999999.table.csv").write_text("1,")
-        >>> clear_unfinished(folder)
-        >>> list(folder.iterdir())
-        []
-    """
+    """Delete the temporary files that killed processes left in a folder."""
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _UNFINISHED.fullmatch(path.name)
         if match is None or not path.is_file():
@@ -213,15 +158,6 @@ def open_plain(path: Path) -> BufferedReader:
     """Open a regular file for reading; links are followed.
 
     A pipe would block for ever, and a device has no end.
-
-    Raises:
-        UserError: the path is a folder, a pipe, a socket or a device.
-        OSError: it cannot be opened.
-
-    Example:
-        >>> open_plain(Path("/dev/null"))
-        Traceback (most recent call last):
-        glo.errors.UserError: /dev/null is not a plain file; put one in its place.
     """
     # Without O_NONBLOCK, which Windows lacks as it lacks such pipes, opening a pipe would block.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -233,16 +169,7 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def read_bytes(path: Path, *, max_bytes: int) -> bytes:
-    """Return the content of a regular file.
-
-    Args:
-        path: path of the file.
-        max_bytes: limit in bytes, checked before memory is allocated.
-
-    Raises:
-        UserError: the file is larger, or not a regular file.
-        OSError: it cannot be read.
-    """
+    """Return the content of a regular file, whose size is checked before memory is allocated."""
     with open_plain(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
@@ -254,19 +181,7 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
 
 
 def read_text(path: Path, *, max_bytes: int) -> str:
-    """Return the text of a file, as `read_bytes` does.
-
-    Raises:
-        UserError: the file is larger than `max_bytes` bytes, not a regular file, or not UTF-8.
-        OSError: it cannot be read.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
-        >>> write_text(path, "ü")
-        >>> read_text(path, max_bytes=2)
-        'ü'
-    """
+    """Return the UTF-8 text of a regular file, limited as by `read_bytes`."""
     content = read_bytes(path, max_bytes=max_bytes)
     try:
         return content.decode("utf-8")
@@ -277,16 +192,7 @@ def read_text(path: Path, *, max_bytes: int) -> str:
 def suggest_beside(path: Path, *words: str) -> str:
     """Return a closing question with the nearest name in the folder of a missing path, or "".
 
-    Args:
-        path: missing path.
-        words: further candidates in its folder.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / "mnist").mkdir()
-        >>> suggest_beside(folder / "mnsit") == f" Did you mean '{folder / 'mnist'}'?"
-        True
+    `words` are further candidates in that folder.
     """
     names = (entry.name for entry in islice(path.parent.glob("*"), MAX_SUGGESTED_FROM))
     return suggest(path.name, [*words, *names], folder=path.parent)

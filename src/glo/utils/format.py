@@ -4,12 +4,7 @@ __all__ = ["format_duration"]
 
 
 def format_duration(seconds: float) -> str:
-    """Format a duration in seconds with its unit.
-
-    Example:
-        >>> format_duration(42), format_duration(724), format_duration(9000)
-        ('42 s', '12:04 min', '2:30 h')
-    """
+    """Format a duration in seconds with its unit: 42 s, 12:04 min, 2:30 h."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

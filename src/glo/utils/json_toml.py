@@ -15,16 +15,7 @@ from typing import Any
 from glo.errors import UserError
 from glo.utils.files import read_text, write_text
 
-__all__ = [
-    "MAX_JSON_BYTES",
-    "MAX_TOML_BYTES",
-    "finite_json",
-    "parse_json",
-    "read_json",
-    "read_toml",
-    "toml_lines",
-    "write_json",
-]
+__all__ = ["finite_json", "parse_json", "read_json", "read_toml", "toml_lines", "write_json"]
 
 MAX_JSON_BYTES = 4 * 2**20
 MAX_TOML_BYTES = 8 * 2**20
@@ -41,17 +32,7 @@ _INT64_END = 2**63
 
 
 def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> Any:
-    """Return the values of a JSON file.
-
-    Args:
-        path: path of the file.
-        max_bytes: limit of its size.
-
-    Raises:
-        UserError: the file is too large, not JSON, nested too deeply, repeats a name, or has an
-            integer beyond 64 bits.
-        OSError: it cannot be read.
-    """
+    """Return the values of a JSON file, checked as by `parse_json`."""
     return parse_json(read_text(path, max_bytes=max_bytes), str(path))
 
 
@@ -61,12 +42,7 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def finite_json(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON lacks, by None, and tuples by lists.
-
-    Example:
-        >>> finite_json({"a": (1.0, float("nan")), "b": {"c": float("inf")}})
-        {'a': [1.0, None], 'b': {'c': None}}
-    """
+    """Replace NaN and infinity, which JSON lacks, by None, and tuples by lists."""
     if isinstance(value, dict):
         return {name: finite_json(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -75,18 +51,11 @@ def finite_json(value: Any) -> Any:
 
 
 def parse_json(text: str, what: str) -> Any:
-    """Return the values of a JSON text, checked as by `read_json`.
+    """Return the values of a JSON text; `what` is its name in messages.
 
-    Args:
-        text: JSON.
-        what: name of the text in messages.
-
-    Example:
-        >>> parse_json('{"a": [1, 2.5, null]}', "This")
-        {'a': [1, 2.5, None]}
-        >>> parse_json('{"a": 1, "a": 2}', "This")
-        Traceback (most recent call last):
-        glo.errors.UserError: This is not JSON: it has 'a' twice.
+    Raises:
+        UserError: the text is not JSON, nested too deeply, repeats a name, or has an integer beyond
+            64 bits.
     """
     try:
         values = json.loads(text, object_pairs_hook=_object)

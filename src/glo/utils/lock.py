@@ -20,15 +20,6 @@ class RunLock:
 
     Raises:
         UserError: another process holds it, or the file `lock` is a link or a folder.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> lock = RunLock(folder)
-        >>> RunLock(folder)  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        glo.errors.UserError: ... is in use by another process (...); wait for it or give --out ...
-        >>> lock.release()
     """
 
     def __init__(self, folder: Path) -> None:

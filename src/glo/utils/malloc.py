@@ -14,9 +14,6 @@ def tune_malloc() -> None:
     A decoder's step frees and requests the same tens of megabytes again, and the kernel must zero
     every returned page anew: on small machines up to half of the processor's time. Without effect
     outside of glibc.
-
-    Example:
-        >>> tune_malloc()
     """
     if sys.platform != "linux":
         return

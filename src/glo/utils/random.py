@@ -26,23 +26,9 @@ _NEIGHBOURS = 1024
 
 
 def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: int = 1) -> Tensor:
-    """Draw standard normal rows, numbers `start`, `start + every`, ... of a seed.
+    """Draw standard normal rows, numbers `start`, `start + every`, ... of a seed, float32 (n, dim).
 
-    Args:
-        seed: any integer; its 64 low bits are used.
-        start: number of the first row.
-        n: number of rows.
-        dim: D, length of a row.
-        stream: purpose; no two streams of a seed share a number.
-        every: distance between the numbers of two rows.
-
-    Returns:
-        float32 (n, D).
-
-    Example:
-        >>> whole = normal(7, 0, 5, 3, stream="samples")
-        >>> torch.equal(whole[2:4], normal(7, 2, 2, 3, stream="samples"))
-        True
+    No two streams of a seed share a number; of the seed the 64 low bits are used.
     """
     if every > 1:
         return normal(seed, start, (n - 1) * every + 1 if n else 0, dim, stream=stream)[::every]
@@ -58,45 +44,14 @@ def normal(seed: int, start: int, n: int, dim: int, *, stream: Stream, every: in
 
 
 def permutation(n: int, seed: int, epoch: int, part: int = 0) -> Tensor:
-    """Return a random order of the rows 0 to n - 1, a function of seed, epoch and part alone.
-
-    Args:
-        n: number of rows.
-        seed: any integer.
-        epoch: number of the pass.
-        part: number of the set of rows, if several have orders of their own.
-
-    Returns:
-        int64 (n,).
-
-    Example:
-        >>> torch.equal(permutation(9, 0, 1), permutation(9, 0, 1))
-        True
-    """
+    """Return a random order of n rows, int64 (n,), a function of seed, epoch and part alone."""
     return torch.from_numpy(_epoch_generator(seed, epoch, part).permutation(n))
 
 
 def permutation_within(n: int, seed: int, epoch: int, part: int = 0, *, within: int) -> Tensor:
-    """Return a random order whose stretches need few places of a file.
+    """Return a random order, int64 (n,), whose stretches need few places of a file.
 
     Runs of 1,024 neighbours are shuffled, and then the rows of each `within` consecutive ones.
-
-    Args:
-        n: number of rows.
-        seed: any integer.
-        epoch: number of the pass.
-        part: as for `permutation`.
-        within: number of rows that are shuffled with each other.
-
-    Returns:
-        int64 (n,).
-
-    Example:
-        >>> order = permutation_within(5000, 0, 1, within=2048)
-        >>> torch.equal(order.sort().values, torch.arange(5000))
-        True
-        >>> len(torch.unique(order[:2048] // 1024))
-        2
     """
     random = _epoch_generator(seed, epoch, part)
     runs = torch.from_numpy(random.permutation(-(-n // _NEIGHBOURS)))

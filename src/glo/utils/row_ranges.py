@@ -14,24 +14,10 @@ _PART = re.compile(r"(\d{1,99})(?:-(\d{1,99}))?")
 
 
 def parse_rows(text: str, n: int) -> Tensor:
-    """Parse row numbers and ranges into rising, unique row numbers.
-
-    Args:
-        text: numbers from 0 and inclusive ranges, separated by commas or white space.
-        n: number of rows that exist.
-
-    Returns:
-        int64 (m,).
+    """Parse row numbers and ranges, as '3,17,40-49', into rising, unique rows, int64 (m,).
 
     Raises:
-        UserError: the text has another form, or a row does not exist.
-
-    Example:
-        >>> parse_rows("7, 2-4 3", 10)
-        tensor([2, 3, 4, 7])
-        >>> parse_rows("2-12", 10)
-        Traceback (most recent call last):
-        glo.errors.UserError: Row 12 is not there: the rows are 0 to 9; give numbers from these.
+        UserError: the text has another form, or a row is not one of the `n` rows.
     """
     mask = torch.zeros(n, dtype=torch.bool)
     for part in text.replace(",", " ").split():
@@ -57,15 +43,7 @@ def check_row(row: int, n: int) -> None:
 
 
 def rows_text(rows: Tensor) -> str:
-    """Format rising row numbers for `parse_rows`.
-
-    Args:
-        rows: int64 (m,), rising.
-
-    Example:
-        >>> rows_text(torch.tensor([3, 17, 40, 41, 42]))
-        '3,17,40-42'
-    """
+    """Format rising row numbers, int64 (m,), for `parse_rows`."""
     runs: list[list[int]] = []
     for row in rows.tolist():
         if runs and row == runs[-1][1] + 1:
@@ -76,11 +54,6 @@ def rows_text(rows: Tensor) -> str:
 
 
 def evenly_spaced(n: int, count: int) -> Tensor:
-    """Return `count` row numbers from 0 to n - 1, evenly spaced, int64.
-
-    Example:
-        >>> evenly_spaced(9, 3)
-        tensor([0, 4, 8])
-    """
+    """Return `count` row numbers from 0 to n - 1, evenly spaced, int64."""
     # float32 could round the last of more than 2^24 rows to one that does not exist.
     return torch.linspace(0, n - 1, count, dtype=torch.float64).round().long()

@@ -38,18 +38,6 @@ class RowStore:
     Args:
         folder: path of the folder of files, used by this process only; None: in memory.
         budget: bytes of memory-mapped files that may be resident.
-
-    Example:
-        >>> import tempfile
-        >>> store = RowStore(Path(tempfile.mkdtemp()) / "rows", budget=2**20)
-        >>> codes = store.zeros("codes", (3, 2), torch.float32)
-        >>> codes[1] = 1.0
-        >>> store.release()
-        >>> codes
-        tensor([[0., 0.],
-                [1., 1.],
-                [0., 0.]])
-        >>> store.remove()
     """
 
     def __init__(self, folder: Path | None = None, *, budget: float = float("inf")) -> None:
@@ -60,11 +48,7 @@ class RowStore:
         self._touched = 0.0
 
     def zeros(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return an array of zeros, (n, ...); it replaces a file of that name.
-
-        Raises:
-            OSError: the file could not be created.
-        """
+        """Return an array of zeros, (n, ...); it replaces a file of that name."""
         if self.folder is None:
             return torch.zeros(shape, dtype=dtype)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,33 +109,19 @@ IN_MEMORY = RowStore()
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
-    """Return whether an array is a memory-mapped file, or a view of one.
-
-    Example:
-        >>> is_mapped(np.zeros(3))
-        False
-    """
+    """Return whether an array is a memory-mapped file, or a view of one."""
     return _map_of(array) is not None
 
 
 def release_pages(array: NDArray[Any] | None) -> None:
-    """Release the memory of a memory-mapped array (MADV_DONTNEED); others are unchanged.
-
-    Example:
-        >>> release_pages(np.zeros(3))
-    """
+    """Release the memory of a memory-mapped array (MADV_DONTNEED); others are unchanged."""
     _advise(_map_of(array), "MADV_DONTNEED")
 
 
 def prefetch_rows(array: NDArray[Any] | None, rows: NDArray[np.int64]) -> None:
     """Start reading rows of a memory-mapped array together, without waiting (MADV_WILLNEED).
 
-    Args:
-        array: (N, ...), each row contiguous.
-        rows: int64 (B,), numbers of rows; those out of range are ignored.
-
-    Example:
-        >>> prefetch_rows(np.zeros(3), np.array([2]))
+    Each row, (N, ...), is contiguous; row numbers, int64 (B,), out of range are ignored.
     """
     mapped = _map_of(array)
     if array is None or mapped is None:
@@ -167,10 +137,7 @@ def prefetch_rows(array: NDArray[Any] | None, rows: NDArray[np.int64]) -> None:
 
 @contextmanager
 def random_access(arrays: Iterable[NDArray[Any] | None]) -> Iterator[None]:
-    """Disable readahead of memory-mapped arrays during the block (MADV_RANDOM).
-
-    Readahead reads megabytes around each row.
-    """
+    """Disable readahead, megabytes around each row, of arrays in the block (MADV_RANDOM)."""
     maps = [_map_of(array) for array in arrays]
     try:
         for mapped in maps:

@@ -19,14 +19,7 @@ from glo.errors import UserError
 from glo.utils.files import open_plain
 from glo.utils.json_toml import parse_json
 
-__all__ = [
-    "Header",
-    "check_finite",
-    "map_tensor",
-    "read_header",
-    "read_tensors",
-    "write_tensors",
-]
+__all__ = ["Header", "check_finite", "map_tensor", "read_header", "read_tensors", "write_tensors"]
 
 MAX_HEADER = 4 * 2**20
 """Bytes of names, shapes and metadata; the longest headers hold the names of labels."""
@@ -51,13 +44,7 @@ _PIECE_BYTES = 2**25
 @final
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Header of a safetensors file, consistent with the size of the file.
-
-    Attributes:
-        path: path of the file.
-        about: metadata, text by name.
-        tensors: dtype and shape of each tensor, by name.
-    """
+    """Header of a safetensors file: metadata texts, and dtype and shape of each tensor, by name."""
 
     path: Path
     about: dict[str, str]
@@ -69,33 +56,25 @@ class Header:
         return sum(math.prod(shape) for _, shape in self.tensors.values())
 
     def described(self, name: str) -> dict[str, Any]:
-        """Return one of the metadata texts, a JSON object.
-
-        Raises:
-            UserError: the file has no such object.
-        """
+        """Return one of the metadata texts, a JSON object."""
         values = parse_json(self.about.get(name, "null"), f"The metadata of {self.path}")
         if not isinstance(values, dict):
             raise UserError(f"{self.path} has no metadata '{name}'; it was made by something else.")
         return values
 
     def check(self, expected: Mapping[str, Tensor]) -> None:
-        """Check that the file holds exactly these names, shapes and dtypes.
+        """Check that the file has exactly these names, shapes and dtypes.
 
-        Args:
-            expected: tensors by name; their values do not count, so torch's meta device will do.
-
-        Raises:
-            UserError: a tensor is missing, unknown, or of another shape or dtype.
+        The values of `expected` do not count, so torch's meta device will do.
         """
         for name in sorted(expected.keys() ^ self.tensors.keys()):
             fault = f"lacks '{name}'" if name in expected else f"has '{name}', which is not known"
             raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
         for name, tensor in expected.items():
-            wanted, actual = (tensor.dtype, tuple(tensor.shape)), self.tensors[name]
-            if actual != wanted:
+            required, actual = (tensor.dtype, tuple(tensor.shape)), self.tensors[name]
+            if actual != required:
                 raise UserError(
-                    f"{self.path} holds '{name}' as {_words(*actual)}, where {_words(*wanted)} "
+                    f"{self.path} holds '{name}' as {_words(*actual)}, where {_words(*required)} "
                     f"belongs; it was edited, or is of something else."
                 )
 
@@ -105,19 +84,7 @@ def _words(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a safetensors file; no tensor is read.
-
-    Raises:
-        UserError: the file cannot be read, is not a safetensors file, is cut off, has a header of
-            more than 4 MiB, or a tensor of a dtype that this package does not write.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
-        >>> _ = write_tensors(path, {"x": torch.zeros(2, 3)}, {"written": "today"})
-        >>> read_header(path).tensors, read_header(path).about
-        ({'x': (torch.float32, (2, 3))}, {'written': 'today'})
-    """
+    """Read the header, of at most 4 MiB, of a safetensors file; no tensor is read."""
     try:
         with open_plain(path) as file:
             length = int.from_bytes(file.read(8), "little")
@@ -147,19 +114,9 @@ def read_header(path: Path) -> Header:
 
 
 def read_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Read all tensors of a safetensors file; it allocates no more memory than the file has bytes.
+    """Read all tensors of a safetensors file, compared with `expected` unless it is None.
 
-    Args:
-        path: path of the file.
-        expected: its tensors, as for `Header.check`; None: any.
-
-    Raises:
-        UserError: the file cannot be read, is damaged, or holds other tensors.
-
-    Example:
-        >>> read_tensors(Path("no/such/file"))
-        Traceback (most recent call last):
-        glo.errors.UserError: no/such/file cannot be read: No such file or directory.
+    It allocates no more memory than the file has bytes.
     """
     header = read_header(path)
     if expected is not None:
@@ -171,22 +128,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> di
 
 
 def map_tensor(header: Header, name: str) -> Tensor:
-    """Return a tensor that is memory-mapped copy-on-write: the file never changes.
-
-    Args:
-        header: header of the file.
-        name: name of the tensor.
-
-    Raises:
-        UserError: the file cannot be read, is damaged, or the tensor holds NaN or infinity.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "x.safetensors"
-        >>> _ = write_tensors(path, {"x": torch.ones(2), "y": torch.zeros(2)}, {})
-        >>> map_tensor(read_header(path), "x")
-        tensor([1., 1.])
-    """
+    """Return a finite tensor that is memory-mapped copy-on-write: the file never changes."""
     try:
         with safe_open(header.path, framework="pt") as file:
             tensor: Tensor = file.get_tensor(name)
@@ -197,11 +139,7 @@ def map_tensor(header: Header, name: str) -> Tensor:
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Check that tensors from a file hold neither NaN nor infinity.
-
-    Raises:
-        UserError: a tensor holds one.
-    """
+    """Raise UserError if a tensor from a file holds NaN or infinity."""
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
@@ -221,22 +159,9 @@ def write_tensors(
 ) -> str:
     """Write a safetensors file, flush it to the disk, and return its sha256.
 
-    The library copies tensors before it writes, and hides the number of a system's error; codes
-    larger than memory and a full disk need better.
-
-    Args:
-        path: path of the file; an existing one is overwritten.
-        tensors: tensors by name.
-        metadata: text by name.
-        after_piece: called after each piece of 32 MiB, to release memory.
-
-    Raises:
-        OSError: the file could not be written, with the system's number: no space, no rights.
-
-    Example:
-        >>> write_tensors(Path("no/such/folder/x.safetensors"), {"x": torch.zeros(1)}, {})
-        Traceback (most recent call last):
-        FileNotFoundError: [Errno 2] No such file or directory: 'no/such/folder/x.safetensors'
+    The library copies tensors before it writes, and hides the number of a system's error, which the
+    OSError of this function has. `after_piece` is called after each piece of 32 MiB, to release
+    memory.
     """
     # Largest items first aligns every array.
     ordered = sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0]))

@@ -18,12 +18,6 @@ class StopRequest:
 
     Attributes:
         requested: whether a signal came.
-
-    Example:
-        >>> with StopRequest() as stop:
-        ...     signal.raise_signal(signal.SIGTERM)
-        ...     stop.requested
-        True
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
