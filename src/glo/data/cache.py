@@ -20,11 +20,7 @@ _VERSION = 1
 
 
 def cache_folder() -> Path:
-    """Return $GLO_CACHE, or $XDG_CACHE_HOME/glo, or ~/.cache/glo.
-
-    Raises:
-        OSError: there is no home directory.
-    """
+    """Return $GLO_CACHE, or $XDG_CACHE_HOME/glo, or ~/.cache/glo; OSError without a home."""
     if folder := os.environ.get("GLO_CACHE"):
         return Path(folder).expanduser()
     if folder := os.environ.get("XDG_CACHE_HOME"):
@@ -42,7 +38,6 @@ def cache_key(kind: str, root: Path | str, files: list[Path], options: SourceOpt
         kind: name of the reader, since two readers may decode one file differently.
         root: path of the source, or a description of it.
         files: all files that are read; their sizes and modification times are hashed.
-        options: options of the source.
     """
     digest = hashlib.blake2b(digest_size=16)
     where = root if isinstance(root, str) else os.fspath(root.resolve())
@@ -58,15 +53,10 @@ def cache_key(kind: str, root: Path | str, files: list[Path], options: SourceOpt
 
 
 def open_cached(key: str, build: Callable[[Path | None], Dataset], cache: Path | None) -> Dataset:
-    """Open a cached dataset, or build and cache it.
+    """Open a cached dataset, or build and cache it; damaged entries are built again.
 
-    Entries are written atomically and damaged ones are built again. Without a writable cache the
-    dataset is built in memory.
-
-    Args:
-        key: name of the entry.
-        build: function that builds the dataset and may write rows.npy into the folder it receives.
-        cache: cache folder; None is `cache_folder()`.
+    Without a writable cache `build` receives None instead of a folder for its rows.npy, and the
+    dataset stays in memory.
     """
     try:
         entry = (cache if cache is not None else cache_folder()) / "samples" / key

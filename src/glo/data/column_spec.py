@@ -32,12 +32,7 @@ class ColumnSpec:
     def parse(cls, text: str) -> Self:
         """Parse "label=kind&columns=a,b".
 
-        Raises:
-            UserError: a part is not NAME=VALUE, a name is unknown, or two exclude each other.
-
         Example:
-            >>> ColumnSpec.parse("label=kind").label
-            'kind'
             >>> ColumnSpec.parse("lable=kind")
             Traceback (most recent call last):
             glo.errors.UserError: 'lable=kind' is no column specification; write NAME=VALUE with \
@@ -65,14 +60,7 @@ NO_COLUMN_SPEC = ColumnSpec()
 
 
 def split_column_spec(source: str) -> tuple[str, ColumnSpec]:
-    """Split "PLACE?NAME=VALUE&..." into the place and the column specification.
-
-    A file whose name has a question mark is not split.
-
-    Example:
-        >>> split_column_spec("penguins.csv?label=species")[0]
-        'penguins.csv'
-    """
+    """Split "PLACE?NAME=VALUE&..." in two, unless it is the name of an existing file."""
     place, mark, text = source.partition("?")
     if not mark or Path(source).exists():
         return source, NO_COLUMN_SPEC

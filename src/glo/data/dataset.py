@@ -97,14 +97,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         return row, self.batch([row])[0]
 
     def __getitems__(self, rows: RowIndex) -> list[tuple[int, Tensor]]:
-        """Gather a batch for the `DataLoader` in one step.
-
-        Args:
-            rows: int64 (B,), row numbers.
-
-        Returns:
-            B pairs (row, example).
-        """
+        """Gather the pairs (row, example) of a batch for the `DataLoader` in one step."""
         index = _row_index(rows)
         return list(zip(index.tolist(), self.batch(index), strict=True))
 
@@ -322,18 +315,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
 
 
 def concatenate(first: Dataset, second: Dataset) -> Dataset:
-    """Concatenate two datasets in memory.
-
-    Labels are kept where both have some under the same names.
-
-    Raises:
-        UserError: their examples have different shapes.
-
-    Example:
-        >>> ones, twos = (Dataset(rows=np.full((n, 3), n, "float32"), name="n") for n in (1, 2))
-        >>> concatenate(ones, twos).rows[:, 0]
-        array([1., 2., 2.], dtype=float32)
-    """
+    """Concatenate datasets in memory; labels are kept where both have some of the same names."""
     pair = (first, second)
     if first.shape != second.shape:
         raise UserError(
@@ -366,10 +348,6 @@ def to_uint8(images: Tensor) -> NDArray[np.uint8]:
 
     Returns:
         uint8 (B, H, W, C).
-
-    Example:
-        >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0, 9.0]).reshape(4, 1, 1, 1)).ravel()
-        array([  0, 128, 255, 255], dtype=uint8)
     """
     pixels = images.detach().float().nan_to_num(nan=0.0).add(1.0).mul_(127.5)
     pixels = pixels.round_().clamp_(0.0, 255.0).to(torch.uint8)

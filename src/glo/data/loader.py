@@ -20,9 +20,7 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 def prefetch_batches(
     dataset: Dataset, batches: Iterable[Tensor], store: RowStore = IN_MEMORY
 ) -> Iterator[Batch]:
-    """Yield batches, read in a background thread where rows are memory-mapped.
-
-    The thread is up to two batches ahead. Rows in memory are gathered when a batch is requested.
+    """Yield batches, read up to two ahead in a background thread where rows are memory-mapped.
 
     Args:
         dataset: N examples.
@@ -31,12 +29,6 @@ def prefetch_batches(
 
     Yields:
         rows (B,), examples (B, *shape), and the mask of observed values or None.
-
-    Example:
-        >>> import numpy as np, torch
-        >>> dataset = Dataset(rows=np.ones((4, 2), "float32"), name="ones")
-        >>> [len(rows) for rows, _, _ in prefetch_batches(dataset, torch.arange(4).split(3))]
-        [3, 1]
     """
 
     def gather(rows: Tensor) -> Batch:

@@ -52,15 +52,7 @@ class SourceOptions:
 
 
 def check_train_split(what: str, options: SourceOptions) -> None:
-    """Check that no test split is requested of a source that has none.
-
-    Args:
-        what: name of the source in the message.
-        options: options of the source.
-
-    Raises:
-        UserError: `options.split` is not "train".
-    """
+    """Check that no test split is requested of a source without one, which messages name `what`."""
     if options.split != "train":
         raise UserError(
             f"{what} has no {options.split!r} split; leave split at 'train', or give the"

@@ -14,20 +14,7 @@ _CHUNK = 2**20
 
 
 def resize(images: Pixels, size: tuple[int, int], crop: Crop = "center") -> Pixels:
-    """Crop and resize images with pillow's bicubic filter.
-
-    Args:
-        images: uint8 (N, H, W, C).
-        size: target height and width.
-        crop: treatment of another aspect ratio, as in `SourceOptions`.
-
-    Returns:
-        uint8 (N, *size, C); the images themselves if they have that size.
-
-    Example:
-        >>> resize(np.zeros((2, 20, 30, 3), np.uint8), (8, 8)).shape
-        (2, 8, 8, 3)
-    """
+    """Crop and resize uint8 images (N, H, W, C) with pillow's bicubic filter; copy if needed."""
     height, width = images.shape[1:3]
     if (height, width) == size:
         return images
@@ -47,19 +34,7 @@ def resize(images: Pixels, size: tuple[int, int], crop: Crop = "center") -> Pixe
 
 
 def convert_channels(images: Pixels, channels: int) -> Pixels:
-    """Convert images to gray (ITU-R 601 luma, as pillow does) or color.
-
-    Args:
-        images: uint8 (N, H, W, C) with C 1 or 3.
-        channels: 1 or 3.
-
-    Returns:
-        uint8 (N, H, W, channels).
-
-    Example:
-        >>> convert_channels(np.full((1, 1, 1, 3), 255, np.uint8), 1).item()
-        255
-    """
+    """Convert uint8 images (N, H, W, C) to gray (ITU-R 601 luma, as pillow does) or color."""
     if images.shape[3] == channels:
         return images
     if channels == 3:

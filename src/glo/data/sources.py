@@ -88,16 +88,7 @@ def open_source(
 
 
 def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) -> Dataset:
-    """Decode the named image files, in the order given; row i is file i.
-
-    Raises:
-        UserError: one of them cannot be read.
-
-    Example:
-        >>> open_images(["cat.jpg"])
-        Traceback (most recent call last):
-        glo.errors.UserError: There is no file or folder 'cat.jpg'.
-    """
+    """Decode the named image files, in the order given; row i is file i."""
     if not files:
         raise UserError("No image file was given; name at least one.")
     listing = Listing(Path(), [os.fspath(_existing_path(file)) for file in files])

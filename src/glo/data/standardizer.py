@@ -33,16 +33,7 @@ class Standardizer:
 
     @classmethod
     def fit(cls, rows: NDArray[Any]) -> Self:
-        """Estimate the moments of each column from its observed values.
-
-        Args:
-            rows: float32 (N, F), NaN where a value is missing.
-
-        Example:
-            >>> rows = np.array([[1.0, 7.0], [3.0, np.nan]], np.float32)
-            >>> Standardizer.fit(rows)
-            Standardizer(shift=tensor([2., 7.]), scale=tensor([1., 1.]))
-        """
+        """Estimate the moments of each column of (N, F) from its observed values."""
         observed = sum((~np.isnan(chunk)).sum(0) for chunk in _chunks(rows))
         count = np.maximum(observed, 1)
         mean = sum(np.nansum(chunk, axis=0, dtype=np.float64) for chunk in _chunks(rows)) / count

@@ -55,11 +55,7 @@ def write_dataset_files(
 
 
 def read_dataset_files(folder: Path) -> dict[str, Any]:
-    """Read the files of `write_dataset_files` as the keywords of `Dataset`; rows stay on disk.
-
-    Raises:
-        UserError: a file is missing, damaged or of another format.
-    """
+    """Read the files of `write_dataset_files` as the keywords of `Dataset`; rows stay on disk."""
     path = folder / _METADATA
     try:
         metadata = read_json(path, max_bytes=_MAX_METADATA_BYTES)
@@ -83,11 +79,7 @@ def read_dataset_files(folder: Path) -> dict[str, Any]:
 
 
 def check_space(folder: Path | None, size: int) -> None:
-    """Check that decoded data fit the disk of a folder, or memory where there is no folder.
-
-    Raises:
-        UserError: the disk is too small, or 1 GiB or more would be decoded into memory.
-    """
+    """Check that decoded data fit the disk of a folder, or 1 GiB of memory without a folder."""
     if folder is None:
         if size >= MAX_MEMORY_BYTES:
             raise UserError(
@@ -105,16 +97,10 @@ def check_space(folder: Path | None, size: int) -> None:
 
 @final
 class RowWriter:
-    """Writer of rows, to a growing rows.npy file or to memory; a context manager.
+    """Context manager that writes rows to a growing rows.npy file in a folder, or to memory.
 
     Rows are written to the file, not stored through a memory map: on a full disk writing raises
     an error, while a memory map ends the process.
-
-    Args:
-        folder: folder of the file, or None for memory.
-        shape: shape of one row.
-        dtype: dtype of the rows.
-        max_rows: number of rows that memory is reserved for.
     """
 
     def __init__(

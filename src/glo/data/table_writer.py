@@ -21,23 +21,7 @@ _MAX_PARQUET_BYTES = 8  # of one number
 def write_rows(
     path: Path, columns: Mapping[str, Sequence[Any]], *, codes: Tensor, examples: Tensor
 ) -> Path:
-    """Write a .csv file with a row for each code atomically, and return its path.
-
-    Args:
-        path: path of the file.
-        columns: the first columns, n values each.
-        codes: (n, D), columns z0, z1, ...
-        examples: (n, F), columns x0, x1, ...; F may be 0.
-
-    Example:
-        >>> import tempfile, torch
-        >>> path = Path(tempfile.mkdtemp()) / "walk.csv"
-        >>> values = {"codes": torch.tensor([[0.1, 2.0]]), "examples": torch.tensor([[7.0]])}
-        >>> print(write_rows(path, {"step": [0]}, **values).read_text())
-        step,z0,z1,x0
-        0,0.1,2.0,7.0
-        <BLANKLINE>
-    """
+    """Write columns, codes z0, z1, ... (n, D) and examples x0, x1, ... (n, F) to a .csv file."""
     numbered = _numbered("z", codes.numpy()) | _numbered("x", examples.numpy())
     with atomic_write(path) as temporary:
         _write_csv(temporary, {**columns, **numbered})
@@ -45,21 +29,7 @@ def write_rows(
 
 
 def check_table(path: Path, why: str) -> None:
-    """Check that vectors can be written to a file of that name.
-
-    Args:
-        path: path of the file.
-        why: reason for a table, the end of the message.
-
-    Raises:
-        UserError: the suffix is unknown, or a library is missing.
-
-    Example:
-        >>> check_table(Path("a.txt"), "the samples are vectors")
-        Traceback (most recent call last):
-        glo.errors.UserError: --out is a.txt; it must be a file that ends in .csv, .parquet or \
-.npy, as the samples are vectors.
-    """
+    """Check that vectors can be written to a file of that name; `why` ends the message."""
     if path.suffix not in _SUFFIXES or path.is_dir():
         raise UserError(
             f"--out is {path}; it must be a file that ends in .csv, .parquet or .npy, as {why}."
@@ -69,24 +39,7 @@ def check_table(path: Path, why: str) -> None:
 
 
 def save_vectors(path: Path, vectors: NDArray[Any]) -> None:
-    """Write vectors as a .csv, .parquet or .npy file atomically.
-
-    Args:
-        path: path of the file, as for `check_table`.
-        vectors: (n, F) real numbers; in a table they are columns x0, x1, ...
-
-    Raises:
-        UserError: the numbers have more bytes than .parquet files allow.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "samples.csv"
-        >>> save_vectors(path, np.array([[0.1, 2.0]], np.float32))
-        >>> print(path.read_text())
-        x0,x1
-        0.1,2.0
-        <BLANKLINE>
-    """
+    """Write vectors (n, F), in a table columns x0, x1, ..., atomically to a `check_table` path."""
     with atomic_write(path) as temporary:
         if path.suffix == ".npy":
             np.save(temporary, vectors, allow_pickle=False)

@@ -27,9 +27,7 @@ _Reader = Callable[[], tuple[NDArray[Any], NDArray[Any] | None]]
 
 
 def open_npy_file(path: Path, options: SourceOptions, cache: Path | None) -> Dataset:
-    """Open a .npy file: uint8 images or float32 vectors of the right shape are used where they
-    lie, others are converted into the cache.
-    """
+    """Open a .npy file; only values of another dtype or layout are converted into the cache."""
     check_train_split(str(path), options)
     return _open(
         "npy", path, [path], lambda: (open_npy(path), None), options, cache, is_mapped=True
@@ -44,11 +42,7 @@ def open_npz_file(path: Path, options: SourceOptions, cache: Path | None) -> Dat
 
 
 def open_idx_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Dataset:
-    """Open a folder of IDX files such as train-images-idx3-ubyte, plain, .gz or .xz.
-
-    Raises:
-        UserError: the folder has no such split, or several sets of it.
-    """
+    """Open a folder of IDX files such as train-images-idx3-ubyte, plain, .gz or .xz."""
     images, labels = find_idx_files(folder, options.split)
     return _open(
         "idx",

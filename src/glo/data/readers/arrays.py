@@ -35,11 +35,7 @@ _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 @dataclass(frozen=True)
 class Layout:
-    """Array viewed as examples, and the shape of the row that each becomes.
-
-    `values` is a view: images (N, H, W, C) or vectors (N, F), of the original dtype. `what` is the
-    name of the array in messages.
-    """
+    """Array viewed as images (N, H, W, C) or vectors (N, F), and the shape of a row to make."""
 
     values: NDArray[Any]
     row: tuple[int, ...]
@@ -80,14 +76,6 @@ def open_array(
         labels: integers from 0 or strings, (N,), or None.
         name: name of the dataset.
         options: options of the source.
-
-    Raises:
-        UserError: shape, range or options do not fit.
-        UserTypeError: the array does not contain real numbers.
-
-    Example:
-        >>> open_array(np.zeros((7, 28, 28), np.uint8), options=SourceOptions(size=32))
-        Dataset('array', n=7, shape=(1, 32, 32))
     """
     values = limit_rows(_to_numbers(array, "The array"), options.limit)
     rows = convert_rows(infer_layout(values, options, "The array"), None)
@@ -107,16 +95,7 @@ def labelled_dataset(
 
 
 def encode_labels(labels: NDArray[Any], what: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Encode labels, integers or strings, (N,) or (N, 1), as int64 from 0 and label names.
-
-    Raises:
-        UserError: the shape is another, or the numbers are not integers from 0.
-        UserTypeError: the labels are neither numbers nor strings.
-
-    Example:
-        >>> encode_labels(np.array(["cat", "ant", "cat"]), "The labels")
-        (array([1, 0, 1]), ('ant', 'cat'))
-    """
+    """Encode labels, integers or strings, (N,) or (N, 1), as int64 from 0 and label names."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -139,12 +118,7 @@ def limit_rows(array: NDArray[Any], limit: int | None) -> NDArray[Any]:
 
 
 def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Layout:
-    """Infer from shape and dtype how an array is viewed as examples.
-
-    Raises:
-        UserError: the shape is unknown, or options for images come with vectors.
-        UserTypeError: the array does not contain real numbers.
-    """
+    """Infer from shape and dtype how an array is viewed as examples."""
     _to_numbers(values, what)
     if values.size == 0:
         raise UserError(f"{what} is empty, of shape {values.shape}; give at least one example.")
@@ -161,13 +135,7 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
 
 
 def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
-    """Convert values to rows in chunks; values that are ready are checked and not copied.
-
-    New rows are written to `folder`, or to memory without one.
-
-    Raises:
-        UserError: a value is out of range.
-    """
+    """Convert values to rows in `folder`, or in memory; values that are ready are only checked."""
     convert = _pixel_conversion(layout) if layout.is_images else _vector_conversion(layout)
     if layout.is_ready:
         return layout.values

@@ -39,10 +39,7 @@ def open_arrow(
 
     A column of images has encoded files: bytes, or the records of Hugging Face. Labels are the
     `ClassLabel` column of Hugging Face, or a column of integers or strings named label, labels or
-    class. Images are written to `folder`, or to memory without one.
-
-    Raises:
-        UserError: a column does not exist or cannot be used, or there is no row.
+    class.
     """
     rows, label = _resolve(rows, spec)
     image = "" if spec.columns else spec.image or _image_column(rows)
@@ -67,13 +64,7 @@ def open_arrow(
 
 
 def number_columns(rows: ArrowRows, spec: ColumnSpec) -> list[str]:
-    """Return the names of the columns that `open_arrow` reads as vectors.
-
-    Columns without a single value are included, as tables of few rows with gaps have them.
-
-    Raises:
-        UserError: a column does not exist or has no numbers, or there is no row.
-    """
+    """Return the columns that `open_arrow` reads as vectors, and those without any value."""
     rows, label = _resolve(rows, spec)
     return _number_columns(rows, spec, label, allow_null=True)
 

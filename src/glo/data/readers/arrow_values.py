@@ -64,11 +64,7 @@ def feature_columns(rows: ArrowRows, kind: str) -> dict[str, Any]:
 
 
 def check_unpacked_size(rows: ArrowRows, unpacked: int) -> None:
-    """Check the bytes that a file unpacks to, since a run of equal values may claim any number.
-
-    Raises:
-        UserError: they are more than 256 MiB and 200 times the length of the file.
-    """
+    """Check the bytes that a file unpacks to: a run of equal values may claim any number."""
     if rows.length is None:
         return
     advice = "give its rows as a .npy file or a folder of images"

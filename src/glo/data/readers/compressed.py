@@ -26,9 +26,8 @@ _MAX_PARTS = 1000
 def check_expansion(packed: int, unpacked: int, advice: str, *, in_memory: bool = True) -> None:
     """Check the bytes that a file of `packed` bytes claims to unpack to.
 
-    Raises:
-        UserError: they are more than 4 GiB (if `in_memory`), or more than 256 MiB and 200 times
-            `packed`; the message is a clause that ends with `advice`.
+    More than 4 GiB (if `in_memory`), or more than 256 MiB and 200 times `packed`, is a UserError;
+    its message is a clause that ends with `advice`.
     """
     if in_memory and unpacked > MAX_UNPACKED_BYTES:
         raise UserError(

@@ -46,10 +46,9 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """List the files below a folder that have an image suffix, in natural order (2 before 10).
+    """List the image files below a folder in natural order (2 before 10).
 
-    Hidden files are left out. Links to folders are not followed, and links to files outside `root`
-    are skipped with a reason.
+    Links to folders are not followed, and links to files outside `root` are skipped.
     """
     listing, real_root = Listing(root), os.path.realpath(root)
     pending = [""]
@@ -73,11 +72,7 @@ def list_images(root: Path) -> Listing:
 
 
 def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
-    """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing.
-
-    Raises:
-        UserError: no file can be decoded; the message has up to three reasons.
-    """
+    """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing."""
     rows, numbers = decode_files(
         lambda: listing.paths,
         len(listing.names),

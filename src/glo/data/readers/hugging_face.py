@@ -51,9 +51,6 @@ def open_hf_dataset(
         options: options of the source; `split` selects the split.
         spec: columns by name, and the configuration.
         cache: cache folder, as for `open_source`.
-
-    Raises:
-        UserError: it cannot be found or read, has no such split, or datasets is not installed.
     """
     what, name, where = "The dataset", "dataset", ""
     if isinstance(source, str):

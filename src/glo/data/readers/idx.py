@@ -30,24 +30,10 @@ _ENDINGS = ("", ".gz", ".xz")  # in order of preference
 
 
 def read_idx(source: Path | bytes) -> NDArray[Any]:
-    """Read one IDX array, plain, gzip or xz, distinguished by the first bytes.
+    """Read one IDX array from a path or content, plain, gzip or xz, read-only.
 
     The sizes in the header are compared with the length before memory is allocated: a plain file
     is mapped, not loaded, and a compressed one is unpacked no further than its header claims.
-
-    Args:
-        source: path or content of a file.
-
-    Returns:
-        the array, read-only, of the dtype and shape in the header.
-
-    Raises:
-        UserError: the source is not IDX, is cut off or too long, or unpacks to more than 4 GiB.
-
-    Example:
-        >>> header = bytes([0, 0, 8, 2]) + (1).to_bytes(4, "big") + (3).to_bytes(4, "big")
-        >>> read_idx(header + bytes([7, 8, 9]))
-        array([[7, 8, 9]], dtype=uint8)
     """
     what = "The IDX data" if isinstance(source, bytes) else str(source)
     try:
@@ -75,11 +61,7 @@ def is_idx_name(name: str) -> bool:
 
 
 def find_idx_files(folder: Path, split: Split) -> tuple[Path, Path | None]:
-    """Find the files of images and labels, if any, of a split in a folder of IDX files.
-
-    Raises:
-        UserError: the folder has no such split, or several sets of it.
-    """
+    """Find the files of images and labels, if any, of a split in a folder of IDX files."""
     files = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_file()}
     matches = [match for name in sorted(files) if (match := _IMAGES.fullmatch(name))]
     matches = [match for match in matches if bool(_TEST.search(match[1])) == (split == "test")]

@@ -35,7 +35,7 @@ def decode_files(
     folder: Path | None,
     on_error: Callable[[int, str], None],
 ) -> tuple[NDArray[np.uint8] | None, list[int]]:
-    """Decode image files and fit them to one shape.
+    """Decode image files in parallel and fit them to one shape.
 
     Args:
         files: function that iterates over the `n` files from the first one.

@@ -28,11 +28,7 @@ def is_color(image: "PillowImage") -> bool:
 
 
 def to_uint8_pixels(image: "PillowImage") -> NDArray[np.uint8]:
-    """Return the pixels of an image laid on white, uint8 (H, W, C), C 1 for gray, else 3.
-
-    Raises:
-        UserError: gray values of more than 8 bits are out of range.
-    """
+    """Return the pixels of an image laid on white, uint8 (H, W, C), C 1 for gray, else 3."""
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_gray(image)
     channels = 3 if is_color(image) else 1

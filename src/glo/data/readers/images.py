@@ -93,11 +93,7 @@ def image_suffixes() -> frozenset[str]:
 
 
 def probe(source: Path | BinaryIO) -> Probe:
-    """Read the header of an image file, given by its path or opened.
-
-    Raises:
-        UserError: the file cannot be used; the message is the reason, such as "truncated".
-    """
+    """Read the header of an image file; the message of a UserError is the reason alone."""
 
     def read(image: "PillowImage") -> Probe:
         is_turned = _early_orientation(image) >= 5
@@ -109,28 +105,10 @@ def probe(source: Path | BinaryIO) -> Probe:
 
 
 def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
-    """Decode an image file; the first frame if it is animated.
+    """Decode an image file, of an animation the first frame, to uint8 (H, W, C), C 1 if gray.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit gray becomes 8-bit,
-    palettes and CMYK become RGB.
-
-    Args:
-        source: path of the file, or an open file.
-
-    Returns:
-        uint8 (H, W, C), C 1 for gray files and 3 for others.
-
-    Raises:
-        UserError: the file cannot be decoded, has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
-            or is larger than 256 MiB; the message is the reason.
-
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> path = Path(tempfile.mkdtemp()) / "blue.png"
-        >>> Image.new("RGBA", (2, 1), (0, 0, 255, 255)).save(path)
-        >>> decode(path).tolist()
-        [[[0, 0, 255], [0, 0, 255]]]
+    palettes and CMYK become RGB. The message of a UserError is the reason, such as "truncated".
     """
     with decode_within_limit(source) as pixels:
         return pixels
@@ -154,14 +132,7 @@ def decode_within_limit(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
 
 
 def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
-    """Return the mask of the pixels of an image file that are at least half opaque.
-
-    Returns:
-        bool (H, W), or None for an image without transparency.
-
-    Raises:
-        UserError: the file cannot be decoded; the message is the reason.
-    """
+    """Return the mask of the pixels at least half opaque, bool (H, W); None if all are opaque."""
 
     def read(image: "PillowImage") -> NDArray[np.bool_] | None:
         upright = _load_upright(image)

@@ -33,21 +33,6 @@ def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Da
 
     Reference: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
     document recognition", 1998.
-
-    Args:
-        options: options of the source; `size` None means 32.
-        cache: cache folder of the decoded dataset; None as for `open_source`.
-
-    Returns:
-        images with labels 0 to 9.
-
-    Raises:
-        UserError: the installed files are damaged.
-
-    Example:
-        >>> import tempfile
-        >>> mnist(SourceOptions(split="test", limit=100), cache=Path(tempfile.mkdtemp()))
-        Dataset('mnist', n=100, shape=(1, 32, 32), labelled)
     """
     part = "train" if options.split == "train" else "t10k"
     images_name, labels_name = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"

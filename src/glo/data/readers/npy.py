@@ -24,11 +24,7 @@ _MAX_LIST_BYTES = 2**20
 
 
 def open_npy(path: Path) -> NDArray[Any]:
-    """Map a .npy file of any shape, and of any dtype without Python objects, read-only.
-
-    Raises:
-        UserError: the file cannot be read, or its length differs from the header's shape.
-    """
+    """Map a .npy file of any shape, and of any dtype without Python objects, read-only."""
     try:
         open_plain(path).close()  # a pipe would block the next line
         with np.errstate(over="raise"):
@@ -56,16 +52,7 @@ def open_npy(path: Path) -> NDArray[Any]:
 def read_npz(
     path: Path, names: tuple[str, ...], *, or_only: bool = False
 ) -> tuple[str, NDArray[Any]] | None:
-    """Read the first of the named arrays in a .npz file, or None if there is none.
-
-    Args:
-        path: path of the file.
-        names: names in order of preference.
-        or_only: whether the only array of a file is read whatever its name.
-
-    Raises:
-        UserError: the file is damaged, or the array has Python objects or more than 4 GiB.
-    """
+    """Read the first of the named arrays in a .npz file, or its only one (`or_only`), or None."""
     try:
         with _open_zip(path) as archive:
             members = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
@@ -85,11 +72,7 @@ def read_npz(
 def read_npz_examples(
     path: Path, options: SourceOptions
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read the examples and the labels, if any, of a .npz file as they are stored.
-
-    Raises:
-        UserError: the file cannot be read, or has no array of a known name.
-    """
+    """Read the examples and the labels, if any, of a .npz file as they are stored."""
     split = options.split
     examples = read_npz(path, (f"x_{split}", f"{split}_images"))
     if examples is not None:

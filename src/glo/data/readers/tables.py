@@ -34,11 +34,7 @@ def is_table(source: object) -> bool:
 
 
 def open_frame(table: Any, options: SourceOptions) -> Dataset:
-    """Make a dataset of an object with the Arrow stream interface, such as a data frame.
-
-    Raises:
-        UserError: a column cannot be used, or pyarrow is not installed.
-    """
+    """Make a dataset of an object with the Arrow stream interface, such as a data frame."""
     require_extra("A table", "tables", "pyarrow")
     import pyarrow
 
@@ -50,11 +46,7 @@ def open_frame(table: Any, options: SourceOptions) -> Dataset:
 def open_table_file(
     path: Path, options: SourceOptions, spec: ColumnSpec, cache: Path | None
 ) -> Dataset:
-    """Open a .csv file with a header, or a .parquet file, which may also have images.
-
-    Raises:
-        UserError: it cannot be read, a column cannot be used, or pyarrow is not installed.
-    """
+    """Open a .csv file with a header, or a .parquet file, which may also have images."""
     require_extra(str(path), "tables", "pyarrow")
     check_train_split(str(path), options)
 
@@ -66,20 +58,12 @@ def open_table_file(
 
 
 def read_table_file(path: Path) -> ArrowRows:
-    """Read a .csv file, or the metadata of a .parquet file.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    """Read a .csv file, or the metadata of a .parquet file."""
     return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
 
 
 def read_csv_strings(path: Path, names: list[str]) -> Any:
-    """Return the cells of a .csv file with the given columns as a pyarrow.Table of strings.
-
-    Raises:
-        UserError: it is not text in UTF-8.
-    """
+    """Return the cells of a .csv file with the given columns as a pyarrow.Table of strings."""
     import pyarrow
     from pyarrow import csv
 

@@ -30,22 +30,9 @@ def is_torch_dataset(source: object) -> bool:
 def open_torch_dataset(source: Any, options: SourceOptions) -> Dataset:
     """Read a map-style dataset of PyTorch into memory.
 
-    Args:
-        source: dataset whose items are examples or pairs (example, label). Examples are tensors,
-            arrays or pillow images of one shape, with the layouts and ranges of `open_array`;
-            labels are integers from 0 or strings, named by `source.classes` if there is such a
-            list.
-        options: options of the source.
-
-    Raises:
-        UserError: the dataset is empty, or shapes or values do not fit.
-        UserTypeError: the dataset is iterable-style, or its items are of another type.
-
-    Example:
-        >>> images, labels = torch.rand(5, 3, 8, 8), torch.tensor([0, 1, 0, 1, 1])
-        >>> source = torch.utils.data.TensorDataset(images, labels)
-        >>> open_torch_dataset(source, SourceOptions())
-        Dataset('TensorDataset', n=5, shape=(3, 8, 8), labelled)
+    Items are examples or pairs (example, label): tensors, arrays or pillow images of one shape, as
+    for `open_array`, and integers from 0 or strings, named by `source.classes` if there is such a
+    list.
     """
     kind = printable(type(source).__name__)
     if isinstance(source, torch.utils.data.IterableDataset) or not hasattr(source, "__len__"):
