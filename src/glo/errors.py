@@ -69,7 +69,14 @@ def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more
 
 
 def require_extra(what: str, extra: str, *libraries: str) -> None:
-    """Check that libraries of an extra are installed; `what` is the feature that needs them."""
+    """Check that libraries of an extra are installed; `what` is the feature that needs them.
+
+    Example:
+        >>> require_extra("ONNX", "onnx", "json", "no_such_library")
+        Traceback (most recent call last):
+        glo.errors.UserError: ONNX needs no_such_library, which is not installed; run pip install \
+'glo-torch[onnx]'.
+    """
     for library in libraries:
         if find_spec(library) is None:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Presets: each is valid, differs from the defaults where it says, and a wrong name is helped."""
+"""Presets: valid settings that differ from the defaults, and suggestions."""
 
 import re
 
@@ -10,7 +10,7 @@ from glo.errors import UserError
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_is_made_of_valid_settings(name: str) -> None:
+def test_settings_of_presets_are_valid(name: str) -> None:
     preset = find_preset(name)
     settings = Settings.from_mapping(preset.settings, where=name)
     for key, value in preset.settings.items():
@@ -20,13 +20,13 @@ def test_a_preset_is_made_of_valid_settings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_says_only_what_it_changes(name: str) -> None:
+def test_settings_of_presets_differ_from_the_defaults(name: str) -> None:
     defaults = Settings()
     idle = [k for k, v in find_preset(name).settings.items() if getattr(defaults, k) == v]
     assert idle == []
 
 
-def test_described_is_the_recipe_of_the_evidence() -> None:
+def test_tensorlayer_baseline() -> None:
     settings = Settings(**find_preset("tensorlayer-baseline").settings)
     assert (settings.decoder, settings.limit, settings.batch_size) == ("tensorlayer", 50_000, 512)
     assert (settings.decoder_lr, settings.code_lr, settings.code_grad_reduction) == (
@@ -48,7 +48,7 @@ def test_an_unknown_preset_suggests() -> None:
 
 @pytest.mark.parametrize("n", [1, 1000, 1001, 10**9])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 128, 128), (1, 64, 64), (5,)])
-def test_a_preset_is_named_for_colour_alone(shape: tuple[int, ...], n: int) -> None:
+def test_recommend_preset_for_colour_images_only(shape: tuple[int, ...], n: int) -> None:
     name = recommend_preset(shape, n)
     assert (name is None) == (shape[0] != 3)
     assert name is None or find_preset(name).settings["channels"] == 3

@@ -21,7 +21,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_setting_is_explained(name: str) -> None:
+def test_every_setting_has_a_group_and_help(name: str) -> None:
     metadata = FIELDS[name].metadata
     assert metadata["group"] in {"Data", "Decoder", "Codes", "Training", "Prior", "Machine"}
     assert metadata["help"].endswith(".")
@@ -121,7 +121,7 @@ CHOICES = st.fixed_dictionaries(
 
 
 @given(CHOICES)
-def test_settings_survive_toml(choices: dict[str, Any]) -> None:
+def test_settings_round_trip_through_toml(choices: dict[str, Any]) -> None:
     settings = Settings(**choices)
     text = toml_lines(settings.to_dict())
     assert Settings.from_mapping(tomllib.loads(text)) == settings

@@ -77,7 +77,7 @@ def _epochs(run: Path) -> list[dict[str, float]]:
     return [record for record in map(json.loads, lines) if record["kind"] == "epoch"]
 
 
-def test_two_processes_do_what_one_does(one: Path, two: Path) -> None:
+def test_two_processes_equal_one(one: Path, two: Path) -> None:
     first, second = open_run(one), open_run(two)
     assert second.codes.shape == (_N, 3)
     torch.testing.assert_close(second.codes, first.codes, rtol=1e-3, atol=1e-4)
@@ -101,7 +101,7 @@ def test_each_process_writes_its_rows(two: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
+def test_row_shards_are_read_by_any_number_of_processes(two: Path, size: int) -> None:
     checkpoint = newest_checkpoint(two / "checkpoint")
     assert checkpoint is not None
     wanted = code_row(RECIPE)
@@ -115,33 +115,35 @@ def test_any_number_of_processes_reads_the_rows(two: Path, size: int) -> None:
             assert torch.equal(value, whole[name][ranks.row_range(_N)]), name
 
 
-def test_a_run_of_two_goes_on_alone(vectors: Path, made: Path, two: Path, tmp_path: Path) -> None:
+def test_one_process_continues_a_run_of_two(
+    vectors: Path, made: Path, two: Path, tmp_path: Path
+) -> None:
     out = shutil.copytree(made / "stopped", tmp_path / "run")
     drive(str(vectors), out, RECIPE, SINGLE_PROCESS)
     torch.testing.assert_close(open_run(out).codes, open_run(two).codes, rtol=1e-3, atol=1e-4)
     assert [e["epoch"] for e in _epochs(out)] == [1, 2, 3, 4]
 
 
-def test_the_main_process_alone_holds_what_is_of_all_rows(made: Path) -> None:
+def test_only_the_main_process_has_all_rows(made: Path) -> None:
     assert (made / "gathered-0.txt").read_text() == str(list(range(8)))
     assert (made / "gathered-1.txt").read_text() == "[]"
 
 
-def test_going_on_with_as_many_is_the_same_to_the_bit(made: Path, two: Path) -> None:
+def test_two_processes_resume_bit_for_bit(made: Path, two: Path) -> None:
     again = open_run(made / "again")
     assert torch.equal(again.codes, open_run(two).codes)
     for name, weight in open_run(two).decoder.state_dict().items():
         assert torch.equal(again.decoder.state_dict()[name], weight), name
 
 
-def test_a_stop_is_the_same_step_for_all(made: Path) -> None:
+def test_all_processes_stop_at_the_same_step(made: Path) -> None:
     checkpoint = newest_checkpoint(made / "stopped" / "checkpoint")
     assert checkpoint is not None
     # Asked at step 7; they ask each other at every tenth.
     assert checkpoint.step == 10
 
 
-def test_what_one_cannot_write_all_say(made: Path) -> None:
+def test_a_write_error_is_raised_by_all_processes(made: Path) -> None:
     assert "No space" in (made / "said-1.txt").read_text()
     assert "process 1: " in (made / "said-0.txt").read_text()
     checkpoint = newest_checkpoint(made / "full-0" / "checkpoint")
@@ -150,7 +152,7 @@ def test_what_one_cannot_write_all_say(made: Path) -> None:
     assert not list((made / "full-0" / "checkpoint").glob(".writing-*"))
 
 
-def test_a_mistake_is_said_once_and_without_a_traceback(tmp_path: Path) -> None:
+def test_a_user_error_is_printed_once_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "one.npy"
     np.save(path, np.ones((1, 4), "float32"))
     done = _torchrun("-m", "glo", "train", path, "--out", tmp_path / "run", home=tmp_path)
@@ -163,7 +165,7 @@ def test_a_mistake_is_said_once_and_without_a_traceback(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_alone_asks_nobody() -> None:
+def test_single_process_communicates_nothing() -> None:
     assert SINGLE_PROCESS.all_gather_object({"a": 1}) == [{"a": 1}]
     assert SINGLE_PROCESS.any(True)
     assert not SINGLE_PROCESS.any(False)
@@ -182,7 +184,7 @@ def test_a_checkpoint_of_two_becomes_a_training_of_one(two: Path) -> None:
     assert torch.equal(training.codes, open_run(two).codes)
 
 
-def test_who_is_started_once_more_meets_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restarted_processes_use_a_new_store_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     # What a process that is gone left there.
     server.set("default_pg/0//cpu//0/1", "nobody")

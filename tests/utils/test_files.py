@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, and nothing is left beside it."""
+"""Atomic writes and size-limited reads."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ from glo.utils.files import (
 )
 
 
-def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+def test_write_text_replaces_a_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "é.json"
     write_text(path, "one")
     write_text(path, "zwölf\n")
@@ -28,7 +28,7 @@ def test_text_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["é.json"]
 
 
-def test_a_writer_that_fails_changes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_only(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     write_text(path, "before")
 
@@ -42,7 +42,7 @@ def test_a_writer_that_fails_changes_nothing_and_leaves_nothing(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_it_is_flushed_before_it_takes_its_place(
+def test_a_file_is_flushed_before_it_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, seen = tmp_path / "a.txt", []
@@ -58,17 +58,17 @@ def test_it_is_flushed_before_it_takes_its_place(
     flush(tmp_path)
 
 
-def test_bytes_that_are_no_text_do_not_stop_it(tmp_path: Path) -> None:
+def test_write_text_replaces_undecodable_bytes(tmp_path: Path) -> None:
     write_text(tmp_path / "a.json", "caf\udce9")
     assert (tmp_path / "a.json").read_text("utf-8") == "caf?"
 
 
-def test_a_file_that_was_not_written_is_an_error(tmp_path: Path) -> None:
+def test_atomic_write_raises_without_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
         pass
 
 
-def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_open_plain_raises_for_folders_pipes_and_devices(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "link"):
@@ -78,7 +78,7 @@ def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path: Path) -> Non
         open_plain(tmp_path / "nothing")
 
 
-def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
+def test_read_bytes_raises_for_large_files(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"12345")
     assert read_bytes(path, max_bytes=5) == b"12345"
@@ -91,13 +91,13 @@ def test_no_more_is_read_than_allowed(tmp_path: Path) -> None:
         read_bytes(path, max_bytes=4)
 
 
-def test_text_that_is_none(tmp_path: Path) -> None:
+def test_read_text_raises_for_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"caf\xe9")
     with pytest.raises(UserError, match="is not text in UTF-8"):
         read_text(tmp_path / "a", max_bytes=99)
 
 
-def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+def test_clear_unfinished_deletes_files_of_killed_processes_only(tmp_path: Path) -> None:
     names = {
         ".999999999.table.csv": False,
         # Another process that lives: it is at it.
@@ -117,7 +117,7 @@ def test_only_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
     clear_unfinished(tmp_path / "none")
 
 
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+def test_atomic_folder_replaces_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     for number in range(2):
         with atomic_folder(folder, replace=True) as temporary:

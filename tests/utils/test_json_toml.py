@@ -1,4 +1,4 @@
-"""JSON and TOML of others: what is refused before it costs anything, and what is not."""
+"""Limits of untrusted JSON and TOML."""
 
 import time
 from pathlib import Path
@@ -21,13 +21,13 @@ from glo.utils.json_toml import MAX_TOML_BYTES, parse_json, read_json, read_toml
         (str(2**63), "beyond 64 bits"),
     ],
 )
-def test_json_is_refused_in_one_sentence(text: str, part: str) -> None:
+def test_parse_json_raises(text: str, part: str) -> None:
     with pytest.raises(UserError, match=part) as caught:
         parse_json(text, "This")
     assert str(caught.value).startswith("This ")
 
 
-def test_json_keeps_what_is_whole(tmp_path: Path) -> None:
+def test_read_json(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, -9223372036854775808, 1e300, null, "ü"]}', "utf-8")
     assert read_json(tmp_path / "a.json") == {"a": [1, -(2**63), 1e300, None, "ü"]}
     with pytest.raises(UserError, match="at most 9 are read"):
@@ -49,7 +49,7 @@ def test_json_keeps_what_is_whole(tmp_path: Path) -> None:
         ('a = "' + "x" * MAX_TOML_BYTES + '"', "at most 8,388,608 are read"),
     ],
 )
-def test_toml_is_refused_before_it_takes_time(tmp_path: Path, text: str, part: str) -> None:
+def test_read_toml_raises_within_seconds(tmp_path: Path, text: str, part: str) -> None:
     (tmp_path / "a.toml").write_text(text)
     began = time.process_time()
     with pytest.raises(UserError, match=part):
@@ -57,7 +57,7 @@ def test_toml_is_refused_before_it_takes_time(tmp_path: Path, text: str, part: s
     assert time.process_time() - began < 2
 
 
-def test_toml_takes_long_lists_of_rows_and_long_comments(tmp_path: Path) -> None:
+def test_read_toml_with_long_lists_of_rows_and_comments(tmp_path: Path) -> None:
     rows = ",".join(map(str, range(0, 400_000, 2)))
     (tmp_path / "a.toml").write_text(f'# {"." * 200}\nrows = "{rows}"\npath = "../a.b/c.d.e/f"\n')
     assert read_toml(tmp_path / "a.toml") == {"rows": rows, "path": "../a.b/c.d.e/f"}

@@ -14,7 +14,9 @@ SEEDS = st.integers(-(2**65), 2**65)
 
 @settings(deadline=None, max_examples=60)
 @given(SEEDS, st.integers(0, 2**40), st.integers(0, 9), st.integers(0, 9), st.integers(1, 9))
-def test_a_row_does_not_know_its_batch(seed: int, start: int, n: int, skip: int, dim: int) -> None:
+def test_normal_rows_do_not_depend_on_the_batch(
+    seed: int, start: int, n: int, skip: int, dim: int
+) -> None:
     whole = normal(seed, start, skip + n, dim, stream="samples")
     part = normal(seed, start + skip, n, dim, stream="samples")
     assert part.shape == (n, dim)
@@ -23,13 +25,13 @@ def test_a_row_does_not_know_its_batch(seed: int, start: int, n: int, skip: int,
 
 @settings(deadline=None, max_examples=30)
 @given(SEEDS, st.integers(1, 13))
-def test_rows_share_nothing(seed: int, dim: int) -> None:
+def test_normal_values_are_unique(seed: int, dim: int) -> None:
     values = normal(seed, 0, 50, dim, stream="samples").flatten().tolist()
     assert len(set(values)) == len(values)
 
 
 @pytest.mark.parametrize("dim", [1, 3, 4, 7])
-def test_draws_are_standard_normal(dim: int) -> None:
+def test_normal_is_standard_normal(dim: int) -> None:
     rows = normal(3, 0, 20_000, dim, stream="samples")
     for column in rows.T:
         assert stats.kstest(column.numpy(), "norm").pvalue > 1e-4
@@ -39,7 +41,7 @@ def test_draws_are_standard_normal(dim: int) -> None:
     assert abs(neighbours) < 0.04
 
 
-def test_seeds_differ() -> None:
+def test_normal_rows_differ_between_seeds() -> None:
     rows = [
         tuple(normal(seed, 0, 1, 4, stream="samples")[0].tolist())
         for seed in (0, 1, -1, -2, 2**63, 2**63 + 1)
@@ -49,20 +51,20 @@ def test_seeds_differ() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 40), SEEDS, st.integers(0, 2**40))
-def test_an_order_holds_each_row_once_and_repeats(n: int, seed: int, epoch: int) -> None:
+def test_permutation_is_valid_and_repeatable(n: int, seed: int, epoch: int) -> None:
     order = permutation(n, seed, epoch)
     assert order.dtype == torch.int64
     assert order.sort().values.tolist() == list(range(n))
     assert torch.equal(order, permutation(n, seed, epoch))
 
 
-def test_orders_differ_between_epochs_and_seeds() -> None:
+def test_permutations_differ_between_epochs_and_seeds() -> None:
     keys = [(seed, epoch) for seed in (0, 1, -1, -2, 2**63, 2**63 + 1) for epoch in range(3)]
     orders = {tuple(permutation(30, *key).tolist()) for key in keys}
     assert len(orders) == len(keys)
 
 
-def test_streams_and_epochs_of_a_seed_share_nothing() -> None:
+def test_streams_and_epochs_of_a_seed_differ() -> None:
     codes, samples = (set(normal(0, 0, 500, 8, stream=s).flatten().tolist()) for s in STREAMS)
     assert not codes & samples
     orders = {tuple(permutation(40, 0, epoch).tolist()) for epoch in range(20)}
@@ -71,7 +73,7 @@ def test_streams_and_epochs_of_a_seed_share_nothing() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 9000), st.integers(1, 10_000), SEEDS, st.integers(0, 3))
-def test_an_order_by_stretches_holds_each_row_once(
+def test_permutation_within_is_valid_and_repeatable(
     n: int, within: int, seed: int, part: int
 ) -> None:
     order = permutation_within(n, seed, 4, part, within=within)
@@ -79,7 +81,7 @@ def test_an_order_by_stretches_holds_each_row_once(
     assert torch.equal(order, permutation_within(n, seed, 4, part, within=within))
 
 
-def test_a_stretch_of_an_order_needs_few_places_and_mixes_them() -> None:
+def test_permutation_within_mixes_few_runs() -> None:
     order = permutation_within(100_000, 0, 0, within=8192)
     for stretch in order[:90_112].split(8192):
         assert len(torch.unique(stretch // 1024)) <= 9

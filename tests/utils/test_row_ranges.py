@@ -1,4 +1,4 @@
-"""Row numbers as people write them, and back."""
+"""Parsing and formatting of row numbers."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from glo.utils.row_ranges import parse_rows, rows_text
         ("", []),
     ],
 )
-def test_rows_are_read_rising_and_once(text: str, rows: list[int]) -> None:
+def test_parse_rows_returns_rising_unique_rows(text: str, rows: list[int]) -> None:
     found = parse_rows(text, 100)
     assert found.tolist() == rows
     assert parse_rows(rows_text(found), 100).tolist() == rows
@@ -39,7 +39,7 @@ def test_mistakes(text: str, sentence: str) -> None:
         parse_rows(text, 100)
 
 
-def test_histories_have_fingerprints_of_their_own() -> None:
+def test_histories_have_different_fingerprints() -> None:
     facts = DataRecord(source="a", name="a", n=9, shape=(3,), fingerprint="0" * 16)
     more = {"source": "b", "name": "b", "fingerprint": "1" * 16}
     after = [facts.forgotten(1, "3"), facts.forgotten(1, "4"), facts.added(2, **more)]

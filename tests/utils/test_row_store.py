@@ -1,4 +1,4 @@
-"""Rows of files: what is asked for early is what is read, and nothing but memory is given back."""
+"""Advice on memory-mapped rows: the values do not change."""
 
 import itertools
 import mmap
@@ -28,7 +28,7 @@ def array(tmp_path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
+def test_advice_does_not_change_rows(array: np.ndarray) -> None:
     rows = np.array([9_999, 3, 3, 5_000])
     with random_access((array, None)):
         prefetch_rows(array, rows)
@@ -37,7 +37,7 @@ def test_rows_are_the_same_however_they_are_read(array: np.ndarray) -> None:
     assert array[rows, 0].tolist() == [39_996, 12, 12, 20_000]
 
 
-def test_a_view_is_of_the_file_too(array: np.ndarray) -> None:
+def test_a_view_is_mapped(array: np.ndarray) -> None:
     part = array[1::2]
     assert is_mapped(part)
     prefetch_rows(part, np.arange(len(part)))
@@ -45,12 +45,12 @@ def test_a_view_is_of_the_file_too(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [10_000], [-1], [2**60]])
-def test_rows_that_are_not_there_are_left_to_the_reader(array: np.ndarray, rows: list[int]) -> None:
+def test_prefetch_rows_ignores_rows_out_of_range(array: np.ndarray, rows: list[int]) -> None:
     prefetch_rows(array, np.array(rows, dtype=np.int64))
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50), st.integers(1, 10_000))
-def test_page_runs_hold_every_byte_and_lie_apart(starts: list[int], size: int) -> None:
+def test_page_runs_cover_every_byte_and_are_separate(starts: list[int], size: int) -> None:
     first = np.sort(np.array(starts, dtype=np.int64))
     found = _page_runs(first, first + size)
     assert all(low % PAGE == 0 and high % PAGE == 0 and low < high for low, high in found)
@@ -60,6 +60,6 @@ def test_page_runs_hold_every_byte_and_lie_apart(starts: list[int], size: int) -
         assert low - high > _GAP - PAGE
 
 
-def test_near_rows_are_one_stretch() -> None:
+def test_page_runs_of_near_rows_are_joined() -> None:
     starts = np.array([0, 2 * PAGE, 2 * PAGE + _GAP, 10 * _GAP])
     assert len(_page_runs(starts, starts + 8)) == 2

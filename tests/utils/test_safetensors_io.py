@@ -1,4 +1,4 @@
-"""Safetensors files: what the library reads back, and what the system said."""
+"""Safetensors files: round trips, damage and system errors."""
 
 import errno
 import hashlib
@@ -32,7 +32,7 @@ DTYPES = [
 ]
 
 
-def test_any_layout_comes_back(tmp_path: Path) -> None:
+def test_write_tensors_with_channels_last_layout(tmp_path: Path) -> None:
     value = torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last)
     write_tensors(tmp_path / "x", {"x": value}, {})
     assert torch.equal(load_file(tmp_path / "x")["x"], value)
@@ -43,7 +43,7 @@ def test_any_layout_comes_back(tmp_path: Path) -> None:
         st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 4), max_size=3)), max_size=5
     )
 )
-def test_the_library_reads_what_was_written(
+def test_safetensors_reads_written_tensors(
     tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[torch.dtype, list[int]]]
 ) -> None:
     path = tmp_path_factory.mktemp("tensors") / "x"
@@ -62,16 +62,14 @@ def test_the_library_reads_what_was_written(
         assert file.metadata() == {"about": "ä"}
 
 
-def test_a_tensor_larger_than_a_piece_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_write_tensors_in_several_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     value = torch.randn(1000)
     write_tensors(tmp_path / "x", {"x": value}, {})
     assert torch.equal(load_file(tmp_path / "x")["x"], value)
 
 
-def test_the_number_of_a_failure_is_kept() -> None:
+def test_write_tensors_raises_the_system_error() -> None:
     with pytest.raises(OSError, match="No space") as caught:
         write_tensors(Path("/dev/full"), {"x": torch.zeros(3)}, {})
     assert caught.value.errno == errno.ENOSPC
@@ -98,14 +96,14 @@ def _file(path: Path, data: bytes, **changes: object) -> Path:
         {"dtype": "U64", "shape": [1]},
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_damaged_files_raise(tmp_path: Path, changes: dict[str, object]) -> None:
     path = _file(tmp_path / "x", **{"data": bytes(8), **changes})
     for read in (read_header, read_tensors):
         with pytest.raises(UserError, match=f"{path} "):
             read(path)
 
 
-def test_a_large_header_and_a_pipe_are_refused_unread(tmp_path: Path) -> None:
+def test_read_header_raises_for_large_headers_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(struct.pack("<Q", 2**23))
     os.truncate(tmp_path / "x", 2**24)
     os.mkfifo(tmp_path / "pipe")

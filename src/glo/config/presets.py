@@ -56,12 +56,7 @@ PRESETS: dict[str, Preset] = {
             "100 to 1,000 pictures. 112 emoji faces of 64 x 64: PSNR 23.8 dB on average, 13.9 for "
             "the worst, in 76 CPU seconds of one busy thread."
         ),
-        settings={
-            **_COLOUR,
-            "size": 64,
-            "code_dim": 16,
-            "epochs": 60,
-        },
+        settings={**_COLOUR, "size": 64, "code_dim": 16, "epochs": 60},
     ),
     "paper": Preset(
         about="The rates of the paper read as mean reductions: SGD 1 and 10, Gaussian codes, ball.",

@@ -55,7 +55,7 @@ def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dat
         return vectors
     if reset:
         if len(values) < 2:
-            raise UserError("X has 1 example; give at least two.")
+            raise UserError("X has 1 example; give at least two examples.")
         shape = values.shape if is_dataset else values.shape[1:]
         estimator.n_features_in_ = int(np.prod(shape))
     result: NDArray[Any] | Dataset = values

@@ -85,7 +85,7 @@ def check_compiler(device: torch.device) -> None:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = ": ".join([type(error).__name__, *lines[:1]])[:200]
         raise UserError(
-            f"compile asks torch for programs made on this machine for {device.type}, and that "
-            f"failed ({reason}); install a C++ compiler and Python's headers (Debian: g++ "
+            f"compile is set, but torch cannot compile for {device.type} on this machine "
+            f"({reason}); install a C++ compiler and Python's headers (Debian: g++ "
             f"python3-dev), or leave compile out."
         ) from None

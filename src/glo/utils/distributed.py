@@ -25,7 +25,7 @@ LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset)|[Tt]imed? ?out|Socket
 
 # A reference to the joined group, until the process ends. Dropping the last reference destroys it
 # and waits for its threads while holding the interpreter's lock, which a thread needs to free its
-# tensors: a deadlock in one of four runs of two processes, when DistributedDataParallel held it.
+# tensors: a deadlock in one of four runs of two processes with DistributedDataParallel.
 _JOINED: list[Any] = []
 
 _PIECE_ROWS = 2**20
@@ -55,14 +55,14 @@ class ProcessGroup:
             return cls()
         try:
             if not dist.is_initialized():
-                # Codes and counts are communicated by the CPU, gradients between devices.
+                # Gloo communicates codes and counts, NCCL gradients.
                 backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
                 dist.init_process_group(backend, timeout=_TIMEOUT, **_store_after_restart())
                 _JOINED.append(dist.group.WORLD)
             return cls(dist.get_rank(), dist.get_world_size())
         except (ValueError, RuntimeError) as error:
             raise UserError(
-                f"WORLD_SIZE is {size}, but the processes of this run did not meet ({error}); "
+                f"WORLD_SIZE is {size}, but the processes of this run did not connect ({error}); "
                 f"start them with torchrun --nproc-per-node R -m glo train ..."
             ) from None
 
@@ -73,7 +73,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that prints and that writes everything but rows."""
+        """Whether this process prints, and writes everything but rows."""
         return self.rank == 0
 
     def row_range(self, n: int) -> Tensor:
@@ -89,7 +89,7 @@ class ProcessGroup:
         return rows % self.size == self.rank
 
     def local_rows(self, rows: Tensor) -> Tensor:
-        """Return the indices of this process's rows in its own arrays."""
+        """Return the indices of this process's rows in its arrays."""
         return rows if self.size == 1 else rows // self.size
 
     def global_rows(self, indices: Tensor) -> Tensor:

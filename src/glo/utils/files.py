@@ -186,7 +186,9 @@ def read_text(path: Path, *, max_bytes: int) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8 ({error.reason}); write it anew.") from None
+        raise UserError(
+            f"{path} is not text in UTF-8 ({error.reason}); convert it to UTF-8."
+        ) from None
 
 
 def suggest_beside(path: Path, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""Text of quantities for people."""
+"""Format of durations."""
 
 __all__ = ["format_duration"]
 

@@ -60,7 +60,7 @@ def parse_json(text: str, what: str) -> Any:
     try:
         values = json.loads(text, object_pairs_hook=_object)
     except RecursionError:
-        raise UserError(f"{what} is nested too deeply; write it anew.") from None
+        raise UserError(f"{what} is nested too deeply; rewrite it.") from None
     except ValueError as error:
         raise UserError(f"{what} is not JSON: {str(error).rstrip('.')}.") from None
     _check_values(values, what)
@@ -130,7 +130,7 @@ def _check_values(values: Any, what: str) -> None:
                 raise UserError(f"{what} has an integer beyond 64 bits; give a smaller one.")
         level = below
     if level:
-        raise UserError(f"{what} is nested more than {MAX_DEPTH} deep; write it anew.")
+        raise UserError(f"{what} is nested more than {MAX_DEPTH} deep; rewrite it.")
 
 
 def toml_lines(values: Mapping[str, Any]) -> str:

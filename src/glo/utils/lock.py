@@ -16,7 +16,7 @@ __all__ = ["RunLock"]
 
 @final
 class RunLock:
-    """Lock of a run folder, held until `release` is called or the process ends, even if killed.
+    """Lock of a run folder, valid until `release` is called or the process ends, even if killed.
 
     Raises:
         UserError: another process holds it, or the file `lock` is a link or a folder.

@@ -1,6 +1,6 @@
 """Arrays with one row per example, in memory or in memory-mapped files, and advice to the kernel.
 
-A step reads and writes its own rows of a file only. Pages that were touched stay in memory until
+A step reads and writes the rows of its batch only. Accessed pages stay in memory until
 `release_pages`, which loses nothing: the file holds their content.
 """
 

@@ -59,7 +59,7 @@ class Header:
         """Return one of the metadata texts, a JSON object."""
         values = parse_json(self.about.get(name, "null"), f"The metadata of {self.path}")
         if not isinstance(values, dict):
-            raise UserError(f"{self.path} has no metadata '{name}'; it was made by something else.")
+            raise UserError(f"{self.path} has no metadata '{name}'; another program wrote it.")
         return values
 
     def check(self, expected: Mapping[str, Tensor]) -> None:
@@ -69,13 +69,13 @@ class Header:
         """
         for name in sorted(expected.keys() ^ self.tensors.keys()):
             fault = f"lacks '{name}'" if name in expected else f"has '{name}', which is not known"
-            raise UserError(f"{self.path} {fault}; it was edited, or is of something else.")
+            raise UserError(f"{self.path} {fault}; it was edited, or belongs to another object.")
         for name, tensor in expected.items():
             required, actual = (tensor.dtype, tuple(tensor.shape)), self.tensors[name]
             if actual != required:
                 raise UserError(
                     f"{self.path} holds '{name}' as {_words(*actual)}, where {_words(*required)} "
-                    f"belongs; it was edited, or is of something else."
+                    f"belongs; it was edited, or belongs to another object."
                 )
 
 
@@ -91,7 +91,7 @@ def read_header(path: Path) -> Header:
             if MAX_HEADER < length <= os.fstat(file.fileno()).st_size:
                 raise UserError(
                     f"The header of {path} has {length:,} bytes, and at most {MAX_HEADER:,} are "
-                    f"read; it was made by something else."
+                    f"read; another program wrote it."
                 )
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -103,10 +103,10 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     except KeyError as error:
-        raise UserError(f"{path} has tensors of dtype {error}; it is of something else.") from None
+        raise UserError(f"{path} has tensors of dtype {error}; another program wrote it.") from None
     except SafetensorError as error:
         raise UserError(
-            f"{path} is not a safetensors file, or was cut off ({error}); fetch it anew."
+            f"{path} is not a safetensors file, or was cut off ({error}); copy it again."
         ) from None
     if any(len(shape) > MAX_DIMENSIONS for _, shape in tensors.values()):
         raise UserError(f"{path} has tensors of more than {MAX_DIMENSIONS} dimensions.")

@@ -1,4 +1,4 @@
-"""Graceful stop on Ctrl-C and SIGTERM: finish the present step, then save."""
+"""Graceful stop on Ctrl-C and SIGTERM: finish the current step, then save."""
 
 import signal
 import sys
