@@ -10,7 +10,7 @@ from glo.errors import UserError
 __all__ = ["distance_blocks", "nearest", "neighbours"]
 
 # Rows, and numbers, of one block of distances.
-_MAX_ROWS, _MAX_NUMBERS = 256, 2**26
+_MAX_ROWS, _MAX_NUMBERS = 2048, 2**24
 
 
 def distance_blocks(queries: Tensor, points: Tensor) -> Iterator[tuple[slice, Tensor]]:
