@@ -46,7 +46,12 @@ class PresetsTable(SphinxDirective):
 def _about(field: Field[Any]) -> tuple[nodes.Node, ...]:
     unset = field.default is None
     default = _text("unset") if unset else _code(_spelled(field.default))
-    return _code(field.name), default, _text(allowed_values(field.name)), _text(field.metadata["help"])
+    return (
+        _code(field.name),
+        default,
+        _text(allowed_values(field.name)),
+        _text(field.metadata["help"]),
+    )
 
 
 def _spelled(value: Any) -> str:
