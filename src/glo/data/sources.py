@@ -16,9 +16,9 @@ from glo.data.dataset import Dataset
 from glo.data.options import DEFAULTS, SourceOptions, check_train_split
 from glo.data.readers.array_files import open_idx_folder, open_npy_file, open_npz_file
 from glo.data.readers.arrays import convert_rows, infer_layout, open_array
-from glo.data.readers.folder import Listing, list_images, read_images
 from glo.data.readers.hugging_face import is_hf_dataset, is_hf_folder, open_hf_dataset
 from glo.data.readers.idx import is_idx_name
+from glo.data.readers.image_files import Listing, list_images, read_images
 from glo.data.readers.images import image_suffixes
 from glo.data.readers.mnist import mnist
 from glo.data.readers.tables import TABLES, is_table, open_frame, open_table_file

@@ -12,8 +12,7 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
 from glo.data.options import check_train_split
 from glo.data.readers.arrays import convert_rows, infer_layout, limit_rows
-from glo.data.readers.arrow import number_columns
-from glo.data.readers.arrow_values import ArrowRows, check_unpacked_size, to_float32
+from glo.data.readers.arrow import ArrowRows, check_unpacked_size, number_columns, to_float32
 from glo.data.readers.npy import open_npy, read_npz_examples
 from glo.data.readers.tables import TABLES, read_csv_strings, read_table_file
 from glo.data.table_writer import save_vectors

@@ -15,8 +15,8 @@ import torch
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
 from glo.data.options import Split
-from glo.data.readers.folder import Listing, list_images, read_images
 from glo.data.readers.idx import is_idx_name
+from glo.data.readers.image_files import Listing, list_images, read_images
 from glo.data.readers.images import image_suffixes, probe
 from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder
 from glo.errors import UserError, printable

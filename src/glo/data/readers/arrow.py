@@ -1,35 +1,62 @@
 """Arrow tables as datasets: a column of encoded images, or columns of numbers."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glo.data.column_spec import ColumnSpec
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
-from glo.data.readers.arrays import convert_rows, infer_layout
-from glo.data.readers.arrow_values import (
-    ArrowRows,
-    check_unpacked_size,
-    feature_columns,
-    python_values,
-    read_labels,
-    to_float32,
-)
+from glo.data.readers.arrays import convert_rows, encode_labels, infer_layout
+from glo.data.readers.compressed import check_expansion
 from glo.data.readers.image_files import decode_files
-from glo.errors import UserError, listed, suggest
+from glo.errors import UserError, listed, printable, suggest
+from glo.utils.json_toml import parse_json
 
-__all__ = ["number_columns", "open_arrow"]
+__all__ = [
+    "ArrowRows",
+    "check_unpacked_size",
+    "number_columns",
+    "open_arrow",
+    "short_reason",
+    "to_float32",
+]
 
 _LABELS = ("label", "labels", "class")
 _IMAGES = ("image", "img", "picture")
 # Prefix of the index that pandas writes among the columns.
 _INDEX = "__index_level_"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ArrowRows:
+    """Table that is read in batches.
+
+    Attributes:
+        what: name of the table in messages.
+        name: name of the dataset.
+        n: number of rows.
+        schema: pyarrow.Schema; the metadata of Hugging Face name labels and images.
+        batches: function that yields the named columns of consecutive rows as batches or tables.
+        length: bytes of the file that the table is unpacked from, or None.
+        skipped: one sentence for each part of the source that is in no row.
+    """
+
+    what: str
+    name: str
+    n: int
+    schema: Any
+    batches: Callable[[list[str]], Iterator[Any]]
+    length: int | None = None
+    skipped: tuple[str, ...] = ()
 
 
 def open_arrow(
@@ -53,7 +80,7 @@ def open_arrow(
         if options.limit and sum(map(len, parts)) >= options.limit:
             break
     values = np.concatenate(parts)[: options.limit]
-    labels, label_names = read_labels(rows, label, np.arange(len(values)))
+    labels, label_names = _read_labels(rows, label, np.arange(len(values)))
     return Dataset(
         rows=convert_rows(infer_layout(values, options, rows.what), None),
         labels=labels,
@@ -97,7 +124,7 @@ def _resolve(rows: ArrowRows, spec: ColumnSpec) -> tuple[ArrowRows, str]:
 
 
 def _label_column(rows: ArrowRows) -> str:
-    declared = list(feature_columns(rows, "ClassLabel"))
+    declared = list(_feature_columns(rows, "ClassLabel"))
     usual = [name for name in _LABELS if name in rows.schema.names]
     usual = [name for name in usual if name in declared or _is_class(rows.schema.field(name).type)]
     return (usual or declared or [""])[0]
@@ -111,7 +138,7 @@ def _is_class(kind: Any) -> bool:
 
 
 def _image_column(rows: ArrowRows) -> str:
-    columns = list(feature_columns(rows, "Image")) or [
+    columns = list(_feature_columns(rows, "Image")) or [
         field.name for field in rows.schema if _is_encoded_file(field.type)
     ]
     usual = [name for name in _IMAGES if name in columns]
@@ -145,7 +172,7 @@ def _open_images(
             f"{rows.what} has no image that can be read ({'; '.join(skipped[:3])}); check its "
             f"column '{image}'."
         )
-    labels, names = read_labels(rows, label, np.array(numbers))
+    labels, names = _read_labels(rows, label, np.array(numbers))
     return Dataset(
         rows=pixels, labels=labels, label_names=names, name=rows.name, skipped=tuple(skipped)
     )
@@ -154,7 +181,7 @@ def _open_images(
 def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
     total = 0
     for batch in rows.batches([image]):
-        for value in python_values(rows, batch):
+        for value in _python_values(rows, batch):
             content = value.get("bytes") if isinstance(value, dict) else value
             path = value.get("path") if isinstance(value, dict) else None
             if content is None and isinstance(path, str) and path:
@@ -194,3 +221,92 @@ def _number_columns(
     if not columns:
         raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
     return columns
+
+
+def _feature_columns(rows: ArrowRows, kind: str) -> dict[str, Any]:
+    """Return the columns of a feature type of Hugging Face, with the metadata of the feature."""
+    text = (rows.schema.metadata or {}).get(b"huggingface", b"{}")
+    features = parse_json(text.decode("utf-8", "replace"), f"The metadata of {rows.what}")
+    for name in ("info", "features"):
+        features = features.get(name) if isinstance(features, dict) else None
+    if not isinstance(features, dict):
+        return {}
+    return {
+        name: feature
+        for name, feature in features.items()
+        if isinstance(feature, dict) and feature.get("_type") == kind and name in rows.schema.names
+    }
+
+
+def check_unpacked_size(rows: ArrowRows, unpacked: int) -> None:
+    """Check the bytes that a file unpacks to: a run of equal values may claim any number."""
+    if rows.length is None:
+        return
+    advice = "give its rows as a .npy file or a folder of images"
+    try:
+        check_expansion(rows.length, unpacked, advice, in_memory=False)
+    except UserError as error:
+        raise UserError(f"{rows.what} is refused: {error}") from None
+
+
+@contextmanager
+def _readable(rows: ArrowRows) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+        reason = short_reason(error)
+        raise UserError(f"{rows.what} cannot be read as a table ({reason}); check it.") from None
+
+
+def to_float32(rows: ArrowRows, column: Any) -> NDArray[np.float32]:
+    """Return a column as float32 (n,), NaN where a value is missing."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    with _readable(rows):
+        # Arrow has no cast from bool to float.
+        numeric = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
+        floats = compute.cast(numeric, pyarrow.float32(), safe=False)
+        values: NDArray[np.float32] = floats.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _python_values(rows: ArrowRows, batch: Any) -> list[Any]:
+    """Return the first column of a batch as Python objects."""
+    with _readable(rows):
+        values: list[Any] = batch.column(0).to_pylist()
+    return values
+
+
+def _read_labels(
+    rows: ArrowRows, label: str, index: NDArray[np.int64]
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Return the labels of the chosen rows, int64 (n,), and their names; None without a column."""
+    if not label:
+        return None, ()
+    what = f"The column '{label}' of {rows.what}"
+    values = [value for batch in rows.batches([label]) for value in _python_values(rows, batch)]
+    chosen = [values[row] for row in index.tolist()]
+    if any(map(_is_missing, chosen)):
+        row = next(row for row, value in enumerate(values) if _is_missing(value))
+        raise UserError(
+            f"{what} lacks the label of row {row}; leave labels out, as SOURCE?label=none."
+        )
+    with _readable(rows):
+        array = np.array(chosen)
+    numbers, names = encode_labels(array, what)
+    classes = _feature_columns(rows, "ClassLabel").get(label, {}).get("names")
+    if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
+        names = tuple(map(printable, classes)) or names
+    return numbers, names
+
+
+def short_reason(error: BaseException) -> str:
+    """Return the message of an error in one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200].rstrip(".")
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or (isinstance(label, int) and label < 0)

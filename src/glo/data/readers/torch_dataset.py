@@ -11,7 +11,7 @@ from torch import Tensor
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrays import open_array, to_numpy
-from glo.data.readers.image_modes import to_uint8_pixels
+from glo.data.readers.images import to_uint8_pixels
 from glo.errors import UserError, UserTypeError, printable
 
 __all__ = ["is_torch_dataset", "open_torch_dataset"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from glo.data import SourceOptions, open_images, open_source
-from glo.data.readers.folder import list_images
+from glo.data.readers.image_files import list_images
 from glo.errors import UserError
 
 
