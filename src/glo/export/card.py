@@ -35,12 +35,7 @@ class Figure:
 
 
 def read_figures(run: Run) -> list[Figure]:
-    """Return the figures of the summary of a run and, if any, of its evaluation.
-
-    Example:
-        >>> read_figures(open_run("runs/mnist"))[0].kind  # doctest: +SKIP
-        'mse'
-    """
+    """Return the figures of the summary of a run and, if any, of its evaluation."""
     summary = run.summary
     assert summary is not None, "a finished run has a summary"
     share = 100 * summary["explained_variance"]
@@ -57,14 +52,7 @@ def read_figures(run: Run) -> list[Figure]:
 def render_card(
     run: Run, *, name: str, license: str | None = None, picture: str | None = None
 ) -> str:
-    """Render the model card, README.md.
-
-    Args:
-        run: finished.
-        name: name of the repository or folder.
-        license: identifier of the license of the weights, such as "mit"; None: no license.
-        picture: file name of a grid of samples beside the card, or None.
-    """
+    """Render the model card, README.md, of a finished run; `picture` is a file beside it."""
     from jinja2 import Environment, StrictUndefined
 
     assert run.summary is not None, "a finished run has a summary"

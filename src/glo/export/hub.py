@@ -32,7 +32,7 @@ _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 def save_pretrained(
     run: Run, folder: str | Path, *, name: str | None = None, license: str | None = None
 ) -> Path:
-    """Write a finished run into a folder in the layout of the Hub.
+    """Write a finished run into a folder in the layout of the Hub, and return its path.
 
     The folder is a run folder, which all commands open, with a model card, `config.json`, a grid
     of samples, the newest checkpoint, the priors and the figures. It has no picture of a training
@@ -44,15 +44,9 @@ def save_pretrained(
         name: name of the repository, for the card; None: the name of the folder.
         license: identifier of the license of the weights, such as "mit".
 
-    Returns:
-        the path of the folder.
-
     Raises:
         UserError: the run is not finished, the folder has other files, or huggingface_hub is not
             installed.
-
-    Example:
-        >>> save_pretrained(open_run("runs/mnist"), "mnist-glo", license="mit")  # doctest: +SKIP
     """
     require_extra("The Hub's layout", "hub", "huggingface_hub")
     run.check_finished(unfinished="there is nothing to share yet", single="it has no prior")

@@ -63,16 +63,8 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
         folder: path of the output folder; existing files of these names are replaced.
         prior: name of the prior; None: the default prior of the run.
 
-    Returns:
-        the paths, and the difference of the outputs.
-
     Raises:
         UserError: the prior is missing or cannot be exported, or a library is not installed.
-
-    Example:
-        >>> graphs = export_onnx(open_run("runs/mnist"), Path("onnx"))  # doctest: +SKIP
-        >>> graphs.difference < 1e-3  # doctest: +SKIP
-        True
     """
     require_extra("ONNX export", "onnx", "onnx", "onnxscript", "onnxruntime")
     source = run.prior(prior)
@@ -104,11 +96,7 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
 
 @final
 class DecoderGraph(nn.Module):
-    """Map codes (B, D) to examples (B, *shape), vectors in the units of the data.
-
-    Args:
-        run: run with a checkpoint.
-    """
+    """Module that maps codes (B, D) to examples (B, *shape), vectors in the units of the data."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -124,26 +112,7 @@ class DecoderGraph(nn.Module):
 
 @final
 class SamplerGraph(nn.Module):
-    """Map standard normal noise (B, noise_dim) to codes (B, D) that satisfy the constraint.
-
-    Args:
-        prior: fitted prior.
-
-    Raises:
-        UserError: the prior cannot be written as a graph.
-
-    Example:
-        >>> from glo.priors import build_prior
-        >>> prior = build_prior("gaussian", constraint="ball").fit(torch.eye(3))
-        >>> sampler = SamplerGraph(prior)
-        >>> codes = sampler(torch.ones(2, prior.noise_dim), torch.tensor(1.0))
-        >>> bool((codes.norm(dim=1) < 1.001).all())
-        True
-        >>> SamplerGraph(build_prior("normalizing-flow"))
-        Traceback (most recent call last):
-        glo.errors.UserError: The prior normalizing-flow cannot be exported; choose one of \
-gaussian, mixture, flow-matching, imle.
-    """
+    """Module that maps standard normal noise (B, noise_dim) to codes (B, D) of a fitted prior."""
 
     def __init__(self, prior: Prior) -> None:
         super().__init__()
@@ -154,12 +123,7 @@ gaussian, mixture, flow-matching, imle.
         self.prior = prior
 
     def forward(self, noise: Tensor, temperature: Any) -> Tensor:
-        """Map noise to codes, float32 (B, D).
-
-        Args:
-            noise: float32 (B, noise_dim).
-            temperature: float32 (), factor of the spread; a tensor, so that it stays an input.
-        """
+        """Map noise to codes; the temperature is a tensor (), so that it stays an input."""
         return project(self.prior.from_noise(noise, temperature=temperature), self.prior.constraint)
 
 
@@ -168,12 +132,8 @@ def write_graph(
 ) -> None:
     """Write a module as an ONNX file with any number of rows, atomically.
 
-    Args:
-        graph: the module.
-        inputs: example arguments by name, in order: tensors with rows, or scalars.
-        output: name of the result.
-        path: path of the file.
-        about: metadata, stored as JSON under "glo".
+    Inputs are example arguments by name, in order: tensors with rows, or scalars; `about` is stored
+    as JSON under "glo".
     """
     import onnx_ir
     from onnx_ir.passes.common import DeduplicateHashedInitializersPass

@@ -17,24 +17,11 @@ _SUFFIXES = (".parquet", ".csv")
 
 
 def codes_table(run: Run) -> Any:
-    """Return the codes of all training examples as an Arrow table; `.to_pandas()` converts it.
+    """Return the codes of all training examples as a pyarrow.Table; `.to_pandas()` converts it.
 
     Columns: `row`, the number of the example; `label` if the data have labels, the name where
     there are names, null for an example without one; `error`, its squared error, if recorded;
     `z0`, `z1`, ..., the code.
-
-    Args:
-        run: run with a checkpoint.
-
-    Returns:
-        pyarrow.Table of N rows.
-
-    Raises:
-        UserError: there is no checkpoint, or pyarrow is not installed.
-
-    Example:
-        >>> frame = codes_table(open_run("runs/mnist")).to_pandas()  # doctest: +SKIP
-        >>> frame.groupby("label").error.mean()  # doctest: +SKIP
     """
     require_extra("A table of codes", "tables", "pyarrow")
     import pyarrow
@@ -77,16 +64,7 @@ def save_codes(run: Run, path: Path) -> int:
 
 
 def codes_from_table(table: Any) -> Tensor:
-    """Return the columns z0, z1, ... of a table in the order of their numbers.
-
-    Args:
-        table: data frame of pandas or polars, or Arrow table.
-
-    Returns:
-        float32 (n, D).
-
-    Raises:
-        UserError: a column or a value is missing.
+    """Return columns z0, z1, ... of a pandas, polars or Arrow table: codes, float32 (n, D).
 
     Example:
         >>> import pandas
@@ -113,17 +91,7 @@ def codes_from_table(table: Any) -> Tensor:
 
 
 def read_codes(path: str | Path) -> Tensor:
-    """Read the codes of a .parquet or .csv file, float32 (n, D); see `codes_from_table`.
-
-    Raises:
-        UserError: the file cannot be read, or has no codes.
-
-    Example:
-        >>> run = open_run("runs/mnist")  # doctest: +SKIP
-        >>> codes = read_codes("mine.csv")  # doctest: +SKIP
-        >>> decode(run.decoder, codes, run.settings.precision).shape  # doctest: +SKIP
-        torch.Size([12, 1, 32, 32])
-    """
+    """Read the codes of a .parquet or .csv file, float32 (n, D); see `codes_from_table`."""
     require_extra("A table of codes", "tables", "pyarrow")
     from pyarrow import ArrowException, csv, parquet
 

@@ -92,17 +92,6 @@ def export_tensorboard(run: Run, folder: Path) -> Path:
     Each number of metrics.jsonl is a curve over the steps, `step/loss` or `epoch/mse`; pictures of
     `samples/` stand at their epoch, the others at the last step. An unfinished run
     may be exported again: the event file of an earlier call is replaced.
-
-    Args:
-        run: run with at least one record.
-        folder: folder of the event file, created.
-
-    Raises:
-        UserError: there is no record yet, or tensorboard is not installed.
-
-    Example:
-        >>> run = open_run("runs/mnist")  # doctest: +SKIP
-        >>> export_tensorboard(run, Path("events/mnist"))  # doctest: +SKIP
     """
     require_extra("TensorBoard", "tensorboard", "tensorboard")
     records = [each for each in read_metrics_log(run.folder / "metrics.jsonl") if _is_whole(each)]

@@ -42,15 +42,6 @@ def export_web(
         runtime: path of the npm package onnxruntime-web, a folder or the .tgz of `npm pack`;
             None: node_modules/onnxruntime-web.
         prior: name of the prior; None: the default prior of the run.
-
-    Returns:
-        the result of `export_onnx`.
-
-    Raises:
-        UserError: the runtime is missing, or as for `export_onnx`.
-
-    Example:
-        >>> export_web(open_run("runs/mnist"), Path("page"))  # doctest: +SKIP
     """
     with _runtime_folder(runtime or _DEFAULT_RUNTIME) as source:
         graphs = export_onnx(run, folder, prior=prior)

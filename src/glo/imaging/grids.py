@@ -21,21 +21,9 @@ _SIDE = 64
 def tile(
     tiles: NDArray[np.uint8], *, columns: int, gap: int, background: int, indent: int = 0
 ) -> NDArray[np.uint8]:
-    """Arrange images in lines, from left to right and from top to bottom.
+    """Arrange images (B, H, W, C) in lines, without a margin; missing ones are background.
 
-    Args:
-        tiles: (B, H, W, C).
-        columns: images in a line.
-        gap: pixels between neighbours.
-        background: value of gaps and of missing images at the end.
-        indent: further pixels between the first image of a line and the others.
-
-    Returns:
-        (H', W', C), without a margin.
-
-    Example:
-        >>> tile(np.zeros((3, 8, 8, 1), np.uint8), columns=2, gap=1, background=255).shape
-        (17, 17, 1)
+    With `indent` so many further pixels follow the first image of a line.
     """
     n, height, width, channels = tiles.shape
     lines = -(-n // columns)
@@ -49,15 +37,9 @@ def tile(
 
 
 def grid(images: Tensor, *, columns: int | None = None, frame: bool = True) -> Image.Image:
-    """Draw images in a grid.
+    """Draw images (B, C, H, W) in [-1, 1] in a grid, nearly square without `columns`.
 
-    Args:
-        images: (B, C, H, W) in [-1, 1].
-        columns: images in a line; None: a nearly square grid.
-        frame: whether small images are enlarged and separated by white lines.
-
-    Returns:
-        a grey or color picture.
+    With `frame` small images are enlarged and separated by white lines.
 
     Example:
         >>> grid(torch.zeros(6, 1, 8, 8), columns=3).size
@@ -75,17 +57,7 @@ def grid(images: Tensor, *, columns: int | None = None, frame: bool = True) -> I
 
 
 def pairs(originals: Tensor, copies: Tensor, *, columns: int = 16) -> Image.Image:
-    """Draw originals in odd lines, each with its copy right below it.
-
-    Args:
-        originals: (B, C, H, W) in [-1, 1].
-        copies: (B, C, H, W) in [-1, 1].
-        columns: pairs in a line.
-
-    Example:
-        >>> pairs(torch.zeros(4, 1, 64, 64), torch.zeros(4, 1, 64, 64), columns=2).size
-        (134, 266)
-    """
+    """Draw originals (B, C, H, W) in [-1, 1] in odd lines, each with its copy right below it."""
     padding = originals.new_ones(-len(originals) % columns, *originals.shape[1:])
     lines = [
         torch.cat([images, padding]).unflatten(0, (-1, columns)) for images in (originals, copies)

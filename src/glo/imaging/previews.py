@@ -48,18 +48,9 @@ class Previews(Callback):
 def draw_progress(
     folder: Path, name: str, decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings
 ) -> Path:
-    """Draw some training examples with their reconstructions below each, while training.
+    """Draw some training examples with their reconstructions below each; return the path.
 
-    Args:
-        folder: folder of the pictures.
-        name: name of the file, without suffix.
-        decoder: decoder, whose mode is restored.
-        codes: (N, D).
-        samples: N images.
-        settings: settings of the run.
-
-    Returns:
-        path of the picture.
+    The mode of the decoder is restored.
     """
     training = decoder.training
     rows = _even_rows(len(samples), _PAIRS)

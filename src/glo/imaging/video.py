@@ -21,35 +21,20 @@ _SIDE = 256
 
 
 def upscale(picture: Image.Image, side: int = _SIDE) -> Image.Image:
-    """Enlarge a small picture by a whole factor until its longer side has about `side` pixels.
-
-    Example:
-        >>> upscale(Image.new("L", (28, 14))).size
-        (252, 126)
-    """
+    """Enlarge a small picture by a whole factor until its longer side has about `side` pixels."""
     zoom = max(1, round(side / max(picture.size)))
     width, height = picture.size
     return picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
 
 
 def ping_pong(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return a loop of frames: forth, ten frames of rest, back, and ten frames of rest.
-
-    Example:
-        >>> frames = [Image.new("L", (1, 1), grey) for grey in range(3)]
-        >>> [frame.getpixel((0, 0)) for frame in ping_pong(frames)][9:12]
-        [0, 1, 2]
-    """
+    """Return a loop of frames: forth, ten frames of rest, back, and ten frames of rest."""
     first, last = [frames[0]] * (_REST_FRAMES - 1), [frames[-1]] * (_REST_FRAMES - 1)
     return [*first, *frames, *last, *frames[-2:0:-1]]
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
-    """Write an endlessly repeated GIF atomically, and return its path.
-
-    Args:
-        frames: pictures of one size, 25 per second; repeated pictures become one longer frame.
-    """
+    """Write frames, 25 per second, as an endlessly repeated GIF atomically; return its path."""
     with atomic_write(path) as writing:
         frames[0].save(
             writing,
@@ -63,14 +48,7 @@ def save_gif(frames: Sequence[Image.Image], path: Path) -> Path:
 
 
 def save_mp4(frames: Sequence[Image.Image], path: Path) -> Path:
-    """Write an MP4 file by ffmpeg atomically, and return its path.
-
-    Args:
-        frames: pictures of one size, 25 per second.
-
-    Raises:
-        UserError: ffmpeg is not on the PATH, or fails.
-    """
+    """Write frames of one size, 25 per second, as MP4 by ffmpeg atomically; return the path."""
     program = shutil.which("ffmpeg")
     if program is None:
         raise UserError(

@@ -11,13 +11,7 @@ __all__ = ["Picture", "Plot", "Section", "Table", "Tile"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """An inline drawing in the colors of the page.
-
-    Attributes:
-        svg: an `svg` element.
-        caption: text below it.
-        legend: CSS color and text of each entry, drawn in HTML so that they wrap on a phone.
-    """
+    """An inline drawing in the colors of the page; `legend` has CSS colors with their texts."""
 
     svg: Markup
     caption: str
@@ -27,17 +21,7 @@ class Plot:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A grid of examples as one image.
-
-    Attributes:
-        uri: the image as a data: address.
-        width: width in pixels.
-        height: height in pixels.
-        columns: examples in a line, which bounds the width on the page.
-        pixelated: whether the browser enlarges it without smoothing.
-        alt: text alternative.
-        caption: text below it.
-    """
+    """A grid of examples as one image, `columns` in a line; `uri` is a data: address."""
 
     uri: str
     width: int
@@ -51,13 +35,7 @@ class Picture:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of figures.
-
-    Attributes:
-        headings: headings of the columns after the first.
-        rows: label and cells of each row.
-        folded: title of a folded table, or empty.
-    """
+    """A table of figures: label and cells of each row, and the title of a folded table."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -77,16 +55,7 @@ class Tile:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the page.
-
-    Attributes:
-        anchor: fragment of its address, lower-case letters and hyphens.
-        title: heading.
-        text: paragraphs.
-        items: plots, pictures and tables in order.
-        columns: items side by side on a wide screen.
-        code: a command, or empty.
-    """
+    """A section of the page: paragraphs, items (`columns` side by side), and a command."""
 
     anchor: str
     title: str

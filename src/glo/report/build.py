@@ -42,11 +42,6 @@ def write_report(
 
     Raises:
         UserError: `data` are not the training data, or the run has no checkpoint.
-        OSError: the file cannot be written; an earlier file is unchanged.
-
-    Example:
-        >>> write_report(open_run("runs/mnist"))  # doctest: +SKIP
-        PosixPath('runs/mnist/report.html')
     """
     dataset, missing_data = None, ""
     if isinstance(data, Dataset):
@@ -65,13 +60,7 @@ def write_report(
 
 
 def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> str:
-    """Return the report of a run as HTML; it depends on the run and its data only.
-
-    Args:
-        run: finished or not.
-        dataset: its training data, standardized as in training, or None.
-        missing_data: a sentence on why there are no data.
-    """
+    """Return the report of a run as HTML; it depends on the run and its data only."""
     context = read_context(run, dataset, missing_data=missing_data)
     folder = files("glo.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)

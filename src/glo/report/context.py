@@ -29,19 +29,14 @@ class ReportContext:
     """Inputs of the sections of a report.
 
     Attributes:
-        run: finished or not.
-        finished: whether it has a summary and priors.
         dataset: the training data, standardized as in training, or None.
         missing_data: a sentence on why there are no data, or empty.
         rows: int64 (M,), rows of known error by rising error.
         errors: float32 (M,), their squared errors.
         labels: int64 (N,), labels of all rows, or None.
-        label_names: names of the labels 0, 1, ..., or empty.
         priors: fitted priors, the run's default first.
         missing_priors: a sentence for each prior that cannot be read.
-        records: records of metrics.jsonl.
         summary: summary.json, or empty.
-        evaluation: evaluation.json, or None.
     """
 
     run: Run
@@ -70,16 +65,7 @@ class ReportContext:
 
 
 def read_context(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> ReportContext:
-    """Read the inputs of a report.
-
-    Args:
-        run: finished or not.
-        dataset: its training data, standardized as in training, or None.
-        missing_data: a sentence on why there are no data.
-
-    Raises:
-        UserError: the run has no whole checkpoint.
-    """
+    """Read the inputs of a report."""
     finished = run.checkpoint.finished and run.summary is not None
     rows, errors = _errors(run, dataset, finished)
     labels, label_names = run.labels, run.label_names

@@ -127,16 +127,7 @@ def settings_section(context: ReportContext) -> Section:
 
 
 def train_command(run: Run) -> str:
-    """Return the `glo train` command of such a run, or an empty string if there is none.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from glo.runs.data_record import DataRecord
-        >>> data = DataRecord(source="mnist", name="mnist", n=9, shape=(1, 32, 32), fingerprint="")
-        >>> settings = Settings(code_dim=8, shuffle=False)
-        >>> train_command(Run(Path("runs/x"), settings=settings, data=data, preset="mnist"))
-        'glo train mnist --out x --code-dim 8 --no-shuffle'
-    """
+    """Return the `glo train` command of such a run, or an empty string if there is none."""
     if run.preset not in PRESETS:
         return ""
     defaults = Settings(**PRESETS[run.preset].settings)

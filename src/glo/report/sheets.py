@@ -23,20 +23,9 @@ _MAX_PIXELATED_SIDE = 64
 def sheet(
     images: Tensor, *, columns: int, alt: str, caption: str = "", indent: bool = False
 ) -> Picture:
-    """Draw images in a grid with transparent gaps.
+    """Draw images (B, C, H, W) in [-1, 1] in a grid with transparent gaps.
 
-    Args:
-        images: (B, C, H, W) in [-1, 1].
-        columns: images in a line.
-        alt: text alternative.
-        caption: text below the picture.
-        indent: whether a wider gap follows the first image of each line.
-
-    Example:
-        >>> import torch
-        >>> picture = sheet(torch.zeros(6, 1, 8, 8), columns=3, alt="Six squares.")
-        >>> picture.width, picture.height, picture.uri[:22]
-        (26, 17, 'data:image/png;base64,')
+    With `indent` a wider gap follows the first image of each line.
     """
     tiles = to_uint8(_reduced(images))
     opaque = np.pad(tiles, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=255)

@@ -85,25 +85,7 @@ def log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
 def to_plot(
     axes: Axes, name: str, *, alt: str, caption: str, legend: Sequence[tuple[str, str]] = ()
 ) -> Plot:
-    """Return the figure of `axes` as a plot of the page.
-
-    Args:
-        axes: axes drawn inside `axes_style`, which is still active.
-        name: identifier, unique in the page; prefix of the identifiers inside the SVG.
-        alt: text alternative.
-        caption: text below the plot.
-        legend: color and text of each entry.
-
-    Example:
-        >>> with axes_style():
-        ...     axes = new_axes()
-        ...     _ = axes.plot([1, 2], color=SERIES[0])
-        ...     plot = to_plot(axes, "a", alt="A line <upwards>.", caption="A line")
-        >>> plot.svg[:67]
-        Markup('<svg role="img" aria-label="A line &lt;upwards&gt;." viewBox="0 0 3')
-        >>> "var(--series-1)" in plot.svg, "http" in plot.svg
-        (True, False)
-    """
+    """Return axes drawn inside `axes_style` as a plot; `name` is unique in the page."""
     entries = tuple((_VARIABLES.get(colour, colour), text) for colour, text in legend)
     return Plot(svg=_svg(axes, name, alt), caption=caption, legend=entries)
 

@@ -53,8 +53,6 @@ class Checkpoint:
     """A checkpoint on disk whose files agree with their checksums.
 
     Attributes:
-        folder: path of its folder.
-        step: steps made.
         finished: whether training and refinement are over.
         facts: values that the caller saved with it, such as the seconds spent.
         ranks: R, number of processes that saved it.
@@ -73,11 +71,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
 
     def decoder(self, custom: DecoderLike | None = None) -> Decoder:
-        """Read the decoder to use, in evaluation mode.
-
-        Args:
-            custom: class of a custom decoder; None: a decoder of this package.
-        """
+        """Read the decoder to use, in evaluation mode; `custom` is a custom decoder's class."""
         name = "averaged" if (self.folder / "averaged.safetensors").exists() else "decoder"
         return channels_last(read_decoder(self.folder / f"{name}.safetensors", custom)).eval()
 
@@ -97,21 +91,10 @@ class Checkpoint:
 def save_checkpoint(
     root: Path, training: TrainState, *, finished: bool, facts: dict[str, Any]
 ) -> Path:
-    """Write a checkpoint, and remove all but the last two.
+    """Write a checkpoint, remove all but the last two, and return its path.
 
-    With several processes all call it at the same step, and all write to one folder.
-
-    Args:
-        root: path of the folder of checkpoints, `checkpoint/` in a run.
-        training: state to save.
-        finished: whether training and refinement are over.
-        facts: values for JSON to save with it.
-
-    Returns:
-        path of the checkpoint.
-
-    Raises:
-        OSError: it cannot be written; earlier checkpoints are unchanged.
+    With several processes all call it at the same step, and all write to one folder. After an
+    OSError earlier checkpoints are unchanged.
     """
     ranks = training.ranks
     target = root / ("final" if finished else f"step-{training.step:012d}")
@@ -197,11 +180,7 @@ def _optimizer_tensors(optimizer: ChainedOptimizer) -> dict[str, Tensor]:
 
 
 def newest_checkpoint(root: Path) -> Checkpoint | None:
-    """Return the newest whole checkpoint, or None where there are none.
-
-    Raises:
-        UserError: all checkpoints are damaged.
-    """
+    """Return the newest whole checkpoint, or None where there are none."""
     faults: list[str] = []
     for folder in _newest_first(root):
         fault = verify(folder)
@@ -236,16 +215,7 @@ def restore_training(
 ) -> TrainState:
     """Rebuild the state of a run from a checkpoint; training continues bit for bit.
 
-    Args:
-        checkpoint: whole, from `newest_checkpoint`.
-        settings: settings of the run.
-        n: N, rows of all processes; None with one process: rows of the checkpoint.
-        ranks: processes that continue the run, each with its own rows.
-        store: storage of codes and row state.
-        custom: class of a custom decoder; None: a decoder of this package.
-
-    Raises:
-        UserError: the files do not fit the settings or each other.
+    `n` is the number of rows of all processes; None with one process: rows of the checkpoint.
     """
     folder = checkpoint.folder
     # The shapes follow from the settings: an edited file cannot claim memory.
@@ -297,11 +267,7 @@ def _load_optimizer(optimizer: ChainedOptimizer, tensors: dict[str, Tensor]) -> 
 
 
 def remove_unfinished(root: Path) -> None:
-    """Remove what killed processes left half written or half removed.
-
-    Args:
-        root: path of the folder of checkpoints, locked by the caller.
-    """
+    """Remove what killed processes left half written or half removed; the caller has the lock."""
     for folder in root.glob(".writing-*"):
         shutil.rmtree(folder, ignore_errors=True)
     for folder in root.glob(".removing-*"):
@@ -313,12 +279,7 @@ def remove_unfinished(root: Path) -> None:
 
 
 def keep_last(root: Path, newest: Path) -> None:
-    """Remove all checkpoints but the newest whole one and the one before it.
-
-    Args:
-        root: path of the folder of checkpoints, locked by the caller.
-        newest: path of the newest whole one.
-    """
+    """Remove all checkpoints but the newest whole one and the one before it."""
     folders = _newest_first(root)
     for folder in folders[folders.index(newest) + _MAX_CHECKPOINTS :]:
         _remove(folder)

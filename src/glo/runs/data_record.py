@@ -20,13 +20,11 @@ class RowChange:
     """Rows that were added at the end, or removed, after training.
 
     Attributes:
-        kind: added or forgotten.
         n: number of rows.
         before: fingerprint of the data before the change.
         source: source of the added data; empty for removed rows.
         split: split of the source; empty for the default one.
         limit: number of its first examples; 0 for all.
-        name: name of the added data.
         fingerprint: fingerprint of the added data alone.
         rows: the removed rows by their numbers at that time, such as '3,17,40-49'.
     """
@@ -43,11 +41,7 @@ class RowChange:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a change from the values of `to_dict`.
-
-        Raises:
-            TypeError, ValueError: a value is missing, unknown or of another type.
-        """
+        """Rebuild a change from the values of `to_dict`, after a check of their types."""
         change = cls(**values)
         _check_texts(change, except_for=("n", "limit"))
         _check_number("changes.n", change.n)
@@ -68,18 +62,10 @@ class DataRecord:
 
     Attributes:
         source: the source that the user named.
-        name: name of the data.
         n: N, present number of rows.
         shape: shape of an example, (C, H, W) or (F,).
         fingerprint: hash of the data; after a change of rows a hash of the earlier fingerprint and
             the change, so that equal histories have equal fingerprints.
-        changes: changes of rows after training, in order.
-
-    Example:
-        >>> data = DataRecord(source="a.npy", name="a", n=5, shape=(3,), fingerprint="0" * 16)
-        >>> changed = data.forgotten(2, "0-1")
-        >>> changed.n, changed.history
-        (3, '2 forgotten')
     """
 
     source: str
@@ -106,12 +92,7 @@ class DataRecord:
         return {self.fingerprint, *parts} - {""}
 
     def added(self, n: int, **source: Any) -> Self:
-        """Return the record after `n` rows were added at the end.
-
-        Args:
-            n: number of rows.
-            source: source, split, limit, name and fingerprint of them, as for `RowChange`.
-        """
+        """Return the record after `n` rows were added at the end; `source` as for `RowChange`."""
         change = RowChange(kind="added", n=n, before=self.fingerprint, **source)
         return self._after(change, self.n + n)
 
@@ -140,7 +121,7 @@ class DataRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a record from the values of `to_dict` or of a TOML parser.
+        """Rebuild a record from `to_dict` or TOML.
 
         Raises:
             KeyError, TypeError, ValueError: a value is missing, unknown or of another type.

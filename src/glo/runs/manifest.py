@@ -20,26 +20,13 @@ _MAX_SHARDS = 65536
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> None:
-    """Write the manifest of a checkpoint, with its format and its own checksum.
-
-    Args:
-        folder: path of the checkpoint, which has all its files.
-        values: values by name; "files" has "bytes" and "sha256" of each file.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write the manifest of a complete checkpoint, with its format and its own checksum."""
     manifest = {"format": FORMAT, **values}
     write_text(folder / _MANIFEST, json.dumps(manifest | {"seal": _seal(manifest)}, indent=1))
 
 
 def read_manifest(folder: Path) -> Any:
-    """Return the manifest without any check.
-
-    Raises:
-        OSError: it cannot be read.
-        UserError: it is not JSON.
-    """
+    """Return the manifest without any check."""
     return read_json(folder / _MANIFEST)
 
 

@@ -15,15 +15,7 @@ _FILE = "errors.safetensors"
 
 
 def write_errors(folder: Path, errors: Tensor) -> Path:
-    """Write the errors of all rows atomically, and return the path of the file.
-
-    Args:
-        folder: path of the run folder.
-        errors: float32 (N,), squared error of example i under code i.
-
-    Raises:
-        OSError: the file cannot be written; an earlier one is unchanged.
-    """
+    """Write the errors of all rows, float32 (N,), atomically, and return the path of the file."""
     path = folder / _FILE
     with atomic_write(path) as temporary:
         write_tensors(temporary, {"errors": errors.float()}, {})
@@ -31,22 +23,7 @@ def write_errors(folder: Path, errors: Tensor) -> Path:
 
 
 def read_errors(folder: Path, n: int) -> Tensor | None:
-    """Read the errors of all rows.
-
-    Args:
-        folder: path of the run folder.
-        n: N, rows of the run.
-
-    Returns:
-        float32 (N,), or None where the file is missing, damaged, or of another number of rows.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = write_errors(folder, torch.tensor([0.5, 0.25]))
-        >>> read_errors(folder, 2), read_errors(folder, 3)
-        (tensor([0.5000, 0.2500]), None)
-    """
+    """Read float32 (N,); None where the file is missing, damaged, or has another length."""
     path = folder / _FILE
     try:
         tensors = read_tensors(path, {"errors": torch.empty(n, device="meta")})

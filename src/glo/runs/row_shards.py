@@ -23,12 +23,7 @@ _PIECE = 2**16
 
 
 def shard_name(kind: str, rank: int, size: int) -> str:
-    """Return the name of a process's file.
-
-    Example:
-        >>> shard_name("rows", 0, 2)
-        'rows-0-of-2.safetensors'
-    """
+    """Return the name of a process's file, such as rows-0-of-2.safetensors."""
     return f"{kind}-{rank}-of-{size}.safetensors"
 
 
@@ -41,21 +36,12 @@ def read_rows(
     store: RowStore = IN_MEMORY,
     partial: bool = False,
 ) -> dict[str, Tensor]:
-    """Read the rows that a process owns: codes, moments and counts.
+    """Read the rows that a process owns: codes, moments and counts, (n, ...) by name.
 
     Args:
-        folder: path of the checkpoint.
         saved_by: R, number of processes that saved it.
         example: one row of each tensor by name, "codes" among them.
-        ranks: processes that continue the run.
-        store: storage of the tensors.
         partial: whether the files may have further tensors, which are not read.
-
-    Returns:
-        (n, ...) by name, this process's rows in order.
-
-    Raises:
-        UserError: a file is missing, has other tensors, or holds NaN or infinity.
     """
     paths = [folder / shard_name("rows", rank, saved_by) for rank in range(saved_by)]
     headers = [read_header(path) for path in paths]

@@ -35,17 +35,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the figures of a finished run, without its diagnosis.
 
-    Args:
-        data: data record of the run.
-        preset: name of its preset.
-        training: state at the end of training.
-        errors: (N,), squared error of each example under its final code.
-        baselines: squared errors of the baselines on the same examples.
-        code_travel: mean distance of a code from its initial value.
-        seconds: time spent on the run, in all sessions together.
-
-    Returns:
-        values for JSON by name; `psnr` in dB, None for vectors.
+    Errors, (N,), are those of the final codes; seconds are those of all sessions together.
     """
     rows = training.step * min(training.settings.batch_size, training.n)
     return {
@@ -64,15 +54,7 @@ def summarize(
 
 
 def error_figures(errors: Tensor, baselines: Baselines, *, images: bool) -> dict[str, Any]:
-    """Return the figures that follow from the errors of all rows, (N,).
-
-    Example:
-        >>> import torch
-        >>> errors, baselines = torch.tensor([0.1, 0.3]), Baselines(mean_image=1, pca=1)
-        >>> figures = error_figures(errors, baselines, images=False)
-        >>> round(figures["mse"], 3), round(figures["explained_variance"], 3)
-        (0.2, 0.8)
-    """
+    """Return the figures that follow from the errors of all rows, (N,); PSNR is in dB."""
     mse = float(errors.double().mean())
     return {
         "mse": mse,
@@ -96,13 +78,6 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     """Read the summary of a run; None while it is not finished, or where the file is damaged.
 
     The types of all figures that are displayed were checked.
-
-    Args:
-        folder: path of the run folder.
-
-    Example:
-        >>> read_summary(Path("no/such/run")) is None
-        True
     """
     try:
         values = read_json(folder / "summary.json")

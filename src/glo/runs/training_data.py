@@ -20,18 +20,7 @@ Source = str | Path | Dataset
 def open_training_data(
     folder: Path, settings: Settings, record: DataRecord, data: Source | None, *, command: str
 ) -> Dataset:
-    """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`.
-
-    Args:
-        folder: path of the run folder.
-        settings: settings of the run.
-        record: data record of the run.
-        data: the data or their present path; None: the recorded source.
-        command: the command line before its argument DATA, for messages.
-
-    Raises:
-        UserError: the data cannot be opened, or have another fingerprint.
-    """
+    """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`."""
     try:
         options = source_options(settings, limit=settings.limit)
         dataset = open_source(record.source if data is None else data, options)
@@ -94,17 +83,7 @@ def source_options(settings: Settings, *, limit: int | None = None) -> SourceOpt
 
 
 def check_shape(folder: Path, record: DataRecord, dataset: Dataset, name: str) -> None:
-    """Check that examples have the shape of the training examples.
-
-    Args:
-        folder: path of the run folder.
-        record: data record of the run.
-        dataset: the examples.
-        name: subject of the message, such as "The training data".
-
-    Raises:
-        UserError: the shapes differ.
-    """
+    """Check that examples, `name` in the message, have the shape of the training examples."""
     if dataset.shape != record.shape:
         actual, expected = (" x ".join(map(str, s)) for s in (dataset.shape, record.shape))
         raise UserError(

@@ -27,20 +27,8 @@ _NEW, _OLD, _GONE = "new", "old", "gone.json"
 def staged(folder: Path) -> Iterator[Path]:
     """Yield an empty folder for new files, and delete it at the end unless `commit` was called.
 
-    A file in it replaces the file of that name in the run, a folder the whole folder.
-
-    Args:
-        folder: path of the run folder, locked by the caller.
-
-    Example:
-        >>> import tempfile
-        >>> run = Path(tempfile.mkdtemp())
-        >>> _ = (run / "old.json").write_text("1")
-        >>> with staged(run) as new:
-        ...     _ = (new / "new.json").write_text("2")
-        ...     commit(run, gone=["old.json"])
-        >>> [path.name for path in run.iterdir()]
-        ['new.json']
+    A file in it replaces the file of that name in the run, a folder the whole folder. The caller
+    has locked the run.
     """
     writing = folder / _WRITING
     # The files of a killed process may contain rows that are to be removed.
@@ -53,14 +41,9 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def commit(folder: Path, *, gone: Sequence[str] = ()) -> None:
-    """Replace files of the run by the staged ones.
+    """Replace files of the run by the staged ones, and delete the files `gone`.
 
-    Args:
-        folder: path of the run folder, locked by the caller.
-        gone: names of files in it that are deleted.
-
-    Raises:
-        OSError: a file cannot be written; before the rename the run is unchanged.
+    After an OSError before the rename the run is unchanged.
     """
     writing = folder / _WRITING
     (writing / _GONE).write_text(json.dumps(list(gone)), encoding="utf-8")
@@ -72,11 +55,7 @@ def commit(folder: Path, *, gone: Sequence[str] = ()) -> None:
 
 
 def finish_change(folder: Path) -> None:
-    """Complete a committed change whose process was killed, if there is one.
-
-    Raises:
-        UserError: another process uses the run, or the change reaches out of the folder.
-    """
+    """Complete a committed change whose process was killed, if there is one."""
     if not (folder / _COMMITTED).is_dir():
         return
     _check_inside(folder / _COMMITTED)

@@ -62,34 +62,19 @@ def add_rows(
     """Add examples to a finished run; their codes are found by inversion of its decoder.
 
     The codes of earlier rows keep every bit. With `epochs` the decoder is trained on the added
-    examples, so the recorded errors of earlier rows no longer hold and are removed.
+    examples, so the recorded errors of earlier rows no longer hold and are removed. After an error,
+    also one of the callback, the run is unchanged.
 
     Args:
-        folder: path of the run folder.
-        dataset: n examples of the shape of the training examples.
         source: source of the data as the user named it.
-        split: split of the source; empty for the default one.
         limit: number of its first examples; 0 for all.
         refit: whether the Gaussian, the default prior and the labels are fitted again.
         epochs: passes over the added examples that train the decoder and their codes, at the peak
             learning rates; 0: the decoder keeps every bit.
-        device: device of the search and of the training.
-        decoder: custom decoder; None: a decoder of this package.
-        callback: called with the name of a part of the work, its units done and all its units; an
-            exception that it raises leaves the run unchanged.
+        callback: called with the name of a part of the work, its units done and all its units.
 
     Returns:
         messages on the change.
-
-    Raises:
-        UserError: the run is not finished or in use, or the examples have another shape or no
-            observed value.
-        TrainingDiverged: the loss stays non-finite; the run is unchanged.
-        OSError: a file cannot be written; the run is unchanged.
-
-    Example:
-        >>> more = open_source("more.npy")  # doctest: +SKIP
-        >>> add_rows(Path("runs/mnist"), more, source="more.npy")  # doctest: +SKIP
     """
     with _locked_run(folder, decoder) as run, staged(folder) as new:
         check_shape(run.folder, run.data, dataset, "The added examples")
@@ -157,25 +142,16 @@ def forget_rows(
     """Remove examples from a finished run: codes, optimizer state, errors, labels and pictures.
 
     Later rows move up: row numbers are those of the remaining examples. No prior is kept that was
-    fitted to the removed codes.
+    fitted to the removed codes. After an error the run is unchanged.
 
     Args:
-        folder: path of the run folder.
         rows: int64 (m,), numbers of the rows to remove.
         refit: whether the Gaussian and the default prior are fitted to the remaining codes;
             otherwise the run has no prior until one is fitted.
-        decoder: custom decoder; None: a decoder of this package.
         callback: as for `add_rows`.
 
     Returns:
         messages on the change.
-
-    Raises:
-        UserError: the run is not finished or in use, a row does not exist, or none would be left.
-        OSError: a file cannot be written; the run is unchanged.
-
-    Example:
-        >>> forget_rows(Path("runs/mnist"), torch.tensor([3]))  # doctest: +SKIP
     """
     with _locked_run(folder, decoder) as run, staged(folder) as new:
         remaining = _remaining(run, rows)

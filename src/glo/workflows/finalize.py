@@ -38,22 +38,8 @@ def finalize(
 ) -> list[Finding]:
     """Write errors, priors, pictures and summary of a run whose training is over.
 
-    Every process measures its own rows; the first one alone continues after that.
-
-    Args:
-        run: run to write to.
-        training: final state.
-        samples: examples of all processes.
-        local_samples: examples of this process.
-        baselines: errors of the mean image and of PCA.
-        elapsed: returns the seconds spent on the run.
-        callback: called with the name of a prior and the share of its fit that is done.
-
-    Returns:
-        findings of the diagnosis, empty when the run is healthy.
-
-    Raises:
-        OSError: the folder could not be written.
+    Every process measures its own rows, `local_samples`; the first one alone continues after that.
+    The findings of the diagnosis are returned, none when the run is healthy.
     """
     settings, ranks, codes = run.settings, training.ranks, training.codes
     travel = training.statistics.travel(codes)

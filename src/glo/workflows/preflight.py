@@ -27,11 +27,7 @@ _PARTIAL = re.compile(r"lock|\.\d+\.config\.toml")
 
 
 def check_folder(run: Run) -> None:
-    """Check that the folder of a run is new, or belongs to the same data and settings.
-
-    Raises:
-        UserError: it holds another run, or something else.
-    """
+    """Check that the folder of a run is new, or belongs to the same data and settings."""
     folder = run.folder
     if (folder / "config.toml").is_file():
         _check_same(open_run(folder), run)
@@ -45,17 +41,7 @@ def check_folder(run: Run) -> None:
 def check_settings(
     samples: Dataset, settings: Settings, ranks: ProcessGroup, custom: DecoderLike | None = None
 ) -> None:
-    """Check that data, settings and number of processes fit each other.
-
-    Args:
-        samples: examples of all processes.
-        settings: settings of the run.
-        ranks: processes of the run.
-        custom: custom decoder; None: a decoder of this package.
-
-    Raises:
-        UserError: they do not.
-    """
+    """Check that data, settings and number of processes fit each other."""
     if len(samples) < ranks.size:
         raise UserError(
             f"There are {len(samples)} examples for {ranks.size} processes; start at most as many "
@@ -79,14 +65,9 @@ def check_settings(
 
 
 def lock_folder(folder: Path, ranks: ProcessGroup) -> RunLock | None:
-    """Lock a run folder for all processes of the run, and remove leftovers of killed ones.
+    """Lock a run folder for all processes, and remove leftovers of killed ones.
 
-    Returns:
-        the lock on the first process, None on the others.
-
-    Raises:
-        UserError: it is in use.
-        OSError: it cannot be made.
+    The first process gets the lock, the others None; all raise the same error.
     """
     failed: UserError | OSError | None = None
     lock = None

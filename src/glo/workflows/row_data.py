@@ -63,14 +63,7 @@ class RowData:
     def joined(
         self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
     ) -> "RowData":
-        """Return the data with rows appended, which have fresh optimizer state.
-
-        Args:
-            codes: (n, D).
-            errors: (n,).
-            labels: int64 (n,), -1 for an example without a label.
-            names: names of all labels, the earlier ones first.
-        """
+        """Return the data with rows appended, which have fresh optimizer state."""
         self.training.append_rows(codes)
         return replace(
             self,
@@ -109,7 +102,6 @@ def write_rows(
         keep: whether earlier pictures and priors are copied.
         refit: whether priors are fitted to the codes; with neither `keep` nor `refit` there are
             none.
-        callback: called with the progress of the fits.
     """
     codes, n, settings = rows.training.codes, rows.training.n, run.settings
     save_checkpoint(new / "checkpoint", rows.training, finished=True, facts=run.checkpoint.facts)
