@@ -178,10 +178,10 @@ def test_a_decoder_may_ignore_its_codes_for_a_few_steps() -> None:
 def test_a_short_run_is_told_to_go_on() -> None:
     short = replace(HEALTHY, mse=0.4, step=60)
     (finding,) = diagnose(short, BASELINES, SETTINGS, mse=0.4, n=N, last=True)
-    assert "shows is not even the average example" in finding.sentence
+    assert "output is not even the average example" in finding.sentence
     assert "60 steps are few, so train longer (epochs)." in finding.sentence
     (finding,) = diagnose(replace(short, step=5000), BASELINES, SETTINGS, mse=0.25, n=N, last=True)
-    assert "shows is the average example" in finding.sentence
+    assert "output is the average example" in finding.sentence
     assert "steps" not in finding.sentence
 
 

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from glo.errors import UserError
 
-__all__ = ["INITIAL_STD", "Decoder", "draw_channels_last", "full_precision", "positive"]
-
 # Standard deviation of initial weights: Radford, Metz and Chintala, "Unsupervised representation
 # learning with deep convolutional generative adversarial networks" (ICLR 2016), section 4.
 INITIAL_STD = 0.02

@@ -21,8 +21,6 @@ from glo.decoders.tensorlayer import TensorLayerDCGAN
 from glo.errors import UserError, suggest
 from glo.utils.safetensors_io import check_finite, read_header, read_tensors
 
-__all__ = ["build_decoder", "read_decoder"]
-
 DECODERS: dict[str, type[Decoder]] = {
     "dcgan": DCGAN,
     "tensorlayer": TensorLayerDCGAN,

@@ -17,15 +17,6 @@ from torch import Tensor, nn
 from glo.decoders.base import Decoder, full_precision
 from glo.errors import UserError
 
-__all__ = [
-    "DecoderLike",
-    "ModuleDecoder",
-    "check_custom_decoder",
-    "decoder_name",
-    "import_decoder",
-    "is_custom",
-]
-
 DecoderLike: TypeAlias = nn.Module | Callable[..., nn.Module]
 """A module, or a class or function that returns one."""
 
@@ -122,22 +113,12 @@ def _make(decoder: DecoderLike, **offered: Any) -> nn.Module:
 
 
 def is_custom(name: str | None) -> bool:
-    """Check whether the setting `decoder` names a custom decoder, as 'module:Class'.
-
-    Example:
-        >>> is_custom("shapes:Coordinates"), is_custom("dcgan"), is_custom(None)
-        (True, False, False)
-    """
+    """Check whether the setting `decoder` names a custom decoder, as 'module:Class'."""
     return name is not None and ":" in name
 
 
 def decoder_name(decoder: DecoderLike) -> str:
-    """Return 'module:Class', the name of a custom decoder in the settings of its run.
-
-    Example:
-        >>> decoder_name(nn.Linear(2, 3))
-        'torch.nn.modules.linear:Linear'
-    """
+    """Return 'module:Class', the name of a custom decoder in the settings of its run."""
     named: Any = decoder if hasattr(decoder, "__qualname__") else type(decoder)
     return f"{named.__module__}:{named.__qualname__}"
 

@@ -9,8 +9,6 @@ from torch import Tensor
 from glo.decoders.base import Decoder, full_precision, positive
 from glo.decoders.generator import doubled_widths, generator, image_side
 
-__all__ = ["BASE", "CAP", "DCGAN"]
-
 BASE = 4
 """Side of the first map."""
 

@@ -16,8 +16,6 @@ from torch.nn import functional
 
 from glo.decoders.base import INITIAL_STD, draw_channels_last
 
-__all__ = ["Upsample", "gemm_conv_transpose2d"]
-
 # Maps with more pixels fill the tiles, and the convolution is faster.
 MAX_PIXELS = 16
 
@@ -26,17 +24,8 @@ MAX_PIXELS = 16
 class Upsample(nn.ConvTranspose2d):
     """Map (B, C, s, s) to (B, C', 2s, 2s): `nn.ConvTranspose2d` of stride 2, without a bias.
 
-    Weights start from N(0, 0.02^2) and lie channels-last in memory, as the maps do. Small maps are
-    multiplied as matrices where that is faster.
-
-    Args:
-        in_channels: C.
-        out_channels: C'.
-        kernel: side of the kernel, 4 (DCGAN) or 5 (TensorFlow's 'SAME').
-
-    Example:
-        >>> Upsample(3, 2, kernel=5)(torch.zeros(1, 3, 7, 7)).shape
-        torch.Size([1, 2, 14, 14])
+    Weights start from N(0, 0.02^2) and lie channels-last in memory, as the maps do. The side of the
+    kernel is 4 (DCGAN) or 5 (TensorFlow's 'SAME').
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int) -> None:
@@ -62,15 +51,12 @@ class Upsample(nn.ConvTranspose2d):
 
 
 def gemm_conv_transpose2d(maps: Tensor, weight: Tensor, *, padding: int) -> Tensor | None:
-    """Compute the stride-2 transposed convolution of `maps`, or return None if it is not faster so.
+    """Return the stride-2 transposed convolution, bfloat16 (B, C', 2H, 2W), or None if not faster.
 
     Args:
         maps: (B, C, H, W).
         weight: (C, C', K, K) with K 4 or 5.
-        padding: (K - 1) // 2; the result has twice the side.
-
-    Returns:
-        bfloat16 (B, C', 2H, 2W), channels-last in memory, or None.
+        padding: (K - 1) // 2.
     """
     small = maps.shape[2] * maps.shape[3] <= MAX_PIXELS
     half = maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")

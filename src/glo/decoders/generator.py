@@ -11,8 +11,6 @@ from glo.decoders.base import INITIAL_STD
 from glo.decoders.gemm_upsample import Upsample
 from glo.errors import UserError
 
-__all__ = ["CodeToMap", "doubled_widths", "generator", "image_side"]
-
 
 @final
 class CodeToMap(nn.Linear):
@@ -21,19 +19,7 @@ class CodeToMap(nn.Linear):
     The same function as a transposed convolution of a 1x1 map with a `side` x `side` kernel, as
     DCGAN writes it, but one matrix product: four to seven times faster on a CPU. The result lies
     channels-last in memory, so the convolutions after it need no copy. Weights start from
-    N(0, 0.02^2).
-
-    Args:
-        code_dim: D.
-        channels: channels of the map.
-        side: side of the map.
-        bias: whether a map that is the same for all codes is added. Without one, a norm over a
-            single example would remove the length of its code.
-
-    Example:
-        >>> import torch
-        >>> CodeToMap(8, 16, 4)(torch.zeros(2, 8)).shape
-        torch.Size([2, 16, 4, 4])
+    N(0, 0.02^2). Without a bias, a norm over a single example would remove the length of its code.
     """
 
     def __init__(self, code_dim: int, channels: int, side: int, *, bias: bool = False) -> None:
@@ -65,12 +51,7 @@ def generator(
 
 
 def doubled_widths(side: int, width: int, *, base: int, most: int) -> tuple[int, ...]:
-    """Compute the channels, at most `most`, of the maps of side `base`, 2 `base`, ..., `side` / 2.
-
-    Example:
-        >>> doubled_widths(128, 16, base=4, most=128)
-        (128, 128, 64, 32, 16)
-    """
+    """Compute the channels, at most `most`, of the maps of side `base`, ..., `side` / 2."""
     doublings = side.bit_length() - base.bit_length()
     return tuple(min(width * 2**k, most) for k in reversed(range(doublings)))
 

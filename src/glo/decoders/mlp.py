@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from glo.decoders.base import Decoder, full_precision, positive
 from glo.errors import UserError
 
-__all__ = ["MLP"]
-
 
 @final
 class MLP(Decoder):

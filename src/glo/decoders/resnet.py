@@ -20,8 +20,6 @@ from glo.decoders.dcgan import BASE, CAP
 from glo.decoders.generator import CodeToMap, doubled_widths, image_side
 from glo.errors import UserError
 
-__all__ = ["ResNet"]
-
 Norm = Literal["group", "batch"]
 
 KERNEL = 3

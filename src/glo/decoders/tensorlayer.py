@@ -9,8 +9,6 @@ from torch import Tensor
 from glo.decoders.base import Decoder, full_precision
 from glo.decoders.generator import doubled_widths, generator, image_side
 
-__all__ = ["TensorLayerDCGAN"]
-
 BASE = 2  # side of the first map
 WIDTH = 64  # channels of the last map before the image
 CAP = 512  # channels of the widest map

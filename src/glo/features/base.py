@@ -10,8 +10,6 @@ from torch.nn.functional import interpolate
 
 from glo.errors import UserError
 
-__all__ = ["Features", "Thumbnails", "check_features", "embed", "fit_images"]
-
 # Weights of red, green and blue in a grey value (ITU-R 601).
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -41,15 +39,7 @@ class Features(ABC):
 
 @final
 class Thumbnails(Features):
-    """The pixels of a small grey picture, without a network, for the search for copies.
-
-    Args:
-        side: height and width of the thumbnail.
-
-    Example:
-        >>> Thumbnails(side=8)(torch.zeros(2, 3, 32, 32)).shape
-        torch.Size([2, 64])
-    """
+    """The grey pixels of side x side thumbnails, without a network, for the search for copies."""
 
     def __init__(self, *, side: int = 8) -> None:
         self.side = side
@@ -63,19 +53,7 @@ class Thumbnails(Features):
 
 @torch.no_grad()
 def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
-    """Compute the features of many images, batch by batch.
-
-    Args:
-        features: feature network.
-        batches: images (B, C, H, W) in [-1, 1], B and size as they come.
-
-    Returns:
-        float32 (n, dim) on the CPU.
-
-    Example:
-        >>> embed(Thumbnails(side=4), [torch.zeros(2, 1, 32, 32), torch.ones(1, 3, 28, 28)]).shape
-        torch.Size([3, 16])
-    """
+    """Compute the features of batches of images, float32 (n, dim) on the CPU."""
     vectors = [features(images).cpu() for images in batches]
     return torch.cat(vectors) if vectors else torch.zeros(0, features.dim)
 
@@ -85,9 +63,6 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
 
     Color becomes grey by ITU-R 601, grey is repeated, and sizes are changed bilinearly with
     antialiasing; a `side` of None keeps the size. Images that fit are returned as they are.
-
-    Raises:
-        UserError: the shape is not that of images with one or three channels.
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise UserError(
@@ -105,11 +80,7 @@ def fit_images(images: Tensor, channels: int, side: int | None) -> Tensor:
 
 
 def check_features(*sets: Tensor, least: int = 2) -> None:
-    """Check that sets of features, each (n, d), have one d, `least` rows and finite values.
-
-    Raises:
-        UserError: they do not.
-    """
+    """Check that sets of features, each (n, d), have one d, `least` rows and finite values."""
     shapes = " and ".join(str(tuple(rows.shape)) for rows in sets)
     if any(rows.ndim != 2 for rows in sets) or len({rows.shape[1] for rows in sets}) > 1:
         raise UserError(

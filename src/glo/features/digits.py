@@ -11,8 +11,6 @@ from glo.errors import UserError
 from glo.features.base import Features, fit_images
 from glo.utils.safetensors_io import check_finite, read_header, read_tensors
 
-__all__ = ["DIGITS_FILE", "DigitFeatures", "DigitNetwork", "digit_features", "read_digit_features"]
-
 DIGITS_FILE = Path(__file__).parent / "networks" / "digits.safetensors"
 
 _SIDE = 32
@@ -21,16 +19,11 @@ _DIM = 128
 
 @final
 class DigitNetwork(nn.Module):
-    """Map small grey pictures to 128 features, and those to the scores of ten classes.
+    """Map grey images (B, 1, 32, 32) to 128 features, and those to the scores of ten classes.
 
     A 5 x 5 convolution of stride 2 to 32 channels and ReLU; twice a 3 x 3 convolution (64, 128
     channels), maximum over 2 x 2 and ReLU; a linear map to 128 numbers and ReLU, the features; and
     one to 10, the scores. Batch norm, used in training, is folded into the convolutions.
-
-    Example:
-        >>> import torch
-        >>> DigitNetwork().features(torch.zeros(2, 1, 32, 32)).shape
-        torch.Size([2, 128])
     """
 
     def __init__(self) -> None:
@@ -60,19 +53,11 @@ class DigitFeatures(Features):
 
     Takes pixels in [-1, 1]; color becomes grey, and any size but 32 x 32 is resized. The network of
     the package was trained on handwritten digits. On other pictures its distances still rank
-    models, but may miss what matters in them; train one on their labels instead.
-
-    Args:
-        network: trained network.
-        name: label of the features beside every distance.
-        about: texts of its file: training data, accuracy, command.
+    models, but may miss what matters in them; train one on their labels instead. `about` holds the
+    texts of its file: training data, accuracy, command.
 
     Example:
-        >>> import torch
-        >>> digits = digit_features()
-        >>> digits(torch.zeros(2, 1, 32, 32)).shape
-        torch.Size([2, 128])
-        >>> float(digits.about["test_accuracy"]) > 0.99
+        >>> float(digit_features().about["test_accuracy"]) > 0.99
         True
     """
 
@@ -103,11 +88,7 @@ def digit_features() -> DigitFeatures:
 
 
 def read_digit_features(path: Path) -> DigitFeatures:
-    """Read a network written by `benchmarks/digit_network.py`; the name is that of the file.
-
-    Raises:
-        UserError: the file is not such a network.
-    """
+    """Read a network written by `benchmarks/digit_network.py`; the name is that of the file."""
     network = DigitNetwork()
     # Stored in half precision, computed in single.
     halves = {name: tensor.half() for name, tensor in network.state_dict().items()}

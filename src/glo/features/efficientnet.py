@@ -15,8 +15,6 @@ from torch.nn.utils import fuse_conv_bn_eval
 from glo.errors import UserError
 from glo.features.base import Features, fit_images
 
-__all__ = ["EfficientNetFeatures", "EfficientNetLayers", "efficientnet", "efficientnet_features"]
-
 # A convolution of the network, and the batch norm that follows it.
 _PAIRS = (
     ("_conv_stem", "_bn0"),
@@ -35,13 +33,8 @@ def efficientnet() -> nn.Module:
     """Load EfficientNet-Lite0 with weights of ImageNet, frozen, from the packages of the extra.
 
     Every batch norm is folded into its convolution, which saves a third of the time, and weights
-    lie channels-last in memory, which saves a fifth.
-
-    Returns:
-        One network for all callers; copy it before it is changed or moved.
-
-    Raises:
-        UserError: the packages are not installed.
+    lie channels-last in memory, which saves a fifth. The network is shared by all callers; copy it
+    before it is changed or moved.
 
     Reference:
         Tan and Le, "EfficientNet: Rethinking model scaling for convolutional neural networks"
@@ -82,14 +75,10 @@ def normalize_pixels(pixels: Tensor) -> Tensor:
 class EfficientNetFeatures(Features):
     """The 1,280 averaged last feature maps of EfficientNet-Lite0, trained on ImageNet.
 
-    Takes pixels in [-1, 1]; grey is repeated, and any other size is resized. The network was
-    trained at 224; a smaller side costs less and shows less, and each side is a measure of its own,
-    so the side is part of the name. One core of a busy machine describes about 20 images a second
-    at 224 and 55 at 128.
-
-    Args:
-        network: network returned by `efficientnet`.
-        side: height and width that images are resized to, a multiple of 32.
+    Takes pixels in [-1, 1]; grey is repeated, and any other size is resized to `side`, a multiple
+    of 32. The network was trained at 224; a smaller side costs less and shows less, and each side
+    is a measure of its own, so the side is part of the name. One core of a busy machine describes
+    about 20 images a second at 224 and 55 at 128.
     """
 
     dim = 1280
@@ -108,14 +97,7 @@ class EfficientNetFeatures(Features):
 
 @cache
 def efficientnet_features(side: int = 128) -> EfficientNetFeatures:
-    """Load the features of EfficientNet-Lite0 from the packages of the extra.
-
-    Args:
-        side: height and width that images are resized to, a multiple of 32.
-
-    Raises:
-        UserError: the packages are not installed, or the side is not a multiple of 32.
-    """
+    """Load the features of EfficientNet-Lite0 at a side that is a multiple of 32."""
     if side < 32 or side % 32:
         raise UserError(f"side is {side}; EfficientNet takes multiples of 32, 224 at its best.")
     return EfficientNetFeatures(copy.deepcopy(efficientnet()), side=side)
@@ -128,9 +110,6 @@ class EfficientNetLayers(nn.Module):
     Four layers: the stem, and the ends of the first three stages. At each position the vector of
     channels is scaled to the length sqrt(channels), so the mean squared difference of two such
     maps is the squared distance of unit vectors, from 0 to 4, alike in each layer.
-
-    Raises:
-        UserError: the packages are not installed.
 
     Reference:
         Zhang, Isola, Efros, Shechtman and Wang, "The unreasonable effectiveness of deep features

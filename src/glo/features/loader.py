@@ -12,8 +12,6 @@ from glo.features.digits import digit_features, read_digit_features
 from glo.features.efficientnet import EfficientNetLayers, efficientnet_features
 from glo.features.torchscript import TorchScriptLayers, load_torchscript, read_torchscript
 
-__all__ = ["FEATURES", "load_feature_layers", "load_features"]
-
 FEATURES: dict[str, Callable[[], Features]] = {
     "digits": digit_features,
     "efficientnet": efficientnet_features,

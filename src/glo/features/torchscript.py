@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from glo.errors import UserError
 from glo.features.base import Features, fit_images
 
-__all__ = ["TorchScriptFeatures", "TorchScriptLayers", "load_torchscript", "read_torchscript"]
-
 
 @final
 class TorchScriptFeatures(Features):
@@ -28,12 +26,6 @@ class TorchScriptFeatures(Features):
 
     Raises:
         UserError: the network does not take such images, or does not give one vector for each.
-
-    Example:
-        >>> TorchScriptFeatures(
-        ...     nn.Sequential(nn.AvgPool2d(8), nn.Flatten()), name="pooled", side=8
-        ... ).dim
-        3
     """
 
     def __init__(
@@ -84,11 +76,7 @@ class TorchScriptFeatures(Features):
 
 @final
 class TorchScriptLayers(nn.Module):
-    """Map images (B, 1 or 3, H, W) in [-1, 1] to the layers of a network for a loss.
-
-    Args:
-        network: module from images (B, 3, H, W) to a tensor (B, ...) or a tuple of several.
-    """
+    """Map images (B, 1 or 3, H, W) in [-1, 1] to the layers of a network for a loss."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -102,29 +90,15 @@ class TorchScriptLayers(nn.Module):
 
 
 def load_torchscript(path: Path, **options: Any) -> TorchScriptFeatures:
-    """Load features from a TorchScript file, named after the file.
-
-    Args:
-        path: path of a file written by `torch.jit.save`.
-        options: `channels`, `side`, `low` and `high` of `TorchScriptFeatures`.
-
-    Raises:
-        UserError: the file is not TorchScript, or the network does not fit.
-    """
+    """Load `TorchScriptFeatures`, with its options, named after the TorchScript file."""
     return TorchScriptFeatures(read_torchscript(path), name=path.stem, **options)
 
 
 def read_torchscript(path: Path) -> nn.Module:
-    """Read a TorchScript file.
+    """Read a TorchScript file, written by `torch.jit.save`.
 
     Files of `torch.save` and `torch.export` are refused: reading one can run any code that its
-    maker put there.
-
-    Args:
-        path: path of a file written by `torch.jit.save`.
-
-    Raises:
-        UserError: the file is not TorchScript, or is damaged.
+    author put there.
     """
     if not _is_torchscript(path):
         raise UserError(

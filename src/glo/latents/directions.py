@@ -11,8 +11,6 @@ from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
 from glo.utils.random import permutation
 
-__all__ = ["Directions", "principal_directions", "walk_along"]
-
 # Enough codes for any number of directions, and few enough to be copied.
 _MAX_CODES = 2**18
 
@@ -40,14 +38,9 @@ class Directions:
 
 
 def principal_directions(codes: Tensor, k: int | None = None) -> Directions:
-    """Compute the principal components of codes, or of 262,144 random ones of more.
+    """Compute k principal directions (None: all) of codes (N, D), N at least 2.
 
-    Args:
-        codes: (N, D), N at least 2.
-        k: number of directions; None: all, min(N, D).
-
-    Returns:
-        K directions; float32.
+    More than 262,144 codes are replaced by as many random ones of them.
 
     Raises:
         UserError: there are fewer than two codes, or fewer directions than k.
@@ -104,18 +97,10 @@ def walk_along(
         about: (D,), middle of the walk; None: the mean.
         constraint: constraint of every point.
 
-    Returns:
-        (n, D).
-
-    Raises:
-        UserError: there is no such direction, or n is below 2.
-
     Example:
         >>> directions = principal_directions(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
-        >>> walk_along(directions, 0, 3, reach=1.0)
-        tensor([[-1.4142,  0.0000],
-                [ 0.0000,  0.0000],
-                [ 1.4142,  0.0000]])
+        >>> walk_along(directions, 0, 3, reach=1.0)[2]
+        tensor([1.4142, 0.0000])
     """
     if not 0 <= number < len(directions):
         raise UserError(f"There is no direction {number}; give 0 to {len(directions) - 1}.")

@@ -17,8 +17,6 @@ from torch import Tensor
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 
-__all__ = ["PCA", "MaskedDataset", "fit_pca", "pca_codes"]
-
 _MAX_EXACT_WIDTH = 4096
 _SAMPLE_ROWS = 8192
 _BATCH = 2048
@@ -62,18 +60,10 @@ class PCA:
 def fit_pca(
     dataset: MaskedDataset, dim: int, *, seed: int = 0, ranks: ProcessGroup = SINGLE_PROCESS
 ) -> PCA:
-    """Fit the mean and up to `dim` principal components to all rows.
+    """Fit the mean and min(dim, F, N) principal components to the rows of all processes.
 
-    Missing values are replaced by the mean of the known ones.
-
-    Args:
-        dataset: N examples; with several processes the local ones.
-        dim: D, number of components; fewer are returned when the data have fewer.
-        seed: seed of the randomized decomposition of very wide examples.
-        ranks: processes that store the rows.
-
-    Returns:
-        PCA with K = min(dim, F, N) components.
+    Missing values are replaced by the mean of the known ones. `seed` is that of the randomized
+    decomposition of very wide examples.
 
     Example:
         >>> from glo.data import Dataset

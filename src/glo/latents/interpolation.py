@@ -9,8 +9,6 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
 
-__all__ = ["Path", "arithmetic", "grid_interpolate", "interpolate"]
-
 Path = Literal["straight", "sphere"]
 
 # Two directions with a sine below this are parallel or opposite: the plane of the arc would be
@@ -21,7 +19,7 @@ _MIN_SINE = 1e-7
 def interpolate(
     a: Tensor, b: Tensor, n: int, *, path: Path = "straight", constraint: Constraint = "free"
 ) -> Tensor:
-    """Interpolate between two codes in even steps; the ends are `a` and `b` themselves.
+    """Interpolate between codes (D,) in n >= 2 even steps, (n, D); the ends are `a` and `b`.
 
         straight: z(t) = (1 - t) a + t b
         sphere:   z(t) = ((1 - t) |a| + t |b|) (sin((1 - t) w) u + sin(t w) v) / sin(w)
@@ -32,16 +30,6 @@ def interpolate(
     codes, the one towards the axis of their smallest number is taken; in one dimension the path is
     straight.
 
-    Args:
-        a: (D,), first code.
-        b: (D,), last code.
-        n: number of points, both ends included, 2 or more.
-        path: "straight" or "sphere".
-        constraint: constraint of the ends, and so of every point.
-
-    Returns:
-        (n, D).
-
     Raises:
         UserError: the shapes differ, or n is below 2.
 
@@ -50,10 +38,6 @@ def interpolate(
 
     Example:
         >>> a, b = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-        >>> interpolate(a, b, 3)
-        tensor([[1.0000, 0.0000],
-                [0.5000, 0.5000],
-                [0.0000, 1.0000]])
         >>> interpolate(a, b, 3, path="sphere")[1]
         tensor([0.7071, 0.7071])
     """
@@ -72,18 +56,12 @@ def interpolate(
 def grid_interpolate(
     corners: Tensor, n: int, *, path: Path = "straight", constraint: Constraint = "free"
 ) -> tuple[Tensor, ...]:
-    """Interpolate between three or four codes by lines of codes, from top to bottom.
+    """Interpolate between three or four codes by n >= 2 lines of codes, from top to bottom.
 
     Four corners A, B, C, D lie at the top left, top right, bottom left and bottom right, and the
     straight path is bilinear: (1 - s)(1 - t) A + s (1 - t) B + (1 - s) t C + s t D. Three lie at
     the top, bottom left and bottom right of a triangle, and it is barycentric. Along the sphere,
     the left and right edges are interpolated first, then every line.
-
-    Args:
-        corners: (3, D) or (4, D).
-        n: number of lines, and of codes on the last one, 2 or more.
-        path: "straight" or "sphere".
-        constraint: as for `interpolate`.
 
     Returns:
         n lines: n of (n, D) for four corners; of (1, D), (2, D), ... (n, D) for three.
@@ -116,20 +94,9 @@ def grid_interpolate(
 def arithmetic(
     codes: Tensor, weights: Sequence[float] | Tensor, *, constraint: Constraint = "free"
 ) -> Tensor:
-    """Return the weighted sum of codes, projected onto the constraint.
+    """Return the weighted sum, (D,), of codes (K, D), projected onto the constraint.
 
     The weights 1, -1, 1 of a, b, c give a - b + c: a with the difference of c from b.
-
-    Args:
-        codes: (K, D).
-        weights: K numbers.
-        constraint: constraint of the sum.
-
-    Returns:
-        (D,).
-
-    Raises:
-        UserError: the number of weights is not K.
 
     Reference:
         Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional

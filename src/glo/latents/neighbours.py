@@ -7,30 +7,15 @@ from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["distance_blocks", "nearest", "neighbours"]
-
 # Rows, and numbers, of one block of distances.
 _MAX_ROWS, _MAX_NUMBERS = 2048, 2**24
 
 
 def distance_blocks(queries: Tensor, points: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the Euclidean distances of a block of queries to all points.
+    """Yield a slice of queries (n, d) and their Euclidean distances to all m >= 1 points (m, d).
 
     Memory does not grow with n m. Distances come from a matrix product, so a query that equals a
     point has a distance of rounding size; pass centered float64 where that matters.
-
-    Args:
-        queries: (n, d).
-        points: (m, d), m at least 1.
-
-    Yields:
-        rows of `queries`, and their distances, (rows, m).
-
-    Example:
-        >>> next(
-        ...     distance_blocks(torch.tensor([[0.0, 3.0]]), torch.tensor([[4.0, 0.0], [0.0, 3.0]]))
-        ... )
-        (slice(0, 1, None), tensor([[5., 0.]]))
     """
     size = max(1, min(_MAX_ROWS, _MAX_NUMBERS // len(points)))
     for start in range(0, len(queries), size):
@@ -39,14 +24,7 @@ def distance_blocks(queries: Tensor, points: Tensor) -> Iterator[tuple[slice, Te
 
 
 def nearest(queries: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distance to the nearest point, and its row, for each query.
-
-    Args:
-        queries: (n, d).
-        points: (m, d), m at least 1.
-
-    Returns:
-        distances (n,), and rows, int64 (n,).
+    """Return the distance to the nearest of m >= 1 points (m, d), and its row, per query (n, d).
 
     Example:
         >>> nearest(torch.tensor([[1.0], [9.0]]), torch.tensor([[0.0], [5.0]]))
@@ -57,20 +35,10 @@ def nearest(queries: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def neighbours(codes: Tensor, code: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the nearest codes, nearest first; at equal distance the lower row comes first.
+    """Return the rows, int64 (k,), and distances of the k codes nearest to `code`, nearest first.
 
-    The distance of a code to itself is exactly 0.
-
-    Args:
-        codes: (N, D).
-        code: (D,).
-        k: number of neighbours, 1 or more; all codes where N is smaller.
-
-    Returns:
-        rows, int64 (k,), and Euclidean distances, float32 (k,).
-
-    Raises:
-        UserError: the shapes do not fit, or k is below 1.
+    At equal distance the lower row comes first. The distance of a code to itself is exactly 0. If
+    k exceeds N, all codes are returned.
 
     Example:
         >>> neighbours(torch.tensor([[0.0], [5.0], [2.0]]), torch.tensor([1.5]), 2)

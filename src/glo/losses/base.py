@@ -7,8 +7,6 @@ from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["Loss", "masked_difference", "row_mean"]
-
 
 class Loss(ABC):
     """Base class of a loss: one number per row of a batch.
@@ -44,11 +42,7 @@ class Loss(ABC):
 def masked_difference(
     output: Tensor, target: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Subtract the target, with zeros where it is hidden, and convert the mask to zeros and ones.
-
-    Raises:
-        UserError: the shapes disagree.
-    """
+    """Subtract the target, with zeros where it is hidden, and binarize the mask."""
     if output.shape != target.shape:
         raise UserError(
             f"The output has shape {tuple(output.shape)} and the target {tuple(target.shape)}; "

@@ -16,8 +16,6 @@ from glo.losses.features import FeatureLoss
 from glo.losses.laplacian_pyramid import Lap1Loss
 from glo.losses.pointwise import L1Loss, MSELoss
 
-__all__ = ["WeightedSum", "parse_loss"]
-
 # Constructors, with the name of the feature network, which one of them needs.
 LOSSES: dict[str, Callable[[str], Loss]] = {
     "mse": lambda _: MSELoss(),

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from glo.losses.base import Loss, masked_difference
 from glo.losses.pointwise import mse
 
-__all__ = ["FeatureLoss"]
-
 
 @final
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,6 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.losses.base import Loss, masked_difference, row_mean
 
-__all__ = ["Lap1Loss", "lap1", "laplacian_pyramid"]
-
 TAPS = (1.0, 4.0, 6.0, 4.0, 1.0)  # Burt and Adelson's kernel with a = 0.375, times 16
 Weighting = Literal["coarse", "fine"]
 MIN_RESIDUAL = 4  # shorter side of the residual with the default number of levels
@@ -116,21 +114,13 @@ def lap1(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
 def laplacian_pyramid(
     image: Tensor, weight: Tensor | None, levels: int
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield the band of each level, the finest first, then the low-pass residual.
+    """Yield each band (B, C, ceil(H / 2^j), ceil(W / 2^j)) and its weights, then the residual.
 
     With g_0 the image, g_{j+1} = halve(blur(g_j)) and L_j = g_j - blur(double(g_{j+1})); the last
     is g_levels itself. Borders are mirrored without repeating the edge pixel.
 
-    Where pixels are hidden, each blur is a normalized convolution: blur(w g) / blur(w), and the
-    blurred weight goes on to the next level. With all weights one, nothing changes.
-
-    Args:
-        image: float (B, C, H, W), zero where hidden.
-        weight: (B, 1, H, W) or (B, C, H, W), or None if nothing is hidden.
-        levels: number of bands before the residual.
-
-    Returns:
-        Pairs of a band (B, C, ceil(H / 2^j), ceil(W / 2^j)) and its weights.
+    Where pixels are hidden (zeros of the image, and of `weight`, (B, 1 or C, H, W)), each blur is a
+    normalized convolution: blur(w g) / blur(w), and the blurred weight goes on to the next level.
 
     References:
         Burt and Adelson, "The Laplacian pyramid as a compact image code" (1983), equations 1 to 4.

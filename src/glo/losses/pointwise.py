@@ -7,8 +7,6 @@ from torch import Tensor
 
 from glo.losses.base import Loss, masked_difference, row_mean
 
-__all__ = ["L1Loss", "MSELoss", "l1", "mse"]
-
 
 def mse(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Compute the mean squared error of each row over its known pixels.

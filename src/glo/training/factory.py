@@ -1,4 +1,4 @@
-"""What the settings mean for one run: its decoder, how its codes move, its rates over time."""
+"""Factory of the parts of a run from its settings: decoder, optimizer of codes, prior and loss."""
 
 from typing import Any
 
@@ -14,35 +14,19 @@ from glo.latents.table import LatentCodes
 from glo.losses import Loss, parse_loss
 from glo.utils.row_store import IN_MEMORY, RowStore
 
-__all__ = [
-    "code_optimizer",
-    "code_row",
-    "decoder_config",
-    "load_standardizer",
-    "prior_config",
-    "prior_name",
-    "store_standardizer",
-    "training_loss",
-]
-
-_FLOW_ROWS = 5000
-_FEWEST_STEPS, _MOST_STEPS = 100, 2500
+_MIN_FLOW_ROWS = 5000
+_MIN_STEPS, _MAX_STEPS = 100, 2500
 
 
 def decoder_config(
-    samples: Dataset, settings: Settings, own: DecoderLike | None = None
+    samples: Dataset, settings: Settings, custom: DecoderLike | None = None
 ) -> dict[str, object]:
     """Return the configuration of the decoder that fits the data and the settings.
 
-    Args:
-        samples: the data.
-        settings: the recipe.
-        own: the class of a decoder that is none of this package.
-
     Raises:
-        UserError: the decoder makes no such examples.
+        UserError: the decoder does not make examples of that shape.
     """
-    if own is not None:
+    if custom is not None:
         return {
             "name": "custom",
             "code_dim": settings.code_dim,
@@ -69,43 +53,37 @@ def decoder_config(
 
 
 def store_standardizer(decoder: Decoder, samples: Dataset) -> None:
-    """Let a new decoder keep the columns that its data are standardised with, if any."""
+    """Copy the column means and deviations of the data into a new decoder, if any."""
     if samples.standardizer is not None and decoder.standardized:
         decoder.shift.copy_(samples.standardizer.shift)
         decoder.scale.copy_(samples.standardizer.scale)
 
 
 def load_standardizer(decoder: Decoder) -> Standardizer | None:
-    """Return the columns that a decoder's data were standardised with, or None: as they are.
-
-    Example:
-        >>> from glo.decoders import MLP
-        >>> load_standardizer(MLP(code_dim=1, shape=(2,), standardized=True))
-        Standardizer(shift=tensor([0., 0.]), scale=tensor([1., 1.]))
-    """
+    """Return the standardizer of a decoder's data, or None without one."""
     if decoder.standardized:
         return Standardizer(decoder.shift.cpu(), decoder.scale.cpu())
     return None
 
 
 def prior_name(settings: Settings, n: int) -> str:
-    """Return the name of the prior that a run of `n` examples is sampled from.
+    """Return the name of the default prior of a run of `n` examples.
 
-    A field has thousands of weights to learn from the codes. Where those are few a mixture, whose
-    number of components is chosen by held-out likelihood, says as much as can be said.
+    Flow matching trains thousands of weights. For few codes a mixture, whose number of components
+    is chosen by held-out likelihood, is as accurate.
 
     Example:
         >>> prior_name(Settings(), 60_000), prior_name(Settings(), 500)
         ('flow-matching', 'mixture')
     """
-    return settings.prior or ("flow-matching" if n >= _FLOW_ROWS else "mixture")
+    return settings.prior or ("flow-matching" if n >= _MIN_FLOW_ROWS else "mixture")
 
 
 def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
     """Return the keyword arguments of a prior for the codes of such a run.
 
-    A field learns as long as that pays, but for less time than the decoder did: an update of it
-    costs about as much as 300 images in the smallest decoder.
+    Flow matching trains in less time than the decoder: one update costs about as much as 300 images
+    in the smallest decoder.
 
     Example:
         >>> prior_config("flow-matching", Settings(epochs=2), 60_000)
@@ -114,7 +92,7 @@ def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
     config: dict[str, Any] = {"constraint": settings.constraint}
     if name == "flow-matching":
         images = settings.epochs_for(n) * n
-        config["steps"] = min(max(images // 600, _FEWEST_STEPS), _MOST_STEPS)
+        config["steps"] = min(max(images // 600, _MIN_STEPS), _MAX_STEPS)
     return config
 
 
@@ -125,14 +103,7 @@ def code_optimizer(
     *,
     state: dict[str, Tensor] | None = None,
 ) -> RowOptimizer:
-    """Return the optimizer of the codes.
-
-    Args:
-        settings: `code_optimizer`, `code_lr`, `code_betas`.
-        latents: codes to move.
-        store: storage of the row state.
-        state: row state to continue from; None: zeros.
-    """
+    """Build the optimizer of the codes, with row state in `store`, initially `state` if any."""
     optimizer: RowOptimizer
     if settings.code_optimizer == "sgd":
         optimizer = RowSGD(latents.parameters(), lr=settings.code_lr, store=store)
@@ -158,13 +129,5 @@ def code_row(settings: Settings) -> dict[str, Tensor]:
 
 
 def training_loss(settings: Settings) -> Loss:
-    """Return the loss of a run, by which the codes of examples it did not see are found too.
-
-    Raises:
-        UserError: it cannot be read, or the network of its features cannot be had.
-
-    Example:
-        >>> training_loss(Settings(loss="l1"))
-        L1Loss()
-    """
+    """Build the loss of a run, also used to encode examples after training."""
     return parse_loss(settings.loss, features=settings.features)

@@ -9,8 +9,6 @@ from torch.optim import SGD, Adam, Muon, Optimizer
 
 from glo.config.settings import Settings
 
-__all__ = ["ChainedOptimizer", "MatrixMuon", "decoder_optimizer"]
-
 # A matrix with a shorter side has too few directions for Muon to matter.
 MIN_SIDE = 32
 
@@ -26,25 +24,14 @@ def _as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
 class MatrixMuon(Muon):
     """Muon for weights of two or more dimensions, such as kernels of convolutions.
 
-    Moves hidden matrices along the nearest orthogonal matrix to their momentum, so that no
-    direction of a layer is left behind, at a rate matched to Adam's.
-
-    Args:
-        weights: contiguous or channels-last parameters; each is updated as the matrix of its first
-            dimension by all others, which shares its memory.
-        lr: learning rate.
+    Moves hidden matrices along the nearest orthogonal matrix to their momentum, at a rate matched
+    to Adam's, so that all directions of a layer are trained. Each weight, contiguous or
+    channels-last, is updated as the matrix of its first dimension by all others, which shares its
+    memory.
 
     References:
         Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the matched
         rate: Liu et al., "Muon is scalable for LLM training", 2025, equation 4.
-
-    Example:
-        >>> layer = nn.Conv2d(32, 64, 3)
-        >>> layer(torch.ones(1, 32, 3, 3)).sum().backward()
-        >>> optimizer = MatrixMuon([layer.weight], lr=0.01)
-        >>> optimizer.step()
-        >>> optimizer.param_groups[0]["params"][0].shape
-        torch.Size([64, 288])
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], *, lr: float) -> None:
@@ -71,14 +58,7 @@ class MatrixMuon(Muon):
 
 @final
 class ChainedOptimizer:
-    """Several optimizers, each of other parameters, that step as one.
-
-    Example:
-        >>> weights = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))]
-        >>> both = ChainedOptimizer([SGD(weights[:1], lr=1.0), Adam(weights[1:])])
-        >>> len(both.param_groups)
-        2
-    """
+    """Several optimizers, each of other parameters, that step as one."""
 
     def __init__(self, optimizers: Iterable[Optimizer]) -> None:
         self.optimizers = tuple(optimizers)
@@ -110,11 +90,7 @@ class ChainedOptimizer:
 
 
 def decoder_optimizer(settings: Settings, decoder: nn.Module) -> ChainedOptimizer:
-    """Build the optimizer of a decoder's weights.
-
-    Args:
-        settings: `decoder_optimizer`, `decoder_lr`, `decoder_betas`.
-        decoder: the network, on its device and in its memory format.
+    """Build the optimizer of a decoder's weights, which are on their device already.
 
     Example:
         >>> layers = nn.Sequential(nn.Linear(32, 64), nn.Linear(64, 1))

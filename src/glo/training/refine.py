@@ -23,10 +23,8 @@ from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["evaluate", "recompute_batchnorm_stats", "refine_codes", "squared_errors"]
-
 _BATCH = 256
-_SETTLE = 64
+_MAX_BATCHES = 64
 
 
 def refine_codes(
@@ -43,34 +41,12 @@ def refine_codes(
     """Optimize every code under the fixed decoder, `passes` times, and keep its best iterate.
 
     The optimizer continues with its row state: its second moments hold the scale of each direction
-    of a code, which new ones would have to estimate again. The learning rate falls to zero along a
-    cosine. Rows are independent: the decoder is in evaluation mode. The best iterate of each code
-    is kept, so no row's loss increases.
-
-    Args:
-        decoder: final decoder; its weights get no gradient.
-        latents: N codes, changed in place.
-        optimizer: optimizer of the codes.
-        samples: N examples; row i belongs to code i.
-        loss: per-example loss.
-        passes: steps per code.
-        lr: learning rate of the first pass.
-        settings: settings of the run, for `precision` and `code_grad_reduction`.
+    of a code, which new ones would have to estimate again. The learning rate falls from `lr` to
+    zero along a cosine. Rows are independent: the decoder is in evaluation mode. The best iterate
+    of each code is kept, so no row's loss increases. Codes are changed in place.
 
     Yields:
         number of rows done so far, of N.
-
-    Example:
-        >>> import numpy as np
-        >>> from glo.decoders import MLP
-        >>> from glo.latents.optim import RowSGD
-        >>> latents = LatentCodes(torch.zeros(3, 2))
-        >>> samples = Dataset(rows=np.ones((3, 4), "float32"), name="ones")
-        >>> decoder = MLP(code_dim=2, shape=(4,), hidden=(8,))
-        >>> optimizer = RowSGD(latents.parameters())
-        >>> options = {"passes": 2, "lr": 0.1, "settings": Settings()}
-        >>> list(refine_codes(decoder, latents, optimizer, samples, MSELoss(), **options))
-        [3]
     """
     decoder.eval()
     flags = [(p, p.requires_grad) for p in decoder.parameters()]
@@ -91,9 +67,9 @@ def refine_codes(
                 with autocast(device, settings.precision):
                     output = decoder(batch.to(device))
                 losses = loss(output, target, observed)
-                reached = losses.detach().cpu()
-                better = reached < lowest
-                best[better], lowest[better] = batch.detach()[better], reached[better]
+                errors = losses.detach().cpu()
+                better = errors < lowest
+                best[better], lowest[better] = batch.detach()[better], errors[better]
                 if number == passes:
                     break
                 optimizer.zero_grad(set_to_none=True)
@@ -118,22 +94,22 @@ def recompute_batchnorm_stats(
     n: int | None = None,
     ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> None:
-    """Measure batch norm's statistics anew, under the final weights and codes.
+    """Recompute the statistics of batch norm under the final weights and codes.
 
-    What training leaves behind is a decayed average over its last noisy batches, under weights that
-    were still moving. A mean over many batches closes the gap between training and evaluation.
+    Training leaves a decayed average over its last noisy batches, under weights that still changed.
+    A mean over many batches closes the gap between training and evaluation. Up to 64 whole batches
+    of evenly spaced codes are used.
 
     Args:
-        decoder: its batch norm buffers change, nothing else.
-        codes: (N, D), of which up to 64 whole batches, evenly spaced, are used; with several
-            processes this one's.
-        settings: `batch_size` and `precision` of the run.
-        n: rows of all processes; those of `codes` when omitted.
-        ranks: the processes, which all settle on the same numbers.
+        decoder: decoder, whose batch norm buffers are changed.
+        codes: local codes (N, D).
+        settings: settings of the run, for `batch_size` and `precision`.
+        n: number of rows of all processes; None: N.
+        ranks: processes, which all compute the same statistics.
     """
     n = len(codes) if n is None else n
     # Whole batches: each counts alike in the mean, and a last one of few rows would weigh too much.
-    whole = min(_SETTLE, n // settings.batch_size) * settings.batch_size
+    whole = min(_MAX_BATCHES, n // settings.batch_size) * settings.batch_size
     rows = evenly_spaced(n, whole or n)
     batches = ranks.all_gather_rows(codes, rows).split(settings.batch_size)
     device = next(decoder.parameters()).device
@@ -143,15 +119,7 @@ def recompute_batchnorm_stats(
 
 
 def squared_errors(decoder: Decoder, codes: Tensor, samples: Dataset, settings: Settings) -> Tensor:
-    """Return the squared error of each example under its code, mean over its known numbers.
-
-    Args:
-        codes: (N, D).
-        samples: N examples.
-
-    Returns:
-        float32 (N,).
-    """
+    """Return the squared error of each example under its code, float32 (N,), over known numbers."""
     measure, parts = MSELoss(), []
     for rows in torch.arange(len(samples)).split(_BATCH):
         output = decode(decoder, codes[rows], settings.precision)

@@ -4,16 +4,9 @@ import math
 
 from glo.config.settings import Settings
 
-__all__ = ["cosine", "lr_factor"]
-
 
 def cosine(step: int, total: int) -> float:
-    """Return the cosine schedule's factor at `step` = 0, ..., `total` - 1: from 1 down to near 0.
-
-    Example:
-        >>> cosine(0, 100), round(cosine(50, 100), 3)
-        (1.0, 0.5)
-    """
+    """Return the cosine factor at `step` = 0, ..., `total` - 1: from 1 down to near 0."""
     return 0.5 * (1 + math.cos(math.pi * step / total))
 
 
@@ -25,5 +18,5 @@ def lr_factor(step: int, total: int, settings: Settings) -> float:
         [1.0, 0.854, 0.5, 0.146]
     """
     factor = cosine(step, total) if settings.schedule == "cosine" else 1.0
-    rising = settings.warmup * total
-    return factor * min(1.0, (step + 1) / rising) if rising > 0 else factor
+    warmup = settings.warmup * total
+    return factor * min(1.0, (step + 1) / warmup) if warmup > 0 else factor
