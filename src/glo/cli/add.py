@@ -34,7 +34,7 @@ def add(
         limit: Number of examples to add, from the first; unset: all.
         refit: Fit the Gaussian, the default prior and the labels to all codes, or keep them.
     """
-    from glo.cli.row_progress import show_progress
+    from glo.cli.progress import show_progress
     from glo.runs.run import open_run
     from glo.workflows.edit_rows import add_rows
     from glo.workflows.inputs import open_inputs

@@ -1,6 +1,7 @@
 """`glo explore`: an interactive page of a run."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,15 +46,8 @@ def explore(
         if browser:
             webbrowser.open(address)
 
-    try:
-        serve(
-            run,
-            port=port,
-            parent=parent,
-            on_ready=on_ready,
-            decoder=import_decoder_class(decoder),
-        )
-    except KeyboardInterrupt:
-        # The regular end; there is nothing to save.
-        return 0
+    custom = import_decoder_class(decoder)
+    # The regular end; there is nothing to save.
+    with suppress(KeyboardInterrupt):
+        serve(run, port=port, parent=parent, on_ready=on_ready, decoder=custom)
     return 0

@@ -34,7 +34,7 @@ def forget(
         refit: Fit the Gaussian and the default prior to the remaining codes, or leave the run
             without a prior until glo sample fits one.
     """
-    from glo.cli.row_progress import show_progress
+    from glo.cli.progress import show_progress
     from glo.runs.run import open_run
     from glo.utils.row_ranges import parse_rows
     from glo.workflows.edit_rows import forget_rows

@@ -20,11 +20,7 @@ _STOP_SECONDS = 5.0
 
 @final
 class LivePage(Callback):
-    """Callback that serves the page of a run from the start of its training until `stop`.
-
-    Args:
-        decoder: name of the class of a custom decoder, or None.
-    """
+    """Callback that serves the page of a run from the start of its training until `stop`."""
 
     def __init__(self, decoder: str | None = None) -> None:
         self._decoder = decoder

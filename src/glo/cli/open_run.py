@@ -22,22 +22,14 @@ DecoderOption = Annotated[
 
 
 def import_decoder_class(name: str | None) -> "DecoderLike | None":
-    """Import the class of a custom decoder, or return None.
-
-    Raises:
-        UserError: there is no such class.
-    """
+    """Import the class of a custom decoder, or return None."""
     from glo.decoders import import_decoder
 
     return None if name is None else import_decoder(name)
 
 
 def open_with_decoder(run: Path, decoder: str | None) -> "Run":
-    """Open a run, with the class of a custom decoder if one is named.
-
-    Raises:
-        UserError: the path is not a run folder, or there is no such class.
-    """
+    """Open a run, with the class of a custom decoder if one is named."""
     from glo.runs.run import open_run
 
     return open_run(run, decoder=import_decoder_class(decoder))

@@ -44,18 +44,7 @@ NOTHING_GIVEN: Any = Given()
 
 
 def merge(preset: str | None, config: Path | None, given: Any) -> tuple[Settings, str]:
-    """Merge preset, TOML file and command line.
-
-    Args:
-        preset: name of a preset; None: the file's, or else mnist.
-        config: path of a TOML file, such as a run's config.toml, or None.
-        given: options of the command line, a `Given`.
-
-    Returns:
-        the settings, and the name of their preset.
-
-    Raises:
-        UserError: an unknown name, or a value of the wrong type or out of range.
+    """Merge preset, TOML file and command line to settings, and the name of their preset.
 
     Example:
         >>> settings, _ = merge("tensorlayer-baseline", None, Given(epochs=1))

@@ -2,11 +2,13 @@
 
 import sys
 import time
-from typing import Self, final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self, final
 
 from glo.utils.format import format_duration
 
-__all__ = ["TaskProgress"]
+if TYPE_CHECKING:
+    from glo.training.callbacks import Message
 
 _LINE_SECONDS = 30.0
 
@@ -56,3 +58,28 @@ class TaskProgress:
         """Remove the bar, before other output."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def show_progress(edit: "Callable[..., list[Message]]") -> int:
+    """Run an edit of rows with progress, print its messages and return the exit code.
+
+    `edit` takes `callback` as `glo.workflows.edit_rows.add_rows` does; a signal leaves the run
+    unchanged.
+    """
+    from glo.utils.signals import StopRequest
+
+    with StopRequest() as stop, TaskProgress() as progress:
+
+        def show(part: str, done: int, total: int) -> None:
+            progress.show(part, done, total)
+            if stop.requested:
+                raise KeyboardInterrupt
+
+        try:
+            messages = edit(callback=show)
+        except KeyboardInterrupt:
+            print("glo: stopped; nothing was changed.", file=sys.stderr)
+            return 130
+    for message in messages:
+        print(f"{'Warning: ' if message.warning else ''}{message.text}")
+    return 0

@@ -52,21 +52,19 @@ def train(
     # torch takes seconds to import; help and errors do not need it.
     from glo.cli.live_page import LivePage
     from glo.cli.open_run import import_decoder_class
-    from glo.data import SourceOptions, open_source
+    from glo.data import open_source
     from glo.decoders import is_custom
+    from glo.runs.training_data import source_options
     from glo.utils.distributed import ProcessGroup
     from glo.utils.signals import StopRequest
     from glo.workflows.progress import ProgressBar
     from glo.workflows.train import TrainingRun, default_callbacks
 
     ranks = ProcessGroup.join()
-    options = SourceOptions(
-        size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
-    )
     # From the command line only: code must not run because a file names it.
     word: str | None = vars(given)["decoder"]
     custom = import_decoder_class(word) if is_custom(word) else None
-    samples = open_source(data, options)
+    samples = open_source(data, source_options(settings, limit=settings.limit))
     if ranks.is_main:
         _warn_of_skipped(samples.skipped)
         if preset == "mnist" and config is None and settings.decoder is None:

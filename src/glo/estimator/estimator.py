@@ -17,7 +17,6 @@ from glo.data import Dataset
 from glo.decoders import Decoder, DecoderLike
 from glo.decoders.decode import decode
 from glo.errors import UserError
-from glo.estimator.example_format import ExampleFormat
 from glo.estimator.parameters import read_parameters, settings_of, write_parameters
 from glo.estimator.run_store import RunStore
 from glo.estimator.validation import check_examples, check_training_data, encode_labels, row_digests
@@ -165,10 +164,7 @@ class GLO(
         Warns:
             ConvergenceWarning: one sentence per finding of the diagnosis.
         """
-        settings = settings_of(self.get_params(deep=False))
-        dataset, form = check_training_data(self, X, y, size=self.size)
-        self._train(dataset, form, settings)
-        write_parameters(self._store.folder, self.get_params(deep=False), settings.seed, form)
+        self._train(X, y)
         self.validation_score_ = None
         if self.validation is not None:
             self.validation_score_ = self.score(self.validation)
@@ -180,7 +176,10 @@ class GLO(
         """Train on examples and return their codes, `codes_`, float32 (N, D)."""
         return self.fit(X, y, **fit_params).codes_
 
-    def _train(self, dataset: Dataset, form: ExampleFormat, settings: Settings) -> None:
+    def _train(self, X: Any, y: Any, **changes: Any) -> None:
+        params = self.get_params(deep=False)
+        settings = settings_of({**params, **changes})
+        dataset, form = check_training_data(self, X, y, size=self.size)
         decoder = None if isinstance(self.decoder, str) else self.decoder
         folder = None if self.run_dir is None else Path(self.run_dir)
         store = RunStore(folder, device=self.device, decoder=decoder)
@@ -209,6 +208,7 @@ class GLO(
         self._form, self._store = form, store
         self._n_features_out = settings.code_dim
         self._digests = row_digests(dataset)
+        write_parameters(store.folder, params, settings.seed, form)
 
     def add(self, X: Any, y: Any = None) -> Self:
         """Append examples without training: their codes are found by search.
@@ -246,12 +246,9 @@ class GLO(
             UserError: data or settings cannot be used, or the folder is in use.
         """
         if not self.__sklearn_is_fitted__():
-            settings = settings_of({**self.get_params(deep=False), "epochs": 1})
-            dataset, form = check_training_data(self, X, y, size=self.size)
-            self._train(dataset, form, settings)
-            write_parameters(self._store.folder, self.get_params(deep=False), settings.seed, form)
-            return self
-        self._append(self._dataset(X, y), epochs=1)
+            self._train(X, y, epochs=1)
+        else:
+            self._append(self._dataset(X, y), epochs=1)
         return self
 
     def forget(self, rows: ArrayLike) -> Self:
@@ -298,8 +295,9 @@ class GLO(
             UserError: another shape or range, or nothing of an example is observed.
         """
         store, dataset = self._fitted(), self._dataset(X)
-        digests = row_digests(dataset)
-        rows = np.array([self._rows.get(digest, -1) for digest in digests], dtype=np.int64)
+        # The first of equal training rows counts.
+        row_of = {d: row for row, d in reversed(list(enumerate(self._digests)))}
+        rows = np.array([row_of.get(digest, -1) for digest in row_digests(dataset)], np.int64)
         codes = np.empty((len(rows), self._n_features_out), dtype=np.float32)
         known = rows >= 0
         codes[known] = self.codes_[rows[known]]
@@ -484,11 +482,6 @@ class GLO(
         if isinstance(array, Dataset):
             return array
         return self._form.samples(array, **encode_labels(y, len(array)))
-
-    @property
-    def _rows(self) -> dict[bytes, int]:
-        """Row numbers of the training examples by digest; the first of equal ones counts."""
-        return {d: row for row, d in reversed(list(enumerate(self._digests)))}
 
     def _append(self, dataset: Dataset, *, epochs: int) -> None:
         store = self._fitted()

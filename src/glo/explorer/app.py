@@ -44,20 +44,9 @@ def make_app(
     warm: bool = True,
     decoder: DecoderLike | None = None,
 ) -> ASGIApp:
-    """Make the page of a run.
+    """Make the ASGI application of a run's page; UserError where `folder` is no run folder.
 
-    Args:
-        folder: path of the run folder.
-        token: secret that every request must carry.
-        port: port of the server.
-        warm: whether to compute the inputs of the page's searches in the background at the start.
-        decoder: class of the run's decoder, if it is a custom one.
-
-    Returns:
-        an ASGI application.
-
-    Raises:
-        UserError: the folder is not a run folder.
+    Every request must carry `token`; `warm` computes the inputs of searches in the background.
     """
     scheduler = Scheduler()
     watcher = RunWatcher(folder, scheduler, decoder)

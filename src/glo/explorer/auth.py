@@ -44,13 +44,7 @@ def error_response(status: int, message: str) -> JSONResponse:
 
 @final
 class AuthMiddleware:
-    """Pass authenticated requests of the page to an application, and refuse others.
-
-    Args:
-        app: application behind the middleware.
-        token: secret of the printed address.
-        port: port of the server.
-    """
+    """Pass requests with the token of a page to its application, and refuse others."""
 
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
         self._app = app

@@ -11,9 +11,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from glo._version import __version__
 from glo.errors import UserError
-from glo.explorer.latent_space import LatentSpace
+from glo.explorer.latent_space import LatentSpace, projection_methods
 from glo.explorer.progress import TrainingLog, list_pictures, picture_path
-from glo.explorer.projections import projection_methods
 from glo.explorer.protocol import (
     NotFound,
     base64_to_bytes,

@@ -4,13 +4,16 @@ Several requests may use it at the same time.
 """
 
 from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.decoders.decode import decode
-from glo.explorer.projections import project_to_plane, projection_methods
 from glo.explorer.protocol import NotFound, array_to_base64, codes_to_base64
 from glo.explorer.scheduler import Scheduler, YieldingDecoder, compute_once
 from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
@@ -32,19 +35,15 @@ _MAX_DIRECTIONS = 12
 # Codes that the directions are fitted to: the sums are in float64.
 _MAX_FITTED = 100_000
 _NEIGHBOURS = 8
+# UMAP and t-SNE need neighbours, a third of the codes at most.
+_MIN_CODES = 12
 # Rows decoded in one turn, so that a large grid does not delay a drag on the map.
 _BLOCK = 32
 
 
 @final
 class LatentSpace:
-    """Code space of the newest checkpoint of a run.
-
-    Args:
-        run: run with a checkpoint, opened after that was written.
-        examples: training data of the run.
-        scheduler: scheduler of the decoder's work.
-    """
+    """Code space of the newest checkpoint of a run, opened after that was written."""
 
     def __init__(self, run: Run, examples: TrainingExamples, scheduler: Scheduler) -> None:
         self.run, self.examples, self._scheduler = run, examples, scheduler
@@ -75,11 +74,7 @@ class LatentSpace:
         return permutation(len(self.codes), 0, 0)[:_MAX_POINTS].sort().values
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Decode codes, (B, D), projected to the constraint, on the interactive lane.
-
-        Returns:
-            float32 (B, *shape) in the units of the data.
-        """
+        """Decode codes, (B, D), projected first, to examples in the units of the data."""
         run, parts = self.run, []
         for part in project(codes, run.settings.constraint).split(_BLOCK):
             with self._scheduler.interactive():
@@ -91,6 +86,7 @@ class LatentSpace:
         """Return one of `priors`."""
         return self.run.prior(name)
 
+    @compute_once
     def map(self, method: str) -> dict[str, Any]:
         """Return a map of the codes by one of `projection_methods`, or raise NotFound."""
         methods = projection_methods(self.codes)
@@ -98,10 +94,6 @@ class LatentSpace:
             raise NotFound(
                 f"There is no map {method[:40]!r} here; choose one of {', '.join(methods)}."
             )
-        return self._map(method)
-
-    @compute_once
-    def _map(self, method: str) -> dict[str, Any]:
         codes, labels = self.codes[self.map_rows], self.labels.rows
         rows = self.map_rows.numpy()
         return {
@@ -139,16 +131,9 @@ class LatentSpace:
         return nearest[:_NEIGHBOURS]
 
     @property
+    @compute_once
     def initial_codes(self) -> InitialCodes:
         """Initial codes of searches in a finished run; some seconds of background work."""
-        self.run.check_finished(
-            unfinished="its codes and decoder still change",
-            single="a search needs two codes to begin at",
-        )
-        return self._initial_codes()
-
-    @compute_once
-    def _initial_codes(self) -> InitialCodes:
         decoder = YieldingDecoder(self.run.decoder, self._scheduler)
         return decode_initial_codes(decoder, self.codes, precision=self.run.settings.precision)
 
@@ -181,3 +166,39 @@ class LatentSpace:
 
 def _median(errors: Tensor) -> float:
     return float(errors.median())
+
+
+def projection_methods(codes: Tensor) -> list[str]:
+    """Return the methods available for codes, (N, D), the fastest first.
+
+    Example:
+        >>> projection_methods(torch.zeros(5, 2))
+        ['pca']
+    """
+    if len(codes) < _MIN_CODES or codes.shape[1] < 3:
+        return ["pca"]
+    return ["pca", *(["umap"] if find_spec("umap") else []), "tsne"]
+
+
+def project_to_plane(codes: Tensor, directions: Directions, method: str) -> NDArray[np.float32]:
+    """Project codes, (m, D), to the plane by one of `projection_methods`, float32 (m, 2).
+
+    Example:
+        >>> codes = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+        >>> project_to_plane(codes, principal_directions(codes), "pca")
+        array([[-1.,  0.],
+               [ 1.,  0.]], dtype=float32)
+    """
+    n_neighbors = min(30, (len(codes) - 1) // 3)
+    model: Any
+    if method == "umap":
+        model = import_module("umap").UMAP(n_neighbors=min(15, n_neighbors), random_state=0)
+    elif method == "tsne":
+        from sklearn.manifold import TSNE
+
+        model = TSNE(perplexity=n_neighbors, init="pca", random_state=0)
+    else:
+        scores = ((codes - directions.mean) @ directions.components[:2].T).numpy()
+        # One code has no direction, and codes of one number have one.
+        return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
+    return np.asarray(model.fit_transform(codes.numpy()), np.float32)

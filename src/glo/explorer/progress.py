@@ -27,11 +27,7 @@ _EPOCH = re.compile(r"epoch-(\d+)\.png", re.ASCII)
 
 @final
 class TrainingLog:
-    """Records of a run, read again when the file has changed.
-
-    Args:
-        path: path of metrics.jsonl; it need not exist yet.
-    """
+    """Records of the metrics log at `path`, read again when the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,8 +41,12 @@ class TrainingLog:
         with self._lock:
             version = _version(self._path)
             if version != self._version:
-                records = map(_finite, read_metrics_log(self._path))
-                self._records = [record for record in records if _has_time(record)]
+                # Other lines of a hand-edited log are left out.
+                self._records = [
+                    record
+                    for record in map(_finite, read_metrics_log(self._path))
+                    if all(isinstance(record.get(key), int | float) for key in ("step", "elapsed"))
+                ]
                 self._version = version
             return self._records
 
@@ -98,10 +98,9 @@ def list_pictures(folder: Path) -> list[dict[str, Any]]:
 
 def picture_path(folder: Path, name: str) -> Path:
     """Return the path of one of `list_pictures`, or raise NotFound."""
-    for picture in list_pictures(folder):
-        if picture["name"] == name:
-            return folder / "samples" / str(picture["name"])
-    raise NotFound("This run has no picture of that name.")
+    if name not in {picture["name"] for picture in list_pictures(folder)}:
+        raise NotFound("This run has no picture of that name.")
+    return folder / "samples" / name
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:
@@ -110,11 +109,6 @@ def _version(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _has_time(record: dict[str, Any]) -> bool:
-    # Other lines of a hand-edited log are left out.
-    return all(isinstance(record.get(name), int | float) for name in ("step", "elapsed"))
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:

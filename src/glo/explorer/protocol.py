@@ -76,15 +76,7 @@ def examples_to_bytes(examples: Tensor) -> tuple[bytes, tuple[int, ...]]:
 
 
 def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
-    """Decode raw float32 numbers to codes.
-
-    Args:
-        body: B D numbers.
-        dim: D.
-        max_count: upper limit of B.
-
-    Returns:
-        float32 (B, D), all finite.
+    """Decode raw float32 numbers to 1 to `max_count` finite codes, float32 (B, `dim`).
 
     Example:
         >>> parse_codes(np.ones(4, "<f4").tobytes(), 2, max_count=8).shape

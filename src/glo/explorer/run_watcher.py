@@ -25,16 +25,7 @@ _POLL_SECONDS = 1.0
 
 @final
 class RunWatcher:
-    """Newest state of a run.
-
-    Args:
-        folder: path of the run folder, which has a config.toml.
-        scheduler: scheduler of the decoder's work.
-        decoder: class of the run's decoder, if it is a custom one.
-
-    Raises:
-        UserError: the folder is not a run folder, or the class of its decoder is missing.
-    """
+    """Newest state of a run; UserError for no run folder, or a missing class of its decoder."""
 
     def __init__(
         self, folder: Path, scheduler: Scheduler, decoder: DecoderLike | None = None

@@ -92,10 +92,6 @@ class Scheduler:
 class YieldingDecoder(Decoder):
     """Decoder for background work: each block of rows takes a turn of the background lane.
 
-    Args:
-        decoder: network to call.
-        scheduler: scheduler of the lane.
-
     Example:
         >>> from glo.decoders import MLP
         >>> decoder = MLP(code_dim=2, shape=(3,), hidden=(4,)).eval()
@@ -123,13 +119,10 @@ class YieldingDecoder(Decoder):
 def compute_once(
     method: Callable[Concatenate[Instance, P], Result],
 ) -> Callable[Concatenate[Instance, P], Result]:
-    """Cache the results of a method by instance and arguments, for use by several threads.
+    """Cache the results of a method by instance and hashable positional arguments.
 
     Concurrent calls with the same arguments wait for one computation; calls with other arguments
     run beside it. An exception is not cached.
-
-    Args:
-        method: method with hashable positional arguments, of a class with a `__dict__`.
     """
 
     @wraps(method)

@@ -29,17 +29,9 @@ def serve(
     on_ready: Callable[[str], object] = print,
     decoder: DecoderLike | None = None,
 ) -> None:
-    """Serve the page of a run until an interrupt.
+    """Serve the page of a run until an interrupt, or until the process of id `parent` has ended.
 
-    Args:
-        folder: path of the run folder.
-        port: port of the server; 0: a free one.
-        parent: process id of the parent; the server stops when that process has ended.
-        on_ready: callback with the address, token included, once the port is bound.
-        decoder: class of the run's decoder, if it is a custom one.
-
-    Raises:
-        UserError: the folder is not a run folder, or the port is taken.
+    `on_ready` gets the address, token included, once the port is bound; port 0 is a free one.
     """
     with _listen(port) as listener:
         number = listener.getsockname()[1]

@@ -34,15 +34,7 @@ _MAX_SEED = 2**31 - 1
 
 @final
 class StreamingSearch:
-    """Searches in the code space of a run, each of which takes one turn per decoding.
-
-    Args:
-        space: code space of a finished run.
-        scheduler: scheduler of the decoder's work.
-
-    Raises:
-        UserError: an unfinished run, a run of vectors, or of one code.
-    """
+    """Searches in the code space of a finished run of images, one turn per decoding."""
 
     def __init__(self, space: LatentSpace, scheduler: Scheduler) -> None:
         run = space.run
@@ -57,18 +49,7 @@ class StreamingSearch:
         self._sides: tuple[int, int] = (sides[0], sides[1])
 
     def read(self, body: bytes, name: str) -> NDArray[np.uint8]:
-        """Decode an image file, cropped and scaled like the training data.
-
-        Args:
-            body: content of the file.
-            name: name of the file, for messages.
-
-        Returns:
-            uint8 (H, W, C).
-
-        Raises:
-            UserError: a file that cannot be used as an image.
-        """
+        """Decode an image file like the training data, uint8 (H, W, C); `name` is for messages."""
         try:
             # In turn, as an image of the largest allowed size takes some memory.
             with self._scheduler.background(), warnings.catch_warnings():
@@ -82,15 +63,7 @@ class StreamingSearch:
         return fitted.reshape(*self._sides, self._channels)
 
     def encode(self, pixels: NDArray[np.uint8], name: str) -> Iterator[dict[str, Any]]:
-        """Search for the code of an image.
-
-        Args:
-            pixels: result of `read`.
-            name: name of the file.
-
-        Yields:
-            the image as the decoder's input, a line for each decoding, and the result.
-        """
+        """Yield the result of `read`, a line per decoding, and the code that the search found."""
         yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": printable(name)}
         space, start = self._space, time.perf_counter()
         for event in self._search(_to_tensor(pixels), None, space.initial_codes, 1):
@@ -115,14 +88,8 @@ class StreamingSearch:
     def restore(self, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Search for several images that agree with the observed pixels of one.
 
-        Args:
-            values: `pixels`, `mask` (1 observed, 0 hidden), `n` solutions, `seed`.
-
-        Returns:
-            an iterator over a line for each decoding, and the result.
-
-        Raises:
-            UserError: values that cannot be used; the search has not begun then.
+        `values` holds `pixels`, `mask` (1 observed, 0 hidden), `n` solutions and `seed`; unusable
+        values raise UserError before the search begins.
         """
         pixels = parse_pixels(values, "pixels", (*self._sides, self._channels))
         mask = parse_pixels(values, "mask", self._sides) > 0

@@ -46,12 +46,9 @@ class TrainingExamples:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labels:
-    """Labels of a run, numbered 0, 1, 2, ... without gaps.
+    """Labels of a run, numbered 0, 1, 2, ... without gaps, by number in the data and by name.
 
-    Attributes:
-        numbers: number of each label in the data.
-        names: name of each label.
-        rows: label of each example, int32 (N,), -1 for none; None without labels.
+    `rows` is the label of each example, int32 (N,), -1 for none; None without labels.
     """
 
     numbers: tuple[int, ...]

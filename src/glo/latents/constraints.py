@@ -11,21 +11,10 @@ Constraint = Literal["ball", "sphere", "free"]
 
 
 def project(codes: Tensor, constraint: Constraint) -> Tensor:
-    """Move each code to the nearest point that satisfies the constraint.
+    """Move each code, (B, D), to the nearest point that satisfies the constraint.
 
     ball: z / max(|z|, 1); sphere: z / |z|; free: z. A code of length zero has no nearest point on
     the sphere; it goes to the first axis.
-
-    Args:
-        codes: (B, D).
-        constraint: which one.
-
-    Returns:
-        (B, D).
-
-    Reference:
-        Bojanowski et al., "Optimizing the Latent Space of Generative Networks", ICML 2018,
-        section 3.
 
     Example:
         >>> project(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), "ball")

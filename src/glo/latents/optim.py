@@ -20,13 +20,7 @@ Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
 
 class RowOptimizer(Optimizer, ABC):
-    """Base class of row-wise optimizers.
-
-    Args:
-        params: tables, (N, D) each, whose gradients are sparse.
-        defaults: options of a parameter group, `lr` among them.
-        store: storage of the row state, in memory or in files.
-    """
+    """Base class of row-wise optimizers of tables, (N, D) each, with row-sparse gradients."""
 
     # For copies and pickles, which leave out what is no torch state.
     _store = IN_MEMORY
@@ -70,11 +64,7 @@ class RowOptimizer(Optimizer, ABC):
         return loss
 
     def row_state(self, table: nn.Parameter | None = None) -> dict[str, Tensor]:
-        """Return the state tensors of a table, created as zeros at first use.
-
-        Args:
-            table: one of the parameters; None: the first.
-        """
+        """Return the state of a table, by default the first one, created as zeros at first use."""
         if table is None:
             table = self.param_groups[0]["params"][0]
         state: dict[str, Tensor] = self.state[table]

@@ -68,12 +68,7 @@ class LatentCodes(nn.Module):
 
     @classmethod
     def from_storage(cls, codes: Tensor, constraint: Constraint) -> Self:
-        """Make a table whose weight is `codes` itself, neither copied, projected nor checked.
-
-        Args:
-            codes: float32 (N, D), in memory or memory-mapped.
-            constraint: ball, sphere or free.
-        """
+        """Make a table whose weight is `codes` itself, neither copied, projected nor checked."""
         table = cls(torch.zeros(1, 1), constraint=constraint)
         table.weight = nn.Parameter(codes)
         return table

@@ -17,12 +17,7 @@ __all__ = ["Callback", "Message", "call_hook"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A sentence for the user.
-
-    Attributes:
-        text: the sentence.
-        warning: whether something is wrong.
-    """
+    """A sentence for the user, or a warning of something wrong."""
 
     text: str
     warning: bool = False
@@ -69,11 +64,7 @@ class Callback:
 
 
 def call_hook(callbacks: Iterable[object], hook: str, *args: Any, **kwargs: Any) -> None:
-    """Call a hook of each callback that has it, in order.
-
-    Example:
-        >>> call_hook([Callback(), object()], "on_train_end", None)
-    """
+    """Call a hook of each callback that has it, in order."""
     for callback in callbacks:
         method = getattr(callback, hook, None)
         if method is not None:

@@ -52,14 +52,7 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
     """Advance `training` to its end, yielding a record after every step and every epoch.
 
     The caller may stop at any record and continue later, with the same object or with one restored
-    from disk: the numbers are the same as without the stop.
-
-    Args:
-        training: state of the run, changed in place.
-        samples: examples of this process; row i belongs to code i.
-
-    Raises:
-        TrainingDiverged: too many steps were skipped; continue from the last checkpoint.
+    from disk: the numbers are the same as without the stop. Row i of `samples` belongs to code i.
 
     Example:
         >>> import numpy as np

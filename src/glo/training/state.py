@@ -38,22 +38,12 @@ class TrainState:
     """Everything that changes while a run trains; see `init_train_state`.
 
     Args:
-        settings: settings of the run.
-        decoder: decoder with its present weights.
-        latents: codes of this process.
-        code_optimizer: optimizer of the codes, with its row state; None: a new one.
         n: N, rows of all processes; None: rows of `latents`.
-        ranks: processes of the run.
         shards: S, groups of rows in the order of an epoch; see `glo.data.sampler`.
-        store: storage of codes and row state.
+        optimizer: optimizer of the codes, with its row state; None: a new one.
 
     Attributes:
-        decoder: network on its device, in training mode between epochs.
-        optimizer: optimizer of the decoder's weights.
-        latents: codes of this process.
-        code_optimizer: optimizer of the codes.
         averaged: exponential moving average of the decoder, or None.
-        step: steps made.
         skipped: steps skipped because of a non-finite loss or gradient.
         skipped_in_a_row: the last of these, without a good step in between.
         statistics: sums over the present epoch.
@@ -133,7 +123,9 @@ class TrainState:
 
     def project_all(self) -> None:
         """Project every code onto the constraint."""
-        _project_all(self.latents, self.store)
+        for rows in row_blocks(len(self.latents)):
+            self.latents.project_(rows)
+            self.store.touch(len(rows))
 
     def restart_rows(self, rows: Tensor) -> None:
         """Re-initialize codes of `rows`, int64 (B,), at random, with fresh optimizer state."""
@@ -175,31 +167,9 @@ def init_train_state(
     store: RowStore = IN_MEMORY,
     custom: DecoderLike | None = None,
 ) -> TrainState:
-    """Build the decoder and the initial codes of a new run.
+    """Build the state at step 0: the decoder, and initial codes of the examples of this process.
 
-    Args:
-        samples: examples of this process.
-        settings: settings of the run.
-        pca: principal components of the data, for `init = "pca"`.
-        n: N, rows of all processes; None: rows of `samples`.
-        ranks: processes of the run.
-        store: storage of codes and row state.
-        custom: custom decoder; None: a decoder of this package.
-
-    Returns:
-        state at step 0.
-
-    Raises:
-        UserError: the decoder cannot make examples of this shape, or a device is missing.
-
-    Example:
-        >>> import numpy as np
-        >>> from glo.latents.init import fit_pca
-        >>> pixels = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 1), dtype="uint8")
-        >>> samples = Dataset(rows=pixels, name="noise")
-        >>> settings = Settings(code_dim=2, width=4, epochs=1)
-        >>> init_train_state(samples, settings, fit_pca(samples, 2)).codes.shape
-        torch.Size([4, 2])
+    `n` is the number of rows of all processes; None: rows of `samples`.
     """
     dim = settings.code_dim
     with torch.random.fork_rng(devices=[]):
@@ -212,14 +182,9 @@ def init_train_state(
     else:
         _gaussian_codes(codes, settings, ranks)
     latents = LatentCodes.from_storage(codes, settings.constraint)
-    _project_all(latents, store)
-    return TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
-
-
-def _project_all(latents: LatentCodes, store: RowStore) -> None:
-    for rows in row_blocks(len(latents)):
-        latents.project_(rows)
-        store.touch(len(rows))
+    state = TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
+    state.project_all()
+    return state
 
 
 def _gaussian_codes(codes: Tensor, settings: Settings, ranks: ProcessGroup) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from glo.config.settings import Settings
-from glo.data import Dataset, SourceOptions, open_source
+from glo.data import Dataset, open_source
 from glo.decoders import DecoderLike, decoder_name
 from glo.imaging.previews import Previews
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.metrics_log import MetricsLog
 from glo.runs.run import DataRecord, Run
+from glo.runs.training_data import source_options
 from glo.training.callbacks import Message, call_hook
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.factory import code_row, training_loss
@@ -87,10 +88,7 @@ def train(
         torch.Size([3, 1, 8, 8])
     """
     settings = settings or Settings()
-    options = SourceOptions(
-        size=settings.size, channels=settings.channels, crop=settings.crop, limit=settings.limit
-    )
-    samples = open_source(data, options)
+    samples = open_source(data, source_options(settings, limit=settings.limit))
     hooks = default_callbacks() if callbacks is None else list(callbacks)
     if verbose:
         hooks.append(ProgressBar())
@@ -126,19 +124,14 @@ class TrainingRun:
     what is not per row, calls callbacks, and fits the priors at the end.
 
     Args:
-        folder: path of the run folder.
-        samples: examples of all processes; columns of vectors are standardized.
-        settings: settings of the run.
         source: the data as the user named them.
-        preset: name of the preset.
         ranks: processes that train the run together.
         decoder: custom decoder; None: the one that `settings` names.
-        callbacks: objects with hooks of `glo.Callback`.
         stop: returns True where the run should stop, such as after a signal.
 
     Attributes:
         run: the run, as `glo.open_run` opens it.
-        samples: examples of all processes.
+        samples: examples of all processes; columns of vectors are standardized.
         local_samples: examples of this process.
         state: decoder, codes, optimizers and step number; None before `fit`.
         baselines: errors of the mean image and of PCA; None before `fit`.
@@ -146,7 +139,6 @@ class TrainingRun:
 
     Raises:
         UserError: the folder belongs to other data or settings, or is in use.
-        OSError: the folder cannot be made.
     """
 
     def __init__(
@@ -202,10 +194,7 @@ class TrainingRun:
         return self._earlier_seconds + time.perf_counter() - self._start
 
     def fit(self) -> bool:
-        """Start or resume the run, and finish it.
-
-        Returns:
-            True when the run is finished, False when it was stopped and saved.
+        """Start or resume the run, and finish it; False when it was stopped and saved.
 
         Raises:
             TrainingDiverged: the loss stays non-finite; earlier checkpoints are kept.
@@ -221,11 +210,7 @@ class TrainingRun:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint, unless no step was made since the last one.
-
-        Raises:
-            OSError: it could not be written; earlier checkpoints are kept.
-        """
+        """Write a checkpoint, unless no step was made since the last one."""
         if self.state is not None and self.state.step > self._saved_step:
             self._write(self.state, finished=False)
 
