@@ -97,16 +97,8 @@ def fail_with(
 @pytest.mark.parametrize(
     "name",
     [
-        "ENOSPC",
-        "EDQUOT",
-        "EACCES",
-        "EPERM",
-        "EROFS",
-        "ENOTDIR",
-        "EEXIST",
-        "EISDIR",
-        "ENAMETOOLONG",
-        "EFBIG",
+        *("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS"),
+        *("ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "EFBIG"),
     ],
 )
 def test_errors_of_the_system(name: str, monkeypatch: pytest.MonkeyPatch, refuse: Refuse) -> None:

@@ -15,8 +15,6 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 from glo.errors import UserError, suggest
 from glo.utils.malloc import tune_malloc
 
-__all__ = ["app", "main", "run"]
-
 _VERBS = {
     "train": "Learn a decoder and one code per example from data, and write a run folder.",
     "sample": "Draw new examples from the prior of a run.",

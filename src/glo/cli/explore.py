@@ -9,8 +9,6 @@ from cyclopts import Parameter
 
 from glo.cli.open_run import DecoderOption, import_decoder_class
 
-__all__ = ["explore"]
-
 
 def explore(
     run: Path,

@@ -7,13 +7,10 @@ could change its result.
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, final
 
 from glo.training.callbacks import Callback
 from glo.training.statistics import StepRecord
-
-__all__ = ["LivePage"]
 
 _STOP_SECONDS = 5.0
 
@@ -30,7 +27,18 @@ class LivePage(Callback):
 
     def on_train_begin(self, training: Any) -> None:
         """Start the server."""
-        self._process = _start(training.run.folder, self._decoder)
+        words = [sys.executable, "-m", "glo", "explore", str(training.run.folder), "--no-browser"]
+        words += ["--parent", str(os.getpid())]
+        words += ["--decoder", self._decoder] if self._decoder else []
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # Ctrl-C is for the training, which continues until its step is complete.
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None, "a pipe was requested"
+        os.set_blocking(self._process.stdout.fileno(), False)
 
     def on_step(self, training: Any, record: StepRecord) -> None:
         """Print the address of the page, or a warning, once it is known."""
@@ -55,18 +63,3 @@ class LivePage(Callback):
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-
-
-def _start(folder: Path, decoder: str | None) -> "subprocess.Popen[bytes]":
-    words = ["-m", "glo", "explore", str(folder), "--no-browser", "--parent", str(os.getpid())]
-    words += ["--decoder", decoder] if decoder else []
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        # Ctrl-C is for the training, which continues until its step is complete.
-        start_new_session=True,
-    )
-    assert process.stdout is not None, "a pipe was requested"
-    os.set_blocking(process.stdout.fileno(), False)
-    return process

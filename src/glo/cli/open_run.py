@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from glo.decoders import DecoderLike
     from glo.runs.run import Run
 
-__all__ = ["DecoderOption", "import_decoder_class", "open_with_decoder"]
-
 DecoderOption = Annotated[
     str | None,
     Parameter(

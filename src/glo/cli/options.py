@@ -14,8 +14,6 @@ from glo.config.presets import find_preset
 from glo.config.settings import Settings, check_settings
 from glo.utils.json_toml import read_toml
 
-__all__ = ["NOTHING_GIVEN", "Given", "merge"]
-
 _FIELDS = dataclasses.fields(Settings)
 _HINTS = get_type_hints(Settings)
 _GROUPS = list(dict.fromkeys(field.metadata["group"] for field in _FIELDS))

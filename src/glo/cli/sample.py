@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from glo.runs.run import Run
 
-__all__ = ["sample"]
-
 
 def sample(
     run: Path,

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from glo.data import Dataset
     from glo.workflows.train import TrainingRun
 
-__all__ = ["train"]
-
 
 def train(
     data: str = "mnist",

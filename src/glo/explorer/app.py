@@ -25,8 +25,6 @@ from glo.explorer.run_watcher import RunWatcher
 from glo.explorer.scheduler import Closed, Scheduler
 from glo.explorer.streaming_search import StreamingSearch
 
-__all__ = ["make_app"]
-
 _STATIC = Path(__file__).parent / "static"
 # Named here: the system's table of types may name scripts as plain text.
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

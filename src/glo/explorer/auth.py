@@ -9,13 +9,11 @@ from the page itself.
 import secrets
 from typing import final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-__all__ = ["MAX_BYTES", "AuthMiddleware", "error_response"]
 
 MAX_BYTES = 20 * 2**20
 # A body beyond the limit is read up to this size and dropped: a browser shows a response only
@@ -83,30 +81,26 @@ class AuthMiddleware:
             return error_response(
                 403, "The token is missing; open the address that glo explore printed."
             )
-        if request.method not in ("GET", "HEAD") and not self._is_same_origin(headers):
+        # Browsers send the origin with every POST; other clients have the token.
+        same_origin = headers.get("origin") in {None, *(f"http://{host}" for host in self._hosts)}
+        if request.method not in ("GET", "HEAD") and not same_origin:
             return error_response(
                 403, "The request came from another web page; use the page of glo explore."
             )
         if has_token and request.url.path == "/":
-            return self._set_cookie()
+            # Removes the token from the address bar, and so from history and copied addresses.
+            response = RedirectResponse("/", status_code=303)
+            response.set_cookie(
+                self._cookie, self._token, httponly=True, samesite="strict", path="/"
+            )
+            return response
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > _MAX_DROPPED:
             return error_response(413, _TOO_LARGE)
         return None
 
-    def _set_cookie(self) -> RedirectResponse:
-        # Removes the token from the address bar, and so from the history and from copied addresses.
-        response = RedirectResponse("/", status_code=303)
-        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
-        return response
-
     def _is_token(self, text: str) -> bool:
         return secrets.compare_digest(text.encode("utf-8", "replace"), self._token.encode())
-
-    def _is_same_origin(self, headers: Headers) -> bool:
-        # Browsers send the origin with every POST; other clients have the token.
-        origin = headers.get("origin")
-        return origin is None or origin in {f"http://{host}" for host in self._hosts}
 
 
 def _limited(receive: Receive) -> Receive:

@@ -29,8 +29,6 @@ from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
 
-__all__ = ["Handlers"]
-
 _MAX_DECODED, _MAX_SAMPLES, _MAX_STEPS, _MAX_WORST = 256, 100, 60, 500
 _MAX_SEED = 2**31 - 1
 _PATHS: tuple[WalkPath, ...] = ("straight", "sphere")
@@ -162,12 +160,8 @@ class Handlers:
     def walk(self, request: Request, body: bytes) -> Response:
         """Return the codes of an interpolation between two codes."""
         space, values = self._space, parse_object(body)
-        first, last = (
-            parse_codes(base64_to_bytes(values.get(name), name), space.codes.shape[1], max_count=1)[
-                0
-            ]
-            for name in ("from", "to")
-        )
+        ends = (base64_to_bytes(values.get(name), name) for name in ("from", "to"))
+        first, last = (parse_codes(end, space.codes.shape[1], max_count=1)[0] for end in ends)
         codes = interpolate(
             first,
             last,

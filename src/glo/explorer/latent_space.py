@@ -27,8 +27,6 @@ from glo.training.refine import squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
 
-__all__ = ["LatentSpace"]
-
 # Points on the map: more overlap, and are slow to draw.
 _MAX_POINTS = 4000
 _MAX_DIRECTIONS = 12
@@ -169,12 +167,7 @@ def _median(errors: Tensor) -> float:
 
 
 def projection_methods(codes: Tensor) -> list[str]:
-    """Return the methods available for codes, (N, D), the fastest first.
-
-    Example:
-        >>> projection_methods(torch.zeros(5, 2))
-        ['pca']
-    """
+    """Return the methods available for codes, (N, D), the fastest first."""
     if len(codes) < _MIN_CODES or codes.shape[1] < 3:
         return ["pca"]
     return ["pca", *(["umap"] if find_spec("umap") else []), "tsne"]

@@ -12,8 +12,6 @@ from glo.explorer.protocol import NotFound
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
 
-__all__ = ["TrainingLog", "list_pictures", "picture_path"]
-
 # More step records are thinned: a curve on a screen has no more points.
 _MAX_STEPS = 2000
 # Seconds without a new record after which training counts as stopped.
@@ -39,7 +37,7 @@ class TrainingLog:
     def records(self) -> list[dict[str, Any]]:
         """All records so far, in order."""
         with self._lock:
-            version = _version(self._path)
+            version = file_version(self._path)
             if version != self._version:
                 # Other lines of a hand-edited log are left out.
                 self._records = [
@@ -76,12 +74,7 @@ class TrainingLog:
 
 
 def list_pictures(folder: Path) -> list[dict[str, Any]]:
-    """Return name and epoch (or None) of the pictures in a run's samples folder.
-
-    Example:
-        >>> list_pictures(Path("no/such/run"))
-        []
-    """
+    """Return name and epoch (or None) of the pictures in a run's samples folder."""
     try:
         with os.scandir(folder / "samples") as entries:
             # No links: they could lead out of the run.
@@ -103,7 +96,8 @@ def picture_path(folder: Path, name: str) -> Path:
     return folder / "samples" / name
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def file_version(path: Path) -> tuple[int, int, int] | None:
+    """Return inode, modification time in ns, and size of a file; None where there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -19,21 +19,6 @@ from torch import Tensor
 from glo.data import to_uint8
 from glo.errors import UserError
 
-__all__ = [
-    "NotFound",
-    "array_to_base64",
-    "base64_to_bytes",
-    "codes_to_base64",
-    "examples_to_bytes",
-    "json_line",
-    "parse_choice",
-    "parse_codes",
-    "parse_float",
-    "parse_int",
-    "parse_object",
-    "parse_pixels",
-]
-
 Choice = TypeVar("Choice", bound=str)
 
 # Length of a value's text in a message.
@@ -45,12 +30,7 @@ class NotFound(UserError):
 
 
 def array_to_base64(array: NDArray[Any], dtype: str) -> str:
-    """Encode an array of any shape as `dtype`: "<f4", "<i4" or "u1".
-
-    Example:
-        >>> array_to_base64(np.array([1, 258]), "<i4")
-        'AQAAAAIBAAA='
-    """
+    """Encode an array of any shape as `dtype`: "<f4", "<i4" or "u1"."""
     return base64.b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
 
 
@@ -76,12 +56,7 @@ def examples_to_bytes(examples: Tensor) -> tuple[bytes, tuple[int, ...]]:
 
 
 def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
-    """Decode raw float32 numbers to 1 to `max_count` finite codes, float32 (B, `dim`).
-
-    Example:
-        >>> parse_codes(np.ones(4, "<f4").tobytes(), 2, max_count=8).shape
-        torch.Size([2, 2])
-    """
+    """Decode raw float32 numbers to 1 to `max_count` finite codes, float32 (B, `dim`)."""
     count, rest = divmod(len(body), 4 * dim)
     if rest or not 1 <= count <= max_count:
         expected = "one code" if max_count == 1 else f"1 to {max_count} codes"

@@ -10,12 +10,11 @@ from safetensors import SafetensorError
 from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.latent_space import LatentSpace
+from glo.explorer.progress import file_version
 from glo.explorer.protocol import NotFound
 from glo.explorer.scheduler import Scheduler
 from glo.explorer.training_examples import TrainingExamples
 from glo.runs.run import open_run
-
-__all__ = ["RunWatcher", "State"]
 
 State = Literal["training", "finished", "empty"]
 
@@ -80,15 +79,8 @@ class RunWatcher:
 
 
 def _version(folder: Path) -> tuple[object, ...]:
-    """Return names and modification times of the files that the page depends on."""
+    """Return names and versions of the files that the page depends on."""
     watched = [folder / name for name in ("config.toml", "summary.json", "errors.safetensors")]
     watched += sorted((folder / "checkpoint").glob("[!.]*/manifest.json"))
     watched += sorted((folder / "prior").glob("*.safetensors"))
-    return tuple((path, _modified(path)) for path in watched)
-
-
-def _modified(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    return tuple((path, file_version(path)) for path in watched)

@@ -16,8 +16,6 @@ from torch import Tensor
 
 from glo.decoders import Decoder
 
-__all__ = ["Closed", "Scheduler", "YieldingDecoder", "compute_once"]
-
 P = ParamSpec("P")
 Instance = TypeVar("Instance")
 Result = TypeVar("Result")
@@ -63,14 +61,7 @@ class _Lane:
 
 @final
 class Scheduler:
-    """Two lanes of work; background work releases its lane often, so that several proceed.
-
-    Example:
-        >>> scheduler = Scheduler()
-        >>> with scheduler.background(), scheduler.interactive():
-        ...     print("both")
-        both
-    """
+    """Two lanes of work; background work releases its lane often, so that several proceed."""
 
     def __init__(self) -> None:
         self._interactive, self._background = _Lane(), _Lane()

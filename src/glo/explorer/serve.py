@@ -15,8 +15,6 @@ from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.app import make_app
 
-__all__ = ["serve"]
-
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 1.0
 

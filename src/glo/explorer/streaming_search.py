@@ -26,8 +26,6 @@ from glo.inversion import InitialCodes, Inversion, InversionProgress
 from glo.utils.random import permutation
 from glo.workflows.encode import encode
 
-__all__ = ["StreamingSearch"]
-
 _MAX_SOLUTIONS = 8
 _MAX_SEED = 2**31 - 1
 

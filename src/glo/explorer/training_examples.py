@@ -12,8 +12,6 @@ from glo.explorer.protocol import NotFound
 from glo.explorer.scheduler import compute_once
 from glo.runs.run import Run
 
-__all__ = ["Labels", "TrainingExamples", "read_labels"]
-
 
 @final
 class TrainingExamples:

@@ -5,8 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Constraint", "project"]
-
 Constraint = Literal["ball", "sphere", "free"]
 
 

@@ -37,8 +37,6 @@ from glo.training.state import TrainState
 from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
 from glo.utils.device import autocast
 
-__all__ = ["TrainingDiverged", "train"]
-
 # A broken file costs a few skipped steps, a learning rate that is too large all that follow.
 MAX_CONSECUTIVE_SKIPS = 10
 MAX_SKIPS = 1000

@@ -23,8 +23,6 @@ from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 from glo.utils.row_store import IN_MEMORY, RowStore
 
-__all__ = ["TrainState", "init_train_state"]
-
 # torch 2.13 renamed the argument and warns of the old name.
 _SYNC = (
     "forward_sync_buffers"
@@ -180,16 +178,11 @@ def init_train_state(
     if settings.init == "pca":
         pca_codes(samples, dim, pca=pca, seed=settings.seed, ranks=ranks, out=codes)
     else:
-        _gaussian_codes(codes, settings, ranks)
+        for rows in row_blocks(len(codes)):
+            start = int(ranks.global_rows(rows[0]))
+            drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
+            torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
     latents = LatentCodes.from_storage(codes, settings.constraint)
     state = TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
     state.project_all()
     return state
-
-
-def _gaussian_codes(codes: Tensor, settings: Settings, ranks: ProcessGroup) -> None:
-    dim = settings.code_dim
-    for rows in row_blocks(len(codes)):
-        start = int(ranks.global_rows(rows[0]))
-        drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
-        torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
