@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from glo.inversion.bfgs import bfgs_update, concat_rows, newton_step, select_rows
+from glo.inversion.bfgs import bfgs_update, newton_step
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -60,11 +60,3 @@ def test_a_quadratic_is_solved_in_a_few_steps() -> None:
         rows |= {"inverse": bfgs_update(rows["inverse"], step, change)}
         rows |= {"codes": trial, "gradient": gradient}
     assert float(rows["codes"].abs().max()) < 1e-8
-
-
-def test_rows_are_selected_and_concatenated() -> None:
-    rows = {"a": torch.arange(4), "b": torch.arange(8).view(4, 2)}
-    parts = [select_rows(rows, torch.tensor(i)) for i in ([True, False, False, True], [1, 2])]
-    whole = concat_rows(concat_rows(None, parts[0]), parts[1])
-    assert whole["a"].tolist() == [0, 3, 1, 2]
-    assert whole["b"][2].tolist() == [2, 3]

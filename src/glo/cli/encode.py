@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.errors import UserError, require_extra
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,6 @@ _MAX_IMAGES = 32
 _MAX_NAMES = 5
 # Multiple of the median residual above which an example is reported as unlike the training data.
 _OUTLIER = 10
-_TABLES = (".npz", ".csv", ".parquet")
 
 
 def encode(
@@ -46,7 +46,10 @@ def encode(
     """
     from glo.workflows.inputs import open_inputs
 
-    _check_out(out)
+    if out.suffix not in (".npz", ".csv", ".parquet") or out.is_dir():
+        raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
+    if out.suffix == ".parquet":
+        require_extra(f"{out}", "tables", "pyarrow")
     opened = open_with_decoder(run, decoder)
     inputs = open_inputs(opened, files, split=split, limit=limit)
     for sentence in inputs.skipped:
@@ -64,15 +67,6 @@ def encode(
     if opened.is_images:
         _draw(opened, inputs, table, out)
     return 0
-
-
-def _check_out(out: Path) -> None:
-    from glo.errors import UserError, require_extra
-
-    if out.suffix not in _TABLES or out.is_dir():
-        raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
-    if out.suffix == ".parquet":
-        require_extra(f"{out}", "tables", "pyarrow")
 
 
 def _encode(run: "Run", inputs: "Inputs") -> dict[str, "Tensor"]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glo.errors import UserError
+
 if TYPE_CHECKING:
     from glo.data.options import Split
     from glo.runs.run import Run
@@ -20,33 +22,32 @@ def impute_table(
     limit: int | None,
     out: Path | None,
 ) -> int:
-    """Impute the missing values of a table, save it, and print a summary.
-
-    Args:
-        run: finished run of vectors.
-        files: one table.
-        image_options: names of given options that are for images only.
-        n_solutions: number of solutions per row.
-        split: split of the source.
-        limit: maximum number of rows.
-        out: path of a .csv, .parquet or .npy file; None: restored, with the suffix of the table.
-
-    Raises:
-        UserError: an option or a table that cannot be used.
-    """
+    """Impute the missing values of one table, save it, and print a summary."""
     from glo.cli.progress import TaskProgress
     from glo.data import SourceOptions
     from glo.data.column_spec import split_column_spec
     from glo.data.readers.tables import TABLES
+    from glo.data.table_writer import check_table
     from glo.workflows.encode import prepare_search
     from glo.workflows.impute import check_incomplete_table, impute
     from glo.workflows.incomplete_table import open_incomplete_table
 
-    source = _source(run, files, image_options)
+    reason = f"{run.folder} was trained on vectors"
+    numbers = f"{reason} of {run.data.shape[0]} numbers"
+    if image_options:
+        raise UserError(f"--{image_options[0]} is for runs of images, and {numbers}; leave it out.")
+    if len(files) != 1:
+        raise UserError(
+            f"{numbers}, so glo restore imputes one table, and {len(files)} were given; name one "
+            f".csv, .parquet, .npy or .npz file."
+        )
+    (source,) = files
     path = Path(split_column_spec(source)[0]).expanduser()
     suffix = path.suffix.lower()
     out = out or Path("restored").with_suffix(suffix if suffix in TABLES else ".npy")
-    _check_out(run, path, out)
+    check_table(out, reason)
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"--out is {out}, the incomplete table itself; give another name.")
     table = open_incomplete_table(source, SourceOptions(split=split, limit=limit))
     check_incomplete_table(run, table)
     initial_codes = prepare_search(run)
@@ -62,26 +63,3 @@ def impute_table(
         f"{int(imputation.converged.sum()):,} of {rows:,} searches converged"
     )
     return 0
-
-
-def _source(run: "Run", files: tuple[str, ...], image_options: list[str]) -> str:
-    from glo.errors import UserError
-
-    reason = f"{run.folder} was trained on vectors of {run.data.shape[0]} numbers"
-    if image_options:
-        raise UserError(f"--{image_options[0]} is for runs of images, and {reason}; leave it out.")
-    if len(files) != 1:
-        raise UserError(
-            f"{reason}, so glo restore imputes one table, and {len(files)} were given; name one "
-            f".csv, .parquet, .npy or .npz file."
-        )
-    return files[0]
-
-
-def _check_out(run: "Run", path: Path, out: Path) -> None:
-    from glo.data.table_writer import check_table
-    from glo.errors import UserError
-
-    check_table(out, f"{run.folder} was trained on vectors")
-    if out.exists() and path.exists() and out.samefile(path):
-        raise UserError(f"--out is {out}, the incomplete table itself; give another name.")

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from glo.cli.impute import impute_table
 from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,8 +136,6 @@ def restore(
 
 def _task_options(task: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a task with its defaults, after checking that there are no others."""
-    from glo.errors import UserError
-
     for name in options:
         if task != _TASKS[name]:
             raise UserError(
@@ -148,8 +147,6 @@ def _task_options(task: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_out(out: Path) -> None:
-    from glo.errors import UserError
-
     if out.is_file():
         raise UserError(f"--out is {out}, a file; give a folder.")
     if out.is_dir() and not (out / _RECORDS).is_file() and next(out.iterdir(), None) is not None:
@@ -201,7 +198,7 @@ def _save(
 def _save_image(batch: "Restoration", place: int, inputs: "Inputs", out: Path) -> dict[str, Any]:
     from glo.imaging.grids import grid, save_picture
 
-    row = int(batch.rows[place])
+    row, inversion = int(batch.rows[place]), batch.inversion
     stem = Path(inputs.names[row]).stem if inputs.files else inputs.names[row]
     # Every file system accepts such a name, and the number makes it unique.
     name = f"{row:05d}-{re.sub(r'[^0-9A-Za-z.-]+', '_', stem)[:60].strip('_.')}"
@@ -213,11 +210,11 @@ def _save_image(batch: "Restoration", place: int, inputs: "Inputs", out: Path) -
     record = {
         "name": inputs.names[row],
         "file": f"{name}.png",
-        "residual": float(batch.residuals[place, 0]),
-        "residuals": batch.residuals[place].tolist(),
+        "residual": float(inversion.solution_residuals[place, 0]),
+        "residuals": inversion.solution_residuals[place].tolist(),
         "spread": float(batch.spread[place]),
-        "steps": int(batch.steps[place]),
-        "converged": bool(batch.converged[place]),
+        "steps": int(inversion.steps[place]),
+        "converged": bool(inversion.converged[place]),
     }
     for figure in ("psnr", "observed_psnr"):
         values = getattr(batch, figure)

@@ -1,18 +1,17 @@
 """`glo walk`: traversals of the code space of a run, as grids, videos and tables."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from glo.data import Dataset
-    from glo.latents.interpolation import Path as PathKind
     from glo.runs.run import Run
     from glo.workflows.code_points import CodePoint
     from glo.workflows.traverse import Traversal
@@ -21,15 +20,14 @@ __all__ = ["walk"]
 
 _Task = Literal["line", "grid", "sum", "principal", "neighbors"]
 
-# How many points each takes.
-_COUNTS: dict[_Task, tuple[int, int, str]] = {
-    "line": (2, 99, "two points or more"),
-    "grid": (3, 4, "three or four points"),
-    "sum": (0, 0, "no points beside those of --from, --minus and --plus"),
-    "principal": (0, 1, "one point or none"),
-    "neighbors": (1, 1, "one point"),
+# Minimum and maximum number of points of each task, its steps, and the points in words.
+_TASKS: dict[_Task, tuple[int, int, int, str]] = {
+    "line": (2, 99, 12, "two points or more"),
+    "grid": (3, 4, 8, "three or four points"),
+    "sum": (0, 0, 12, "no points beside those of --from, --minus and --plus"),
+    "principal": (0, 1, 11, "one point or none"),
+    "neighbors": (1, 1, 2, "one point"),
 }
-_STEPS: dict[_Task, int] = {"line": 12, "sum": 12, "grid": 8, "principal": 11, "neighbors": 2}
 _VIDEOS, _VIDEO_STEPS = (".gif", ".mp4"), 48
 
 
@@ -80,18 +78,27 @@ def walk(
     """
     import torch
 
-    from glo.latents.interpolation import arithmetic
+    from glo.latents.interpolation import arithmetic, grid_interpolate, interpolate
     from glo.workflows.code_points import CodePoints
-    from glo.workflows.traverse import save_traversal
+    from glo.workflows.traverse import Traversal, save_traversal
 
-    terms = (begin, minus, plus)
-    task = _task(points, grid=grid, terms=terms, principal=principal, neighbors=neighbors)
+    if bool(minus or plus) != (begin is not None):
+        raise UserError("--from needs --minus or --plus, and they need --from; give both.")
+    task = _task(
+        points,
+        {
+            "grid": ("--grid", grid),
+            "sum": ("--from", begin is not None),
+            "principal": ("--principal", principal is not None),
+            "neighbors": ("--neighbors", neighbors is not None),
+        },
+    )
     opened = open_with_decoder(run, decoder)
     names = [begin, *minus, *plus] if begin is not None else list(points)
     out = out or _default_out(opened, task, names)
     _check_out(opened, task, out)
     if steps is None:
-        steps = _VIDEO_STEPS if out.suffix in _VIDEOS else _STEPS[task]
+        steps = _VIDEO_STEPS if out.suffix in _VIDEOS else _TASKS[task][2]
     finder = CodePoints(opened, seed=seed)
     located = [finder.find(name) for name in names]
     for point in located:
@@ -103,43 +110,33 @@ def walk(
         traversal = _principal(opened, located[0] if located else None, principal, steps, reach)
     else:
         codes = torch.stack([point.code for point in located])
+        constraint = opened.settings.constraint
         if task == "sum":
             weights = [1.0, *[-strength] * len(minus), *[strength] * len(plus)]
-            end = arithmetic(codes, weights, constraint=opened.settings.constraint)
+            end = arithmetic(codes, weights, constraint=constraint)
             codes = torch.stack([codes[0], end])
-        traversal = _between(opened, codes, steps, path, grid=grid)
+        if grid:
+            lines = grid_interpolate(codes, steps, path=path, constraint=constraint)
+        else:
+            lines = tuple(
+                interpolate(a, b, steps, path=path, constraint=constraint)
+                for a, b in pairwise(codes)
+            )
+        traversal = Traversal(lines=lines)
     save_traversal(opened, traversal, out)
-    n, lines = sum(map(len, traversal.lines)), len(traversal.lines)
-    print(f"{n} codes on {lines} line{'s' * (lines > 1)}: {out}")
+    lengths = [len(line) for line in traversal.lines]
+    print(f"{sum(lengths)} codes on {len(lengths)} line{'s' * (len(lengths) > 1)}: {out}")
     return 0
 
 
-def _task(
-    points: tuple[str, ...],
-    *,
-    grid: bool,
-    terms: tuple[str | None, tuple[str, ...], tuple[str, ...]],
-    principal: int | None,
-    neighbors: int | None,
-) -> _Task:
+def _task(points: tuple[str, ...], options: dict[_Task, tuple[str, bool]]) -> _Task:
     """Return the task of the options, after checking that there is one, with enough points."""
-    from glo.errors import UserError
-
-    begin, minus, plus = terms
-    if bool(minus or plus) != (begin is not None):
-        raise UserError("--from needs --minus or --plus, and they need --from; give both.")
-    options: dict[_Task, tuple[str, bool]] = {
-        "grid": ("--grid", grid),
-        "sum": ("--from", begin is not None),
-        "principal": ("--principal", principal is not None),
-        "neighbors": ("--neighbors", neighbors is not None),
-    }
     tasks = [task for task, (_, is_given) in options.items() if is_given]
     if len(tasks) > 1:
         names = " and ".join(options[task][0] for task in tasks)
         raise UserError(f"{names} are different walks; give one of them.")
     task: _Task = tasks[0] if tasks else "line"
-    minimum, maximum, allowed = _COUNTS[task]
+    minimum, maximum, _, allowed = _TASKS[task]
     if not minimum <= len(points) <= maximum:
         subject = options[task][0] if tasks else "A walk"
         raise UserError(
@@ -157,8 +154,6 @@ def _default_out(run: "Run", task: _Task, names: list[str]) -> Path:
 
 
 def _check_out(run: "Run", task: _Task, out: Path) -> None:
-    from glo.errors import UserError
-
     if not run.is_images and out.suffix != ".csv":
         raise UserError(
             f"--out is {out}, but {run.folder} was trained on vectors; give a .csv file."
@@ -168,21 +163,6 @@ def _check_out(run: "Run", task: _Task, out: Path) -> None:
     if out.suffix not in allowed or out.is_dir():
         kinds = "a .png, .gif, .mp4 or .csv file" if videos else "a .png or .csv file"
         raise UserError(f"--out is {out}; it must be {kinds}.")
-
-
-def _between(
-    run: "Run", codes: "Tensor", steps: int, path: "PathKind", *, grid: bool
-) -> "Traversal":
-    from itertools import pairwise
-
-    from glo.latents.interpolation import grid_interpolate, interpolate
-    from glo.workflows.traverse import Traversal
-
-    constraint = run.settings.constraint
-    if grid:
-        return Traversal(lines=grid_interpolate(codes, steps, path=path, constraint=constraint))
-    lines = (interpolate(a, b, steps, path=path, constraint=constraint) for a, b in pairwise(codes))
-    return Traversal(lines=tuple(lines))
 
 
 def _principal(
@@ -206,7 +186,6 @@ def _principal(
 
 
 def _neighbors(run: "Run", point: "CodePoint", k: int, data: str | None, out: Path) -> int:
-    from glo.errors import UserError
     from glo.latents.neighbours import neighbours
     from glo.workflows.traverse import draw_neighbors, save_neighbors
 
@@ -227,8 +206,6 @@ def _neighbors(run: "Run", point: "CodePoint", k: int, data: str | None, out: Pa
 
 
 def _open_data(run: "Run", data: str | None) -> "Dataset | None":
-    from glo.errors import UserError
-
     try:
         return run.open_data(data, command=f"glo walk {run.folder} ... --data")
     except UserError as error:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "bfgs_update", "concat_rows", "newton_step", "select_rows"]
+__all__ = ["Rows", "bfgs_update", "newton_step"]
 
 Rows = dict[str, Tensor]
 
@@ -14,21 +14,7 @@ _MIN_SLOPE = 1e-30
 
 
 def newton_step(rows: Rows, max_length: float) -> Tensor:
-    """Return the next codes z - c H f'(z), with steps no longer than `max_length`.
-
-    Args:
-        rows: `codes` (B, D), `inverse` (B, D, D), `gradient` (B, D), `shrink` (B,), the factor c.
-        max_length: length of the longest step, above 0.
-
-    Returns:
-        (B, D).
-
-    Example:
-        >>> rows = {"codes": torch.zeros(1, 2), "inverse": torch.eye(2)[None]}
-        >>> rows |= {"gradient": torch.tensor([[3.0, 4.0]]), "shrink": torch.ones(1)}
-        >>> newton_step(rows, 1.0)
-        tensor([[-0.6000, -0.8000]])
-    """
+    """Return the next codes z - c H f'(z), (B, D), with steps no longer than `max_length`."""
     step = -(rows["inverse"] @ rows["gradient"].unsqueeze(2)).squeeze(2)
     step = step * rows["shrink"].unsqueeze(1)
     length = step.norm(dim=1, keepdim=True).clamp(min=1e-30)
@@ -37,30 +23,16 @@ def newton_step(rows: Rows, max_length: float) -> Tensor:
 
 
 def bfgs_update(inverse: Tensor, step: Tensor, gradient_change: Tensor) -> Tensor:
-    """Update estimates of the inverse Hessian by the last step.
+    """Update estimates H (B, D, D) of the inverse Hessian by the last step.
 
-    With s the step, y the change of the gradient and r = 1 / s.y,
+    With s the step (B, D), y the change of the gradient (B, D) and r = 1 / s.y,
 
         H <- (I - r s y^T) H (I - r y s^T) + r s s^T.
 
     Rows whose gradient did not grow along the step keep their estimate.
 
-    Args:
-        inverse: H, (B, D, D), symmetric and positive definite.
-        step: s, (B, D).
-        gradient_change: y, (B, D).
-
-    Returns:
-        (B, D, D), symmetric and positive definite.
-
     Reference:
         Nocedal and Wright, "Numerical Optimization", Springer 2006, equation 6.17.
-
-    Example:
-        >>> s, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[4.0, 0.0]])
-        >>> bfgs_update(torch.eye(2)[None], s, y)
-        tensor([[[0.2500, 0.0000],
-                 [0.0000, 1.0000]]])
     """
     slope = (step * gradient_change).sum(1)
     bound = _MIN_CURVATURE * step.norm(dim=1) * gradient_change.norm(dim=1)
@@ -72,15 +44,3 @@ def bfgs_update(inverse: Tensor, step: Tensor, gradient_change: Tensor) -> Tenso
     cross = product @ column.mT
     updated = inverse + rate * ((1 + rate * curvature) * (column @ column.mT) - cross - cross.mT)
     return torch.where(usable[:, None, None], updated, inverse)
-
-
-def select_rows(rows: Rows, index: Tensor) -> Rows:
-    """Return the rows of a mask or of row numbers."""
-    return {name: tensor[index] for name, tensor in rows.items()}
-
-
-def concat_rows(first: Rows | None, second: Rows) -> Rows:
-    """Concatenate rows."""
-    if first is None:
-        return second
-    return {name: torch.cat([first[name], tensor]) for name, tensor in second.items()}

@@ -23,11 +23,7 @@ _MAX_PIXEL = 16.0
 
 
 def check_decoder(initial: InitialCodes, decoder: nn.Module) -> None:
-    """Check that initial codes differ, and match a decoder that has `code_dim` and `shape`.
-
-    Raises:
-        UserError: codes of another decoder, or equal codes.
-    """
+    """Check that initial codes differ, and match a decoder that has `code_dim` and `shape`."""
     dim, shape = initial.codes.shape[1], tuple(initial.examples.shape[1:])
     expected = getattr(decoder, "code_dim", dim), tuple(getattr(decoder, "shape", shape))
     if (dim, shape) != expected:
@@ -41,11 +37,7 @@ def check_decoder(initial: InitialCodes, decoder: nn.Module) -> None:
 
 
 def observation_shape(operator: Operator | None, initial: InitialCodes) -> tuple[int, ...]:
-    """Return the shape of one observation, by applying the operator to two examples.
-
-    Raises:
-        UserError: an operator that changes the batch, or returns no gradient or NaN.
-    """
+    """Return the shape of one observation, by applying the operator to two examples."""
     examples = initial.examples[:2].float().requires_grad_()
     if operator is None:
         return tuple(examples.shape[1:])
@@ -68,12 +60,7 @@ def observation_shape(operator: Operator | None, initial: InitialCodes) -> tuple
 
 
 def check_target(x: Tensor, shape: Sequence[int], operator: Operator | None) -> None:
-    """Check shape and type of observations.
-
-    Raises:
-        UserError: another shape, or no rows.
-        UserTypeError: a dtype that is not floating point.
-    """
+    """Check shape and type of observations."""
     if tuple(x.shape[1:]) != tuple(shape):
         source = "an example of this decoder" if operator is None else "the operator's output"
         raise UserError(
@@ -87,15 +74,7 @@ def check_target(x: Tensor, shape: Sequence[int], operator: Operator | None) -> 
 
 
 def check_mask(x: Tensor, mask: Tensor | None, *, images: bool) -> Tensor | None:
-    """Check a mask and the observed values, and return the mask with NaN hidden.
-
-    Returns:
-        float32 zeros and ones, of the shape of `mask` or of `x`; None: all is observed.
-
-    Raises:
-        UserError: a mask of another shape, a row without observed values, or observed values that
-            are infinite or not pixels.
-    """
+    """Check a mask and the observed values, and return the float32 mask with NaN hidden."""
     if mask is not None:
         pairs = zip(mask.shape, x.shape, strict=False)
         if mask.ndim != x.ndim or any(side not in (1, of_x) for side, of_x in pairs):
@@ -131,11 +110,7 @@ def check_mask(x: Tensor, mask: Tensor | None, *, images: bool) -> Tensor | None
 
 
 def check_log_density(log_density: LogDensity, initial: InitialCodes) -> None:
-    """Check that a log density returns one number per code, with a gradient.
-
-    Raises:
-        UserError: another shape, or no gradient.
-    """
+    """Check that a log density returns one number per code, with a gradient."""
     codes = initial.codes[:2].clone().requires_grad_()
     with torch.enable_grad():
         density: Tensor = log_density(codes)

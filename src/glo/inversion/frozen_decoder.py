@@ -16,12 +16,7 @@ _BATCH = 512
 
 @final
 class FrozenDecoder:
-    """Function from codes to examples; made by `frozen_decoder`.
-
-    Args:
-        decoder: network in evaluation mode.
-        precision: arithmetic of its products.
-    """
+    """Function from codes to examples; made by `frozen_decoder`."""
 
     def __init__(self, decoder: nn.Module, precision: Precision) -> None:
         weight = next(decoder.parameters(), None)
@@ -43,16 +38,7 @@ class FrozenDecoder:
 
 @contextmanager
 def frozen_decoder(decoder: nn.Module, precision: Precision) -> Iterator[FrozenDecoder]:
-    """Freeze a decoder for the duration of a `with` block.
-
-    Example:
-        >>> decoder = torch.nn.Linear(2, 4)
-        >>> with frozen_decoder(decoder, "float32") as decode:
-        ...     decode(torch.zeros(3, 2)).requires_grad
-        False
-        >>> decoder.training
-        True
-    """
+    """Freeze a decoder in evaluation mode for the duration of a `with` block."""
     flags = [(weight, weight.requires_grad) for weight in decoder.parameters()]
     training = decoder.training
     decoder.eval().requires_grad_(False)

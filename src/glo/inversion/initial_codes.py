@@ -99,18 +99,13 @@ def decode_initial_codes(
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InitialObservations:
-    """Observations of initial codes.
-
-    Attributes:
-        codes: (S, D).
-        observations: (S, F').
-    """
+    """Codes (S, D) and their observations (S, F')."""
 
     codes: Tensor
     observations: Tensor
 
     def nearest(self, target: Tensor, mask: Tensor | None, k: int) -> Tensor:
-        """Find the k observations of the smallest masked distance to each target.
+        """Find the k observations of the smallest masked distance to each target, (b, k).
 
         |m (v - y)|^2 = m |v|^2 - 2 (m y) v + constant: two products at most for all pairs.
 
@@ -118,15 +113,6 @@ class InitialObservations:
             target: (b, F'), zero where hidden.
             mask: zeros and ones, (b, F'), or (1, F') for all targets; None: all is observed.
             k: number of neighbors, at most S.
-
-        Returns:
-            int64 (b, k), row numbers, the nearest first.
-
-        Example:
-            >>> values = torch.tensor([[0.0], [1.0], [3.0]])
-            >>> initial = InitialObservations(codes=torch.zeros(3, 2), observations=values)
-            >>> initial.nearest(torch.tensor([[2.8]]), None, 2)
-            tensor([[2, 1]])
         """
         best = target.new_zeros(len(target), 0)
         rows = torch.zeros(len(target), 0, dtype=torch.int64, device=target.device)

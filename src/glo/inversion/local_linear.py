@@ -58,24 +58,11 @@ def fit_local_linear(
 
     the update of an ensemble Kalman filter. The first solution begins at the neighbors' mean,
     solution j + 1 at neighbor j: if the neighbors are samples of a Gaussian, the updated codes are
-    samples of its posterior.
-
-    Args:
-        initial: initial codes and their observations.
-        target: (b, F'), zero where hidden.
-        mask: zeros and ones, (b, F') or (1, F'); None: all is observed.
-        n_solutions: K, at least 1.
+    samples of its posterior. Target and mask are as for `InitialObservations.nearest`.
 
     Reference:
         Evensen, "The Ensemble Kalman Filter: theoretical formulation and practical
         implementation", Ocean Dynamics 2003, equation 20.
-
-    Example:
-        >>> codes = torch.linspace(-1, 1, 50)[:, None]
-        >>> values = codes @ torch.tensor([[2.0, 0.0]])
-        >>> initial = InitialObservations(codes=codes, observations=values)
-        >>> float(fit_local_linear(initial, torch.tensor([[1.0, 5.0]]), None, 1).codes) > 0.4
-        True
     """
     k = _n_neighbors(initial, n_solutions)
     rows = initial.nearest(target, mask, k)

@@ -10,25 +10,9 @@ from torch import Tensor
 from glo.inversion.operators import Operator
 from glo.losses import Loss
 
-__all__ = ["LogDensity", "Objective", "ObjectiveValue", "max_log_density"]
+__all__ = ["LogDensity", "Objective", "max_log_density"]
 
 LogDensity = Callable[[Tensor], Tensor]
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ObjectiveValue:
-    """Value and gradient of the objective at B codes.
-
-    Attributes:
-        total: (B,), loss and prior term.
-        residual: (B,), residual loss.
-        gradient: (B, D), gradient of each row's total by its code.
-    """
-
-    total: Tensor
-    residual: Tensor
-    gradient: Tensor
 
 
 @final
@@ -66,14 +50,11 @@ class Objective:
 
     def evaluate(
         self, codes: Tensor, rows: Tensor, centers: Tensor | None, precision: Tensor | None
-    ) -> ObjectiveValue:
-        """Compute the objective and its gradient at `codes`.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute objective (B,), residual loss (B,) and gradient (B, D) at `codes`, (B, D).
 
-        Args:
-            codes: (B, D).
-            rows: int64 (B,), observation of each code.
-            centers: (B, D), means of a Gaussian for each code, which adds to the prior term.
-            precision: (B, D, D), inverse covariances of those Gaussians; None: no such term.
+        Code i belongs to observation `rows[i]`. `centers` (B, D) and `precision` (B, D, D) are the
+        means and inverse covariances of a Gaussian for each code, which adds to the prior term.
         """
         codes = codes.detach().requires_grad_()
         with torch.enable_grad():
@@ -93,16 +74,10 @@ class Objective:
                 energy = 0.5 * (precision @ offset.unsqueeze(2)).squeeze(2).mul(offset).sum(1)
                 total = total + self.weights[rows] * energy
             (gradient,) = torch.autograd.grad(total.sum(), codes)
-        return ObjectiveValue(total=total.detach(), residual=residual.detach(), gradient=gradient)
+        return total.detach(), residual.detach(), gradient
 
 
 @torch.no_grad()
 def max_log_density(log_density: LogDensity, codes: Tensor) -> float:
-    """Return the highest log density of any of `codes`, (N, D).
-
-    Example:
-        >>> density = lambda codes: -codes.square().sum(1)
-        >>> max_log_density(density, torch.tensor([[1.0, 2.0], [0.5, 0.0]]))
-        -0.25
-    """
+    """Return the highest log density of any of `codes`, (N, D)."""
     return max(float(log_density(part).max()) for part in codes.split(4096))

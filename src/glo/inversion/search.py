@@ -11,7 +11,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from glo.inversion.bfgs import Rows, bfgs_update, concat_rows, newton_step, select_rows
+from glo.inversion.bfgs import Rows, bfgs_update, newton_step
 from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
 from glo.inversion.result import InversionCallback, InversionProgress
@@ -33,14 +33,7 @@ _MIN_SHRINK = 0.02
 @final
 @dataclass(frozen=True, kw_only=True)
 class SearchLimits:
-    """Stopping rule, longest step and constraint of a search.
-
-    Args:
-        max_steps: maximum number of decodings per row.
-        tolerance: relative decrease over five decodings below which a row has converged.
-        max_length: length of the longest step.
-        constraint: constraint of every code.
-    """
+    """Stopping rule as in `InversionOptions`, length of the longest step, and constraint."""
 
     max_steps: int
     tolerance: float
@@ -49,27 +42,14 @@ class SearchLimits:
 
 
 def rows_per_batch(numbers: int, dim: int) -> int:
-    """Return how many rows to search at once, by the size of an example and of a code.
-
-    Example:
-        >>> rows_per_batch(1024, 32), rows_per_batch(3 * 128 * 128, 512)
-        (512, 42)
-    """
+    """Return how many rows to search at once, by the size of an example and of a code."""
     return min(512, max(16, 2**21 // numbers), max(16, 2**25 // dim**2))
 
 
 def first_rows(
     model: LocalLinearModel, start: int, counts: Tensor, limits: SearchLimits, *, centered: bool
 ) -> Rows:
-    """Build the rows of some observations, one per solution.
-
-    Args:
-        model: local linear models of b observations, K solutions each.
-        start: number of the first of these observations.
-        counts: (b,), observed numbers of each.
-        limits: limits of the search.
-        centered: whether the prior of each solution is the neighbors' Gaussian at its center.
-    """
+    """Build the rows of b observations from number `start` on, one per solution."""
     b, k, dim = model.codes.shape
     device = model.codes.device
     # The Hessian of a mean of n squares is 2/n J^T J.
@@ -101,16 +81,10 @@ def search(
     batch: int,
     callback: InversionCallback | None = None,
 ) -> Rows:
-    """Minimize the objective of every row.
+    """Minimize the objective of every row of n observations, with K solutions in D dimensions.
 
-    Args:
-        objective: objective of n observations.
-        next_rows: function from the number of an observation to the rows of this and maybe some
-            further observations, as of `first_rows`.
-        shape: n, K and D.
-        limits: limits of the search.
-        batch: approximate number of rows searched at once.
-        callback: function called after each decoding; the search stops early if it returns True.
+    About `batch` rows are searched at once. `next_rows` returns the rows of an observation, given
+    by number, and maybe of some further ones.
 
     Returns:
         `codes` (n, K, D), `total`, `residual`, `steps` and `converged` (n, K), on the CPU. After an
@@ -131,52 +105,55 @@ def search(
         while started < n and (active is None or len(active["row"]) < batch):
             rows = next_rows(started)
             started = int(rows["row"][-1]) + 1
-            active = concat_rows(active, rows)
+            active = {
+                name: values if active is None else torch.cat([active[name], values])
+                for name, values in rows.items()
+            }
         if active is None:
             return result
         _advance(active, objective, limits)
         converged = _converged(active, limits)
         finished = converged | (active["steps"] >= limits.max_steps)
-        stop = callback is not None and callback(_progress(active, done, n * k, limits))
+        stop = callback is not None and callback(
+            InversionProgress(
+                done=done,
+                total=n * k,
+                max_steps=limits.max_steps,
+                rows=active["row"],
+                solutions=active["solution"],
+                codes=active["codes"],
+                residuals=active["residual"],
+                steps=active["steps"],
+            )
+        )
         if stop:
             finished = torch.ones_like(finished)
         if bool(finished.any()):
-            rows = select_rows(active | {"converged": converged}, finished)
-            place = rows["row"].cpu(), rows["solution"].cpu()
+            place = active["row"][finished].cpu(), active["solution"][finished].cpu()
             for name, values in result.items():
-                values[place] = rows[name].cpu()
-            done += len(rows["row"])
-            active = None if bool(finished.all()) else select_rows(active, ~finished)
+                values[place] = (active | {"converged": converged})[name][finished].cpu()
+            done += len(place[0])
+            active = {name: values[~finished] for name, values in active.items()}
+            active = active if len(active["row"]) else None
         if stop:
             return result
-
-
-def _progress(rows: Rows, done: int, total: int, limits: SearchLimits) -> InversionProgress:
-    return InversionProgress(
-        done=done,
-        total=total,
-        max_steps=limits.max_steps,
-        rows=rows["row"],
-        solutions=rows["solution"],
-        codes=rows["codes"],
-        residuals=rows["residual"],
-        steps=rows["steps"],
-    )
 
 
 def _advance(rows: Rows, objective: Objective, limits: SearchLimits) -> None:
     # A new row has no gradient, so its first trial is the code at which it begins.
     trial = project(newton_step(rows, limits.max_length), limits.constraint)
-    value = objective.evaluate(trial, rows["row"], rows.get("center"), rows.get("precision"))
+    total, residual, gradient = objective.evaluate(
+        trial, rows["row"], rows.get("center"), rows.get("precision")
+    )
     begun = rows["steps"] > 0
     step = torch.where(begun.unsqueeze(1), trial - rows["codes"], 0.0)
     # A rejected step measures the curvature as well as an accepted one.
-    rows["inverse"] = bfgs_update(rows["inverse"], step, value.gradient - rows["gradient"])
-    better = value.total <= rows["total"]
+    rows["inverse"] = bfgs_update(rows["inverse"], step, gradient - rows["gradient"])
+    better = total <= rows["total"]
     rows["codes"] = torch.where(better.unsqueeze(1), trial, rows["codes"])
-    rows["gradient"] = torch.where(better.unsqueeze(1), value.gradient, rows["gradient"])
-    rows["total"] = torch.where(better, value.total, rows["total"])
-    rows["residual"] = torch.where(better, value.residual, rows["residual"])
+    rows["gradient"] = torch.where(better.unsqueeze(1), gradient, rows["gradient"])
+    rows["total"] = torch.where(better, total, rows["total"])
+    rows["residual"] = torch.where(better, residual, rows["residual"])
     rows["shrink"] = torch.where(better, 1.0, rows["shrink"] * _BACKTRACK)
     rows["steps"] = rows["steps"] + 1
 

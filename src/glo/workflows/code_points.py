@@ -25,11 +25,9 @@ _KINDS = ("label:", "sample:", "mean")
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CodePoint:
-    """Code with its origin.
+    """Code (D,) with its origin.
 
     Attributes:
-        name: name of the point.
-        code: (D,); it satisfies the run's constraint.
         row: row number of a training example; None for other points.
         example: (*shape), example of a file; None for other points.
         residual: mean squared error of the decoded code of a file; None for other points.
@@ -44,18 +42,7 @@ class CodePoint:
 
 @final
 class CodePoints:
-    """Named points of a run's code space.
-
-    Args:
-        run: finished run.
-        seed: seed of the samples.
-
-    Example:
-        >>> from glo.runs.run import open_run
-        >>> points = CodePoints(open_run("runs/mnist"))  # doctest: +SKIP
-        >>> points.find("label:7").code.shape  # doctest: +SKIP
-        torch.Size([32])
-    """
+    """Named points of a finished run's code space; `seed` determines the samples."""
 
     def __init__(self, run: Run, *, seed: int = 0) -> None:
         self.run = run

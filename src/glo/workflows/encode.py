@@ -61,7 +61,6 @@ class EncodedBatch:
         rows: int64 (b,), row numbers in the dataset.
         target: (b, *shape), examples, standardized if the run is.
         mask: 1 where the target is observed and 0 where it is missing; None: all is observed.
-        inversion: codes, reconstructions and residuals.
     """
 
     rows: Tensor
@@ -71,15 +70,7 @@ class EncodedBatch:
 
 
 def prepare_search(run: Run, *, device: str = "auto") -> InitialCodes:
-    """Move a run's decoder to a device and decode the run's codes as initial codes.
-
-    Args:
-        run: finished run.
-        device: name of a device; auto: the fastest one.
-
-    Raises:
-        UserError: an unfinished run, or a run with one code.
-    """
+    """Decode a finished run's codes, at least two, as initial codes on a device."""
     run.check_finished(
         unfinished="its codes and decoder still change",
         single="a search needs two initial codes",
@@ -99,26 +90,18 @@ def encode(
     n_solutions: int = 1,
     callback: InversionCallback | None = None,
 ) -> Inversion:
-    """Search for the codes of observations.
+    """Search for the codes of observations of the run's decoder, as `glo.inversion.invert` does.
 
     Args:
         run: finished run.
-        x: float (n, *shape'), observations, as for `glo.inversion.invert`.
+        x: float (n, *shape'), observations.
         initial_codes: result of `prepare_search`.
         mask: 1 where observed and 0 where hidden; None: all is observed.
         operator: observation operator; None: identity.
         noise: standard deviation of the observation's errors, above 0; None: twice that of the
             run's reconstructions, at least an eighth of the spread of the examples.
         n_solutions: number of solutions per observation.
-        callback: function called after each decoding, as for `glo.inversion.invert`.
-
-    Raises:
-        UserError: observations that cannot be used, or missing features of the run's loss.
-
-    Example:
-        >>> initial_codes = prepare_search(run)  # doctest: +SKIP
-        >>> encode(run, images, initial_codes).codes.shape  # doctest: +SKIP
-        torch.Size([10, 32])
+        callback: function called after each decoding.
     """
     whole = mask is None and operator is None and noise is None
     options = InversionOptions(
@@ -146,19 +129,10 @@ def encode_batches(
     name: str = "searching codes",
     callback: ProgressCallback | None = None,
 ) -> Iterator[EncodedBatch]:
-    """Search for the codes of many observations, in batches whose results fit the memory.
+    """Search for the codes of rows, whose observations and mask `load` returns, in batches.
 
-    Args:
-        run: finished run.
-        rows: int64 (n,), row numbers in the order of the search.
-        load: function from row numbers to observations and their mask.
-        initial_codes: result of `prepare_search`.
-        operator: observation operator, as for `encode`.
-        noise: standard deviation of the observation's errors, as for `encode`.
-        n_solutions: number of solutions per observation.
-        name: name of the work for the callback.
-        callback: function called after each decoding with `name`, the equivalent number of encoded
-            rows, and n.
+    The results of a batch fit the memory. `callback` receives `name`, the equivalent number of
+    encoded rows, and the number of rows after each decoding.
     """
     n, done = len(rows), 0
 
@@ -193,19 +167,7 @@ def encode_dataset(
     rows: Tensor | None = None,
     callback: ProgressCallback | None = None,
 ) -> Iterator[EncodedBatch]:
-    """Search for the codes of a dataset, as `encode_batches` does.
-
-    Args:
-        run: finished run.
-        dataset: examples of the shape of the training data; missing values are hidden.
-        initial_codes: result of `prepare_search`.
-        rows: int64 (n,), row numbers; None: all.
-        callback: function of a name, the rows done and n, as for `encode_batches`.
-
-    Example:
-        >>> for batch in encode_dataset(run, dataset, initial_codes):  # doctest: +SKIP
-        ...     codes[batch.rows] = batch.inversion.codes
-    """
+    """Search for the codes of rows of a dataset, or of all, with missing values hidden."""
     dataset = run.standardize(dataset)
     rows = torch.arange(len(dataset)) if rows is None else rows
     return encode_batches(

@@ -38,11 +38,7 @@ class Imputation:
 
 
 def check_incomplete_table(run: Run, table: IncompleteTable) -> None:
-    """Check that a run can impute a table.
-
-    Raises:
-        UserError: other columns, no missing value, or a row without known values.
-    """
+    """Check that a table has a run's columns, missing values, and known values in each row."""
     dataset, expected = table.dataset, run.data.shape[0]
     if dataset.shape != run.data.shape:
         raise UserError(
@@ -68,20 +64,7 @@ def impute(
     n_solutions: int = 1,
     callback: ProgressCallback | None = None,
 ) -> Imputation:
-    """Search for the codes of the incomplete rows, and decode them.
-
-    Args:
-        run: finished run of vectors.
-        table: table that passes `check_incomplete_table`.
-        initial_codes: result of `prepare_search`.
-        n_solutions: number of solutions per row; their mean is imputed, and the mean of several has
-            the smaller squared error.
-        callback: function of a name, the rows done and m, as for `encode_batches`.
-
-    Example:
-        >>> imputation = impute(run, table, prepare_search(run))  # doctest: +SKIP
-        >>> table.save(Path("filled.csv"), imputation.values)  # doctest: +SKIP
-    """
+    """Search for the codes of a table's incomplete rows, and decode the mean of the solutions."""
     dataset = run.standardize(table.dataset)
     rows = torch.from_numpy(np.flatnonzero(table.missing.any(axis=1)))
     values = np.full(table.missing.shape, np.nan, np.float32)

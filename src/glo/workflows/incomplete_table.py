@@ -44,27 +44,14 @@ class IncompleteTable(ABC):
 
     @abstractmethod
     def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
-        """Write the table with imputed values, atomically.
+        """Write the table, with (n, F) values for the missing ones, atomically.
 
-        Args:
-            path: path of a .csv, .parquet or .npy file; the last has the columns of numbers only.
-            imputed: (n, F), values for the missing ones; the others are ignored.
-
-        Raises:
-            UserError: other columns that cannot be written to this format.
+        A .csv or .parquet file has all columns, a .npy file those of numbers only.
         """
 
 
 def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTable:
-    """Open an incomplete table.
-
-    Args:
-        source: path of a .csv, .parquet, .npy or .npz file; of the first two, with columns as for
-            training.
-        options: split and limit.
-
-    Raises:
-        UserError: a missing or unreadable file, or a file of another kind.
+    """Open an incomplete table: a .csv or .parquet file, with columns as for training, or an array.
 
     Example:
         >>> import tempfile
@@ -133,26 +120,25 @@ class IncompleteFrame(IncompleteTable):
         super().__init__(np.stack(values, axis=1), options, rows.what, rows.name)
 
     def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
-        if path.suffix == ".npy":
-            save_vectors(path, np.stack([_floats(c) for c in self._columns(imputed)], axis=1))
+        if _is_csv(path) and self._texts is not None:
+            with atomic_write(path) as temporary:
+                self._write_texts(temporary, self._texts, imputed)
             return
-        with atomic_write(path) as writing:
-            if _is_csv(path) and self._texts is not None:
-                self._write_texts(writing, imputed)
-            else:
-                self._write(writing, imputed)
-
-    def _columns(self, imputed: NDArray[np.float32]) -> list[Any]:
-        return [
-            _filled(self._table.column(name), self.missing[:, place], imputed[:, place])
+        columns = {
+            name: _filled(self._table.column(name), self.missing[:, place], imputed[:, place])
             for place, name in enumerate(self._names)
-        ]
+        }
+        if path.suffix == ".npy":
+            save_vectors(path, np.stack([_floats(column) for column in columns.values()], axis=1))
+            return
+        with atomic_write(path) as temporary:
+            self._write(temporary, columns)
 
-    def _write(self, path: Path, imputed: NDArray[np.float32]) -> None:
+    def _write(self, path: Path, columns: dict[str, Any]) -> None:
         from pyarrow import ArrowException, csv, parquet
 
         table = self._table
-        for name, column in zip(self._names, self._columns(imputed), strict=True):
+        for name, column in columns.items():
             table = table.set_column(table.schema.get_field_index(name), name, column)
         if table.schema.types != self._table.schema.types:
             # pandas would convert a column back to integers if the metadata declare them.
@@ -165,15 +151,13 @@ class IncompleteFrame(IncompleteTable):
                 f"The table cannot be written as {path.suffix} ({reason}); give another suffix."
             ) from None
 
-    def _write_texts(self, path: Path, imputed: NDArray[np.float32]) -> None:
-        assert self._texts is not None, "the source is a .csv file"
-        names = self._texts.column_names
+    def _write_texts(self, path: Path, texts: Any, imputed: NDArray[np.float32]) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(names)
+            writer.writerow(texts.column_names)
             for start in range(0, len(imputed), _BATCH):
                 stop = min(start + _BATCH, len(imputed))
-                cells = self._texts.slice(start, stop - start).to_pydict()
+                cells = texts.slice(start, stop - start).to_pydict()
                 for row, place in np.argwhere(self.missing[start:stop]):
                     cells[self._names[place]][row] = str(imputed[start + row, place])
                 writer.writerows(zip(*cells.values(), strict=True))

@@ -30,11 +30,9 @@ _CHUNK = 2048
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """Dataset with a name for each example.
+    """Dataset of n examples with n names: the file as it was given, or the source and the row.
 
     Attributes:
-        dataset: n examples.
-        names: n names: the file as it was given, or the source and the row.
         files: paths of n image files; empty for other sources.
         skipped: one sentence for each file, row or line that was left out.
     """
@@ -56,21 +54,13 @@ def open_inputs(
     limit: int | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Inputs:
-    """Open files or one other source as inputs of a run.
+    """Open image files and folders, or one other source, as inputs of a run.
 
-    Args:
-        run: run that determines shape and standardization.
-        files: image files and folders of them, or one other source.
-        split: split of the source.
-        limit: maximum number of examples; None: all.
-        shape: (C, H, W), required shape of degraded images, which are never scaled; None: images
-            are cropped and scaled like the training data.
+    Images are cropped and scaled like the training data, unless `shape` (C, H, W) is given: the
+    required shape of degraded images, which are never scaled.
 
     Raises:
         UserError: no files, unreadable files, or examples of another shape.
-
-    Example:
-        >>> open_inputs(open_run("runs/mnist"), ["mnist"], split="test")  # doctest: +SKIP
     """
     if not files:
         raise UserError(
@@ -89,8 +79,8 @@ def open_inputs(
             f"combined with others; give it alone."
         )
     dataset = _open_other(run, files[0], options, shape)
+    _check_not_empty(dataset)
     names = tuple(f"{dataset.name}[{row}]" for row in range(len(dataset)))
-    _check_not_empty(dataset, names)
     return Inputs(dataset=run.standardize(dataset), names=names, skipped=dataset.skipped)
 
 
@@ -131,8 +121,12 @@ def _open_images(
         raise UserError(f"None of FILES can be read ({reasons}); check them.") from None
     _check_shape(run, dataset, expected)
     kept = tuple(map(Path, listing.decoded))
-    if shape is not None:
-        _check_sizes(run, kept, shape)
+    for path in kept if shape else ():
+        image = probe(path)
+        if (image.height, image.width) != expected[1:]:
+            raise UserError(
+                f"{path} has {image.height} x {image.width} pixels, but {_expected(run, expected)}."
+            )
     return Inputs(
         dataset=dataset,
         names=tuple(printable(str(file)) for file in kept),
@@ -186,15 +180,6 @@ def _image_options(run: Run, shape: tuple[int, ...], options: SourceOptions) -> 
     return replace(options, size=size, channels=channels, crop=run.settings.crop)
 
 
-def _check_sizes(run: Run, files: Sequence[Path], shape: tuple[int, ...]) -> None:
-    for path in files:
-        image = probe(path)
-        if (image.height, image.width) != shape[1:]:
-            raise UserError(
-                f"{path} has {image.height} x {image.width} pixels, but {_expected(run, shape)}."
-            )
-
-
 def _check_shape(
     run: Run, dataset: Dataset, shape: tuple[int, ...], *, only_kind: bool = False
 ) -> None:
@@ -205,16 +190,15 @@ def _check_shape(
         raise UserError(f"{dataset.name} has {kind} of {actual}, but {_expected(run, shape)}.")
 
 
-def _check_not_empty(dataset: Dataset, names: tuple[str, ...]) -> None:
+def _check_not_empty(dataset: Dataset) -> None:
     for rows in torch.arange(len(dataset)).split(_CHUNK):
         observed = dataset.observed(rows)
         if observed is None:
             return
         empty = ~(observed > 0).flatten(1).any(1)
         if bool(empty.any()):
-            raise UserError(
-                f"Every value of {names[int(rows[empty][0])]} is missing; leave it out."
-            )
+            name = f"{dataset.name}[{int(rows[empty][0])}]"
+            raise UserError(f"Every value of {name} is missing; leave it out.")
 
 
 def _expected(run: Run, shape: tuple[int, ...]) -> str:

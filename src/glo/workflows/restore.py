@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import final, get_args
 
 import numpy as np
 import torch
@@ -16,13 +16,8 @@ from glo.data.readers.images import decode as decode_image
 from glo.data.readers.images import decode_opaque
 from glo.decoders.decode import decode
 from glo.errors import UserError, suggest
-from glo.inversion import (
-    InitialCodes,
-    Operator,
-    add_noise,
-    half_mask,
-    hole_mask,
-)
+from glo.inversion import InitialCodes, Inversion, Operator, add_noise, half_mask, hole_mask
+from glo.inversion.corruptions import Half
 from glo.metrics.reconstruction import psnr_from_mse
 from glo.runs.run import Run
 from glo.workflows.encode import EncodedBatch, ProgressCallback, encode_batches
@@ -41,7 +36,6 @@ __all__ = [
 # regions leave more open than scattered values. Measured on 64 digits without the left half, 8
 # solutions: 17.3 dB, and 17.1 dB with twice the error of the run's reconstructions.
 _NOISE = 0.5
-_HALVES: tuple[Literal["left", "right", "top", "bottom"], ...] = ("left", "right", "top", "bottom")
 
 
 @final
@@ -54,11 +48,6 @@ class Degradation:
         mask: 1 where y is observed and 0 where it is hidden, float32 (1, 1, H, W) or one mask for
             each image; None: all is observed.
         noise: standard deviation of the noise, where black is -1 and white is 1; None: no noise.
-
-    Example:
-        >>> from glo.inversion import AveragePool
-        >>> Degradation(operator=AveragePool(factor=4)).shape((1, 32, 32))
-        (1, 8, 8)
     """
 
     operator: Operator | None = None
@@ -70,13 +59,7 @@ class Degradation:
         return tuple(self.apply(torch.zeros(1, *shape), torch.zeros(1)).shape[1:])
 
     def apply(self, images: Tensor, rows: Tensor, *, seed: int = 0) -> Tensor:
-        """Apply operator and noise to clean images; masked pixels stay as they are.
-
-        Args:
-            images: (b, C, H, W) in [-1, 1].
-            rows: int64 (b,), consecutive row numbers, which determine the noise.
-            seed: seed of the noise.
-        """
+        """Apply operator and noise, which consecutive `rows` determine, to clean images."""
         output = images if self.operator is None else self.operator(images)
         if self.noise is None:
             return output
@@ -90,18 +73,16 @@ class Degradation:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Restoration:
-    """Restored images, K solutions each.
+    """Restored images (b, C, H, W), K solutions each.
 
     Attributes:
         rows: int64 (b,), row numbers of the observations.
-        observations: (b, C, H, W), in the size of the images and gray where hidden.
-        images: (b, C, H, W), mean of all solutions, and the observed pixels where there are any.
-        truth: (b, C, H, W), clean images of a simulation; None otherwise.
+        observations: observations in the size of the images, gray where hidden.
+        images: mean of all solutions, and the observed pixels where there are any.
+        truth: clean images of a simulation; None otherwise.
         solutions: (b, K, C, H, W), decoded solutions by increasing residual.
-        residuals: (b, K), mean squared errors of the solutions on the observed values.
         spread: (b,), root mean square deviation of the solutions.
-        steps: int64 (b,), decodings of all solutions.
-        converged: bool (b,), whether the search of the best solution converged.
+        inversion: codes, residuals and steps.
         psnr: (b,), PSNR of `images` in decibels, over the hidden pixels, or over the whole image
             without a mask; None without truth.
         observed_psnr: (b,), PSNR of `observations` in decibels; None without truth or with a mask.
@@ -112,10 +93,8 @@ class Restoration:
     images: Tensor
     truth: Tensor | None
     solutions: Tensor
-    residuals: Tensor
     spread: Tensor
-    steps: Tensor
-    converged: Tensor
+    inversion: Inversion
     psnr: Tensor | None
     observed_psnr: Tensor | None
 
@@ -130,29 +109,12 @@ def restore(
     simulate: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Iterator[Restoration]:
-    """Search for codes whose images, degraded, are the observations.
+    """Yield restored images in batches: decoded codes whose images, degraded, are the inputs.
 
-    Args:
-        run: finished run of images.
-        inputs: observations; clean images with `simulate`.
-        degradation: degradation of the observations.
-        initial_codes: result of `prepare_search`.
-        n_solutions: K, number of solutions per observation.
-        simulate: whether to degrade the inputs first and to compare with them.
-        callback: function of a name, the rows done and n, as for `encode_batches`.
-
-    Yields:
-        restored images, a batch at a time, in order.
-
-    Example:
-        >>> degradation = Degradation(mask=mask_from_name("left", (1, 32, 32)))
-        >>> initial_codes = prepare_search(run)  # doctest: +SKIP
-        >>> for batch in restore(run, inputs, degradation, initial_codes):  # doctest: +SKIP
-        ...     images[batch.rows] = batch.images
+    With `simulate` the inputs are clean images; they are degraded first, and compared with.
     """
-    noise = degradation.noise
-    if noise is None:
-        noise = _NOISE * initial_codes.examples_spread
+    spread = initial_codes.examples_spread
+    noise = _NOISE * spread if degradation.noise is None else degradation.noise
 
     def load(rows: Tensor) -> tuple[Tensor, Tensor | None]:
         x = inputs.dataset.batch(rows)
@@ -188,18 +150,16 @@ def _restoration(run: Run, batch: EncodedBatch, truth: Tensor | None) -> Restora
         images=images,
         truth=truth,
         solutions=decoded.unflatten(0, codes.shape[:2]),
-        residuals=inversion.solution_residuals,
         spread=_mean(inversion.std.square(), region).sqrt(),
-        steps=inversion.steps,
-        converged=inversion.converged,
-        psnr=None if truth is None else _psnr(images, truth, region),
-        observed_psnr=None
-        if truth is None or mask is not None
-        else _psnr(observations, truth, region),
+        inversion=inversion,
+        psnr=_psnr(images, truth, region),
+        observed_psnr=_psnr(observations, None if mask is not None else truth, region),
     )
 
 
-def _psnr(images: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+def _psnr(images: Tensor, truth: Tensor | None, region: Tensor) -> Tensor | None:
+    if truth is None:
+        return None
     return psnr_from_mse(_mean((images.clamp(-1, 1) - truth).square(), region))
 
 
@@ -208,23 +168,9 @@ def _mean(values: Tensor, region: Tensor) -> Tensor:
 
 
 def mask_from_name(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Build a mask that hides one half of images or a square in their center.
-
-    Args:
-        name: left, right, top, bottom, or center:SIDE.
-        shape: (C, H, W).
-
-    Returns:
-        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
-
-    Raises:
-        UserError: another name, or a square larger than the image.
-
-    Example:
-        >>> mask_from_name("center:2", (1, 4, 4))[0, 0, 1]
-        tensor([1., 0., 0., 1.])
-    """
-    for half in _HALVES:
+    """Build the mask (1, 1, H, W) of left, right, top, bottom or center:SIDE, 0 where hidden."""
+    halves: tuple[Half, ...] = get_args(Half)
+    for half in halves:
         if name == half:
             return half_mask(shape, half)
     kind, _, side = name.partition(":")
@@ -232,22 +178,14 @@ def mask_from_name(name: str, shape: tuple[int, ...]) -> Tensor:
         return hole_mask(shape, int(side))
     raise UserError(
         f"--hole is {name!r}; give left, right, top, bottom, or center and a side in pixels, such "
-        f"as center:{min(shape[1:]) // 2}.{suggest(name, [*_HALVES, 'center:SIDE'])}"
+        f"as center:{min(shape[1:]) // 2}.{suggest(name, [*halves, 'center:SIDE'])}"
     )
 
 
 def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """Read a mask image: transparent pixels are hidden, or black pixels if none is transparent.
+    """Read a mask image as float32 (1, 1, H, W), 0 where hidden.
 
-    Args:
-        path: path of an image file.
-        shape: shape of the observations, (C, H, W).
-
-    Returns:
-        float32 (1, 1, H, W), 1 where observed and 0 where hidden.
-
-    Raises:
-        UserError: an unreadable file, another size, or a mask that hides everything or nothing.
+    Transparent pixels are hidden, or black pixels if none is transparent.
     """
     if not path.is_file():
         raise UserError(f"There is no mask {path}; give a black and white image.")
@@ -261,14 +199,7 @@ def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
 
 
 def mask_from_alpha(inputs: Inputs) -> Tensor:
-    """Read masks from the alpha channels of image files: transparent pixels are hidden.
-
-    Returns:
-        float32 (n, 1, H, W), 1 where observed and 0 where hidden.
-
-    Raises:
-        UserError: inputs without files, or an image without transparent or without opaque pixels.
-    """
+    """Read masks (n, 1, H, W), 0 where transparent, from the alpha channels of image files."""
     masks = []
     for name, path in zip(inputs.names, inputs.files, strict=False):
         opaque = decode_opaque(path)

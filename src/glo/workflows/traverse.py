@@ -25,10 +25,9 @@ _GAP, _WHITE = 2, 255
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Traversal:
-    """Lines of codes.
+    """Lines of codes, (n, D) each; n differs only in a triangle.
 
     Attributes:
-        lines: codes of each line, (n, D); n differs only in a triangle.
         video: order of the frames of a video. "sequential": one line after the other, each of which
             begins at the end of the previous one. "parallel": all lines at once, side by side.
     """
@@ -40,19 +39,11 @@ class Traversal:
 def save_traversal(run: Run, traversal: Traversal, path: Path) -> Path:
     """Write a traversal in the format of the suffix of `path`, and return `path`.
 
-    Args:
-        run: run whose decoder decodes the codes.
-        traversal: codes.
-        path: .png: a row of images per line; .gif or .mp4: a video, forward and backward; .csv: a
-            row per code with line, step, code z0, z1, ... and, of vectors, the decoded x0, x1, ...
+    A .png has a row of images per line; a .gif or .mp4 plays forward and backward; a .csv has a row
+    per code with line, step, code z0, z1, ... and, of vectors, the decoded x0, x1, ...
 
     Raises:
         UserError: a missing or failing ffmpeg for an .mp4.
-
-    Example:
-        >>> from glo.runs.run import open_run
-        >>> run = open_run("runs/mnist")  # doctest: +SKIP
-        >>> save_traversal(run, Traversal(lines=(run.codes[:2],)), Path("a.png"))  # doctest: +SKIP
     """
     lines = traversal.lines
     if path.suffix == ".csv":
@@ -67,15 +58,7 @@ def save_traversal(run: Run, traversal: Traversal, path: Path) -> Path:
 
 
 def draw_lines(lines: Sequence[Tensor]) -> Image.Image:
-    """Draw lines of images below each other, shorter lines centered.
-
-    Args:
-        lines: images of each line, (n, C, H, W) in [-1, 1].
-
-    Example:
-        >>> draw_lines([torch.zeros(1, 1, 64, 64), torch.zeros(2, 1, 64, 64)]).size
-        (134, 134)
-    """
+    """Draw lines of images, (n, C, H, W) in [-1, 1], below each other, shorter lines centered."""
     strips = [grid(images, columns=len(images)) for images in lines]
     width = max(strip.width for strip in strips)
     height = sum(strip.height - _GAP for strip in strips) + _GAP
@@ -92,15 +75,7 @@ def draw_lines(lines: Sequence[Tensor]) -> Image.Image:
 def draw_neighbors(
     run: Run, point: CodePoint, rows: Tensor, dataset: Dataset | None, path: Path
 ) -> Path:
-    """Draw a point and training examples as decoded and, below, as they are.
-
-    Args:
-        run: run of images.
-        point: point in the first column, above its own example if it has one.
-        rows: int64 (k,), row numbers of the training examples.
-        dataset: training data; None: decoded images only.
-        path: path of a .png file.
-    """
+    """Draw a point and training examples as decoded and, below, as they are in `dataset`."""
     (decoded,) = _decode(run, [torch.cat([point.code.unsqueeze(0), run.codes[rows]])])
     if dataset is None:
         return save_picture(draw_lines([decoded]), path)
@@ -113,14 +88,7 @@ def draw_neighbors(
 
 
 def save_neighbors(run: Run, rows: Tensor, distances: Tensor, path: Path) -> Path:
-    """Write training examples as a table of row, distance, code and, of vectors, decoded example.
-
-    Args:
-        run: finished run.
-        rows: int64 (k,), row numbers of the training examples.
-        distances: float (k,), distances of their codes from a point.
-        path: path of a .csv file.
-    """
+    """Write a table of row, distance, code and, of vectors, decoded example."""
     codes = run.codes[rows]
     decoded = codes[:, :0] if run.is_images else run.reconstruct(rows)
     columns = {"row": rows.tolist(), "distance": list(distances.numpy())}
