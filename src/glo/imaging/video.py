@@ -21,14 +21,25 @@ _SIDE = 256
 
 
 def upscale(picture: Image.Image, side: int = _SIDE) -> Image.Image:
-    """Enlarge a small picture by a whole factor until its longer side has about `side` pixels."""
+    """Enlarge a small picture by a whole factor until its longer side has about `side` pixels.
+
+    Example:
+        >>> upscale(Image.new("L", (28, 14))).size
+        (252, 126)
+    """
     zoom = max(1, round(side / max(picture.size)))
     width, height = picture.size
     return picture.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
 
 
 def ping_pong(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return a loop of frames: forth, ten frames of rest, back, and ten frames of rest."""
+    """Return a loop of frames: forward, a rest of ten frames, backward, and a rest of ten frames.
+
+    Example:
+        >>> frames = [Image.new("L", (1, 1), gray) for gray in range(3)]
+        >>> [frame.getpixel((0, 0)) for frame in ping_pong(frames)][9:12]
+        [0, 1, 2]
+    """
     first, last = [frames[0]] * (_REST_FRAMES - 1), [frames[-1]] * (_REST_FRAMES - 1)
     return [*first, *frames, *last, *frames[-2:0:-1]]
 
