@@ -473,3 +473,11 @@ def test_an_evaluation_in_between_changes_nothing(blobs: Maker, begin: Begin) ->
         evaluate(watched.decoder, watched.codes, samples, watched.settings)
     for name, tensor in everything(quiet).items():
         assert torch.equal(everything(watched)[name], tensor)
+
+
+def test_the_travel_of_codes_starts_at_their_projected_initial_values(
+    vectors: Maker, begin: Begin
+) -> None:
+    training = begin(vectors(12), init="gaussian", gaussian_std=5.0, code_lr=0.0)
+    assert training.codes.norm(dim=1).max() <= 1 + 1e-6
+    assert training.statistics.travel(training.codes) == 0.0

@@ -121,9 +121,7 @@ class TrainState:
 
     def project_all(self) -> None:
         """Project every code onto the constraint."""
-        for rows in row_blocks(len(self.latents)):
-            self.latents.project_(rows)
-            self.store.touch(len(rows))
+        _project_all(self.latents, self.store)
 
     def restart_rows(self, rows: Tensor) -> None:
         """Re-initialize codes of `rows`, int64 (B,), at random, with fresh optimizer state."""
@@ -183,6 +181,12 @@ def init_train_state(
             drawn = normal(settings.seed, start, len(rows), dim, stream="codes", every=ranks.size)
             torch.mul(drawn, settings.gaussian_std, out=codes[int(rows[0]) : int(rows[-1]) + 1])
     latents = LatentCodes.from_storage(codes, settings.constraint)
-    state = TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
-    state.project_all()
-    return state
+    # Before the statistics of the state copy the initial codes.
+    _project_all(latents, store)
+    return TrainState(settings, decoder, latents, n=n, ranks=ranks, store=store)
+
+
+def _project_all(latents: LatentCodes, store: RowStore) -> None:
+    for rows in row_blocks(len(latents)):
+        latents.project_(rows)
+        store.touch(len(rows))
