@@ -91,13 +91,13 @@ def test_priors_are_kept_when_asked(run: Path) -> None:
     after = contents(run / "prior")
     assert after["gaussian.safetensors"] == before["gaussian.safetensors"]
     # Labels of the rows go with the rows, so that they can be fitted some day.
-    add(run, spots(4, seed=2, labels=np.full(4, 9)))
+    add(run, spots(4, seed=2, labels=np.full(4, 6)))
     labels = load_labels(run / "prior")
-    assert labels.classes == [0, 1, 5, 9]
+    assert labels.classes == [0, 1, 5, 6]
     assert labels.training_labels.tolist() == [
         *((np.arange(N) % 2) + (np.arange(N) == 7) * 4),
         *[-1] * 3,
-        *[9] * 4,
+        *[6] * 4,
     ]
 
 

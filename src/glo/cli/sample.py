@@ -36,7 +36,7 @@ def sample(
         seed: Seed of the samples.
         prior: gaussian, mixture, flow-matching, normalizing-flow or imle; a prior that the run
             lacks is fitted first and saved. Unset: the run's default.
-        label: Draw only examples of this label, by number or name, from a run of labelled data.
+        label: Draw only examples of this class, by its name, from a run of labelled data.
         temperature: Factor of the prior's spread; below 1: more typical, less varied.
         out: A .png for a grid, a .npy for numbers, a folder with --separate; for vectors also a
             .csv or .parquet file; unset: in the run's samples folder.

@@ -59,6 +59,13 @@ class Settings:
     crop: Literal["center", "pad", "stretch"] = option(
         "Data", "center", "Conversion of rectangles to squares: center crop, pad, or stretch."
     )
+    pixel_range: tuple[float, float] | None = option(
+        "Data",
+        None,
+        "Values of black and white in the source, such as 0 4095; unset: from the data.",
+        min=-1e38,
+        max=1e38,
+    )
     limit: int | None = option(
         "Data", None, "Number of examples to use, the first ones; unset: all.", min=1
     )

@@ -15,8 +15,10 @@ import torch.utils.data
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glo.data.labels import UNLABELED, match_labels
+from glo.data.reading import NO_READING, Reading
 from glo.data.standardizer import Standardizer
-from glo.data.storage import is_dataset_folder, read_dataset_files, write_dataset_files
+from glo.data.storage import is_dataset_folder, read_dataset_files, to_ids, write_dataset_files
 from glo.errors import UserError, UserTypeError
 from glo.utils.files import atomic_folder
 from glo.utils.row_store import is_mapped, prefetch_rows, random_access, release_pages
@@ -28,6 +30,19 @@ _RELEASE_BYTES = 2**28
 _CHUNK_BYTES = 2**24
 _FINGERPRINT_BYTES = 2**26
 _FINGERPRINT_ROWS = 2**14
+
+_FIELDS = (
+    "rows",
+    "labels",
+    "name",
+    "missing",
+    "label_names",
+    "skipped",
+    "ids",
+    "reading",
+    "notes",
+    "standardizer",
+)
 
 RowIndex = NDArray[np.int64] | Tensor | Sequence[int]
 
@@ -42,12 +57,17 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
 
     Args:
         rows: uint8 (N, H, W, C) with C 1 or 3, or float32 (N, F) with NaN where a value is
-            missing; in memory or memory-mapped, never copied and never written to.
-        labels: int64 (N,), 0 or more, or None.
+            missing; in memory or memory-mapped, never copied and never written to. Vectors may be
+            float64 where float32 would round their differences away.
+        labels: int64 (N,), numbers of the classes, -1 for an example without one; or None.
         name: short name, such as "mnist".
         missing: bool (N, H, W, 1), True where a pixel is missing, or None; images only.
-        label_names: names of the labels 0, 1, ..., or none.
+        label_names: names of the classes 0, 1, ...; empty: their numbers.
         skipped: one sentence for each file, row or line that was left out.
+        ids: identity of each row in its source, (N,): row numbers as int64, or objects, strings
+            such as file paths and integers; None: 0, 1, ....
+        reading: how the values of the source were read.
+        notes: one sentence for each decision about the data.
         standardizer: transform of vectors in batches, or None. It is no part of the content: the
             fingerprint and the saved files are without it.
 
@@ -75,17 +95,26 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         missing: NDArray[np.bool_] | None = None,
         label_names: tuple[str, ...] = (),
         skipped: tuple[str, ...] = (),
+        ids: NDArray[Any] | None = None,
+        reading: Reading = NO_READING,
+        notes: tuple[str, ...] = (),
         standardizer: Standardizer | None = None,
     ) -> None:
         _check_rows(rows)
         _check_labels(labels, label_names, len(rows))
         _check_missing(missing, rows)
+        _check_ids(ids, len(rows))
+        if labels is not None and not label_names:
+            label_names = tuple(map(str, range(int(labels.max(initial=UNLABELED)) + 1)))
         self.rows = _read_only(rows)
         self.labels = None if labels is None else _read_only(labels)
         self.missing = None if missing is None else _read_only(missing)
         self.name = name
         self.label_names = label_names
         self.skipped = skipped
+        self.ids = None if ids is None else _read_only(ids)
+        self.reading = reading
+        self.notes = notes
         self.standardizer = standardizer
         self._bytes_read = 0
 
@@ -229,9 +258,16 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
             >>> len(dataset.subset(np.arange(1, 6, 2)))
             3
         """
-        index = _as_slice(_row_index(rows), len(self))
+        numbers = _row_index(rows)
+        index = _as_slice(numbers, len(self))
+        ids = self.ids
+        if ids is not None:
+            ids = ids[index]
+        elif not np.array_equal(numbers, np.arange(len(numbers))):
+            ids = numbers
         return self._with(
             rows=self.rows[index],
+            ids=ids,
             labels=None if self.labels is None else self.labels[index],
             missing=None if self.missing is None else self.missing[index],
         )
@@ -253,6 +289,14 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
             return self
         return self._with(standardizer=standardizer or Standardizer.fit(self.rows))
 
+    def labeled(self, labels: NDArray[np.int64], names: tuple[str, ...]) -> "Dataset":
+        """Return the same examples with labels, int64 (N,), and the names of their classes."""
+        return self._with(labels=labels, label_names=names)
+
+    def with_rows(self, rows: NDArray[Any]) -> "Dataset":
+        """Return the dataset with other values of the same examples, (N, ...)."""
+        return self._with(rows=rows)
+
     def save(self, folder: str | Path) -> None:
         """Write the dataset to a folder atomically; an older dataset there is replaced.
 
@@ -271,9 +315,14 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         write_dataset_files(
             folder,
             arrays={"rows": self.rows, "labels": self.labels, "missing": self.missing},
-            name=self.name,
-            label_names=self.label_names,
-            skipped=self.skipped,
+            ids=self.ids,
+            metadata={
+                "name": self.name,
+                "label_names": self.label_names,
+                "skipped": self.skipped,
+                "reading": self.reading.to_dict(),
+                "notes": self.notes,
+            },
         )
 
     @staticmethod
@@ -293,8 +342,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         return Dataset(**read_dataset_files(Path(folder)))
 
     def _with(self, **changes: Any) -> "Dataset":
-        names = ("rows", "labels", "name", "missing", "label_names", "skipped", "standardizer")
-        return Dataset(**{**{name: getattr(self, name) for name in names}, **changes})
+        return Dataset(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
 
     @cached_property
     def _has_nan(self) -> bool:
@@ -315,7 +363,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
 
 
 def concatenate(first: Dataset, second: Dataset) -> Dataset:
-    """Concatenate datasets in memory; labels are kept where both have some of the same names."""
+    """Concatenate datasets in memory; labels, matched by name, are kept where both have some."""
     pair = (first, second)
     if first.shape != second.shape:
         raise UserError(
@@ -323,21 +371,28 @@ def concatenate(first: Dataset, second: Dataset) -> Dataset:
             f"only equal shapes can be joined."
         )
     missing = labels = None
+    names: tuple[str, ...] = ()
     if any(each.missing is not None for each in pair):
         shape = (*first.rows.shape[1:-1], 1)
         masks = [np.zeros((len(e), *shape), bool) if e.missing is None else e.missing for e in pair]
         missing = np.concatenate(masks)
     if first.labels is not None and second.labels is not None:
-        same = first.label_names == second.label_names
-        labels = np.concatenate([first.labels, second.labels]) if same else None
-    return Dataset(
+        numbers, names = match_labels(second.labels, second.label_names, first.label_names)
+        labels = np.concatenate([first.labels, numbers])
+    return first._with(
         rows=np.concatenate([first.rows, second.rows]),
         labels=labels,
-        name=first.name,
         missing=missing,
-        label_names=first.label_names if labels is not None else (),
-        standardizer=first.standardizer,
+        label_names=names,
+        ids=concatenate_ids(first, second),
+        skipped=(),
     )
+
+
+def concatenate_ids(first: Dataset, second: Dataset) -> NDArray[Any]:
+    """Return the identities of the rows of two datasets, int64 or objects (N1 + N2,)."""
+    parts = [np.arange(len(e)) if e.ids is None else e.ids for e in (first, second)]
+    return to_ids([value for part in parts for value in part.tolist()])
 
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:
@@ -363,10 +418,10 @@ def _check_rows(rows: NDArray[Any]) -> None:
         )
     if min(rows.shape[1:]) < 1:
         raise UserError(f"rows has shape {rows.shape}; give examples with at least one value.")
-    dtype = np.uint8 if images else np.float32
-    if rows.dtype != dtype or not rows.dtype.isnative:
+    allowed = ("uint8",) if images else ("float32", "float64")
+    if rows.dtype.name not in allowed or not rows.dtype.isnative:
         kind = "images" if images else "vectors"
-        raise UserTypeError(f"rows is of dtype {rows.dtype}; give {kind} as {dtype.__name__}.")
+        raise UserTypeError(f"rows is of dtype {rows.dtype}; give {kind} as {allowed[0]}.")
 
 
 def _check_labels(labels: NDArray[Any] | None, names: tuple[str, ...], n: int) -> None:
@@ -376,10 +431,21 @@ def _check_labels(labels: NDArray[Any] | None, names: tuple[str, ...], n: int) -
         raise UserTypeError(f"labels is of dtype {labels.dtype}; give int64.")
     if labels.shape != (n,):
         raise UserError(f"labels has shape {labels.shape}; {n} examples need shape ({n},).")
-    if n and labels.min() < 0:
-        raise UserError(f"The smallest label is {labels.min()}; number the labels from 0.")
+    if n and labels.min() < UNLABELED:
+        raise UserError(
+            f"The smallest label is {labels.min()}; number the classes from 0, and mark examples"
+            f" without one by {UNLABELED}."
+        )
     if names and n and labels.max() >= len(names):
         raise UserError(f"The largest label is {labels.max()}, but there are {len(names)} names.")
+
+
+def _check_ids(ids: NDArray[Any] | None, n: int) -> None:
+    if ids is not None and (ids.shape != (n,) or (ids.dtype != np.int64 and ids.dtype != object)):
+        raise UserTypeError(
+            f"ids has shape {ids.shape} and dtype {ids.dtype}; give one int64 or string (object)"
+            f" for each of {n} examples."
+        )
 
 
 def _check_missing(missing: NDArray[Any] | None, rows: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from glo.config.settings import Settings, check_settings
+from glo.data.reading import Reading
 from glo.errors import UserError, suggest
 
 __all__ = ["DEFAULTS", "Crop", "SourceOptions", "Split", "check_train_split"]
@@ -24,8 +25,11 @@ class SourceOptions:
         channels: 1 (gray) or 3 (color); None takes the number from the source.
         crop: treatment of images of another aspect ratio: "center" cuts the longer side, "pad"
             adds black bars, "stretch" changes the ratio.
+        pixel_range: values of black and white in the source; None: by its dtype and values.
         split: part of a source that has two (IDX folders, .npz files with x_train and x_test).
         limit: number of examples that are read, the first ones; None reads all.
+        reading: reading of an earlier source, that of a run's training data, which is applied to
+            this one; None: the source decides.
 
     Raises:
         UserError: a value is not one of those above.
@@ -41,11 +45,18 @@ class SourceOptions:
     size: int | None = Settings.size
     channels: int | None = Settings.channels
     crop: Crop = Settings.crop
+    pixel_range: tuple[float, float] | None = Settings.pixel_range
     split: Split = "train"
     limit: int | None = Settings.limit
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
-        check_settings({name: value for name, value in vars(self).items() if name != "split"})
+        others = ("split", "reading")
+        check_settings({name: value for name, value in vars(self).items() if name not in others})
+        if self.pixel_range is not None and self.pixel_range[0] == self.pixel_range[1]:
+            raise UserError(
+                f"pixel_range is {self.pixel_range}; give two different values, black and white."
+            )
         if self.split not in get_args(Split):
             near = suggest(str(self.split), get_args(Split))
             raise UserError(f"split is {self.split!r}; it must be one of train, test.{near}")

@@ -171,13 +171,7 @@ def _convert_dataset(dataset: Dataset, options: SourceOptions) -> Dataset:
         return dataset
     if dataset.missing is not None:
         raise UserError(f"{what} has a mask of missing pixels; leave size and channels at None.")
-    return Dataset(
-        rows=convert_rows(layout, None),
-        labels=dataset.labels,
-        name=dataset.name,
-        label_names=dataset.label_names,
-        skipped=dataset.skipped,
-    )
+    return dataset.with_rows(convert_rows(layout, None))
 
 
 def _no_images(listing: Listing) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -11,16 +11,22 @@ from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
 from glo.data.readers.npy import open_npy
+from glo.data.reading import Reading
 from glo.errors import UserError
+from glo.utils.files import read_text, write_text
 from glo.utils.json_toml import read_json
 
 __all__ = [
+    "IDS_FILE",
     "MAX_MEMORY_BYTES",
     "RowWriter",
     "check_space",
     "is_dataset_folder",
     "read_dataset_files",
+    "read_ids",
+    "to_ids",
     "write_dataset_files",
+    "write_ids",
 ]
 
 MAX_MEMORY_BYTES = 2**30
@@ -28,9 +34,12 @@ MAX_MEMORY_BYTES = 2**30
 
 _METADATA = "samples.json"
 _ROWS = "rows.npy"
+IDS_FILE = "ids.json"
 _FORMAT = "glo-samples-1"
+_LISTS = ("label_names", "skipped", "notes")
 # A sentence for each of a hundred thousand files that were left out.
 _MAX_METADATA_BYTES = 16 * 2**20
+_MAX_IDS_BYTES = 2**30
 
 
 def is_dataset_folder(folder: Path) -> bool:
@@ -42,16 +51,17 @@ def write_dataset_files(
     folder: Path,
     *,
     arrays: Mapping[str, NDArray[Any] | None],
-    name: str,
-    label_names: tuple[str, ...],
-    skipped: tuple[str, ...],
+    ids: NDArray[Any] | None,
+    metadata: Mapping[str, Any],
 ) -> None:
     """Write the files of a dataset; rows that a `RowWriter` wrote there are kept."""
     for stem, array in arrays.items():
         if array is not None and not (folder / f"{stem}.npy").exists():
             np.save(folder / f"{stem}.npy", array, allow_pickle=False)
-    metadata = {"format": _FORMAT, "name": name, "label_names": label_names, "skipped": skipped}
-    (folder / _METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+    if ids is not None:
+        write_ids(folder / IDS_FILE, ids)
+    text = json.dumps({"format": _FORMAT, **metadata}, indent=1)
+    (folder / _METADATA).write_text(text, encoding="utf-8")
 
 
 def read_dataset_files(folder: Path) -> dict[str, Any]:
@@ -63,9 +73,13 @@ def read_dataset_files(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is not a saved dataset: {path.name} is unreadable.") from error
     if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
         raise UserError(f"{path} is not of the format {_FORMAT}; save the dataset again.")
-    lists = [metadata.get("label_names"), metadata.get("skipped"), [metadata.get("name")]]
+    lists = [*(metadata.get(name) for name in _LISTS), [metadata.get("name")]]
     if not all(isinstance(x, list) and all(isinstance(s, str) for s in x) for x in lists):
         raise UserError(f"{path} is damaged; save the dataset again.")
+    try:
+        reading = Reading.from_dict(metadata["reading"])
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is damaged; save the dataset again.") from None
     stems = ["rows", *(s for s in ("labels", "missing") if (folder / f"{s}.npy").exists())]
     arrays = {stem: open_npy(folder / f"{stem}.npy") for stem in stems}
     if "labels" in arrays and arrays["labels"].shape == arrays["rows"].shape[:1]:
@@ -73,9 +87,39 @@ def read_dataset_files(folder: Path) -> dict[str, Any]:
     return {
         **arrays,
         "name": metadata["name"],
-        "label_names": tuple(metadata["label_names"]),
-        "skipped": tuple(metadata["skipped"]),
+        "reading": reading,
+        "ids": read_ids(folder / IDS_FILE) if (folder / IDS_FILE).exists() else None,
+        **{name: tuple(metadata[name]) for name in _LISTS},
     }
+
+
+def write_ids(path: Path, ids: NDArray[Any]) -> None:
+    """Write the identities of rows, (N,), as a JSON list of integers and strings."""
+    write_text(path, json.dumps(ids.tolist(), indent=0, ensure_ascii=False) + "\n")
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Read the identities of rows: int64, or objects where there are strings, (N,).
+
+    Raises:
+        UserError: the file cannot be read, or is no list of integers and strings.
+    """
+    try:
+        values = json.loads(read_text(path, max_bytes=_MAX_IDS_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read; make it again.") from error
+    if not isinstance(values, list) or not all(type(value) in (int, str) for value in values):
+        raise UserError(f"{path} is damaged; make it again.")
+    return to_ids(values)
+
+
+def to_ids(values: Sequence[int | str]) -> NDArray[Any]:
+    """Return identities of rows as an array: int64, or objects where there are strings."""
+    if all(type(value) is int for value in values):
+        return np.array(values, np.int64)
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
 
 
 def check_space(folder: Path | None, size: int) -> None:

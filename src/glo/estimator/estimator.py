@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 
 from glo.config.settings import Settings
 from glo.data import Dataset
+from glo.data.labels import Label
 from glo.decoders import Decoder, DecoderLike
 from glo.decoders.decode import decode
 from glo.errors import UserError
@@ -330,7 +331,7 @@ class GLO(
         n_samples: int = 1,
         *,
         seed: int = 0,
-        label: int | str | None = None,
+        label: Label | None = None,
         prior: str | None = None,
         temperature: float = 1.0,
     ) -> NDArray[Any]:
@@ -354,7 +355,7 @@ class GLO(
             seed=seed,
             temperature=temperature,
             prior=prior,
-            label=None if label is None else str(label),
+            label=label,
         )
         return self._form.restore(examples)
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from glo.data import Dataset
+from glo.data.labels import encode_labels as name_classes
 from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 
@@ -100,9 +101,8 @@ def _check_no_missing(y: Any, values: NDArray[Any]) -> None:
 
 
 def _named(values: NDArray[Any]) -> dict[str, Any]:
-    classes, numbers = np.unique(values, return_inverse=True)
-    names = tuple(str(each) for each in classes)
-    return {"labels": numbers.astype(np.int64), "label_names": names}
+    numbers, names = name_classes(values, "y")
+    return {"labels": numbers, "label_names": names}
 
 
 def row_digests(dataset: Dataset) -> list[bytes]:

@@ -71,6 +71,6 @@ def read_labels(run: Run, examples: TrainingExamples) -> Labels:
     rows = np.where(values < 0, -1, np.searchsorted(numbers, values)).astype(np.int32)
     return Labels(
         numbers=tuple(numbers.tolist()),
-        names=tuple(names[k] if k < len(names) else str(k) for k in numbers.tolist()),
+        names=tuple(names[k] for k in numbers.tolist()),
         rows=rows,
     )

@@ -13,6 +13,7 @@ from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
+from glo.runs.reading_record import READING_FILE
 from glo.runs.run import Run, open_run
 from glo.utils.files import write_text
 from glo.utils.json_toml import write_json
@@ -24,7 +25,8 @@ _EVALUATION = "evaluation.json"
 _SAMPLES = 64
 _LIBRARY: dict[str, Any] = {"library_name": "glo-torch", "library_version": __version__}
 # Copied beside the checkpoint and the priors; config.toml is written without paths.
-_FILES = ("summary.json", "metrics.jsonl", "errors.safetensors", "estimator.json")
+# Identities of rows are left out: they may be names of files of persons.
+_FILES = ("summary.json", "metrics.jsonl", "errors.safetensors", "estimator.json", READING_FILE)
 _PATTERNS = ["*.json", "*.jsonl", "*.toml", "*.safetensors", "*.md", "*.png"]
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 

@@ -19,8 +19,8 @@ _SUFFIXES = (".parquet", ".csv")
 def codes_table(run: Run) -> Any:
     """Return the codes of all training examples as a pyarrow.Table; `.to_pandas()` converts it.
 
-    Columns: `row`, the number of the example; `label` if the data have labels, the name where
-    there are names, null for an example without one; `error`, its squared error, if recorded;
+    Columns: `row`, the number of the example; `label` if the data have labels, the name of
+    the class, null for an example without one; `error`, its squared error, if recorded;
     `z0`, `z1`, ..., the code.
     """
     require_extra("A table of codes", "tables", "pyarrow")
@@ -40,8 +40,6 @@ def _label_column(labels: Tensor, names: tuple[str, ...]) -> Any:
     import pyarrow
 
     numbers = [None if number < 0 else number for number in labels.tolist()]
-    if not names:
-        return pyarrow.array(numbers)
     indices = pyarrow.array(numbers, pyarrow.int32())
     return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names))
 

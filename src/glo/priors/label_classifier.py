@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.errors import UserError, suggest
+from glo.data.labels import Label, find_label
+from glo.errors import UserError, listed, suggest
 from glo.priors.base import Prior, check_codes
 from glo.priors.serialization import read_tensors_with_checksum, write_tensors_with_checksum
 from glo.priors.whitening import Whitening
@@ -34,7 +35,7 @@ class LabelClassifier:
     one with the higher accuracy on a held-out fifth is used.
 
     Attributes:
-        names: names of the labels 0, 1, ..., or none.
+        names: names of the classes 0, 1, ....
         accuracy: share of the held-out codes whose label is predicted, 0 to 1.
         training_labels: int64 (N,), labels of the fit, -1 where missing, stored so that the
             classifier can be fitted again when rows are added or removed. Empty in files without.
@@ -61,21 +62,19 @@ class LabelClassifier:
         """Labels that can be predicted, in ascending order."""
         return [int(label) for label in self._classes]
 
-    def number(self, label: int | str) -> int:
-        """Return the number of a label, from its number or its name.
+    def number(self, label: Label) -> int:
+        """Return the number of a class from its name, a string or a number such as 3 or 0.5.
 
         Raises:
-            UserError: there is no such label.
+            UserError: there is no such class among the training examples.
         """
-        text = str(label)
-        if text in self.names:
-            return self.names.index(text)
-        if text.lstrip("-").isdigit() and int(text) in self.classes:
-            return int(text)
-        known = [self.names[i] if 0 <= i < len(self.names) else str(i) for i in self.classes]
+        number = find_label(label, self.names)
+        if number in self.classes:
+            return int(number)
+        known = [self.names[number] for number in self.classes]
         raise UserError(
-            f"label is {text}, which no training example has; choose one of {', '.join(known)}."
-            f"{suggest(text, known)}"
+            f"label is {label}, which no training example has; choose one of {listed(known)}."
+            f"{suggest(str(label), known)}"
         )
 
     def fit(
@@ -86,7 +85,7 @@ class LabelClassifier:
         Args:
             codes: (N, D).
             labels: int64 (N,), -1 where missing.
-            names: names of the labels 0, 1, ..., or none.
+            names: names of the classes 0, 1, ...; empty: their numbers.
             seed: seed of the split and of the network's weights.
 
         Raises:
@@ -101,7 +100,8 @@ class LabelClassifier:
         order = np.random.default_rng(seed % 2**64).permutation(len(rows))
         chosen = order[(labels >= 0).numpy()[order]][:_MAX_ROWS]
         self.training_labels = labels.clone()
-        self._whitening, self.names = Whitening.fit(rows), tuple(names)
+        self._whitening = Whitening.fit(rows)
+        self.names = tuple(names) or tuple(map(str, range(int(labels.max()) + 1)))
         white = self._whitening.forward(rows[chosen]).float().numpy()
         targets = labels[torch.from_numpy(chosen)].numpy().astype(np.int64)
         self._classes = torch.from_numpy(np.unique(targets))
@@ -156,6 +156,8 @@ class LabelClassifier:
             raise ValueError("the numbers of labels and of outputs differ")
         if not all(isinstance(name, str) for name in self.names):
             raise ValueError("the names are no strings")
+        if any(number >= len(self.names) for number in self.classes):
+            raise ValueError("a class has no name")
         assert self._whitening is not None, "checked after loading"
         self.predict(torch.zeros(1, len(self._whitening.mean)))
 
@@ -163,7 +165,7 @@ class LabelClassifier:
 def sample_label(
     prior: Prior,
     classifier: LabelClassifier,
-    label: int | str,
+    label: int,
     n: int,
     *,
     seed: int,
@@ -178,7 +180,7 @@ def sample_label(
     Args:
         prior: fitted prior.
         classifier: classifier fitted to the same codes.
-        label: number or name of the label.
+        label: number of the class, as `LabelClassifier.number` returns it.
         n: number of samples, 1 or more.
         seed: seed of the sequence of samples.
         start: index of the first sample among those of the label.
@@ -188,9 +190,8 @@ def sample_label(
         float32 (n, D).
 
     Raises:
-        UserError: no example had that label, or too few samples have it.
+        UserError: too few samples have that label.
     """
-    number = classifier.number(label)
     if n < 1:
         raise UserError(f"n is {n}; it must be above 0.")
     matches: list[Tensor] = []
@@ -198,13 +199,13 @@ def sample_label(
     limit = _MIN_DRAWS + _DRAWS_PER_SAMPLE * total
     for first in range(0, limit, _DRAW):
         codes = prior.sample(_DRAW, seed=seed, start=first, temperature=temperature)
-        matches.append(codes[classifier.predict(codes) == number])
+        matches.append(codes[classifier.predict(codes) == label])
         count += len(matches[-1])
         if count >= total:
             return torch.cat(matches)[start:total]
     raise UserError(
-        f"Only {count} of {limit:,} samples have label {label}, and {total} were asked for; ask "
-        f"for fewer, raise the temperature, or choose another prior."
+        f"Only {count} of {limit:,} samples have label {classifier.names[label]}, and {total} were "
+        f"asked for; ask for fewer, raise the temperature, or choose another prior."
     )
 
 

@@ -101,7 +101,7 @@ def _groups(n: int, values: Tensor | None, names: tuple[str, ...]) -> _Groups:
     labels, counts = values.unique(return_counts=True)
     frequent = labels[counts.argsort(descending=True, stable=True)[: len(_COLOURS)]].sort().values
     groups = [
-        (colour, names[label] if 0 <= label < len(names) else str(label), values == label)
+        (colour, names[label], values == label)
         for colour, label in zip(_COLOURS, frequent.tolist(), strict=False)
     ]
     others = ~torch.isin(values, frequent)

@@ -1,6 +1,8 @@
 """A run folder, which describes itself.
 
     config.toml         settings and data record
+    reading.json        reading of the training data, by which later data are read
+    ids.json            identity of each row in its source; without it the row number
     metrics.jsonl       one JSON object per logged step and per epoch
     summary.json        final errors, baselines, cost and diagnosis
     checkpoint/         weights, codes and optimizer state, checksummed
@@ -20,6 +22,8 @@ from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset
+from glo.data.labels import Label
+from glo.data.reading import Reading
 from glo.decoders import Decoder, DecoderLike, check_custom_decoder
 from glo.decoders.decode import decode
 from glo.errors import UserError
@@ -34,7 +38,9 @@ from glo.priors import (
 )
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
+from glo.runs.reading_record import read_reading
 from glo.runs.reconstruction_errors import read_errors
+from glo.runs.row_ids import RowIds
 from glo.runs.summary import read_summary
 from glo.runs.training_data import Source, open_training_data
 from glo.runs.transaction import finish_change
@@ -172,8 +178,35 @@ class Run:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Names of the labels 0, 1, ...; empty where they are numbers only."""
+        """Names of the classes 0, 1, ...; empty without labels."""
         return () if self.labels is None else self.label_classifier.names
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the values of the training data were read.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        return self._examples[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each decision about the training data."""
+        return self._examples[1]
+
+    @cached_property
+    def _examples(self) -> tuple[Reading, tuple[str, ...]]:
+        return read_reading(self.folder)
+
+    @cached_property
+    def row_ids(self) -> RowIds:
+        """Identity of each row in its source, such as a file path.
+
+        Raises:
+            UserError: the file cannot be read, or does not fit config.toml.
+        """
+        return RowIds.read(self.folder, self.data.n)
 
     def open_data(self, data: Source | None = None, *, command: str) -> Dataset:
         """Open the training data.
@@ -189,7 +222,9 @@ class Run:
         Raises:
             UserError: the data cannot be opened, or have another fingerprint.
         """
-        dataset = open_training_data(self.folder, self.settings, self.data, data, command=command)
+        dataset = open_training_data(
+            self.folder, self.settings, self.data, self.reading, data, command=command
+        )
         return self.standardize(dataset)
 
     def standardize(self, dataset: Dataset) -> Dataset:
@@ -304,7 +339,7 @@ class Run:
         start: int = 0,
         temperature: float = 1.0,
         prior: str | None = None,
-        label: int | str | None = None,
+        label: Label | None = None,
     ) -> Tensor:
         """Sample new examples.
 
@@ -314,7 +349,7 @@ class Run:
             start: number of the first sample in that sequence.
             temperature: factor of the spread of the prior; below 1 more typical, less varied.
             prior: name of the prior; None: the default prior of the run.
-            label: number or name of the label that all examples should have; None: any.
+            label: class name, a string or number, that all examples should have; None: any.
 
         Returns:
             float32 (n, *shape); images in [-1, 1], vectors in the units of the data.

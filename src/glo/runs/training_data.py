@@ -1,5 +1,6 @@
 """The training data of a run, opened again and compared with the recorded fingerprint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.dataset import concatenate
 from glo.data.options import Split
+from glo.data.reading import Reading
 from glo.errors import UserError
 from glo.runs.data_record import DataRecord, RowChange
 from glo.utils.row_ranges import parse_rows
@@ -18,11 +20,17 @@ Source = str | Path | Dataset
 
 
 def open_training_data(
-    folder: Path, settings: Settings, record: DataRecord, data: Source | None, *, command: str
+    folder: Path,
+    settings: Settings,
+    record: DataRecord,
+    reading: Reading,
+    data: Source | None,
+    *,
+    command: str,
 ) -> Dataset:
     """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`."""
     try:
-        options = source_options(settings, limit=settings.limit)
+        options = source_options(settings, limit=settings.limit, reading=reading)
         dataset = open_source(record.source if data is None else data, options)
     except UserError as error:
         if data is not None:
@@ -40,18 +48,24 @@ def open_training_data(
             f"with {dataset.fingerprint}; give those from {record.source}: {command} DATA."
         )
     for change in record.changes:
-        dataset = _changed(folder, settings, record, dataset, change)
+        dataset = _changed(folder, settings, record, reading, dataset, change)
     return dataset
 
 
 def _changed(
-    folder: Path, settings: Settings, record: DataRecord, dataset: Dataset, change: RowChange
+    folder: Path,
+    settings: Settings,
+    record: DataRecord,
+    reading: Reading,
+    dataset: Dataset,
+    change: RowChange,
 ) -> Dataset:
     if change.kind == "forgotten":
         rows = parse_rows(change.rows, len(dataset)).numpy()
         return dataset.subset(np.delete(np.arange(len(dataset)), rows))
     try:
-        added = open_source(change.source, _added_options(settings, record, change))
+        options = _added_options(settings, record, change)
+        added = open_source(change.source, replace(options, reading=reading))
     except UserError as error:
         raise UserError(
             f"The {change.n:,} examples that were added to {folder} from {change.source} "
@@ -75,10 +89,17 @@ def _added_options(settings: Settings, record: DataRecord, change: RowChange) ->
     return SourceOptions(size=size, channels=channels, crop=settings.crop, split=split, limit=limit)
 
 
-def source_options(settings: Settings, *, limit: int | None = None) -> SourceOptions:
+def source_options(
+    settings: Settings, *, limit: int | None = None, reading: Reading | None = None
+) -> SourceOptions:
     """Return the options by which settings read a source."""
     return SourceOptions(
-        size=settings.size, channels=settings.channels, crop=settings.crop, limit=limit
+        size=settings.size,
+        channels=settings.channels,
+        crop=settings.crop,
+        pixel_range=settings.pixel_range,
+        limit=limit,
+        reading=reading,
     )
 
 

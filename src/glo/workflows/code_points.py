@@ -52,7 +52,7 @@ class CodePoints:
         """Return the point of a name.
 
             12         the code of training example 12
-            label:7    the mean of the codes of a label, by number or name
+            label:7    the mean of the codes of a class, by its name
             sample:3   sample number 3 of the run's prior for the seed
             mean       the mean of all codes
             one.png    a file of one example, whose code is searched for

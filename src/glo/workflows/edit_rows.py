@@ -15,11 +15,15 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
+from glo.data.labels import match_labels
+from glo.data.storage import IDS_FILE
 from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.imaging.previews import draw_progress
 from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
+from glo.runs.reading_record import READING_FILE
+from glo.runs.row_ids import RowIds
 from glo.runs.run import Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
@@ -39,8 +43,8 @@ _ERRORS = "errors.safetensors"
 _STALE_FILES = ("evaluation.json", "report.html")
 _PICTURE_FOLDERS = ("samples", "walks")
 _RUN_FILES = {
-    "checkpoint", "config.toml", _ERRORS, "estimator.json", "lock", "metrics.jsonl", "prior",
-    "summary.json", *_PICTURE_FOLDERS, *_STALE_FILES,
+    "checkpoint", "config.toml", _ERRORS, IDS_FILE, READING_FILE, "estimator.json", "lock",
+    "metrics.jsonl", "prior", "summary.json", *_PICTURE_FOLDERS, *_STALE_FILES,
 }  # fmt: skip
 # Ratio of the mean errors of added and earlier examples from which a warning is given.
 _UNLIKE_RATIO = 4.0
@@ -95,7 +99,8 @@ def add_rows(
             name=dataset.name,
             fingerprint=dataset.fingerprint,
         )
-        rows = rows.joined(codes, errors, *_merged_labels(rows, dataset))
+        ids = RowIds(dataset.ids, len(dataset)).named(dataset.name)
+        rows = rows.joined(codes, errors, *_merged_labels(rows, dataset), ids)
         write_rows(run, rows, record, new, keep=True, refit=refit, callback=callback)
         if run.is_images:
             draw_progress(new / "samples", "added", run.decoder, codes, standardized, run.settings)
@@ -191,15 +196,8 @@ def _merged_labels(rows: RowData, dataset: Dataset) -> tuple[Tensor, tuple[str, 
     unlabeled = torch.full((len(dataset),), -1, dtype=torch.int64)
     if rows.labels is None or dataset.labels is None:
         return unlabeled, rows.names
-    labels = torch.from_numpy(np.array(dataset.labels, dtype=np.int64))
-    if not rows.names:
-        # Names cannot be matched with plain numbers.
-        return (unlabeled if dataset.label_names else labels), ()
-    names = dataset.label_names or tuple(str(i) for i in range(int(labels.max()) + 1))
-    present = [names[int(label)] for label in labels.unique()]
-    merged = tuple(dict.fromkeys([*rows.names, *present]))
-    numbers = {name: number for number, name in enumerate(merged)}
-    return torch.tensor([numbers[names[int(label)]] for label in labels]), merged
+    numbers, names = match_labels(np.asarray(dataset.labels), dataset.label_names, rows.names)
+    return torch.from_numpy(numbers), names
 
 
 def _remaining(run: Run, rows: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def fit_labels(
         folder: folder of the classifier.
         codes: (N, D).
         labels: int64 (N,), -1 where missing.
-        names: names of the labels 0, 1, ..., or none.
+        names: names of the classes 0, 1, ....
         settings: settings of the run.
         every: int64 (n,), labels of all examples where `codes` is a subset.
     """

@@ -66,7 +66,7 @@ def open_inputs(
         raise UserError(
             "No FILES were given; name image files, a folder, a .npy or .npz file, or mnist."
         )
-    options = SourceOptions(split=split, limit=limit)
+    options = SourceOptions(split=split, limit=limit, reading=run.reading)
     listings = [_list_images(file) for file in files]
     if None not in listings:
         return _open_images(run, [each for each in listings if each is not None], options, shape)

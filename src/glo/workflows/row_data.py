@@ -14,6 +14,7 @@ from glo.priors import GaussianPrior, Prior, save_labels
 from glo.runs.checkpoint import restore_training, save_checkpoint
 from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
+from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 from glo.runs.summary import error_figures
 from glo.training.diagnosis import Baselines
@@ -37,12 +38,14 @@ class RowData:
         training: codes and their optimizer state, statistics, and the decoder.
         errors: float32 (N,), squared errors, or None where they are not recorded.
         labels: int64 (N,), -1 for an example without a label, or None: the data had no labels.
-        names: names of the labels 0, 1, ..., or empty.
+        names: names of the classes 0, 1, ....
+        ids: identities of the rows.
     """
 
     training: TrainState
     errors: Tensor | None
     labels: Tensor | None
+    ids: RowIds
     names: tuple[str, ...] = ()
 
     @classmethod
@@ -58,10 +61,16 @@ class RowData:
             errors=run.errors,
             labels=None if classifier is None else classifier.training_labels,
             names=() if classifier is None else classifier.names,
+            ids=run.row_ids,
         )
 
     def joined(
-        self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...]
+        self,
+        codes: Tensor,
+        errors: Tensor,
+        labels: Tensor,
+        names: tuple[str, ...],
+        ids: RowIds,
     ) -> "RowData":
         """Return the data with rows appended, which have fresh optimizer state."""
         self.training.append_rows(codes)
@@ -70,6 +79,7 @@ class RowData:
             errors=None if self.errors is None else torch.cat([self.errors, errors]),
             labels=None if self.labels is None else torch.cat([self.labels, labels]),
             names=names,
+            ids=self.ids.joined(ids),
         )
 
     def subset(self, rows: Tensor) -> "RowData":
@@ -79,6 +89,7 @@ class RowData:
             self,
             errors=None if self.errors is None else self.errors[rows],
             labels=None if self.labels is None else self.labels[rows],
+            ids=self.ids.subset(rows),
         )
 
 
@@ -107,6 +118,7 @@ def write_rows(
     save_checkpoint(new / "checkpoint", rows.training, finished=True, facts=run.checkpoint.facts)
     if rows.errors is not None:
         write_errors(new, rows.errors)
+    rows.ids.write(new)
     for name in ("prior", "samples"):
         if keep and (run.folder / name).is_dir():
             shutil.copytree(run.folder / name, new / name)

@@ -72,7 +72,8 @@ def test_npz_splits(tmp_path, x, y):
     arrays |= {y.format("train"): np.arange(6), y.format("test"): np.array([[7], [8]])}
     np.savez(tmp_path / "a.npz", **arrays)
     assert open_source(tmp_path / "a.npz").labels.tolist() == [0, 1, 2, 3, 4, 5]
-    assert open_source(tmp_path / "a.npz", TEST).labels.tolist() == [7, 8]
+    test = open_source(tmp_path / "a.npz", TEST)
+    assert (test.labels.tolist(), test.label_names) == ([0, 1], ("7", "8"))
 
 
 @pytest.mark.parametrize(

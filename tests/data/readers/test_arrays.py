@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glo.data import SourceOptions, open_array, open_source
-from glo.data.readers.arrays import encode_labels
 from glo.errors import UserError, UserTypeError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 9, 3), dtype=np.uint8)
@@ -114,26 +113,6 @@ def test_labels():
     assert open_array(PIXELS, labels=torch.arange(5)).labels.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(UserError, match="labels"):
         open_array(PIXELS, labels=np.zeros(3))
-    for labels in ([[3], [0]], [3.0, 0.0]):
-        numbers, names = encode_labels(np.array(labels), "x")
-        assert (numbers.tolist(), numbers.dtype, names) == ([3, 0], np.int64, ())
-
-
-@pytest.mark.parametrize(
-    ("labels", "error"),
-    [
-        (np.array([0.5, 1]), UserError),
-        (np.array([np.nan, 1]), UserError),
-        (np.array([-1, 1]), UserError),
-        (np.array([2**64 - 1], np.uint64), UserError),
-        (np.eye(3), UserError),
-        (np.array([None, 1]), UserTypeError),
-        (np.array(1), UserError),
-    ],
-)
-def test_labels_that_cannot_be_used(labels, error):
-    with pytest.raises(error, match="The labels"):
-        encode_labels(labels, "The labels")
 
 
 @given(

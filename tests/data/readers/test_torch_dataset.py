@@ -70,7 +70,7 @@ def test_class_names_and_pillow_images():
         assert np.array_equal(dataset.rows, ROWS)
         assert dataset.label_names == ("cat", "dog")
         assert dataset.labels.tolist() == [0, 1, 0, 1, 0, 1]
-    assert open_source(Listed(source.items, classes=["cat"])).label_names == ()
+    assert open_source(Listed(source.items, classes=["cat"])).label_names == ("0", "1")
     assert "torchvision" not in sys.modules
 
 
@@ -85,7 +85,6 @@ def test_class_names_and_pillow_images():
         (Listed([(1, 2, 3)]), UserTypeError, "Item 0 .*tuple"),
         (Listed([("a", 2)]), UserTypeError, "Item 0 .*str"),
         (TensorDataset(torch.zeros(2, 3), torch.zeros(2, 3)), UserError, r"label .*\(3,\)"),
-        (TensorDataset(torch.zeros(2, 3), torch.ones(2) / 2), UserError, "labels"),
         (TensorDataset(torch.zeros(2)), UserError, r"shape \(2,\)"),
     ],
 )

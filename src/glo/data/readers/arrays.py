@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.dataset import Dataset
+from glo.data.labels import encode_labels
 from glo.data.options import DEFAULTS, Crop, SourceOptions
 from glo.data.pixels import convert_channels, resize
 from glo.data.storage import RowWriter, check_space
@@ -19,7 +20,6 @@ from glo.errors import UserError, UserTypeError
 __all__ = [
     "Layout",
     "convert_rows",
-    "encode_labels",
     "infer_layout",
     "labelled_dataset",
     "limit_rows",
@@ -73,7 +73,7 @@ def open_array(
         array: images, integers 0 to 255 or floats in [0, 1] or [-1, 1], of shape (N, H, W),
             (N, H, W, C) or (N, C, H, W) with C 1 or 3; or vectors (N, F), NaN where a value is
             missing. If all float pixels are 0 or more, their range is [0, 1].
-        labels: integers from 0 or strings, (N,), or None.
+        labels: class names, integers or strings, (N,), or None; see `encode_labels`.
         name: name of the dataset.
         options: options of the source.
     """
@@ -92,24 +92,6 @@ def labelled_dataset(
         return Dataset(rows=rows, name=name)
     numbers, names = encode_labels(labels, what)
     return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
-
-
-def encode_labels(labels: NDArray[Any], what: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Encode labels, integers or strings, (N,) or (N, 1), as int64 from 0 and label names."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise UserError(f"{what} has shape {labels.shape}; give one label for each example, (N,).")
-    if labels.dtype.kind in "US":
-        names, numbers = np.unique(labels.astype(str), return_inverse=True)
-        return numbers.astype(np.int64), tuple(str(name) for name in names)
-    if labels.dtype.kind not in "biuf":
-        raise UserTypeError(f"{what} is of dtype {labels.dtype}; give integers from 0.")
-    with np.errstate(invalid="ignore"):
-        integers = labels.astype(np.int64)
-    if (integers != labels).any() or (integers < 0).any():
-        raise UserError(f"{what} has values that are not integers from 0; number the labels so.")
-    return integers, ()
 
 
 def limit_rows(array: NDArray[Any], limit: int | None) -> NDArray[Any]:

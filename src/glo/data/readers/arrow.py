@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from glo.data.column_spec import ColumnSpec
 from glo.data.dataset import Dataset
+from glo.data.labels import UNLABELED, encode_labels
 from glo.data.options import SourceOptions
-from glo.data.readers.arrays import convert_rows, encode_labels, infer_layout
+from glo.data.readers.arrays import convert_rows, infer_layout
 from glo.data.readers.compressed import check_expansion
 from glo.data.readers.image_files import decode_files
 from glo.errors import UserError, listed, printable, suggest
@@ -289,24 +290,21 @@ def _read_labels(
     what = f"The column '{label}' of {rows.what}"
     values = [value for batch in rows.batches([label]) for value in _python_values(rows, batch)]
     chosen = [values[row] for row in index.tolist()]
-    if any(map(_is_missing, chosen)):
-        row = next(row for row, value in enumerate(values) if _is_missing(value))
-        raise UserError(
-            f"{what} lacks the label of row {row}; leave labels out, as SOURCE?label=none."
-        )
-    with _readable(rows):
-        array = np.array(chosen)
-    numbers, names = encode_labels(array, what)
     classes = _feature_columns(rows, "ClassLabel").get(label, {}).get("names")
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
-        names = tuple(map(printable, classes)) or names
-    return numbers, names
+        names = tuple(map(printable, classes))
+        return _class_numbers(chosen, names, what), names
+    return encode_labels(chosen, what)
+
+
+def _class_numbers(values: list[Any], names: tuple[str, ...], what: str) -> NDArray[np.int64]:
+    """Return the values of a `ClassLabel` column, numbers of its names, -1 or None for none."""
+    numbers = [UNLABELED if value is None else value for value in values]
+    if not all(type(n) is int and UNLABELED <= n < len(names) for n in numbers):
+        raise UserError(f"{what} has numbers beyond its {len(names)} class names; repair it.")
+    return np.array(numbers, np.int64)
 
 
 def short_reason(error: BaseException) -> str:
     """Return the message of an error in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200].rstrip(".")
-
-
-def _is_missing(label: Any) -> bool:
-    return label is None or (isinstance(label, int) and label < 0)

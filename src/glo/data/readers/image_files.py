@@ -19,7 +19,7 @@ from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.pixels import convert_channels, resize
 from glo.data.readers.images import Probe, decode_within_limit, image_suffixes, probe
-from glo.data.storage import RowWriter, check_space
+from glo.data.storage import RowWriter, check_space, to_ids
 from glo.errors import UserError, printable
 
 __all__ = ["Listing", "decode_files", "list_images", "read_images"]
@@ -106,6 +106,7 @@ def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -
         label_names=label_names,
         name=printable(listing.root.resolve().name or "images"),
         skipped=tuple(listing.skipped),
+        ids=to_ids([*map(_posix, listing.decoded)]),
     )
 
 
@@ -124,6 +125,10 @@ def _add_entry(listing: Listing, entry: "os.DirEntry[str]", name: str, real_root
     else:
         listing.names.append(name)
     return False
+
+
+def _posix(name: str) -> str:
+    return printable(name.replace(os.sep, "/"))
 
 
 def _natural_key(name: str) -> list[list[tuple[str, int]]]:

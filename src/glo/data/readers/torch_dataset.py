@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.dataset import Dataset
+from glo.data.labels import encode_labels
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrays import open_array, to_numpy
 from glo.data.readers.images import to_uint8_pixels
@@ -58,14 +59,19 @@ def open_torch_dataset(source: Any, options: SourceOptions) -> Dataset:
             )
         array[row] = example
         labels.append(label)
-    is_labelled = any(label is not None for label in labels)
-    dataset = open_array(
-        array, labels=np.array(labels) if is_labelled else None, name=kind, options=options
-    )
-    names = _class_names(source)
-    if dataset.labels is None or dataset.label_names or len(names) <= dataset.labels.max():
+    dataset = open_array(array, name=kind, options=options)
+    if all(label is None for label in labels):
         return dataset
-    return Dataset(rows=dataset.rows, labels=dataset.labels, label_names=names, name=kind)
+    numbers, names = _encode(labels, _class_names(source), f"The labels of the dataset {kind}")
+    return dataset.labeled(numbers, names)
+
+
+def _encode(
+    labels: list[Any], classes: tuple[str, ...], what: str
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return numbers and names of labels, which are numbers of `classes` if these hold them all."""
+    are_numbers = all(type(label) is int and 0 <= label < len(classes) for label in labels)
+    return (np.array(labels, np.int64), classes) if are_numbers else encode_labels(labels, what)
 
 
 def _split_item(item: Any, row: int) -> tuple[NDArray[Any], Any]:
