@@ -1,5 +1,6 @@
 """Label classifier, and samples of one label."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_few_codes(truth: list[int]) -> None:
     assert predicted.dtype == torch.int64
     assert set(predicted.tolist()) <= set(truth)
     assert labels.classes == sorted(set(truth))
+
+
+def test_labels_of_one_example_each_leave_nothing_to_hold_out() -> None:
+    codes, truth = normal(3, 0, 30, 4, stream="codes"), torch.arange(30)
+    labels = LabelClassifier().fit(codes, truth)
+    assert labels.classes == truth.tolist()
+    assert math.isnan(labels.accuracy)
+
+
+def test_a_rare_label_is_learned_and_the_others_are_held_out() -> None:
+    codes, truth = clusters(300)
+    for seed in range(8):
+        rare = truth.clone()
+        rare[0] = 9
+        labels = LabelClassifier().fit(codes, rare, seed=seed)
+        assert labels.classes == [0, 4, 8, 9]
+        # Of 60 held-out codes all but the few between two clusters.
+        assert 0.9 < labels.accuracy <= 1
 
 
 def test_codes_that_are_all_the_same() -> None:

@@ -246,31 +246,33 @@ def load_labels(folder: Path) -> LabelClassifier:
 def _fit_layers(
     rows: NDArray[np.float32], targets: NDArray[np.int64], seed: int
 ) -> tuple[_Layers, float]:
-    """Return the layers of the more accurate of two models, and its accuracy."""
+    """Return the layers of the more accurate of two models, and its accuracy.
+
+    With nothing to hold out (one example of each label, or below five in all) it is NaN.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 
-    classes = np.unique(targets)
+    classes, reversed_last = np.unique(targets[::-1], return_index=True)
     if len(classes) == 1:
         return [(np.zeros((rows.shape[1], 1)), np.zeros(1))], 1.0
-    n_heldout = len(rows) // 5
-    # A rare label may be in one part only; then all rows are used for both.
-    if n_heldout == 0 or len(np.unique(targets[n_heldout:])) < len(classes):
-        training, heldout = slice(None), slice(None)
-    else:
-        training, heldout = slice(n_heldout, None), slice(n_heldout)
+    is_training = np.arange(len(rows)) >= len(rows) // 5
+    # At least one example of every label, however rare.
+    is_training[len(rows) - 1 - reversed_last] = True
+    training, heldout = rows[is_training], rows[~is_training]
     linear = LogisticRegression(max_iter=200, C=10.0)
     network = MLPClassifier((_HIDDEN,), max_iter=_MAX_EPOCHS, random_state=seed % 2**32)
     with warnings.catch_warnings():
         # Both stop at a bound on their time, not at convergence.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        scores = [
-            float(
-                model.fit(rows[training], targets[training]).score(rows[heldout], targets[heldout])
-            )
-            for model in (linear, network)
-        ]
+        # Labels of one or two examples each are labels all the same.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        linear.fit(training, targets[is_training])
+        if not len(heldout):
+            return [_two_columns(linear.coef_.T, linear.intercept_)], float("nan")
+        network.fit(training, targets[is_training])
+        scores = [float(each.score(heldout, targets[~is_training])) for each in (linear, network)]
     if scores[0] >= scores[1]:
         return [_two_columns(linear.coef_.T, linear.intercept_)], scores[0]
     first, last = zip(network.coefs_, network.intercepts_, strict=True)
