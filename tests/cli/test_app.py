@@ -11,13 +11,14 @@ import errno
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from tests.builders import ROOT
 from tests.cli.conftest import Refuse
 
-from glo.cli.app import run
+from glo.cli.app import main, run
 from glo.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -125,3 +126,15 @@ def test_internal_errors_are_raised(error: Exception, monkeypatch: pytest.Monkey
     fail_with(monkeypatch, error)
     with pytest.raises(type(error), match="ours"):
         run(["train"])
+
+
+def test_warnings_of_libraries_are_one_line_without_a_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr("glo.cli.app.tune_malloc", lambda: None)
+    monkeypatch.setattr("sys.argv", ["glo", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    text = warnings.formatwarning(UserWarning("It is\n  odd."), UserWarning, "/a/b.py", 3)
+    assert text == "Warning: It is odd.\n"

@@ -44,6 +44,18 @@ def test_training_ends_with_a_page_and_makes_it_once(
     assert contents(out) == before, "the same run gives the same page"
 
 
+def test_a_section_that_fails_is_named(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("no fonts")
+
+    monkeypatch.setattr("glo.report.build.curves_section", fail)
+    with pytest.warns(RuntimeWarning, match="'Training' of the report.*ValueError: no fonts"):
+        assert run(["report", str(made), "--out", str(tmp_path / "page.html")]) == 0
+    assert "ValueError: no fonts" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_a_page_that_fails_does_not_lose_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

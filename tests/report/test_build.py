@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.builders import cut, images
-from tests.report.conftest import NAMES, labelled, read
+from tests.builders import cut, finish, images
+from tests.report.conftest import NAMES, QUICK, labelled, read
 
 from glo.data import Dataset
 from glo.errors import UserError
@@ -95,7 +95,7 @@ def test_figures_and_pictures_of_a_finished_run(text: str, pictures: Run) -> Non
     assert f"{summary['mse']:.4f}" in page.text
     for sentence in summary["diagnosis"] or ["Nothing was found wrong."]:
         assert sentence in page.text
-    for title in ("Reconstructions, from best to worst", "Samples", "Interpolations",
+    for title in ("Reconstructions", "from best to worst", "Samples", "Interpolations",
                   "Principal directions", "Nearest training examples", "Map of the codes",
                   "Training", "How it was made"):  # fmt: skip
         assert title in page.text, title
@@ -187,3 +187,34 @@ def test_a_prior_that_cannot_be_read_costs_only_itself(pictures: Run, tmp_path: 
     page = read(make_report(open_run(tmp_path / "run"), labelled()))
     assert "The gaussian prior is left out:" in page.text
     assert "mixture, the prior of this run" in page.text
+
+
+@pytest.mark.parametrize("function", ["diagnosis_section", "code_scatter_section"])
+def test_a_section_that_fails_costs_only_itself(
+    function: str, pictures: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise np.linalg.LinAlgError("<b>no</b>\nminor.")
+
+    complete = read(make_report(pictures, labelled())).ids()
+    monkeypatch.setattr(f"glo.report.build.{function}", fail)
+    with pytest.warns(RuntimeWarning, match=r"LinAlgError: <b>no</b> minor"):
+        text = make_report(pictures, labelled())
+    page = read(text)
+    assert page.faults == []
+    assert "LinAlgError: <b>no</b> minor" in page.text
+    assert "<b>no" not in text
+    sections = re.findall(r'<section id="(\w+)"', text)
+    assert sections == [name for name in complete if name in set(sections)]
+    assert len(sections) == 9
+
+
+def test_equal_vectors_have_a_page(tmp_path: Path) -> None:
+    data = Dataset(rows=np.ones((2, 1), np.float32), name="ones")
+    finish(tmp_path, data, **QUICK)
+    run = open_run(tmp_path)
+    page = read(make_report(run, run.standardize(data)))
+    assert "Map of the codes" in page.text
+    assert "could not be made" not in page.text
+    assert "mean example" in page.text
+    assert "mean image" not in page.text

@@ -3,8 +3,10 @@
 import base64
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +20,7 @@ from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.report.blocks import Picture
+from glo.report.code_scatter import code_scatter_section
 from glo.report.context import read_context
 from glo.report.overview import train_command
 from glo.report.reconstructions import reconstructions_section
@@ -28,6 +31,7 @@ from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
 from glo.training.refine import squared_errors
 from glo.utils.json_toml import toml_lines
+from glo.utils.random import normal
 
 
 def pixels(picture: Picture) -> Any:
@@ -139,3 +143,18 @@ def test_the_command_makes_such_a_run(
 def test_a_run_from_python_has_no_command() -> None:
     facts = DataRecord(source="array", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
     assert train_command(Run(Path("x"), settings=Settings(), data=facts, preset="python")) == ""
+
+
+@pytest.mark.parametrize(
+    ("spread", "n_plots"), [([0.0, 0.0, 0.0], 1), ([1e-7, 0.0, 0.0], 2), ([0.1, 0.1, 0.1], 2)]
+)
+def test_discriminants_need_codes_that_differ_within_a_label(
+    spread: list[float], n_plots: int, pictures: Run
+) -> None:
+    labels = torch.arange(3).repeat_interleave(9)
+    noise = torch.tensor(spread)[labels, None] * normal(0, 0, 27, 4, stream="codes")
+    codes = torch.eye(4)[labels] + noise
+    context = read_context(pictures, None)
+    run = SimpleNamespace(codes=codes)
+    context = replace(context, run=cast(Run, run), labels=labels)
+    assert len(code_scatter_section(context).items) == n_plots

@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
@@ -52,6 +53,10 @@ def main() -> None:
         # File names may hold bytes that are no text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # Without the file and line of a library, which are nothing to a user.
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"Warning: {' '.join(str(message).split())}\n"
+    )
     tune_malloc()
     sys.exit(run(sys.argv[1:]))
 

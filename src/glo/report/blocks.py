@@ -55,10 +55,8 @@ class Tile:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the page: paragraphs, items (`columns` side by side), and a command."""
+    """Content of a section: paragraphs, items (`columns` side by side), and a command."""
 
-    anchor: str
-    title: str
     text: tuple[str, ...] = ()
     items: tuple[Plot | Picture | Table, ...] = ()
     columns: int = 1

@@ -1,7 +1,10 @@
 """The report: one HTML file without external resources."""
 
+import warnings
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -42,6 +45,9 @@ def write_report(
 
     Raises:
         UserError: `data` are not the training data, or the run has no checkpoint.
+
+    Warns:
+        RuntimeWarning: a section could not be made; the page shows the reason in its place.
     """
     dataset, missing_data = None, ""
     if isinstance(data, Dataset):
@@ -60,7 +66,11 @@ def write_report(
 
 
 def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> str:
-    """Return the report of a run as HTML; it depends on the run and its data only."""
+    """Return the report of a run as HTML; it depends on the run and its data only.
+
+    Warns:
+        RuntimeWarning: a section could not be made; the page shows the reason in its place.
+    """
     context = read_context(run, dataset, missing_data=missing_data)
     folder = files("glo.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -80,23 +90,57 @@ def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") ->
     return page + "\n"
 
 
-def _sections(context: ReportContext) -> list[Section]:
+class _Part(NamedTuple):
+    """A part of the page; `make` returns None where a run has no such section."""
+
+    anchor: str
+    title: str
+    make: Callable[[ReportContext], Section | None]
+
+
+def _parts(context: ReportContext) -> list[_Part]:
     images, has_space = context.run.is_images, len(context.run.codes) > 1
-    sections: list[Section | None] = [diagnosis_section(context)]
+    parts = [_Part("diagnosis", "Diagnosis", diagnosis_section)]
     if images:
-        sections.append(reconstructions_section(context))
+        parts.append(_Part("reconstructions", "Reconstructions", reconstructions_section))
     else:
-        sections += [lines_section(context), columns_section(context)]
+        parts += [
+            _Part("reconstructions", "Reconstructions", lines_section),
+            _Part("columns", "Errors of the columns", columns_section),
+        ]
     if has_space and images:
-        sections += [
-            samples_section(context),
-            interpolations_section(context),
-            directions_section(context),
-            nearest_section(context),
+        parts += [
+            _Part("samples", "Samples", samples_section),
+            _Part("interpolations", "Interpolations", interpolations_section),
+            _Part("directions", "Principal directions", directions_section),
+            _Part("neighbours", "Nearest training examples of samples", nearest_section),
         ]
     elif has_space:
-        sections.append(spread_section(context))
+        parts.append(_Part("samples", "Samples", spread_section))
     if has_space:
-        sections.append(code_scatter_section(context))
-    sections += [curves_section(context), evaluation_section(context), settings_section(context)]
-    return [section for section in sections if section is not None]
+        parts.append(_Part("map", "Map of the codes", code_scatter_section))
+    return [
+        *parts,
+        _Part("training", "Training", curves_section),
+        _Part("evaluation", "Evaluation", evaluation_section),
+        _Part("recipe", "How it was made", settings_section),
+    ]
+
+
+def _sections(context: ReportContext) -> list[tuple[_Part, Section]]:
+    """Return the sections of a run; a reason stands in the place of one that fails."""
+    sections = []
+    for part in _parts(context):
+        try:
+            section = part.make(context)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+            section = Section(text=(f"This section could not be made ({reason}).",))
+            warnings.warn(
+                f"The section '{part.title}' of the report could not be made ({reason}).",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        if section is not None:
+            sections.append((part, section))
+    return sections

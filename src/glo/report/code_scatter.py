@@ -40,8 +40,6 @@ def code_scatter_section(context: ReportContext) -> Section:
     count = f"{len(rows):,} of {len(codes):,}" if len(rows) < len(codes) else f"All {len(codes):,}"
     unlabeled = " There are no labels to color them by." if labels is None else ""
     return Section(
-        anchor="map",
-        title="Map of the codes",
         text=(f"{count} codes, each a dot.{unlabeled}",),
         items=tuple(plots),
         columns=2,
@@ -57,9 +55,15 @@ def _principal(codes: Tensor, rows: Tensor, groups: _Groups) -> Plot:
 
 
 def _has_discriminants(codes: Tensor, values: Tensor) -> bool:
-    """Return whether there are labels for two directions, and more codes than these need."""
-    n_labels = len(values.unique())
-    return n_labels > 2 and len(codes) > 2 * n_labels and float(codes.std(0).max()) > 0
+    """Return whether there are labels for two directions, and codes that differ within them.
+
+    Discriminants divide by the variance within labels, which equal codes lack.
+    """
+    labels = values.unique()
+    if len(labels) < 3 or len(codes) <= 2 * len(labels):
+        return False
+    groups = (codes[values == label] for label in labels)
+    return any(bool((group != group[0]).any()) for group in groups)
 
 
 def _discriminants(codes: Tensor, values: Tensor, groups: _Groups) -> Plot:

@@ -53,6 +53,11 @@ class ReportContext:
     summary: dict[str, Any]
     evaluation: dict[str, Any] | None
 
+    @property
+    def noun(self) -> str:
+        """Noun for one example."""
+        return "image" if self.run.is_images else "example"
+
     def decode(self, codes: Tensor) -> Tensor:
         """Decode codes (B, D) to examples (B, *shape) in the units of the decoder."""
         return decode(self.run.decoder, codes, self.run.settings.precision)

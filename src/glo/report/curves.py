@@ -34,12 +34,10 @@ def curves_section(context: ReportContext) -> Section:
         if steps or epochs:
             plots.append(_loss(steps, epochs))
         if epochs:
-            plots += [_explained(epochs, context.summary), _travel(epochs)]
+            plots += [_explained(epochs, context), _travel(epochs)]
         if len(context.errors) > 1 and float(context.errors.max()) > 0:
             plots.append(_errors(context))
     return Section(
-        anchor="training",
-        title="Training",
         text=() if epochs else ("No epoch is over yet, so there is little to draw.",),
         items=tuple(plots),
         columns=2,
@@ -63,19 +61,19 @@ def _loss(steps: _Records, epochs: _Records) -> Plot:
     return to_plot(axes, "loss", alt=alt, caption="Loss, before each update", legend=legend)
 
 
-def _explained(epochs: _Records, summary: dict[str, Any]) -> Plot:
+def _explained(epochs: _Records, context: ReportContext) -> Plot:
     axes = new_axes()
     percent = _line(axes, epochs, "epoch", "explained_variance", scale=100, color=_FIRST)
     axes.axhline(0, color=INK, linewidth=1.2, linestyle=_DASHED)
     legend = [(_FIRST, "this run")]
     alt = f"The share of the variance that is explained; after the last epoch {percent[-1]:.1f} %."
-    if summary:
-        baselines = Baselines(**summary["baselines"])
+    if context.summary:
+        baselines = Baselines(**context.summary["baselines"])
         pca = 100 * explained_variance(baselines.pca, baselines)
         axes.axhline(pca, color=_THIRD, linewidth=1.4, linestyle=(0, (5, 2)))
         legend.append((_THIRD, "PCA of the same size"))
         alt += f" PCA of the same size explains {pca:.1f} %."
-    legend.append((INK, "mean image: 0 %"))
+    legend.append((INK, f"mean {context.noun}: 0 %"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     # Bounded below: a run that diverged would flatten the rest of the curve.
     bottom = max(-50, min(-3, *percent))

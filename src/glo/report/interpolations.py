@@ -30,8 +30,6 @@ def interpolations_section(context: ReportContext) -> Section:
     alt = "In each line images that turn from one reconstruction into another"
     half = -(-len(walks) // 2)
     return Section(
-        anchor="interpolations",
-        title="Interpolations",
         text=(
             "Each line interpolates between the codes of two training examples. The path "
             "keeps the norm of the codes: a straight one would pass too near to the center.",
@@ -56,8 +54,6 @@ def directions_section(context: ReportContext) -> Section:
     half = -(-len(numbers) // 2)
     share = 100 * float(directions.shares.sum())
     return Section(
-        anchor="directions",
-        title="Principal directions",
         text=(
             f"Each line follows one principal direction of the codes, from {-reach:.1f} to "
             f"{reach:.1f} standard deviations about the code of example {row}. These "

@@ -35,10 +35,11 @@ def headline(context: ReportContext) -> tuple[Tile, ...]:
     if not summary:
         step = run.checkpoint.step
         return (*size, Tile(name="Not finished", value=f"step {step:,}", note="so far"))
-    return (*_error_tiles(summary), *size, *_cost_tiles(summary))
+    return (*_error_tiles(context), *size, *_cost_tiles(summary))
 
 
-def _error_tiles(summary: dict[str, Any]) -> list[Tile]:
+def _error_tiles(context: ReportContext) -> list[Tile]:
+    summary = context.summary
     base, explained = summary["baselines"], summary["explained_variance"]
     pca = 1 - base["pca"] / base["mean_image"] if base["mean_image"] > 0 else 1.0
     tiles = [
@@ -50,7 +51,7 @@ def _error_tiles(summary: dict[str, Any]) -> list[Tile]:
         Tile(
             name="Squared error",
             value=f"{summary['mse']:.4f}",
-            note=f"mean image {base['mean_image']:.4f}, PCA {base['pca']:.4f}",
+            note=f"mean {context.noun} {base['mean_image']:.4f}, PCA {base['pca']:.4f}",
         ),
     ]
     if summary.get("psnr") is not None:
@@ -80,7 +81,7 @@ def diagnosis_section(context: ReportContext) -> Section:
             f"This run is not finished: it is at step {context.run.checkpoint.step:,}. The "
             f"command that started it continues it; the sections below show its present state.",
         )
-    return Section(anchor="diagnosis", title="Diagnosis", text=text)
+    return Section(text=text)
 
 
 def evaluation_section(context: ReportContext) -> Section | None:
@@ -95,8 +96,6 @@ def evaluation_section(context: ReportContext) -> Section | None:
         text, headings, rows = ["evaluation.json cannot be read; run glo evaluate again."], [], []
     table = Table(headings=tuple(headings), rows=tuple((name, tuple(row)) for name, row in rows))
     return Section(
-        anchor="evaluation",
-        title="Evaluation",
         text=("Measured by glo evaluate against examples that were not trained on.", *text),
         items=(table,) if rows else (),
     )
@@ -114,8 +113,6 @@ def settings_section(context: ReportContext) -> Section:
     if run.data.changes:
         text.append(f"Rows have changed since the training: {run.data.history}.")
     return Section(
-        anchor="recipe",
-        title="How it was made",
         text=tuple(text),
         code=command,
         items=(

@@ -32,10 +32,11 @@ def reconstructions_section(context: ReportContext) -> Section:
         items = tuple(_pairs(context, *each) for each in _places(n))
     text = f"{context.missing_data} So these are reconstructions alone, {order}."
     if n and context.dataset is not None:
-        text = "Above: training examples. Below each: its reconstruction from its code."
+        text = (
+            "Above: training examples. Below each: its reconstruction from its code. They are "
+            "sorted from best to worst."
+        )
     return Section(
-        anchor="reconstructions",
-        title="Reconstructions" + (", from best to worst" if n > 1 else ""),
         text=(text,),
         items=items,
         columns=3 if n else 1,

@@ -28,8 +28,6 @@ def samples_section(context: ReportContext) -> Section | None:
         for prior in context.priors
     ]
     return Section(
-        anchor="samples",
-        title="Samples",
         text=(
             f"New examples, decoded from samples of each fitted prior, seed {seed}.",
             *context.missing_priors,
@@ -59,8 +57,6 @@ def nearest_section(context: ReportContext) -> Section | None:
     alt = "In each line a sample, then the training examples with the nearest codes"
     half = len(lines) // 2
     return Section(
-        anchor="neighbours",
-        title="Nearest training examples of samples",
         text=(text,),
         items=tuple(
             sheet(torch.cat(part), columns=len(lines[0]), alt=alt, indent=True)

@@ -51,7 +51,7 @@ def columns_section(context: ReportContext) -> Section | None:
         f"Mean squared error of each column, counted from 0, in squared {_UNIT} of the column: 1 "
         f"(dashed) is the error of its mean. The largest: {largest}."
     )
-    return Section(anchor="columns", title="Errors of the columns", text=(text,), items=(plot,))
+    return Section(text=(text,), items=(plot,))
 
 
 def lines_section(context: ReportContext) -> Section:
@@ -67,8 +67,6 @@ def lines_section(context: ReportContext) -> Section:
             plots.append(_line(context, row, f"line-{place}", caption))
     text = context.missing_data if context.dataset is None else f"Values in {_UNIT} of each column."
     return Section(
-        anchor="reconstructions",
-        title="Reconstructions",
         text=(text,),
         items=tuple(plots),
         columns=2,
@@ -108,8 +106,6 @@ def spread_section(context: ReportContext) -> Section | None:
         f"and of {_SAMPLES} samples of each prior, in {_UNIT}."
     )
     return Section(
-        anchor="samples",
-        title="Samples",
         text=(text, *context.missing_priors),
         items=tuple(plots),
         columns=2,
