@@ -10,6 +10,7 @@ from glo.training.statistics import EpochRecord
 __all__ = ["examples"]
 
 _MNIST = Baselines(mean_image=0.2465, pca=0.0548)
+_DIM = Baselines(mean_image=0.0013, pca=0.0011)
 _N = 60_000
 _HEALTHY = EpochRecord(
     epoch=1,
@@ -48,6 +49,7 @@ def examples() -> dict[str, Finding]:
     poor = replace(_HEALTHY, mse=0.0631)
     findings = [
         *diagnose(poor, Baselines(mean_image=0.0, pca=0.0), Settings(), mse=0.1, n=_N, last=True),
+        *diagnose(poor, _DIM, Settings(), mse=poor.mse, n=_N, last=True),
         *diagnose(white, _MNIST, paper, mse=white.mse, n=_N, last=False),
         *diagnose(alike, _MNIST, plain, mse=alike.mse, n=_N, last=False),
         *diagnose(still, _MNIST, tensorlayer, mse=still.mse, n=_N, last=False),

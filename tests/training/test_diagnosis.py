@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from glo.config.presets import find_preset
 from glo.config.settings import Settings
@@ -35,6 +37,7 @@ HEALTHY = EpochRecord(
     output_mean=-0.6,
     output_std=0.4,
 )
+FROZEN = replace(HEALTHY, mse=0.2, code_update=8e-5)
 
 
 def names(
@@ -100,8 +103,8 @@ def test_a_decoder_that_hardly_learns() -> None:
     plain = replace(SETTINGS, decoder_optimizer="sgd", decoder_lr=0.001)
     for settings, words in (
         (plain, "0.49 % of their length, with sgd and decoder_lr 0.001; use decoder_optimizer"),
-        (plain, "a decoder_lr a hundred times larger"),
-        (SETTINGS, "; use a decoder_lr ten times larger"),
+        (plain, "a decoder_lr 100 times larger"),
+        (SETTINGS, "; use a decoder_lr 10 times larger"),
     ):
         (finding, _) = diagnose(record, BASELINES, settings, mse=0.24, n=N, last=False)
         assert words in finding.sentence
@@ -155,7 +158,7 @@ def test_the_mean_image(mse: float, side: str) -> None:
     record = replace(HEALTHY, mse=mse)
     assert names(record) == ["mean_image"]
     (finding,) = diagnose(record, BASELINES, SETTINGS, mse=mse, n=N, last=True)
-    assert f"The error {mse:.4f} is {side} that of the mean image (0.2500)" in finding.sentence
+    assert f"The error {mse:.4f} is {side} that of the mean example (0.2500)" in finding.sentence
     assert "0.0500" in finding.sentence
 
 
@@ -185,12 +188,135 @@ def test_a_short_run_is_told_to_go_on() -> None:
     assert "steps" not in finding.sentence
 
 
+def advice(sentence: str) -> list[tuple[str, str]]:
+    """Return the names and values of the settings that a sentence advises."""
+    return re.findall(r"(\w+) = ([\w.]*\w)", sentence)
+
+
 def test_what_is_set_already_is_not_advised() -> None:
-    record = replace(HEALTHY, mse=0.06)
-    for init, advised in (("pca", False), ("gaussian", True)):
-        settings = replace(SETTINGS, init=init)
-        (finding,) = diagnose(record, BASELINES, settings, mse=0.06, n=N, last=True)
-        assert ("init = pca" in finding.sentence) == advised
+    for record, last in ((replace(HEALTHY, mse=0.06), True), (FROZEN, False)):
+        for init, advised in (("pca", False), ("gaussian", True)):
+            settings = replace(SETTINGS, init=init)
+            (finding,) = diagnose(record, BASELINES, settings, mse=record.mse, n=N, last=last)
+            assert (("init", "pca") in advice(finding.sentence)) == advised
+
+
+def test_of_advised_settings_only_the_others_are_named() -> None:
+    for changes, advised in (
+        ({"code_optimizer": "sgd"}, [("code_optimizer", "adam")]),
+        ({"code_grad_reduction": "mean"}, [("code_grad_reduction", "row")]),
+        ({}, []),
+    ):
+        settings = replace(SETTINGS, **changes)
+        (finding,) = diagnose(FROZEN, BASELINES, settings, mse=FROZEN.mse, n=N, last=False)
+        assert advice(finding.sentence) == advised
+        assert "a code_lr 500 times larger" in finding.sentence
+    saturated = replace(HEALTHY, mse=0.42, output_std=0.0, output_mean=-1.0)
+    for optimizer, rate, advised in (
+        ("muon", 0.002, [("decoder_optimizer", "adam")]),
+        ("adam", 0.1, [("decoder_lr", "0.002")]),
+        ("adam", 0.002, []),
+        ("adam", 0.0005, []),
+    ):
+        settings = replace(SETTINGS, decoder_optimizer=optimizer, decoder_lr=rate)
+        (finding, _) = diagnose(saturated, BASELINES, settings, mse=0.42, n=N, last=False)
+        assert advice(finding.sentence) == advised
+        assert "10 times smaller" in finding.sentence
+
+
+def test_where_no_setting_is_left_the_data_are_to_be_checked() -> None:
+    still = replace(FROZEN, code_update=0.0, code_gradient=0.0)
+    (finding,) = diagnose(still, BASELINES, SETTINGS, mse=still.mse, n=N, last=False)
+    assert finding.name == "frozen_codes"
+    assert advice(finding.sentence) == []
+    assert "check the data" in finding.sentence
+    assert "times larger" not in finding.sentence
+
+
+def test_a_rate_of_zero_is_not_to_be_multiplied() -> None:
+    settings = replace(SETTINGS, code_lr=0.0, decoder_lr=0.0)
+    still = replace(FROZEN, mse=0.25, code_update=0.0, decoder_step=0.0, output_std=0.0)
+    found = {
+        finding.name: advice(finding.sentence)
+        for finding in diagnose(still, BASELINES, settings, mse=0.25, n=N, last=True)
+    }
+    assert found["slow_decoder"] == [("decoder_lr", "0.004")]
+    assert found["frozen_codes"] == [("code_lr", "0.015")]
+
+
+def test_data_that_hardly_vary_are_the_cause_of_every_other_finding() -> None:
+    small = Baselines(mean_image=0.0013, pca=0.0011)
+    for record in (replace(HEALTHY, mse=0.7), replace(FROZEN, mse=0.0012)):
+        (finding,) = diagnose(record, small, SETTINGS, mse=record.mse, n=N, last=True)
+        assert finding.name == "low_variance"
+        assert "0.0013" in finding.sentence
+        assert "range" in finding.sentence
+        assert not any(name in finding.sentence for name in vars(SETTINGS))
+    good = replace(HEALTHY, mse=0.0001)
+    assert diagnose(good, small, SETTINGS, mse=0.0001, n=N, last=True) == []
+
+
+def test_vectors_do_not_saturate() -> None:
+    record = replace(HEALTHY, mse=0.42, output_std=0.0, output_mean=-1.0)
+    settings = replace(SETTINGS, decoder="mlp")
+    assert names(record, settings=settings)[0] == "ignores_codes"
+
+
+def test_a_decoder_of_few_steps_is_to_be_trained_for_longer() -> None:
+    record = replace(HEALTHY, mse=0.25, output_std=0.001, step=3)
+    (finding, _) = diagnose(record, BASELINES, SETTINGS, mse=0.25, n=N, last=True)
+    assert "3 steps are few: train longer (epochs)" in finding.sentence
+
+
+SIZES = st.sampled_from([0.0, 1e-9, 1e-5, 1e-3, 0.03, 0.2, 0.9, 3.0])
+RATES = st.sampled_from([0.0, 1e-6, 1e-3, 0.002, 0.004, 0.015, 1.0, 999.0])
+
+
+@given(
+    settings=st.builds(
+        Settings,
+        decoder=st.sampled_from([None, "mlp"]),
+        init=st.sampled_from(["pca", "gaussian"]),
+        decoder_optimizer=st.sampled_from(["muon", "adam", "sgd"]),
+        code_optimizer=st.sampled_from(["adam", "sgd"]),
+        code_grad_reduction=st.sampled_from(["row", "mean"]),
+        decoder_lr=RATES,
+        code_lr=RATES,
+        code_dim=st.integers(1, 40),
+        epochs=st.integers(1, 50),
+        schedule=st.sampled_from(["cosine", "constant"]),
+        warmup=st.sampled_from([0.0, 0.5, 1.0]),
+    ),
+    record=st.builds(
+        replace,
+        st.just(HEALTHY),
+        step=st.sampled_from([1, 50, 199, 250, 5000]),
+        mse=SIZES,
+        code_update=SIZES,
+        code_norm=SIZES,
+        code_gradient=SIZES,
+        decoder_step=SIZES,
+        output_mean=SIZES,
+        output_std=SIZES,
+    ),
+    baselines=st.builds(Baselines, mean_image=SIZES, pca=SIZES),
+    n=st.integers(1, 60),
+    last=st.booleans(),
+)
+def test_no_settings_and_no_record_lead_to_useless_advice(
+    settings: Settings, record: EpochRecord, baselines: Baselines, n: int, last: bool
+) -> None:
+    for finding in diagnose(record, baselines, settings, mse=record.mse, n=n, last=last):
+        assert re.fullmatch(r"[A-Z].*\.", finding.sentence)
+        assert not re.search(r"\b(image|nan|inf|None)|  |[;,:] ?\.", finding.sentence)
+        for name, value in advice(finding.sentence):
+            assert str(getattr(settings, name)) != value
+            Settings.from_mapping({name: float(value) if name.endswith("lr") else value})
+        for name, factor, side in re.findall(r"a (\w+) (\S+) times (\w+)", finding.sentence):
+            rate = getattr(settings, name)
+            factor = float(factor) if side == "larger" else 1 / float(factor)
+            assert rate > 0
+            Settings.from_mapping({name: rate * factor})
 
 
 def test_worse_than_pca_is_said_at_the_end() -> None:
@@ -243,7 +369,7 @@ def test_the_described_project_is_told_that_its_codes_are_frozen(
         assert names_found == ["slow_decoder", "frozen_codes", "mean_image"]
         frozen = next(f for f in found if f.name == "frozen_codes").sentence
         assert (
-            "code_grad_reduction = mean divides each code's gradient by the batch size (512)"
+            "the mean of code_grad_reduction divides each code's gradient by the batch size (512)"
             in frozen
         )
         assert "use code_optimizer = adam with code_grad_reduction = row" in frozen

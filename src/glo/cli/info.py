@@ -53,9 +53,10 @@ def _text(facts: dict[str, Any]) -> str:
     lines += [f"warning      {note}" for note in facts["notes"]]
     if facts["finished"]:
         base, peak = summary["baselines"], summary.get("peak_memory_mb")
+        noun = "image" if len(data["shape"]) == 3 else "example"
         memory = "" if peak is None else f", at most {peak:,.0f} MB"
         lines += [
-            f"error        mse {summary['mse']:.4f}, mean image {base['mean_image']:.4f}, "
+            f"error        mse {summary['mse']:.4f}, mean {noun} {base['mean_image']:.4f}, "
             f"PCA {base['pca']:.4f}",
             f"explained    {100 * summary['explained_variance']:.1f} % of the variance",
             f"time         {summary['seconds']:.0f} s, "

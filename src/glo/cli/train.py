@@ -142,10 +142,10 @@ def _show_outcome(training: "TrainingRun") -> None:
 
     summary, folder = training.run.summary, training.run.folder
     assert summary is not None, "a finished run has a summary"
-    base = summary["baselines"]
+    base, noun = summary["baselines"], "image" if training.run.is_images else "example"
     print(
         f"MSE {summary['mse']:.4f} on {summary['data']['n']:,} training examples "
-        f"(mean image {base['mean_image']:.4f}, PCA {base['pca']:.4f}); "
+        f"(mean {noun} {base['mean_image']:.4f}, PCA {base['pca']:.4f}); "
         f"{100 * summary['explained_variance']:.1f} % of the variance explained "
         f"in {format_duration(summary['seconds'])}."
     )

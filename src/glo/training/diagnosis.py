@@ -2,10 +2,13 @@
 
 An error of 0.2 has no meaning alone: on MNIST at 32 x 32 it is the average digit. So every run is
 compared with the mean image and with principal components of the same size, computed on the same
-data. When it is not clearly better, the message names the cause and the setting to change.
+data. When it is not clearly better, the message names the cause and the setting to change; a value
+that is set already is never advised.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from glo.config.settings import Settings
 from glo.training.schedule import lr_factor
@@ -25,6 +28,10 @@ _MIN_DECODER_STEP = 0.01
 # Spread of the outputs as a share of that of the data: below it outputs count as equal.
 _MIN_SPREAD = 0.02
 _SATURATION = 0.9
+# 12-bit values in 16 bits have at most 0.0013, MNIST has 0.25.
+_MIN_VARIANCE = 0.002
+_ADAM_LR = 0.002
+_CHECK_DATA = "check the data: their range, and whether the examples have something in common"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +92,34 @@ def diagnose(
         findings.append(_near_mean(baselines, mse, explained, few=few))
     elif last and mse > baselines.pca:
         findings.append(_worse_than_pca(baselines, settings, mse))
+    if findings and baselines.mean_image < _MIN_VARIANCE:
+        findings = [_low_variance(baselines)]
     return findings + _sizes(settings, n)
+
+
+def _low_variance(baselines: Baselines) -> Finding:
+    variance = baselines.mean_image
+    text = (
+        f"The data hardly vary: their variance is {variance:.2g} and their standard deviation "
+        f"{variance**0.5:.2g}, where pixels go from -1 to 1 and columns deviate by 1; check their "
+        f"range (such as 12-bit values stored in 16 bits, or constant columns) before any setting."
+    )
+    return Finding(name="low_variance", sentence=text)
 
 
 def _output(
     record: EpochRecord, baselines: Baselines, settings: Settings, mse: float, *, early: bool
 ) -> list[Finding]:
     same = record.output_std < _MIN_SPREAD * baselines.mean_image**0.5
-    if not same or mse < 0.5 * baselines.mean_image:
+    # At a rate of 0 the decoder hardly learns, which is a finding of its own.
+    if not same or mse < 0.5 * baselines.mean_image or not settings.decoder_lr:
         return []
     rate = f"decoder_lr {settings.decoder_lr:g} with {settings.decoder_optimizer}"
-    adam = "use decoder_optimizer = adam with decoder_lr = 0.002"
-    remedy = f"{adam}, or a decoder_lr ten times smaller"
-    if abs(record.output_mean) > _SATURATION:
+    smaller = settings.decoder_optimizer != "adam" or settings.decoder_lr > _ADAM_LR
+    adam = _adam(settings) if smaller else ""
+    remedy = f"use {_alternatives(adam, 'a decoder_lr 10 times smaller')}"
+    # The outputs of vectors have no bounds.
+    if abs(record.output_mean) > _SATURATION and settings.decoder != "mlp":
         text = (
             f"The decoder has saturated: its output is {record.output_mean:.2f} everywhere for any "
             f"code, an end of tanh where no gradient passes; {rate} is too large, so {remedy}."
@@ -105,10 +127,12 @@ def _output(
         return [Finding(name="saturated", sentence=text)]
     if early:
         return []
+    reason = f"with {rate} this is {'' if settings.decoder_optimizer == 'sgd' else 'un'}usual"
+    if record.step < _MIN_STEPS and settings.decoder_optimizer != "sgd":
+        reason, remedy = f"{record.step:,} steps are few", "train longer (epochs)"
     text = (
         f"The decoder's output is the same for every code (outputs differ by "
-        f"{record.output_std:.4f}), so the codes cannot learn; with {rate} this is "
-        f"{'usual' if settings.decoder_optimizer == 'sgd' else 'unusual'}: {remedy}."
+        f"{record.output_std:.4f}), so the codes cannot learn; {reason}: {remedy}."
     )
     return [Finding(name="ignores_codes", sentence=text)]
 
@@ -118,12 +142,12 @@ def _decoder(record: EpochRecord, settings: Settings, n: int) -> list[Finding]:
     if at_peak > _MIN_DECODER_STEP * settings.steps_per_epoch(n) / 100:
         return []
     plain = settings.decoder_optimizer == "sgd"
-    remedy = "use decoder_optimizer = adam with decoder_lr = 0.002, or " if plain else "use "
+    adam = _adam(settings) if plain else ""
+    options = _alternatives(adam, _larger(settings, "decoder_lr", 100 if plain else 10))
     text = (
         f"The decoder hardly learns: in this epoch its weights changed by "
         f"{100 * record.decoder_step:.2g} % of their length, with {settings.decoder_optimizer} and "
-        f"decoder_lr {settings.decoder_lr:g}; {remedy}a decoder_lr "
-        f"{'a hundred' if plain else 'ten'} times larger."
+        f"decoder_lr {settings.decoder_lr:g}; {f'use {options}' if options else _CHECK_DATA}."
     )
     return [Finding(name="slow_decoder", sentence=text)]
 
@@ -139,16 +163,48 @@ def _codes(
     cause = f"their gradient is {record.code_gradient:.1e} and code_lr is {settings.code_lr:g}"
     if settings.code_grad_reduction == "mean":
         cause += (
-            f", and code_grad_reduction = mean divides each code's gradient by the batch size "
+            f", and the mean of code_grad_reduction divides each code's gradient by the batch size "
             f"({settings.batch_size}) though every code has a separate loss"
         )
+    options = _alternatives(
+        _changed(settings, code_optimizer="adam", code_grad_reduction="row"),
+        # Codes without any gradient do not move at any rate.
+        _larger(settings, "code_lr", 0.05 / at_peak if at_peak else math.inf),
+    )
+    init = f"{_changed(settings, init='pca')} instead of random codes"
+    remedies = [options] * bool(options) + [init] * (settings.init != "pca")
     text = (
         f"The codes are frozen: in this epoch an update moved a code by {record.code_update:.1e}, "
-        f"{100 * share:.2g} % of its length, because {cause}; use code_optimizer = adam with "
-        f"code_grad_reduction = row, or raise code_lr about {_times(0.05 / max(at_peak, 1e-12))} "
-        f"times, and init = pca instead of random codes."
+        f"{100 * share:.2g} % of its length, because {cause}; "
+        f"{'use ' + ', and '.join(remedies) if remedies else _CHECK_DATA}."
     )
     return [Finding(name="frozen_codes", sentence=text)]
+
+
+def _adam(settings: Settings) -> str:
+    return _changed(settings, decoder_optimizer="adam", decoder_lr=_ADAM_LR)
+
+
+def _changed(settings: Settings, **values: Any) -> str:
+    """Return the assignments of `values` that differ from the settings, as advice."""
+    return " with ".join(
+        f"{name} = {value}" for name, value in values.items() if getattr(settings, name) != value
+    )
+
+
+def _larger(settings: Settings, name: str, factor: float) -> str:
+    """Advise a larger learning rate, or nothing where it would leave the range of the setting."""
+    rate, field = getattr(settings, name), Settings.__dataclass_fields__[name]
+    if rate == 0:
+        return f"{name} = {field.default}"
+    # Rounding may raise the factor by half.
+    if 1.5 * factor * rate > field.metadata["max"]:
+        return ""
+    return f"a {name} {_times(factor)} times larger"
+
+
+def _alternatives(*options: str) -> str:
+    return ", or ".join(option for option in options if option)
 
 
 def _at_peak(movement: float, record: EpochRecord, settings: Settings, n: int) -> float:
@@ -164,7 +220,7 @@ def _near_mean(baselines: Baselines, mse: float, explained: float, *, few: int |
     share = f"{100 * explained:.0f} %" if explained >= 0.005 else "nothing"
     shown = f"{'not even ' * (explained < -_MIN_EXPLAINED)}the average example"
     text = (
-        f"The error {mse:.4f} is {side} that of the mean image ({baselines.mean_image:.4f}): the "
+        f"The error {mse:.4f} is {side} that of the mean example ({baselines.mean_image:.4f}): the "
         f"run explains {share} of the variance, so its output is {shown}; PCA of the same size "
         f"reaches {baselines.pca:.4f}"
     )
@@ -177,7 +233,8 @@ def _worse_than_pca(baselines: Baselines, settings: Settings, mse: float) -> Fin
         f"The error {mse:.4f} is above that of PCA with {settings.code_dim} components "
         f"({baselines.pca:.4f}); train longer (epochs)"
     )
-    text += "." if settings.init == "pca" else ", and start the codes there (init = pca)."
+    init = _changed(settings, init="pca")
+    text += f", and start the codes there ({init})." if init else "."
     return Finding(name="worse_than_pca", sentence=text)
 
 

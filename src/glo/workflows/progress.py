@@ -49,10 +49,11 @@ class ProgressBar(Callback):
         self._total = state.total_steps
         self._n = state.n
         parameters = sum(p.numel() for p in state.decoder.parameters())
+        noun = "image" if training.run.is_images else "example"
         start = f"resumed at step {state.step:,}" if state.step else f"{self._epochs} epochs"
         self.line(
             f"{state.n:,} examples, {parameters:,} weights, {self._total:,} steps, {start}. "
-            f"Baselines: mean image {baselines.mean_image:.4f}, PCA of the same size "
+            f"Baselines: mean {noun} {baselines.mean_image:.4f}, PCA of the same size "
             f"{baselines.pca:.4f}."
         )
         self._speed = _Speed()
