@@ -24,7 +24,7 @@ from tests.builders import ActAt, Recorder, at_step, finish
 import glo
 from glo import GLO
 from glo.data import Dataset
-from glo.errors import UserError
+from glo.errors import UserError, UserTypeError
 from glo.estimator.example_format import ExampleFormat
 from glo.estimator.parameters import settings_of
 from glo.priors import load_labels
@@ -490,3 +490,27 @@ def test_a_changed_folder_is_fitted_no_more(tmp_path: Path) -> None:
     assert glo.load(tmp_path / "run").codes_.shape == (23, 3)
     with pytest.raises(UserError, match=r"changed after training \(3 added\)"):
         clone(model).fit(table(20))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_are_the_examples_that_arrays_are(dtype: torch.dtype) -> None:
+    options = {**TINY, "epochs": 1}
+    pixels = torch.from_numpy(spots()).div(255)[:, None].expand(-1, 3, -1, -1).to(dtype)
+    vectors = torch.from_numpy(table())
+    for X in (pixels, vectors.to(dtype)):
+        expected = GLO(**options).fit(X.float().numpy()).codes_
+        layouts = [X.clone().requires_grad_(), X.transpose(0, 1).contiguous().transpose(0, 1)]
+        if X.ndim == 4:
+            layouts.append(X.contiguous(memory_format=torch.channels_last))
+        for tensor in layouts:
+            model = GLO(**options).fit(tensor, (torch.arange(len(X)) % 2).to(dtype))
+            assert np.array_equal(model.transform(tensor), model.codes_)
+            if dtype != torch.float64:
+                assert np.array_equal(model.codes_, expected)
+
+
+@pytest.mark.parametrize("make", [torch.Tensor.to_sparse, lambda X: X.to("meta")])
+def test_tensors_without_values_in_memory_are_refused(make: Any) -> None:
+    for X in (torch.ones(20, 3), torch.ones(20, 8, 8)):
+        with pytest.raises(UserTypeError, match="X is"):
+            GLO(**TINY).fit(make(X))

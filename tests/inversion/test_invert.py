@@ -272,3 +272,14 @@ def test_the_decoder_is_unchanged_also_by_a_failing_callback(
     assert all(p.requires_grad and p.grad is None for p in decoder.parameters())
     for name, tensor in decoder.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_decoders_of_any_precision_are_searched(dtype: torch.dtype) -> None:
+    decoder = nn.Sequential(nn.Linear(2, 16), nn.Tanh()).to(dtype)
+    codes = draw(200, 2) / 2
+    x = decoder(codes[:10].to(dtype)).detach()
+    inversion = invert(decoder, x, codes[10:])
+    assert inversion.codes.dtype == inversion.reconstructions.dtype == torch.float32
+    assert inversion.residuals.max() < 1e-3
+    assert next(decoder.parameters()).dtype == dtype

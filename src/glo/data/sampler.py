@@ -14,6 +14,7 @@ from torch import Tensor
 
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import permutation, permutation_within
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["EpochSampler"]
 
@@ -45,6 +46,7 @@ class EpochSampler:
         True
     """
 
+    @with_torch_defaults
     def __init__(
         self,
         n: int,
@@ -81,6 +83,7 @@ class EpochSampler:
         """Return the number of rows of a batch on all processes."""
         return min(self._batch_size, self._n - position * self._batch_size)
 
+    @with_torch_defaults
     def batch(self, position: int) -> Tensor:
         """Return the rows of a batch that this process owns, as local row numbers; int64."""
         start = position * self._batch_size

@@ -77,13 +77,14 @@ class Decoder(nn.Module, ABC):
         """
 
     def checked(self, codes: Tensor) -> Tensor:
-        """Return `codes`, or raise UserError if they are not (B, D)."""
+        """Return `codes` in the dtype of the weights, or raise UserError if they are not (B, D)."""
         if codes.ndim != 2 or codes.shape[1] != self.code_dim:
             raise UserError(
                 f"Codes have shape {tuple(codes.shape)}, but this decoder takes (B, "
                 f"{self.code_dim}); use codes that were trained with it."
             )
-        return codes
+        weights = (weight for weight in self.parameters() if weight.is_floating_point())
+        return codes.to(next(weights, codes).dtype)
 
 
 def positive(argument: str, value: object) -> int:

@@ -20,6 +20,7 @@ from glo.decoders.resnet import ResNet
 from glo.decoders.tensorlayer import TensorLayerDCGAN
 from glo.errors import UserError, suggest
 from glo.utils.safetensors_io import check_finite, read_header, read_tensors
+from glo.utils.torch_defaults import with_torch_defaults
 
 DECODERS: dict[str, type[Decoder]] = {
     "dcgan": DCGAN,
@@ -68,6 +69,7 @@ def build_decoder(config: Mapping[str, Any], custom: DecoderLike | None = None) 
     return known[name](**keywords)
 
 
+@with_torch_defaults
 def read_decoder(path: Path, custom: DecoderLike | None = None) -> Decoder:
     """Read a decoder.
 

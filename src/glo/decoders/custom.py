@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from glo.decoders.base import Decoder, full_precision
 from glo.errors import UserError
+from glo.utils.torch_defaults import with_torch_defaults
 
 DecoderLike: TypeAlias = nn.Module | Callable[..., nn.Module]
 """A module, or a class or function that returns one."""
@@ -38,8 +39,8 @@ class ModuleDecoder(Decoder):
         standardized: as in `Decoder`.
 
     Raises:
-        UserError: the module cannot be made or called, has no parameters, or its output differs
-            from the data in shape or dtype.
+        UserError: the module cannot be made or called, has no parameters, or others than
+            float32, or its output differs from the data in shape or dtype.
 
     Example:
         >>> module = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
@@ -50,6 +51,7 @@ class ModuleDecoder(Decoder):
 
     name = "custom"
 
+    @with_torch_defaults
     def __init__(
         self,
         decoder: DecoderLike,
@@ -71,6 +73,12 @@ class ModuleDecoder(Decoder):
             raise UserError(
                 f"The decoder {name} has no parameters to train; pass an nn.Module with layers, or "
                 f"a class or function that returns one."
+            )
+        dtypes = {w.dtype for w in self.module.parameters() if w.is_floating_point()}
+        if dtypes - {torch.float32}:
+            raise UserError(
+                f"The decoder {name} has weights in {', '.join(sorted(map(str, dtypes)))}; pass "
+                f"one in float32, such as decoder.float(), and set precision to bf16 for bfloat16."
             )
         self._check_output(name)
 

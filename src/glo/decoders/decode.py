@@ -4,11 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from glo.utils.device import Precision, autocast
+from glo.utils.torch_defaults import with_torch_defaults
 
 # Codes decoded at a time.
 _BATCH = 256
 
 
+@with_torch_defaults
 @torch.no_grad()
 def decode(decoder: nn.Module, codes: Tensor, precision: Precision = "auto") -> Tensor:
     """Decode codes (N, D) in batches, in evaluation mode, to float32 (N, *shape) on the CPU."""

@@ -16,6 +16,7 @@ from glo.errors import UserError
 from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
+from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.encode import encode_dataset, prepare_search
 
 __all__ = ["RunStore"]
@@ -46,6 +47,7 @@ class RunStore:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @cached_property
+    @with_torch_defaults
     def run(self) -> Run:
         """Run with its decoder on the device."""
         run = open_run(self.folder, decoder=self.decoder)

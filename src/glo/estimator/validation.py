@@ -12,6 +12,7 @@ from torch import Tensor
 
 from glo.data import Dataset
 from glo.data.labels import encode_labels as name_classes
+from glo.data.readers.arrays import to_numpy
 from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 
@@ -42,7 +43,7 @@ def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dat
 
     `reset` sets the estimator's expected shape; otherwise X is compared with it.
     """
-    values = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
+    values = to_numpy(X, "X") if isinstance(X, Tensor) else X
     is_dataset = isinstance(values, Dataset)
     if not is_dataset and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
         vectors: NDArray[Any] = validate_data(
@@ -67,7 +68,7 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
     """Return y as the labels of `Dataset` if it holds classes, else nothing."""
     if y is None:
         return {}
-    values = np.asarray(y)
+    values = to_numpy(y, "y")
     check_consistent_length(np.empty(n), values)
     if values.ndim != 1:
         return {}
@@ -82,7 +83,7 @@ def encode_labels(y: Any, n: int) -> dict[str, Any]:
     """Return classes as the labels of `Dataset`, however few there are; nothing if y is None."""
     if y is None:
         return {}
-    values = np.asarray(y).ravel()
+    values = to_numpy(y, "y").ravel()
     check_consistent_length(np.empty(n), values)
     _check_no_missing(y, values)
     return _named(values)

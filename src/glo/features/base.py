@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from glo.errors import UserError
+from glo.utils.torch_defaults import with_torch_defaults
 
 # Weights of red, green and blue in a grey value (ITU-R 601).
 _LUMA = (0.299, 0.587, 0.114)
@@ -51,6 +52,7 @@ class Thumbnails(Features):
         return fit_images(images, 1, self.side).flatten(1)
 
 
+@with_torch_defaults
 @torch.no_grad()
 def embed(features: Features, batches: Iterable[Tensor]) -> Tensor:
     """Compute the features of batches of images, float32 (n, dim) on the CPU."""

@@ -11,6 +11,7 @@ from glo.features.base import Features, Thumbnails
 from glo.features.digits import digit_features, read_digit_features
 from glo.features.efficientnet import EfficientNetLayers, efficientnet_features
 from glo.features.torchscript import TorchScriptLayers, load_torchscript, read_torchscript
+from glo.utils.torch_defaults import with_torch_defaults
 
 FEATURES: dict[str, Callable[[], Features]] = {
     "digits": digit_features,
@@ -22,6 +23,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {"efficientnet": EfficientNetLayers
 _T = TypeVar("_T")
 
 
+@with_torch_defaults
 def load_features(name_or_path: str | Path) -> Features:
     """Load a feature network for metrics: one vector per image.
 
@@ -42,6 +44,7 @@ def load_features(name_or_path: str | Path) -> Features:
     return _load(name_or_path, FEATURES, _read_features)
 
 
+@with_torch_defaults
 def load_feature_layers(name_or_path: str | Path) -> nn.Module:
     """Load a feature network for a loss: a differentiable module that returns one or more layers.
 

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from glo.errors import UserError
 from glo.utils.device import Precision, autocast
 
 __all__ = ["FrozenDecoder", "frozen_decoder"]
@@ -21,12 +22,15 @@ class FrozenDecoder:
     def __init__(self, decoder: nn.Module, precision: Precision) -> None:
         weight = next(decoder.parameters(), None)
         self.device = torch.device("cpu") if weight is None else weight.device
+        self._dtype = torch.float32
+        if weight is not None and weight.is_floating_point():
+            self._dtype = weight.dtype
         self._decoder, self._precision = decoder, precision
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Return examples (B, *shape), float32, on the device."""
         with autocast(self.device, self._precision):
-            output: Tensor = self._decoder(codes.to(self.device))
+            output: Tensor = self._decoder(codes.to(self.device, self._dtype))
         return output.float()
 
     @torch.no_grad()
@@ -39,6 +43,11 @@ class FrozenDecoder:
 @contextmanager
 def frozen_decoder(decoder: nn.Module, precision: Precision) -> Iterator[FrozenDecoder]:
     """Freeze a decoder in evaluation mode for the duration of a `with` block."""
+    if any(weight.is_inference() for weight in decoder.parameters()):
+        raise UserError(
+            "The decoder's weights were made under torch.inference_mode(), so they have no "
+            "gradients; give copy.deepcopy(decoder), made outside of it."
+        )
     flags = [(weight, weight.requires_grad) for weight in decoder.parameters()]
     training = decoder.training
     decoder.eval().requires_grad_(False)

@@ -11,6 +11,7 @@ from glo.inversion.frozen_decoder import frozen_decoder
 from glo.inversion.operators import Operator
 from glo.utils.device import Precision
 from glo.utils.row_ranges import evenly_spaced
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["InitialCodes", "InitialObservations", "decode_initial_codes"]
 
@@ -50,6 +51,7 @@ class InitialCodes:
         return InitialObservations(codes=self.codes, observations=observations)
 
 
+@with_torch_defaults
 @torch.no_grad()
 def decode_initial_codes(
     decoder: nn.Module, codes: Tensor, *, max_codes: int = 10_000, precision: Precision = "auto"

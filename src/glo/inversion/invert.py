@@ -20,6 +20,7 @@ from glo.inversion.options import InversionOptions
 from glo.inversion.result import Inversion, InversionCallback
 from glo.inversion.search import SearchLimits, first_rows, rows_per_batch, search
 from glo.losses import MSELoss
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["invert"]
 
@@ -31,6 +32,7 @@ _MAX_LENGTH = 0.4
 _DECODED = 2048
 
 
+@with_torch_defaults
 def invert(
     decoder: nn.Module,
     x: Tensor,

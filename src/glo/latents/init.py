@@ -16,6 +16,7 @@ from torch import Tensor
 
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
+from glo.utils.torch_defaults import with_torch_defaults
 
 _MAX_EXACT_WIDTH = 4096
 _SAMPLE_ROWS = 8192
@@ -110,6 +111,7 @@ def fit_pca(
     return pca if complete else _with_known_errors(pca, dataset, ranks)
 
 
+@with_torch_defaults
 def pca_codes(
     dataset: MaskedDataset,
     dim: int,

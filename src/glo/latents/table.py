@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["LatentCodes", "row_blocks"]
 
@@ -56,6 +57,7 @@ class LatentCodes(nn.Module):
                 [0.0000, 0.0000]])
     """
 
+    @with_torch_defaults
     def __init__(self, codes: Tensor, *, constraint: Constraint = "ball") -> None:
         super().__init__()
         if codes.ndim != 2 or 0 in codes.shape:
@@ -111,6 +113,7 @@ class LatentCodes(nn.Module):
         return self
 
 
+@with_torch_defaults
 def row_blocks(n: int) -> Iterator[Tensor]:
     """Yield the row numbers 0 to n - 1 in blocks, int64 (up to 65,536,) each."""
     yield from torch.arange(n).split(_BLOCK)

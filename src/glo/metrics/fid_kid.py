@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from glo.features.base import check_features
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["frechet_distance", "kernel_distance"]
 
@@ -14,6 +15,7 @@ _SUBSETS = 100
 _SUBSET_SIZE = 1000
 
 
+@with_torch_defaults
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Return the Fréchet distance of the two Gaussians with the sets' means and covariances.
 
@@ -53,6 +55,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return max(0.0, float(metric.compute()))
 
 
+@with_torch_defaults
 def kernel_distance(a: Tensor, b: Tensor, *, seed: int = 0) -> tuple[float, float]:
     """Return the kernel distance, the squared maximum mean discrepancy, and its spread.
 

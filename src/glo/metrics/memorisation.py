@@ -12,6 +12,7 @@ from torch import Tensor
 from glo.features.base import check_features
 from glo.latents.neighbours import nearest
 from glo.utils.row_ranges import evenly_spaced
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["Memorisation", "MemorisationTest", "copying_score"]
 
@@ -99,6 +100,7 @@ class MemorisationTest:
         self._features, self._seed = features, seed
         self._clusters: dict[int, Any] = {}
 
+    @with_torch_defaults
     def __call__(self, samples: Tensor) -> Memorisation:
         """Return the figures of `samples`, (m, d)."""
         check_features(samples, self._heldout)
@@ -140,6 +142,7 @@ class MemorisationTest:
         return self._clusters[count]
 
 
+@with_torch_defaults
 def copying_score(
     samples: Tensor,
     heldout: Tensor,

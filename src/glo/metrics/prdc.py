@@ -9,6 +9,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.features.base import check_features
 from glo.latents.neighbours import distance_blocks
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["PRDC", "precision_recall_density_coverage"]
 
@@ -39,6 +40,7 @@ class PRDC:
     n_fake: int
 
 
+@with_torch_defaults
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> PRDC:
     """Compute precision, recall, density and coverage from k-nearest-neighbour balls.
 

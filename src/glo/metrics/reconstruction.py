@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
+from glo.utils.torch_defaults import torch_defaults
 
 __all__ = ["psnr", "psnr_from_mse", "ssim"]
 
@@ -81,7 +82,9 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
             f"least {_MIN_SIDE} pixels on each side. Use the MSE."
         )
     x, y = (images.float().clamp(-1, 1).add(1).div(2) for images in (prediction, target))
-    similarity = structural_similarity_index_measure(x, y, data_range=1.0, reduction="none")
+    # Under autocast the library would filter in half precision.
+    with torch_defaults(gradients=torch.is_grad_enabled()):
+        similarity = structural_similarity_index_measure(x, y, data_range=1.0, reduction="none")
     assert isinstance(similarity, Tensor)
     # For one image the library drops the axis.
     return similarity.reshape(len(prediction))

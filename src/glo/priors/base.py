@@ -13,6 +13,7 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.latents.constraints import Constraint, project
 from glo.utils.random import normal
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["Prior", "check_codes", "check_positive"]
 
@@ -87,6 +88,7 @@ class Prior(ABC):
             pass
         return self
 
+    @with_torch_defaults
     @torch.no_grad()
     def sample(self, n: int, *, seed: int = 0, start: int = 0, temperature: float = 1.0) -> Tensor:
         """Draw codes; sample j of a seed is the same in any batch.

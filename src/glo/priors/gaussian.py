@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from glo.priors.base import Prior, check_codes
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["GaussianPrior"]
 
@@ -44,6 +45,7 @@ class GaussianPrior(Prior):
     mean_: Tensor | None = field(default=None, init=False, repr=False)
     factor_: Tensor | None = field(default=None, init=False, repr=False)
 
+    @with_torch_defaults
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Estimate mean and covariance of `codes`, (N, D); the seed is unused."""
         rows = check_codes(codes)

@@ -14,6 +14,7 @@ from glo.errors import UserError, listed, suggest
 from glo.priors.base import Prior, check_codes
 from glo.priors.serialization import read_tensors_with_checksum, write_tensors_with_checksum
 from glo.priors.whitening import Whitening
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["LabelClassifier", "load_labels", "sample_label", "save_labels"]
 
@@ -77,6 +78,7 @@ class LabelClassifier:
             f"{suggest(str(label), known)}"
         )
 
+    @with_torch_defaults
     def fit(
         self, codes: Tensor, labels: Tensor, *, names: tuple[str, ...] = (), seed: int = 0
     ) -> Self:
@@ -111,6 +113,7 @@ class LabelClassifier:
         ]
         return self
 
+    @with_torch_defaults
     @torch.no_grad()
     def predict(self, codes: Tensor) -> Tensor:
         """Return the likeliest label of each of `codes`, (B, D): int64 (B,).
@@ -220,6 +223,7 @@ def save_labels(classifier: LabelClassifier, folder: Path) -> Path:
     return write_tensors_with_checksum(path, description, classifier.state_dict())
 
 
+@with_torch_defaults
 def load_labels(folder: Path) -> LabelClassifier:
     """Read the classifier of a folder.
 

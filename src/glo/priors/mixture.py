@@ -14,6 +14,7 @@ from torch import Tensor
 
 from glo.priors.base import Prior, check_codes, check_positive
 from glo.priors.whitening import Whitening
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["MixturePrior"]
 
@@ -80,6 +81,7 @@ class MixturePrior(Prior):
         if self.components is not None:
             check_positive(self, "components")
 
+    @with_torch_defaults
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Choose the number of components, then fit the mixture to `codes`, (N, D)."""
         rows = check_codes(codes)
@@ -123,7 +125,8 @@ class MixturePrior(Prior):
         Args:
             codes: (B, D).
         """
-        rows, total = codes.double(), torch.full((len(codes),), -math.inf, dtype=torch.float64)
+        rows = codes.double()
+        total = rows.new_full((len(rows),), -math.inf)
         for weight, mean, factor in zip(*self.state_dict().values(), strict=True):
             residuals = torch.linalg.solve_triangular(factor, (rows - mean).T, upper=False)
             constant = weight.log() - factor.diagonal().log().sum()

@@ -16,6 +16,7 @@ from glo.priors.early_stopping import EarlyStopping
 from glo.priors.whitening import Whitening
 from glo.training.optim import ChainedOptimizer
 from glo.training.schedule import cosine
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
     "NetworkPrior",
@@ -62,6 +63,7 @@ class NetworkPrior(Prior):
             network with the weights to store.
         """
 
+    @with_torch_defaults
     def fit_iter(self, codes: Tensor, *, seed: int = 0) -> Iterator[float]:
         """Fit the network to `codes`, (N, D), yielding the fraction of the steps done."""
         rows, generator = check_codes(codes), make_generator(seed)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from glo.errors import UserError, require_extra
 from glo.priors.base import check_positive
 from glo.priors.network_prior import NetworkPrior, random_batches, split_heldout, train_network
+from glo.utils.torch_defaults import torch_defaults
 
 __all__ = ["NormalizingFlowPrior"]
 
@@ -102,7 +103,9 @@ class NormalizingFlowPrior(NetworkPrior):
         It is differentiable with respect to the codes.
         """
         whitening = self._fitted(self.whitening_)
-        density: Tensor = self.network_().log_prob(whitening.forward(codes).float())
+        # The library makes tensors of the default dtype and device.
+        with torch_defaults(gradients=torch.is_grad_enabled()):
+            density: Tensor = self.network_().log_prob(whitening.forward(codes).float())
         return density.double() + whitening.log_det
 
     def build_network(self, dim: int) -> Any:

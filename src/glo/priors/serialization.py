@@ -19,6 +19,7 @@ from glo.priors.mixture import MixturePrior
 from glo.priors.normalizing_flow import NormalizingFlowPrior
 from glo.utils.files import atomic_write
 from glo.utils.safetensors_io import Header, check_finite, read_header, read_tensors, write_tensors
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
     "build_prior",
@@ -73,6 +74,7 @@ def save_prior(prior: Prior, folder: Path) -> Path:
     return write_tensors_with_checksum(path, description, prior.state_dict())
 
 
+@with_torch_defaults
 def load_prior(folder: Path, name: str = "gaussian") -> Prior:
     """Read the prior called `name` from a folder.
 

@@ -35,6 +35,7 @@ from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.files import flush
 from glo.utils.row_store import IN_MEMORY, RowStore
 from glo.utils.safetensors_io import map_tensor, read_header, read_tensors, write_tensors
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
     "Checkpoint",
@@ -70,11 +71,13 @@ class Checkpoint:
     skipped: tuple[int, int]
     notes: tuple[str, ...] = ()
 
+    @with_torch_defaults
     def decoder(self, custom: DecoderLike | None = None) -> Decoder:
         """Read the decoder to use, in evaluation mode; `custom` is a custom decoder's class."""
         name = "averaged" if (self.folder / "averaged.safetensors").exists() else "decoder"
         return channels_last(read_decoder(self.folder / f"{name}.safetensors", custom)).eval()
 
+    @with_torch_defaults
     def codes(self) -> Tensor:
         """Read the codes, float32 (N, D); memory-mapped where one process saved them."""
         path = self.folder / shard_name("rows", 0, self.ranks)

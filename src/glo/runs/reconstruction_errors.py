@@ -26,7 +26,7 @@ def read_errors(folder: Path, n: int) -> Tensor | None:
     """Read float32 (N,); None where the file is missing, damaged, or has another length."""
     path = folder / _FILE
     try:
-        tensors = read_tensors(path, {"errors": torch.empty(n, device="meta")})
+        tensors = read_tensors(path, {"errors": torch.empty(n, dtype=torch.float32, device="meta")})
         check_finite(path, tensors)
     except UserError:
         return None

@@ -36,6 +36,7 @@ from glo.training.schedule import lr_factor
 from glo.training.state import TrainState
 from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
 from glo.utils.device import autocast
+from glo.utils.torch_defaults import with_torch_defaults
 
 # A broken file costs a few skipped steps, a learning rate that is too large all that follow.
 MAX_CONSECUTIVE_SKIPS = 10
@@ -46,6 +47,7 @@ class TrainingDiverged(UserError):
     """Too many steps have a non-finite loss or gradient: the state is no longer worth saving."""
 
 
+@with_torch_defaults
 def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | EpochRecord]:
     """Advance `training` to its end, yielding a record after every step and every epoch.
 

@@ -22,11 +22,13 @@ from glo.training.schedule import cosine
 from glo.utils.device import autocast
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
+from glo.utils.torch_defaults import with_torch_defaults
 
 _BATCH = 256
 _MAX_BATCHES = 64
 
 
+@with_torch_defaults
 def refine_codes(
     decoder: Decoder,
     latents: LatentCodes,

@@ -22,6 +22,7 @@ from glo.utils.device import channels_last, compile_network, find_device
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 from glo.utils.row_store import IN_MEMORY, RowStore
+from glo.utils.torch_defaults import with_torch_defaults
 
 # torch 2.13 renamed the argument and warns of the old name.
 _SYNC = (
@@ -153,6 +154,7 @@ class TrainState:
         self.code_optimizer = code_optimizer(self.settings, self.latents, state=state)
 
 
+@with_torch_defaults
 def init_train_state(
     samples: Dataset,
     settings: Settings,

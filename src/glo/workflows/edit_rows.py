@@ -33,6 +33,7 @@ from glo.training.refine import recompute_batchnorm_stats, squared_errors
 from glo.training.state import TrainState
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text
+from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.encode import encode_dataset, prepare_search
 from glo.workflows.row_data import Progress, RowData, write_rows
 
@@ -50,6 +51,7 @@ _RUN_FILES = {
 _UNLIKE_RATIO = 4.0
 
 
+@with_torch_defaults
 def add_rows(
     folder: Path,
     dataset: Dataset,
@@ -136,6 +138,7 @@ def _train(
     return part.codes
 
 
+@with_torch_defaults
 def forget_rows(
     folder: Path,
     rows: Tensor,

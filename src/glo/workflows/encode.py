@@ -29,6 +29,7 @@ from glo.losses import MSELoss
 from glo.runs.run import Run
 from glo.training.factory import training_loss
 from glo.utils.device import find_device
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
     "EncodedBatch",
@@ -69,6 +70,7 @@ class EncodedBatch:
     inversion: Inversion
 
 
+@with_torch_defaults
 def prepare_search(run: Run, *, device: str = "auto") -> InitialCodes:
     """Decode a finished run's codes, at least two, as initial codes on a device."""
     run.check_finished(
@@ -117,6 +119,7 @@ def encode(
     return invert(run.decoder, x, initial_codes, mask=mask, options=options, callback=callback)
 
 
+@with_torch_defaults
 def encode_batches(
     run: Run,
     rows: Tensor,
@@ -159,6 +162,7 @@ def encode_batches(
             callback(name, done, n)
 
 
+@with_torch_defaults
 def encode_dataset(
     run: Run,
     dataset: Dataset,

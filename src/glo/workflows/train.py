@@ -27,6 +27,7 @@ from glo.training.statistics import EpochRecord
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_store import IN_MEMORY, RowStore
 from glo.utils.signals import StopRequest
+from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.finalize import finalize
 from glo.workflows.preflight import check_folder, check_settings, lock_folder
 from glo.workflows.progress import ProgressBar
@@ -143,6 +144,7 @@ class TrainingRun:
         UserError: the folder belongs to other data or settings, or is in use.
     """
 
+    @with_torch_defaults
     def __init__(
         self,
         folder: Path,
@@ -195,6 +197,7 @@ class TrainingRun:
         """Seconds spent on the run, earlier jobs included."""
         return self._earlier_seconds + time.perf_counter() - self._start
 
+    @with_torch_defaults
     def fit(self) -> bool:
         """Start or resume the run, and finish it; False when it was stopped and saved.
 

@@ -43,8 +43,12 @@ def test_tensors():
     assert np.array_equal(open_source(torch.from_numpy(PIXELS)).rows, PIXELS)
     vectors = torch.ones(3, 4, dtype=torch.bfloat16, requires_grad=True)
     assert open_source(vectors).rows.dtype == np.float32
-    for wrong in (torch.eye(3).to_sparse(), torch.ones(2, 2, dtype=torch.complex64)):
-        with pytest.raises(UserTypeError):
+    for wrong, word in (
+        (torch.eye(3).to_sparse(), "sparse"),
+        (torch.ones(2, 2, dtype=torch.complex64), "complex64"),
+        (torch.ones(2, 2, device="meta"), "meta"),
+    ):
+        with pytest.raises(UserTypeError, match=word):
             open_source(wrong)
 
 

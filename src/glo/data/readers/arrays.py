@@ -141,7 +141,9 @@ def to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
         )
     if not isinstance(array, Tensor):
         return np.asarray(array)
-    if array.layout != torch.strided or array.is_quantized or array.is_meta:
+    if array.is_meta:
+        raise UserTypeError(f"{what} is on torch's device meta, without values; give a real one.")
+    if array.layout != torch.strided or array.is_quantized:
         raise UserTypeError(f"{what} is a {array.layout} tensor; give a dense one.")
     dense = array.detach().cpu()
     # NumPy has no bfloat16 and no 8-bit floats.

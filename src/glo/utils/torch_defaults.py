@@ -1,0 +1,117 @@
+"""Torch's initial defaults for the duration of a call, whatever the user has set.
+
+The package computes in float32, places tensors explicitly, and computes gradients in training and
+search. Other values of torch's defaults are the user's and are restored after each call, and
+between the items of a generator.
+"""
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, ParamSpec, TypeVar, cast
+
+import torch
+
+__all__ = ["torch_defaults", "with_torch_defaults"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _DefaultDtype:
+    """Float32 as the default dtype while any thread is in a call.
+
+    The default dtype is one for all threads, unlike the other defaults. So the first call stores
+    the user's and the last one restores it; each alone would restore that of another call.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._calls, self._outside = threading.Lock(), 0, torch.float32
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._calls == 0:
+                self._outside = torch.get_default_dtype()
+            self._calls += 1
+            torch.set_default_dtype(torch.float32)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._calls -= 1
+            if self._calls == 0:
+                torch.set_default_dtype(self._outside)
+
+
+_default_dtype = _DefaultDtype()
+
+
+@contextmanager
+def torch_defaults(*, gradients: bool = True) -> Iterator[None]:
+    """Set float32, the CPU, gradients and no autocast as torch's defaults in a `with` block.
+
+    Inference mode ends in the block. Deterministic algorithms, anomaly detection and the number of
+    threads stay as they are: the package works with any.
+
+    Args:
+        gradients: whether gradients are computed.
+
+    Example:
+        >>> torch.set_default_dtype(torch.float64)
+        >>> with torch_defaults():
+        ...     print(torch.zeros(1).dtype)
+        torch.float32
+        >>> torch.zeros(1).dtype
+        torch.float64
+        >>> torch.set_default_dtype(torch.float32)
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_default_dtype)
+        # The mode of a device slows every call of torch down.
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        accelerator = torch.accelerator.current_accelerator()
+        for kind in {"cpu", accelerator.type if accelerator else "cpu"}:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+def with_torch_defaults(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function or generator function to run under `torch_defaults`.
+
+    A generator runs under them, and the code of its caller between two items does not.
+
+    Example:
+        >>> @with_torch_defaults
+        ... def zeros():
+        ...     yield torch.zeros(1).requires_grad_().exp().requires_grad
+        >>> with torch.no_grad():
+        ...     next(zeros())
+        True
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch_defaults():
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def generate(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, None, Any]:
+        items = cast(Generator[Any, None, Any], function(*args, **kwargs))
+        try:
+            while True:
+                with torch_defaults():
+                    try:
+                        item = next(items)
+                    except StopIteration as end:
+                        return end.value
+                yield item
+        finally:
+            with torch_defaults():
+                items.close()
+
+    return cast(Callable[P, R], generate) if inspect.isgeneratorfunction(function) else call
