@@ -19,7 +19,7 @@ def test_rows_go(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     before = open_run(copy).codes
     assert run(["forget", str(copy), "3,17-19"]) == 0
     out = capsys.readouterr().out
-    assert "Removed 4 rows; the remaining 16" in out
+    assert "Removed 4 rows: 3, 17, 18, 19; the remaining 16" in out
     assert "traces" in out
     (tmp_path / "rows.txt").write_text("0 1\n15\n")
     assert run(["forget", str(copy), str(tmp_path / "rows.txt"), "--no-refit"]) == 0

@@ -1,13 +1,12 @@
 """`glo add`: examples added to a finished run."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import DecoderOption, import_decoder_class
+from glo.cli.open_run import DecoderOption, import_decoder_class, print_remarks
 
 __all__ = ["add"]
 
@@ -42,8 +41,7 @@ def add(
     decoder_class = import_decoder_class(decoder)
     opened = open_run(run, decoder=decoder_class)
     inputs = open_inputs(opened, files, split=split, limit=limit)
-    for sentence in inputs.skipped:
-        print(f"Skipped {sentence}", file=sys.stderr)
+    print_remarks(opened, inputs.dataset)
     # A repeated command adds nothing.
     last = opened.data.changes[-1:]
     if any(change.fingerprint == inputs.dataset.fingerprint for change in last):
@@ -55,6 +53,7 @@ def add(
             run,
             inputs.dataset,
             source=" ".join(files),
+            names=inputs.names,
             split="" if split == "train" else split,
             limit=limit or 0,
             refit=refit,

@@ -1,10 +1,9 @@
 """`glo encode`: codes of unseen examples."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 from glo.errors import UserError, require_extra
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def encode(
         require_extra(f"{out}", "tables", "pyarrow")
     opened = open_with_decoder(run, decoder)
     inputs = open_inputs(opened, files, split=split, limit=limit)
-    for sentence in inputs.skipped:
-        print(f"Skipped {sentence}", file=sys.stderr)
+    print_remarks(opened, inputs.dataset)
     table = _encode(opened, inputs)
     _write(out, inputs.names, table)
     residual = table["residual"]

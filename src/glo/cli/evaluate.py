@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,6 +58,8 @@ def evaluate(
     names = tuple(dict.fromkeys(name for word in prior or () for name in word.split(",") if name))
     opened = open_with_decoder(run, decoder)
     plan = prepare(opened, data, heldout=heldout, priors=names, features=features, n=n, seed=seed)
+    if plan.heldout is not None:
+        print_remarks(opened, plan.heldout)
     with TaskProgress() as bar:
         values = measure(plan, callback=bar.show)
     write_json(out, values)

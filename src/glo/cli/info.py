@@ -1,33 +1,49 @@
 """`glo info`: data, settings, state and figures of a run."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from glo.errors import printable
 
+if TYPE_CHECKING:
+    from glo.runs.run import Run
+
 __all__ = ["info"]
 
 
 def info(
-    run: Path, /, *, as_json: Annotated[bool, Parameter("--json", negative="")] = False
+    run: Path,
+    /,
+    *,
+    row: str | None = None,
+    as_json: Annotated[bool, Parameter("--json", negative="")] = False,
 ) -> int:
-    """Print data, settings, state and figures of a run.
+    """Print data, settings, state and figures of a run, or of one of its rows.
 
     Args:
         run: The run folder.
+        row: Number or identity of a row: print its identity, label, error and length of the code.
         as_json: Print one JSON object.
     """
     from glo.runs.run import open_run
 
     opened = open_run(run)
-    checkpoint = opened.checkpoint
+    if row is not None:
+        values = _row(opened, row)
+        lines = (f"{name:<12} {value}" for name, value in values.items() if value is not None)
+        print(json.dumps(values, indent=2) if as_json else _join(lines))
+        return 0
+    checkpoint, ids = opened.checkpoint, opened.row_ids
     facts: dict[str, Any] = {
         "folder": str(run),
         "preset": opened.preset,
         "data": opened.data.to_dict(),
+        "data_notes": list(opened.notes),
+        "ids": [ids.of(0), ids.of(opened.data.n - 1)] if ids.are_names else None,
         "settings": opened.settings.to_dict(),
         "step": checkpoint.step,
         "finished": checkpoint.finished and opened.summary is not None,
@@ -50,6 +66,9 @@ def _text(facts: dict[str, Any]) -> str:
     ]
     changes = [f"{change['n']:,} {change['kind']}" for change in data.get("changes", ())]
     lines += [f"rows         {', '.join(changes)} since the training"] if changes else []
+    ids = facts["ids"]
+    lines += [f"identities   {ids[0]} to {ids[-1]}"] if ids else []
+    lines += [f"note         {note}" for note in facts["data_notes"]]
     lines += [f"warning      {note}" for note in facts["notes"]]
     if facts["finished"]:
         base, peak = summary["baselines"], summary.get("peak_memory_mb")
@@ -64,5 +83,21 @@ def _text(facts: dict[str, Any]) -> str:
         ]
         diagnosis = summary["diagnosis"] or ["healthy"]
         lines += [f"diagnosis    {sentence}" for sentence in diagnosis]
-    # A stranger's run may have terminal control characters in its texts.
+    return _join(lines)
+
+
+def _row(run: "Run", text: str) -> dict[str, Any]:
+    row = run.row_ids.find(text)
+    label = -1 if run.labels is None else int(run.labels[row])
+    return {
+        "row": row,
+        "id": run.row_ids.of(row),
+        "label": run.label_names[label] if label >= 0 else None,
+        "error": None if run.errors is None else float(run.errors[row]),
+        "code_norm": float(run.codes[row].norm()),
+    }
+
+
+def _join(lines: Iterable[str]) -> str:
+    """Join lines; a stranger's run may have terminal control characters in its texts."""
     return "\n".join(map(printable, lines))

@@ -1,11 +1,13 @@
-"""Opening of a run whose decoder may be a custom class."""
+"""Opening of a run whose decoder may be a custom class, and remarks on data given to it."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from glo.data import Dataset
     from glo.decoders import DecoderLike
     from glo.runs.run import Run
 
@@ -31,3 +33,12 @@ def open_with_decoder(run: Path, decoder: str | None) -> "Run":
     from glo.runs.run import open_run
 
     return open_run(run, decoder=import_decoder_class(decoder))
+
+
+def print_remarks(run: "Run", dataset: "Dataset") -> None:
+    """Print what was left out of data given to a run, and decisions about them that are new."""
+    for sentence in dataset.skipped:
+        print(f"Skipped {sentence}", file=sys.stderr)
+    for note in dataset.notes:
+        if note not in run.notes:
+            print(f"Note: {note}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """`glo restore`: restoration of degraded images, or imputation of a table."""
 
 import re
-import sys
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from glo.cli.impute import impute_table
-from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 from glo.errors import UserError
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def restore(
     inputs = open_inputs(opened, files, split=split, limit=limit, shape=shape)
     if task == "inpaint" and not options:
         degradation = Degradation(mask=mask_from_alpha(inputs))
-    for sentence in inputs.skipped:
-        print(f"Skipped {sentence}", file=sys.stderr)
+    print_remarks(opened, inputs.dataset)
     summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
     summary |= {name: str(value) if name == "mask" else value for name, value in options.items()}
     initial_codes = prepare_search(opened)

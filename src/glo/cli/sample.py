@@ -48,12 +48,13 @@ def sample(
     from glo.data.table_writer import save_vectors
     from glo.errors import UserError
     from glo.imaging.grids import grid, save_picture
+    from glo.utils.files import safe_name
 
     opened = open_with_decoder(run, decoder)
     if n < 1:
         raise UserError(f"--n is {n}; it must be at least 1.")
     prior = prior or opened.prior_name
-    suffix = "" if label is None else f"-label-{label.replace('/', '_')}"
+    suffix = "" if label is None else f"-label-{safe_name(label)}"
     name = f"{prior}{suffix}-seed{seed}-n{n}"
     file = f"{name}.{'png' if opened.is_images else 'npy'}"
     out = out or run / "samples" / (name if separate else file)

@@ -1,6 +1,6 @@
 """`glo walk`: traversals of the code space of a run, as grids, videos and tables."""
 
-import re
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
 from glo.errors import UserError
+from glo.utils.files import safe_name
 
 if TYPE_CHECKING:
     from glo.data import Dataset
@@ -52,9 +53,9 @@ def walk(
 ) -> int:
     """Walk through the code space of a run, and decode the codes on the way.
 
-    A point is the row of a training example (12), label:7 (the mean of that label's codes),
-    sample:3 (sample number 3 of the seed), mean, or a file of one example, whose code is searched
-    for.
+    A point is a training example by its row (12) or identity (cat/1.png), label:7 (the mean of that
+    label's codes), sample:3 (sample number 3 of the seed), mean, or a file of one example, whose
+    code is searched for.
 
     Args:
         run: Run folder.
@@ -148,9 +149,16 @@ def _task(points: tuple[str, ...], options: dict[_Task, tuple[str, bool]]) -> _T
 
 def _default_out(run: "Run", task: _Task, names: list[str]) -> Path:
     kind = [] if task == "line" else [task]
-    name = "-".join([*kind, *(Path(name).stem for name in names)])
-    name = re.sub(r"[^0-9A-Za-z.-]+", "-", name)[:80].strip("-.")
+    name = safe_name("-".join([*kind, *(_short(name) for name in names)]))
     return run.folder / "walks" / f"{name}.{'png' if run.is_images else 'csv'}"
+
+
+def _short(point: str) -> str:
+    """Return a point for the name of a file: a file without its suffix, label:7 as label-7."""
+    kind, colon, name = point.partition(":")
+    if colon and kind in ("label", "sample", "row"):
+        return f"{kind}-{name}"
+    return os.path.splitext(point)[0]
 
 
 def _check_out(run: "Run", task: _Task, out: Path) -> None:
@@ -196,7 +204,7 @@ def _neighbors(run: "Run", point: "CodePoint", k: int, data: str | None, out: Pa
     others = rows != (-1 if point.row is None else point.row)
     rows, distances = rows[others][:k], distances[others][:k]
     for row, distance in zip(rows.tolist(), distances.tolist(), strict=True):
-        print(f"example {row:,}: {distance:.4f} away")
+        print(f"example{run.row_ids.describe([row]).removeprefix('row')}: {distance:.4f} away")
     if out.suffix == ".csv":
         save_neighbors(run, rows, distances, out)
     else:

@@ -293,6 +293,10 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """Return the same examples with labels, int64 (N,), and the names of their classes."""
         return self._with(labels=labels, label_names=names)
 
+    def identified(self, ids: NDArray[Any]) -> "Dataset":
+        """Return the same examples with other identities, (N,)."""
+        return self._with(ids=ids)
+
     def with_rows(self, rows: NDArray[Any]) -> "Dataset":
         """Return the dataset with other values of the same examples, (N, ...)."""
         return self._with(rows=rows)

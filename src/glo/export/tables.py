@@ -19,7 +19,8 @@ _SUFFIXES = (".parquet", ".csv")
 def codes_table(run: Run) -> Any:
     """Return the codes of all training examples as a pyarrow.Table; `.to_pandas()` converts it.
 
-    Columns: `row`, the number of the example; `label` if the data have labels, the name of
+    Columns: `row`, the number of the example; `id`, its identity in the data, such as the path of
+    its file, unless that is its number; `label` if the data have labels, the name of
     the class, null for an example without one; `error`, its squared error, if recorded;
     `z0`, `z1`, ..., the code.
     """
@@ -27,6 +28,8 @@ def codes_table(run: Run) -> Any:
     import pyarrow
 
     columns: dict[str, Any] = {"row": pyarrow.array(np.arange(len(run.codes)))}
+    if run.row_ids.are_names:
+        columns["id"] = pyarrow.array(run.row_ids.names, pyarrow.string())
     if run.labels is not None:
         columns["label"] = _label_column(run.labels, run.label_names)
     if run.errors is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, final
@@ -48,6 +49,8 @@ class RowChange:
         _check_number("changes.limit", change.limit, low=0)
         if change.kind not in ("added", "forgotten"):
             raise ValueError(f"changes.kind is {change.kind!r}")
+        if change.kind == "forgotten" and not re.match(r"[0-9]{1,18}\b", change.rows):
+            raise ValueError(f"changes.rows is {change.rows[:40]!r}")
         return change
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +87,17 @@ class DataRecord:
     def n_trained(self) -> int:
         """Number of rows in training."""
         return self.n - sum(c.n if c.kind == "added" else -c.n for c in self.changes)
+
+    @property
+    def n_ever(self) -> int:
+        """Number of rows in training and added since, with those removed."""
+        return self.n_trained + sum(c.n for c in self.changes if c.kind == "added")
+
+    @property
+    def n_settled(self) -> int:
+        """Number of the first rows that never moved up when others were removed."""
+        removed = [int(re.split("[,-]", c.rows)[0]) for c in self.changes if c.kind == "forgotten"]
+        return min([self.n, *removed])
 
     @property
     def fingerprints(self) -> set[str]:

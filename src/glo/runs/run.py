@@ -206,7 +206,7 @@ class Run:
         Raises:
             UserError: the file cannot be read, or does not fit config.toml.
         """
-        return RowIds.read(self.folder, self.data.n)
+        return RowIds.read(self.folder, self.data.n, settled=self.data.n_settled)
 
     def open_data(self, data: Source | None = None, *, command: str) -> Dataset:
         """Open the training data.

@@ -1,6 +1,7 @@
 """Atomic writes of files and folders, and size-limited reads of regular files."""
 
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -25,12 +26,14 @@ __all__ = [
     "read_text",
     "recover_folder",
     "replace_folder",
+    "safe_name",
     "suggest_beside",
     "write_text",
 ]
 
 _UNFINISHED = re.compile(r"\.(\d{1,9})\..+")
 MAX_SUGGESTED_FROM = 1000
+_SAFE = re.compile(r"[0-9a-z-]([0-9a-z.-]{0,58}[0-9a-z-])?")
 
 
 @contextmanager
@@ -56,6 +59,22 @@ def write_text(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
         # Names of files may hold undecodable bytes, which must not stop a run from being written.
         temporary.write_text(text, encoding="utf-8", errors="replace")
+
+
+def safe_name(text: str) -> str:
+    """Return a part of a file name for any file system; different texts have different names.
+
+    Texts other than up to 60 lower-case letters, digits, "." and "-" get a hash.
+
+    Example:
+        >>> safe_name("t-shirt"), safe_name("T-shirt/top")
+        ('t-shirt', 'T-shirt_top-387761c43902')
+    """
+    if _SAFE.fullmatch(text):
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    readable = re.sub("[^0-9A-Za-z.-]+", "_", text)[:48].strip("._-")
+    return f"{readable}-{digest}" if readable else digest
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glo.errors import UserError
 
-__all__ = ["check_row", "evenly_spaced", "parse_rows", "rows_text"]
+__all__ = ["check_row", "evenly_spaced", "parse_range", "parse_rows", "rows_text"]
 
 # Python refuses to parse integers of thousands of digits.
 _PART = re.compile(r"(\d{1,99})(?:-(\d{1,99}))?")
@@ -21,17 +21,23 @@ def parse_rows(text: str, n: int) -> Tensor:
     """
     mask = torch.zeros(n, dtype=torch.bool)
     for part in text.replace(",", " ").split():
-        match = _PART.fullmatch(part)
-        if match is None:
-            raise UserError(
-                f"'{part}' is no row number and no range of them; write them like 3,17,40-49."
-            )
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise UserError(f"The range {part} ends before it begins; write the smaller row first.")
-        check_row(last, n)
-        mask[first : last + 1] = True
+        rows = parse_range(part, n)
+        mask[rows.start : rows.stop] = True
     return mask.nonzero().flatten()
+
+
+def parse_range(part: str, n: int) -> range:
+    """Parse one row number or range, such as '40-49', of `n` rows; see `parse_rows`."""
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise UserError(
+            f"'{part}' is no row number and no range of them; write them like 3,17,40-49."
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise UserError(f"The range {part} ends before it begins; write the smaller row first.")
+    check_row(last, n)
+    return range(first, last + 1)
 
 
 def check_row(row: int, n: int) -> None:

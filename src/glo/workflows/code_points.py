@@ -13,13 +13,14 @@ from glo.errors import UserError, suggest
 from glo.inversion import InitialCodes
 from glo.latents.constraints import project
 from glo.runs.run import Run
-from glo.utils.row_ranges import check_row
 from glo.workflows.encode import encode, prepare_search
 from glo.workflows.inputs import open_inputs
 
 __all__ = ["CodePoint", "CodePoints"]
 
 _KINDS = ("label:", "sample:", "mean")
+_ROW = re.compile(r"-?\d+|(row|id):.*", re.DOTALL)
+_MAX_CHOICES = 10_000
 
 
 @final
@@ -52,29 +53,38 @@ class CodePoints:
         """Return the point of a name.
 
             12         the code of training example 12
+            cat/1.png  the code of the training example of that identity
             label:7    the mean of the codes of a class, by its name
             sample:3   sample number 3 of the run's prior for the seed
             mean       the mean of all codes
             one.png    a file of one example, whose code is searched for
 
-        A file called `12` has the name `./12`.
+        "row:" and "id:" in front state that a name is a row number or an identity, "./" that it is
+        a file; a name that is both an identity and a file is refused.
 
         Raises:
             UserError: an unknown name, or a run without such a row, label or prior.
         """
-        if re.fullmatch(r"-?\d+", name):
-            row = int(name)
-            check_row(row, len(self.run.codes))
-            return CodePoint(name=name, code=self.run.codes[row], row=row)
         if name == "mean":
             code = self.run.codes.mean(0)
         elif name.startswith("label:"):
             code = self._label(name)
         elif name.startswith("sample:"):
             code = self._sample(name)
+        elif _ROW.fullmatch(name) or name in self.run.row_ids:
+            return self._example(name)
         else:
             return self._file(name)
         return CodePoint(name=name, code=project(code[None], self.run.settings.constraint)[0])
+
+    def _example(self, name: str) -> CodePoint:
+        if not _ROW.fullmatch(name) and _exists(name):
+            raise UserError(
+                f"'{name}' is a training example and a file; write id:{name} for the former, and "
+                f"{Path(name).absolute()} for the latter."
+            )
+        row = self.run.row_ids.find(name)
+        return CodePoint(name=name, code=self.run.codes[row], row=row)
 
     @cached_property
     def _initial_codes(self) -> InitialCodes:
@@ -96,8 +106,9 @@ class CodePoints:
     def _file(self, name: str) -> CodePoint:
         if not _exists(name):
             raise UserError(
-                f"'{name}' is not a point; give the row of a training example, label:LABEL, "
-                f"sample:NUMBER, mean, or a file that exists.{suggest(name, _KINDS)}"
+                f"'{name}' is not a point; give the row or identity of a training example, "
+                f"label:LABEL, sample:NUMBER, mean, or a file that exists."
+                f"{suggest(name, [*_KINDS, *self.run.row_ids.names[:_MAX_CHOICES]])}"
             )
         dataset = open_inputs(self.run, [name], limit=2).dataset
         if len(dataset) != 1:

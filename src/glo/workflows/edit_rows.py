@@ -5,7 +5,7 @@ which are made from all rows, are made again. The change is one transaction: the
 or changed completely.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.data.labels import match_labels
+from glo.data.labels import UNLABELED, match_labels
 from glo.data.storage import IDS_FILE
 from glo.decoders import DecoderLike
-from glo.errors import UserError
+from glo.errors import UserError, listed, suggest
 from glo.imaging.previews import draw_progress
 from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
@@ -60,6 +60,7 @@ def add_rows(
     split: str = "",
     limit: int = 0,
     refit: bool = True,
+    names: Sequence[str] = (),
     epochs: int = 0,
     device: str = "auto",
     decoder: DecoderLike | None = None,
@@ -75,6 +76,8 @@ def add_rows(
         source: source of the data as the user named it.
         limit: number of its first examples; 0 for all.
         refit: whether the Gaussian, the default prior and the labels are fitted again.
+        names: (n,), longer identities for rows whose own ones the run has already; with neither
+            these nor identities in `dataset` the numbers of the rows are continued.
         epochs: passes over the added examples that train the decoder and their codes, at the peak
             learning rates; 0: the decoder keeps every bit.
         callback: called with the name of a part of the work, its units done and all its units.
@@ -101,12 +104,14 @@ def add_rows(
             name=dataset.name,
             fingerprint=dataset.fingerprint,
         )
-        ids = RowIds(dataset.ids, len(dataset)).named(dataset.name)
-        rows = rows.joined(codes, errors, *_merged_labels(rows, dataset), ids)
+        labels, label_names = _merged_labels(rows, dataset)
+        messages = [_added(run, errors), *_classes(rows, labels, label_names)]
+        ids = _added_ids(run, dataset, names)
+        rows = rows.joined(codes, errors, labels, label_names, ids)
         write_rows(run, rows, record, new, keep=True, refit=refit, callback=callback)
         if run.is_images:
             draw_progress(new / "samples", "added", run.decoder, codes, standardized, run.settings)
-        messages = [_added(run, errors), *(_deleted_priors(run, refit=True) if refit else ())]
+        messages += _deleted_priors(run, refit=True) if refit else ()
         if epochs:
             text = f"The decoder was trained on the added rows; the {run.data.n:,} earlier codes"
             messages.append(Message(text=f"{text} are unchanged, and their errors were removed."))
@@ -167,7 +172,7 @@ def forget_rows(
         record = run.data.forgotten(run.data.n - len(remaining), removed)
         row_data = RowData.read(run).subset(remaining)
         write_rows(run, row_data, record, new, keep=False, refit=refit, callback=callback)
-        messages = list(_removed(run, len(remaining), refit=refit))
+        messages = list(_removed(run, _complement(remaining, run.data.n).tolist(), refit=refit))
         for name in _PICTURE_FOLDERS:
             if (folder / name).is_dir():
                 # An empty folder replaces the old one.
@@ -196,11 +201,45 @@ def _locked_run(folder: Path, decoder: DecoderLike | None) -> Iterator[Run]:
 
 def _merged_labels(rows: RowData, dataset: Dataset) -> tuple[Tensor, tuple[str, ...]]:
     """Return the labels of added examples in the numbers of the run, and the names of all."""
-    unlabeled = torch.full((len(dataset),), -1, dtype=torch.int64)
+    unlabeled = torch.full((len(dataset),), UNLABELED, dtype=torch.int64)
     if rows.labels is None or dataset.labels is None:
         return unlabeled, rows.names
     numbers, names = match_labels(np.asarray(dataset.labels), dataset.label_names, rows.names)
     return torch.from_numpy(numbers), names
+
+
+def _classes(rows: RowData, labels: Tensor, names: tuple[str, ...]) -> Iterator[Message]:
+    """Report the classes of added examples, of a run that has some."""
+    if rows.labels is None:
+        return
+    numbers, counts = labels.unique(return_counts=True)
+    count = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    unlabeled = count.pop(UNLABELED, 0)
+    if count:
+        yield Message(text=f"Classes: {listed([f'{c:,} {names[k]}' for k, c in count.items()])}.")
+    new = [f"'{names[number]}'" for number in count if number >= len(rows.names)]
+    if new:
+        are = "is a new class" if len(new) == 1 else "are new classes"
+        yield Message(
+            text=f"{listed(new)} {are}; the run had {listed(rows.names)}.{_suggestion(new, rows)}"
+        )
+    if unlabeled:
+        them = "example has" if unlabeled == 1 else "examples have"
+        yield Message(
+            text=f"{unlabeled:,} added {them} no label; images get that of a class folder if the "
+            f"folder, or the one that holds it, is given: {listed(rows.names)}."
+        )
+
+
+def _suggestion(new: list[str], rows: RowData) -> str:
+    return next(filter(None, (suggest(name.strip("'"), rows.names) for name in new)), "")
+
+
+def _added_ids(run: Run, dataset: Dataset, names: Sequence[str]) -> RowIds:
+    n, first = len(dataset), run.data.n_ever
+    if dataset.ids is None and not names:
+        return RowIds(np.arange(first, first + n), n)
+    return RowIds(dataset.ids, n).named(dataset.name).without(run.row_ids, names)
 
 
 def _remaining(run: Run, rows: Tensor) -> Tensor:
@@ -240,10 +279,13 @@ def _added(run: Run, errors: Tensor) -> Message:
     return Message(text=text + advice, warning=True)
 
 
-def _removed(run: Run, n: int, *, refit: bool) -> Iterator[Message]:
+def _removed(run: Run, rows: list[int], *, refit: bool) -> Iterator[Message]:
     folders = [run.folder / name for name in _PICTURE_FOLDERS]
     count = sum(path.is_file() for folder in folders for path in folder.rglob("*"))
-    text = f"Removed {run.data.n - n:,} rows; the remaining {n:,} are renumbered."
+    removed = run.row_ids.describe(rows)
+    if len(rows) > 1:
+        removed = f"{len(rows):,} rows: {removed.removeprefix('rows ')}"
+    text = f"Removed {removed}; the remaining {run.data.n - len(rows):,} are renumbered."
     if count:
         places = " and ".join(str(folder) for folder in folders if folder.is_dir())
         text += f" Deleted {count} pictures of rows, samples and walks in {places}."

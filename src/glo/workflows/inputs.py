@@ -14,33 +14,38 @@ import torch
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
+from glo.data.labels import encode_labels
 from glo.data.options import Split
 from glo.data.readers.idx import is_idx_name
 from glo.data.readers.image_files import Listing, list_images, read_images
 from glo.data.readers.images import image_suffixes, probe
-from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder
+from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder, to_ids
 from glo.errors import UserError, printable
+from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 
 __all__ = ["Inputs", "open_inputs"]
 
 _CHUNK = 2048
+# Root of the listing of a single file; as an object it differs from the folder ".".
+_NO_FOLDER = Path()
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
-    """Dataset of n examples with n names: the file as it was given, or the source and the row.
+    """Dataset of n examples with n names: the file as it was given, an index value, or source[row].
+
+    The identities of images in `dataset` are paths relative to the folder that was given. Their
+    labels are the classes of the run by the names of folders, see `_class_of`, and new ones.
 
     Attributes:
         files: paths of n image files; empty for other sources.
-        skipped: one sentence for each file, row or line that was left out.
     """
 
     dataset: Dataset
     names: tuple[str, ...]
     files: tuple[Path, ...] = ()
-    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -79,13 +84,13 @@ def open_inputs(
             f"combined with others; give it alone."
         )
     dataset = _open_other(run, files[0], options, shape)
-    _check_not_empty(dataset)
-    names = tuple(f"{dataset.name}[{row}]" for row in range(len(dataset)))
-    return Inputs(dataset=run.standardize(dataset), names=names, skipped=dataset.skipped)
+    names = tuple(RowIds(dataset.ids, len(dataset)).named(dataset.name).names)
+    _check_not_empty(dataset, names)
+    return Inputs(dataset=run.standardize(dataset), names=names)
 
 
 def _list_images(file: str) -> Listing | None:
-    """List the images of a file or folder; None for other sources."""
+    """List the images of a folder, or a file below `_NO_FOLDER`; None for other sources."""
     try:
         path = Path(file).expanduser()
         if file == "mnist" or not path.exists():
@@ -98,7 +103,7 @@ def _list_images(file: str) -> Listing | None:
     except (OSError, ValueError, RuntimeError):
         return None
     is_image = path.is_file() and path.suffix.lower() in image_suffixes()
-    return Listing(Path(), [os.fspath(path)]) if is_image else None
+    return Listing(_NO_FOLDER, [os.fspath(path)]) if is_image else None
 
 
 def _open_images(
@@ -121,6 +126,8 @@ def _open_images(
         raise UserError(f"None of FILES can be read ({reasons}); check them.") from None
     _check_shape(run, dataset, expected)
     kept = tuple(map(Path, listing.decoded))
+    origins = _origins(listings, listing.decoded)
+    dataset = _classified(run, dataset, origins)
     for path in kept if shape else ():
         image = probe(path)
         if (image.height, image.width) != expected[1:]:
@@ -131,8 +138,50 @@ def _open_images(
         dataset=dataset,
         names=tuple(printable(str(file)) for file in kept),
         files=kept,
-        skipped=tuple(listing.skipped),
     )
+
+
+# Folder that was given, None for a file, and path of an image below it, or of the file.
+_Origin = tuple[Path | None, str]
+
+
+def _origins(listings: list[Listing], decoded: list[str]) -> list[_Origin]:
+    """Return the origin of each decoded file; both lists are in the same order."""
+    every = ((each, name) for each in listings for name in each.names)
+    origins: list[_Origin] = []
+    for path in decoded:
+        listing, name = next(every)
+        while os.fspath(listing.root / name) != path:
+            listing, name = next(every)
+        origins.append((None if listing.root is _NO_FOLDER else listing.root, name))
+    return origins
+
+
+def _classified(run: Run, dataset: Dataset, origins: list[_Origin]) -> Dataset:
+    """Return images with their paths as identities, and the classes of their folders as labels."""
+    ids = to_ids([printable(name.replace(os.sep, "/")) for _, name in origins])
+    if run.labels is None:
+        return dataset.identified(ids)
+    known, roots = run.label_names, {root for root, _ in origins}
+    of_root = {root: _class_of(root, known) for root in roots if root is not None}
+    # Folders of classes, as for training, if no image lies beside them.
+    flat = {root for root, name in origins if os.sep not in name}
+    names = []
+    for root, path in origins:
+        if root is None:
+            names.append("")
+            continue
+        folder = printable(path.split(os.sep)[0]) if os.sep in path else ""
+        is_class = folder in known or (folder and not of_root[root] and root not in flat)
+        names.append(folder if is_class else of_root[root])
+    labels, label_names = encode_labels(names, "The folders of FILES")
+    return dataset.identified(ids).labeled(labels, label_names)
+
+
+def _class_of(root: Path, known: tuple[str, ...]) -> str:
+    """Return the class of a folder by its own name, or by that of the folder it links to."""
+    names = (printable(os.path.basename(f(root))) for f in (os.path.abspath, os.path.realpath))
+    return next((name for name in names if name in known), "")
 
 
 def _read_images(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
@@ -190,14 +239,14 @@ def _check_shape(
         raise UserError(f"{dataset.name} has {kind} of {actual}, but {_expected(run, shape)}.")
 
 
-def _check_not_empty(dataset: Dataset) -> None:
+def _check_not_empty(dataset: Dataset, names: tuple[str, ...]) -> None:
     for rows in torch.arange(len(dataset)).split(_CHUNK):
         observed = dataset.observed(rows)
         if observed is None:
             return
         empty = ~(observed > 0).flatten(1).any(1)
         if bool(empty.any()):
-            name = f"{dataset.name}[{int(rows[empty][0])}]"
+            name = names[int(rows[empty][0])]
             raise UserError(f"Every value of {name} is missing; leave it out.")
 
 

@@ -42,7 +42,9 @@ class ProgressBar(Callback):
             self._bar.start()
 
     def on_train_begin(self, training: Any) -> None:
-        """Show sizes of the run and its baselines."""
+        """Print decisions about the data, sizes of the run and its baselines."""
+        for note in training.samples.notes:
+            self.line(f"Note: {note}")
         state, baselines = training.state, training.baselines
         self._baselines: Baselines = baselines
         self._epochs = state.settings.epochs_for(state.n)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from PIL import Image
@@ -88,10 +88,13 @@ def draw_neighbors(
 
 
 def save_neighbors(run: Run, rows: Tensor, distances: Tensor, path: Path) -> Path:
-    """Write a table of row, distance, code and, of vectors, decoded example."""
+    """Write a table of row, identity, distance, code and, of vectors, decoded example."""
     codes = run.codes[rows]
     decoded = codes[:, :0] if run.is_images else run.reconstruct(rows)
-    columns = {"row": rows.tolist(), "distance": list(distances.numpy())}
+    columns: dict[str, list[Any]] = {"row": rows.tolist()}
+    if run.row_ids.are_names:
+        columns["id"] = [run.row_ids.of(row) for row in rows.tolist()]
+    columns |= {"distance": list(distances.numpy())}
     return write_rows(path, columns, codes=codes, examples=decoded)
 
 
