@@ -21,7 +21,7 @@ def test_rows_go(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "Removed 4 rows: 3, 17, 18, 19; the remaining 16" in out
     assert "traces" in out
-    (tmp_path / "rows.txt").write_text("0 1\n15\n")
+    (tmp_path / "rows.txt").write_text("0 1\nrow:15\n")
     assert run(["forget", str(copy), str(tmp_path / "rows.txt"), "--no-refit"]) == 0
     assert "(gaussian, mixture)" in capsys.readouterr().out
     left = [row for row in range(17) if row not in (0, 1, 3)][:-1]
@@ -46,8 +46,8 @@ def test_walks_go_with_their_rows(copy: Path, capsys: pytest.CaptureFixture[str]
     [
         ("20", "Row 20 is not there: the rows are 0 to 19"),
         ("0-19", "These are all 20 rows"),
-        ("3;4", "'3;4' is no row number"),
-        ("none.txt", "neither rows such as 3,17,40-49 nor a text file of them"),
+        ("3;4", "No row is '3;4'"),
+        ("none.txt", "no text file 'none.txt'"),
         (",", "No row was named"),
     ],
 )

@@ -263,7 +263,7 @@ def test_ffmpeg_fails_or_is_not_there(
     [
         ([], "A walk takes two points or more, and 0 were given"),
         (["1", "20"], "Row 20 is not there: the rows are 0 to 19"),
-        (["1", "lable:7"], "'lable:7' is not a point; give the row of a training example, label:"),
+        (["1", "lable:7"], "'lable:7' is not a point; give the row or identity of a training"),
         (["1", "maen"], "Did you mean 'mean'?"),
         (["1", "label:7"], "has no labels"),
         (["1", "sample:x"], "sample:x is not a sample"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 from tests.builders import at_step, images, save_data, train, train_until
 from tests.explorer.client import TOKEN, N, Visit, client_of
@@ -27,6 +28,17 @@ def labelled(folder: Path) -> Path:
     np.savez(folder / "labelled.npz", x=images(N), y=labels)
     assert train(str(folder / "labelled.npz"), folder / "labelled") == 0
     return folder / "labelled"
+
+
+@pytest.fixture(scope="session")
+def named(folder: Path) -> Path:
+    """Run of images in files, of which the fourth cannot be read."""
+    (folder / "files").mkdir()
+    for i, pixels in enumerate(images(8)):
+        Image.fromarray(pixels).save(folder / f"files/person{i}.png")
+    (folder / "files/person3.png").write_bytes(b"no picture")
+    assert train(str(folder / "files"), folder / "named") == 0
+    return folder / "named"
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,31 @@ def test_example_and_its_image(visit: Visit, labelled: Path) -> None:
         np.testing.assert_array_equal(np.asarray(picture), images(N)[7])
 
 
+@pytest.mark.parametrize("text", ["person5.png", "4", "id:person5.png", "row:4"])
+def test_find_an_example(visit: Visit, named: Path, text: str) -> None:
+    values = visit(named).get("/api/find", params={"text": text}).json()
+    assert (values["row"], values["id"], values["label"]) == (4, "person5.png", None)
+    np.testing.assert_array_equal(decode(values["code"]), open_run(named).codes[4])
+    response = visit(named).get("/api/example/4/image")
+    with Image.open(io.BytesIO(response.content)) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), images(8)[5])
+
+
+@pytest.mark.parametrize("text", ["", "person3.png", "7", "0-1", "x" * 999])
+def test_no_such_identity(visit: Visit, named: Path, text: str) -> None:
+    check_refusal(visit(named).get("/api/find", params={"text": text}), 404)
+
+
+def test_identities(visit: Visit, named: Path) -> None:
+    client, names = visit(named), open_run(named).row_ids.names
+    values = client.get("/api/map/pca").json()
+    assert values["ids"] == [names[row] for row in decode(values["rows"], "<i4")]
+    for each in client.get("/api/worst").json()["rows"]:
+        assert each["id"] == names[each["row"]]
+    for each in client.get("/api/example/0").json()["neighbours"]:
+        assert each["id"] == names[each["row"]]
+
+
 @pytest.mark.parametrize("row", ["40", "-1", "1.5", "x", "9" * 30, "٣"])
 def test_no_such_example(visit: Visit, labelled: Path, row: str) -> None:
     for suffix in ("", "/image"):
@@ -167,7 +192,7 @@ def test_worst(visit: Visit, labelled: Path) -> None:
     assert run.errors is not None
     largest = run.errors.topk(5)
     assert values["rows"] == [
-        {"row": row, "error": pytest.approx(error), "label": row % 2}
+        {"row": row, "id": None, "error": pytest.approx(error), "label": row % 2}
         for row, error in zip(largest.indices.tolist(), largest.values.tolist(), strict=True)
     ]
     assert values["source"] == "saved"
@@ -182,7 +207,7 @@ def test_neighbours(visit: Visit, labelled: Path) -> None:
     values = visit(labelled).post("/api/neighbours", content=raw(run.codes[3])).json()
     rows, distances = neighbours(run.codes, run.codes[3], 8)
     assert values["neighbours"] == [
-        {"row": row, "distance": pytest.approx(distance), "label": row % 2}
+        {"row": row, "id": None, "distance": pytest.approx(distance), "label": row % 2}
         for row, distance in zip(rows.tolist(), distances.tolist(), strict=True)
     ]
     np.testing.assert_array_equal(decode(values["codes"], shape=(8, 4)), run.codes[rows].numpy())

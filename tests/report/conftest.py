@@ -9,6 +9,7 @@ import pytest
 from tests.builders import at_step, finish, images, stop
 
 from glo.data import Dataset
+from glo.data.storage import to_ids
 from glo.runs.run import Run, open_run
 
 NAMES = ("<script>alert(1)</script>", "a & b", "café $x^2")
@@ -75,6 +76,7 @@ def labelled(n: int = 20) -> Dataset:
         rows=images(n)[..., None],
         labels=np.arange(n, dtype=np.int64) % 3,
         label_names=NAMES,
+        ids=to_ids([f"<b>{row}.png" for row in range(n)]),
         name="<i>noise</i>",
     )
 

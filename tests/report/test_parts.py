@@ -19,11 +19,13 @@ from glo.cli.app import run as glo
 from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Dataset
+from glo.latents.neighbours import neighbours
 from glo.report.blocks import Picture
 from glo.report.code_scatter import code_scatter_section
 from glo.report.context import read_context
 from glo.report.overview import train_command
 from glo.report.reconstructions import reconstructions_section
+from glo.report.samples import nearest_section
 from glo.report.sheets import sheet
 from glo.report.svg import SERIES, axes_style, log_scale, new_axes, to_plot
 from glo.runs.data_record import DataRecord
@@ -117,6 +119,16 @@ def test_pairs_go_from_the_best_to_the_worst(pictures: Run) -> None:
     for picture, row, column in ((best, context.rows[0], 0), (worst, context.rows[-1], 7)):
         found = pixels(picture)[:8, 9 * column : 9 * column + 8, 0]
         assert (found == data.rows[int(row)][..., 0]).all()
+        assert f"{row} (<b>{row}.png)" in picture.caption
+
+
+def test_neighbours_have_their_identities(pictures: Run) -> None:
+    context = read_context(pictures, None)
+    section = nearest_section(context)
+    assert section is not None
+    code = context.priors[0].sample(1, seed=pictures.settings.seed)[0]
+    rows, _ = neighbours(pictures.codes, code, 6)
+    assert section.items[0].caption.startswith(pictures.row_ids.describe(rows.tolist()))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -110,7 +109,8 @@ def test_no_other_row_after_any_removals(data: st.DataObject) -> None:
     """A text that stands for a row before removals stands for the same one later, or for none."""
     n = data.draw(st.integers(2, 12))
     values = data.draw(
-        st.none() | st.lists(st.integers(0, 15).map(str) | st.text(max_size=3), min_size=n, max_size=n)
+        st.none()
+        | st.lists(st.integers(0, 15).map(str) | st.text(max_size=3), min_size=n, max_size=n)
     )
     before = RowIds(None if values is None else to_ids(values), n)
     remaining = data.draw(st.sets(st.integers(0, n - 1), min_size=1).map(sorted))

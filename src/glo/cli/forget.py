@@ -62,7 +62,14 @@ def _parse(ids: "RowIds", rows: str) -> "Tensor":
     # Numbers are no names of files, and an image is no list of rows.
     is_list = not _NUMBERS.fullmatch(rows) and path.suffix.lower() not in image_suffixes()
     if not (is_list and _is_file(path)):
-        return ids.parse(rows)
+        try:
+            return ids.parse(rows)
+        except UserError as error:
+            if not (is_list and path.suffix):
+                raise
+            reason = str(error)
+            message = f"There is no text file '{rows}', and {reason[0].lower()}{reason[1:]}"
+            raise UserError(message) from None
     if rows in ids:
         raise UserError(
             f"ROWS is {rows}, a row of the run and a file; write id:{rows} or {path.absolute()}."

@@ -93,6 +93,7 @@ def _api_routes(watcher: RunWatcher, scheduler: Scheduler) -> list[Route]:
         "run": handlers.run,
         "map/{method}": handlers.map,
         "directions": handlers.directions,
+        "find": handlers.find,
         "example/{row}": handlers.example,
         "example/{row}/image": handlers.image,
         "worst": handlers.worst,

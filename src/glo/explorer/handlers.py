@@ -117,14 +117,22 @@ class Handlers:
         space, row = self._space, self._row(request)
         return JSONResponse(
             {
-                "row": row,
+                **space.about(row),
                 "code": codes_to_base64(space.codes[row]),
-                "label": space.labels.of(row),
                 "error": space.error_of(row),
                 "neighbours": space.nearest(space.codes[row], exclude=row),
                 "has_image": space.run.is_images and space.examples.dataset is not None,
             }
         )
+
+    def find(self, request: Request) -> Response:
+        """Return number, identity, label and code of an example by its identity or number."""
+        space = self._space
+        try:
+            row = space.row_ids.find(request.query_params.get("text", ""))
+        except UserError as error:
+            raise NotFound(str(error)) from None
+        return JSONResponse({**space.about(row), "code": codes_to_base64(space.codes[row])})
 
     def image(self, request: Request) -> Response:
         """Return a training image as a PNG."""
@@ -144,7 +152,7 @@ class Handlers:
         largest = errors.topk(min(n, len(errors)))
         worst = rows[largest.indices]
         listed = [
-            {"row": row, "error": error, "label": space.labels.of(row)}
+            space.about(row) | {"error": error}
             for row, error in zip(worst.tolist(), largest.values.tolist(), strict=True)
         ]
         codes = codes_to_base64(space.codes[worst])

@@ -53,10 +53,11 @@ def directions_section(context: ReportContext) -> Section:
     numbers = list(range(len(directions)))
     half = -(-len(numbers) // 2)
     share = 100 * float(directions.shares.sum())
+    center = context.run.row_ids.describe([row])
     return Section(
         text=(
             f"Each line follows one principal direction of the codes, from {-reach:.1f} to "
-            f"{reach:.1f} standard deviations about the code of example {row}. These "
+            f"{reach:.1f} standard deviations about the code of {center}. These "
             f"{len(directions)} hold {share:.0f} % of the variance of the codes.",
         ),
         items=tuple(

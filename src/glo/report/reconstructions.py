@@ -58,12 +58,13 @@ def _pairs(context: ReportContext, place: slice, name: str) -> Picture:
     rows, errors = context.rows[place], context.errors[place]
     low, high = (f"{float(error):.4f}" for error in (errors[0], errors[-1]))
     span = f"error {low}" if low == high else f"errors {low} to {high}"
+    named = context.run.row_ids.describe(rows.tolist())
     images = context.decode(context.run.codes[rows])
     alt = f"{name}: reconstructions"
     if context.dataset is not None:
         images = torch.cat([context.dataset.batch(rows), images])
         alt = f"{name}: training examples above their reconstructions"
-    return sheet(images, columns=len(rows), alt=alt, caption=f"{name}: {span}")
+    return sheet(images, columns=len(rows), alt=alt, caption=f"{name}: {span}; {named}")
 
 
 def _unsorted(context: ReportContext) -> Picture:

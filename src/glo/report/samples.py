@@ -43,11 +43,12 @@ def nearest_section(context: ReportContext) -> Section | None:
         return None
     run, prior = context.run, context.priors[0]
     codes = prior.sample(_QUERIES, seed=run.settings.seed)
-    lines, distances = [], []
+    lines, distances, names = [], [], []
     for code, image in zip(codes, context.decode(codes), strict=True):
         rows, distance = neighbours(run.codes, code, _NEIGHBOURS)
         lines.append(torch.cat([image.unsqueeze(0), context.examples(rows)]))
         distances.append(float(distance[0]))
+        names.append(run.row_ids.describe(rows.tolist()))
     kind = "training examples" if context.dataset is not None else "reconstructions of those"
     text = (
         f"First in each line: a sample of the {prior.name} prior. After it the {kind} with the "
@@ -59,8 +60,14 @@ def nearest_section(context: ReportContext) -> Section | None:
     return Section(
         text=(text,),
         items=tuple(
-            sheet(torch.cat(part), columns=len(lines[0]), alt=alt, indent=True)
-            for part in (lines[:half], lines[half:])
+            sheet(
+                torch.cat(lines[part]),
+                columns=len(lines[0]),
+                alt=alt,
+                caption="; ".join(names[part]),
+                indent=True,
+            )
+            for part in (slice(half), slice(half, None))
         ),
         columns=2,
     )

@@ -64,6 +64,8 @@ def lines_section(context: ReportContext) -> Section:
             row = int(context.rows[place]) if n else 0
             error = f", error {float(context.errors[place]):.4f}" if n else ""
             caption = f"{name if n != 1 else 'The only example'}{error}"
+            if n:
+                caption += f", {context.run.row_ids.describe([row])}"
             plots.append(_line(context, row, f"line-{place}", caption))
     text = context.missing_data if context.dataset is None else f"Values in {_UNIT} of each column."
     return Section(

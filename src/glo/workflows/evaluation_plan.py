@@ -141,7 +141,7 @@ def prepare(
 
 
 def _open_heldout(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset | None, str]:
-    options = source_options(run.settings)
+    options = source_options(run.settings, reading=run.reading)
     if heldout is None:
         try:
             options = SourceOptions(**{**vars(options), "split": "test"})

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -117,8 +117,14 @@ def _open_images(
     skipped = [reason for listing in listings for reason in listing.skipped]
     listing = Listing(Path(), paths, skipped=skipped)
     expected = shape or run.data.shape
+
+    def read(folder: Path | None) -> Dataset:
+        dataset = read_images(listing, _image_options(run, expected, options), folder)
+        return _classified(run, dataset, _origins(listings, listing.decoded))
+
     try:
-        dataset = _read_images(listing, _image_options(run, expected, options), expected)
+        count = min(len(paths), options.limit or len(paths))
+        dataset = _read_images(read, count * math.prod(expected))
     except UserError:
         if listing.decoded or not listing.skipped:
             raise
@@ -126,8 +132,6 @@ def _open_images(
         raise UserError(f"None of FILES can be read ({reasons}); check them.") from None
     _check_shape(run, dataset, expected)
     kept = tuple(map(Path, listing.decoded))
-    origins = _origins(listings, listing.decoded)
-    dataset = _classified(run, dataset, origins)
     for path in kept if shape else ():
         image = probe(path)
         if (image.height, image.width) != expected[1:]:
@@ -184,18 +188,22 @@ def _class_of(root: Path, known: tuple[str, ...]) -> str:
     return next((name for name in names if name in known), "")
 
 
-def _read_images(listing: Listing, options: SourceOptions, shape: tuple[int, ...]) -> Dataset:
-    """Decode images into memory, or into a temporary folder if they are too large for it."""
-    count = min(len(listing.names), options.limit or len(listing.names))
-    if count * math.prod(shape) < MAX_MEMORY_BYTES:
-        return read_images(listing, options, None)
+def _read_images(read: Callable[[Path | None], Dataset], size: int) -> Dataset:
+    """Decode images into memory, or into a temporary folder if they are too large for it.
+
+    Args:
+        read: function that decodes them into a folder, or into memory.
+        size: bytes of the decoded images.
+    """
+    if size < MAX_MEMORY_BYTES:
+        return read(None)
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="inputs-", dir=cache_folder()))
     except OSError:
-        return read_images(listing, options, None)
+        return read(None)
     try:
-        dataset = read_images(listing, options, folder)
+        dataset = read(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -5,7 +5,7 @@ import { decodeAll, split } from "./decode.js";
 import { $, guard, say, still } from "./dom.js";
 import { hand } from "./hand.js";
 import { draw } from "./picture.js";
-import { exampleName } from "./run.js";
+import { exampleAbout } from "./run.js";
 import { saveNpy, saveSheet } from "./save.js";
 import { codeMap } from "./map.js";
 import { frame } from "./sheet.js";
@@ -49,9 +49,8 @@ export const showBetween = guard(async () => {
 });
 
 function example(data, i) {
-  const [row, label] = [data.rows[i], data.label(i)];
-  const about = { source: exampleName(row, label), name: `example-${row}`, row, label };
-  return { code: data.code(i), about: { ...about, from: "between" } };
+  const about = { ...exampleAbout(data.example(i)), from: "between" };
+  return { code: data.code(i), about };
 }
 
 const setEnd = guard(async (end, code, about) => {

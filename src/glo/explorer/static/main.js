@@ -9,7 +9,7 @@ import { hand } from "./hand.js";
 import { codeMap, startMap } from "./map.js";
 import { showPaint, startPaint } from "./paint.js";
 import { startProgress } from "./progress.js";
-import { exampleName, loadRun, run } from "./run.js";
+import { exampleAbout, loadRun, run } from "./run.js";
 import { showSample, startSample } from "./sample.js";
 import { onOpen, startTabs } from "./tabs.js";
 import { startTray } from "./tray.js";
@@ -62,9 +62,7 @@ function keepTraining() {
 function takeFirst() {
   const data = codeMap.data;
   if (!data || data.n === 0) return;
-  const [row, label] = [data.rows[0], data.label(0)];
-  const about = { source: exampleName(row, label), name: `example-${row}`, row, label };
-  hand.take(data.code(0), { ...about, from: "start" });
+  hand.take(data.code(0), { ...exampleAbout(data.example(0)), from: "start" });
 }
 
 /** Show that the server is gone, and look for it until it is back. */

@@ -1,5 +1,6 @@
 /** The map of codes: look, hover, drag, zoom. */
 
+import { floats } from "./api.js";
 import { drawCursor } from "./cursor.js";
 import { decodeAll } from "./decode.js";
 import { $, complain, el, guard } from "./dom.js";
@@ -8,7 +9,7 @@ import { fillLegend } from "./legend.js";
 import { MapData } from "./mapdata.js";
 import { listen } from "./pointer.js";
 import { draw } from "./picture.js";
-import { exampleName, labelled, run } from "./run.js";
+import { exampleAbout, findExample, labelled, run } from "./run.js";
 import { drawPoints, palette, sharpen } from "./scatter.js";
 import { View } from "./view.js";
 
@@ -37,6 +38,10 @@ class CodeMap {
     document.addEventListener("themechange", redraw);
     hand.addEventListener("change", () => this.#follow());
     listen($("map"), this);
+    $("find-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      takeExample($("find-text").value);
+    });
     $("zoom-in").addEventListener("click", () => this.zoom(1.5));
     $("zoom-out").addEventListener("click", () => this.zoom(1 / 1.5));
     $("zoom-reset").addEventListener("click", () => this.zoom(0));
@@ -100,7 +105,7 @@ class CodeMap {
     this.cursor = place;
     this.near = near;
     const between = `Between ${near.length} training examples`;
-    const single = exampleName(this.data.rows[near[0].i], this.data.label(near[0].i));
+    const single = exampleAbout(this.data.example(near[0].i)).source;
     const source = near.length > 1 ? between : single;
     hand.take(code, { source, name: "from-map", from: "map" });
     this.#drawCursor();
@@ -111,10 +116,9 @@ class CodeMap {
     const place = this.view.toPlace(x, y);
     const found = this.data.nearest(place.x, place.y, 1)[0];
     if (!found) return;
-    const [row, label] = [this.data.rows[found.i], this.data.label(found.i)];
     this.cursor = { x: this.data.xy[2 * found.i], y: this.data.xy[2 * found.i + 1] };
     this.near = [];
-    const about = { source: exampleName(row, label), name: `example-${row}`, row, label };
+    const about = exampleAbout(this.data.example(found.i));
     hand.take(this.data.code(found.i), { ...about, from: "map" });
     this.#drawCursor();
   }
@@ -135,8 +139,8 @@ class CodeMap {
     moveTip(at, this.view);
     if (this.#tip.i === found.i) return;
     this.#tip = { i: found.i };
-    const [row, label] = [this.data.rows[found.i], this.data.label(found.i)];
-    $("tip-text").textContent = [`no. ${row}`, labelled(label)].filter(Boolean).join("\n");
+    const { row, id, label } = this.data.example(found.i);
+    $("tip-text").textContent = [`no. ${row}`, id, labelled(label)].filter(Boolean).join("\n");
     const picture = await this.#picture(found.i);
     if (this.#tip.i !== found.i) return;
     draw($("tip-picture"), picture);
@@ -154,6 +158,12 @@ class CodeMap {
     return this.#pictures.get(i);
   }
 }
+
+/** Take a training example in hand by its identity or row number. */
+const takeExample = guard(async (text) => {
+  const example = await findExample(text);
+  hand.take(floats(example.code), { ...exampleAbout(example), from: "find" });
+});
 
 /** Put the picture beside its point, on the side where there is room. */
 function moveTip(at, view) {

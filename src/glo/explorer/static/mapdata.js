@@ -11,6 +11,7 @@ export class MapData {
     this.method = answer.method;
     this.rows = integers(answer.rows);
     this.labels = answer.labels ? integers(answer.labels) : null;
+    this.ids = answer.ids;
     this.codes = floats(answer.codes);
     this.n = this.rows.length;
     this.xy = unit(floats(answer.xy));
@@ -23,6 +24,11 @@ export class MapData {
 
   code(i) {
     return this.codes.slice(i * run.code_dim, (i + 1) * run.code_dim);
+  }
+
+  /** Return number, identity and label of a point's training example. */
+  example(i) {
+    return { row: this.rows[i], id: this.ids?.[i], label: this.label(i) };
   }
 
   label(i) {

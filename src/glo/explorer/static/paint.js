@@ -7,7 +7,7 @@ import { $, guard, say, short, showWhen } from "./dom.js";
 import { dropped } from "./encode.js";
 import { hand } from "./hand.js";
 import { pixelsOf } from "./picture.js";
-import { run, searching } from "./run.js";
+import { exampleAbout, findExample, run, searching } from "./run.js";
 import { frame } from "./sheet.js";
 import { openPanel } from "./tabs.js";
 
@@ -51,15 +51,16 @@ function bindSources() {
     document.querySelector("input[name=tool][value=light]").checked = true;
   });
   $("paint-row-field").hidden = !run.data;
-  $("paint-row").max = run.n - 1;
   $("paint-row-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    loadRow(Number($("paint-row").value));
+    loadExample($("paint-row").value);
   });
 }
 
-/** Paint on the training image of a row itself, not on its reconstruction. */
-const loadRow = guard(async (row) => {
+/** Paint on the image of a training example itself, not on its reconstruction. */
+const loadExample = guard(async (text) => {
+  const example = await findExample(text);
+  const { row } = example;
   const image = new Image();
   image.src = `api/example/${row}/image`;
   await image.decode().catch(() => {
@@ -68,7 +69,7 @@ const loadRow = guard(async (row) => {
   const canvas = document.createElement("canvas");
   [, canvas.height, canvas.width] = run.shape;
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  begin(pixelsOf(canvas), `Training example ${row}`);
+  begin(pixelsOf(canvas), exampleAbout(example).source);
 });
 
 /** Begin with another image. */

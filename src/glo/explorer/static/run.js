@@ -33,11 +33,15 @@ export function labelled(label) {
   return /^\d+$/.test(name) ? `label ${name}` : name;
 }
 
-/** Return "Training example 5 123, label 7". */
-export function exampleName(row, label) {
+/** Return what the page shows about a training example: "Training example 5 (cat/1.png), cat". */
+export function exampleAbout({ row, id, label }) {
   const name = labelled(label);
-  return `Training example ${row}${name ? `, ${name}` : ""}`;
+  const source = `Training example ${row}${id ? ` (${id})` : ""}${name ? `, ${name}` : ""}`;
+  return { source, name: `example-${row}`, row, label };
 }
+
+/** Return the training example of an identity or a row number: {row, id, label, code}. */
+export const findExample = (text) => get(`api/find?text=${encodeURIComponent(text.trim())}`);
 
 /** Return the length of a code. */
 export function length(code) {

@@ -5,7 +5,7 @@ import { split } from "./decode.js";
 import { $, guard, say, short, write } from "./dom.js";
 import { hand } from "./hand.js";
 import { draw, drawCode } from "./picture.js";
-import { exampleName, isImage, labelName, length, run } from "./run.js";
+import { exampleAbout, isImage, labelName, length, run } from "./run.js";
 import { saveExample, saveJson, saveNpy } from "./save.js";
 import { fillSheet } from "./sheet.js";
 
@@ -68,11 +68,11 @@ export async function showNeighbours(list, code, wanted = () => true) {
   const answer = await (await postFloats("api/neighbours", code)).json();
   if (!wanted()) return;
   const codes = split(floats(answer.codes));
-  const items = answer.neighbours.map(({ row, distance, label }, i) => ({
+  const items = answer.neighbours.map((example, i) => ({
     code: codes[i],
-    dot: labelName(label) === null ? null : label,
-    edge: short(distance),
-    about: { source: exampleName(row, label), name: `example-${row}`, row, label, from: "near" },
+    dot: labelName(example.label) === null ? null : example.label,
+    edge: short(example.distance),
+    about: { ...exampleAbout(example), from: "near" },
   }));
   await fillSheet(list, items);
 }

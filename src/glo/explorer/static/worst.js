@@ -5,7 +5,7 @@ import { decodeAll, split } from "./decode.js";
 import { $, el, guard, short } from "./dom.js";
 import { hand } from "./hand.js";
 import { draw } from "./picture.js";
-import { exampleName, isImage, labelName, run } from "./run.js";
+import { exampleAbout, isImage, labelName, run } from "./run.js";
 
 const ROWS = 60;
 let began = false;
@@ -44,11 +44,12 @@ function fill({ rows, codes }) {
   );
 }
 
-function tableRow({ row, error, label }, code, largest, showImage) {
-  const source = exampleName(row, label);
-  const about = { source, name: `example-${row}`, row, label, from: "worst" };
+function tableRow(example, code, largest, showImage) {
+  const { row, id, error, label } = example;
+  const about = { ...exampleAbout(example), from: "worst" };
+  const { source } = about;
   const take = el("button", { type: "button", class: "plain", title: `Take ${source} in hand` });
-  take.append(`${row}`);
+  take.append(id ? `${row} (${id})` : `${row}`);
   take.setAttribute("aria-label", `Take ${source} in hand`);
   take.addEventListener("click", () => hand.take(code, about));
   const bar = el("meter", { min: 0, max: largest, value: error, "aria-hidden": "true" });
