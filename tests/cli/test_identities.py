@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.builders import save_data, train
+from tests.builders import images, save_data, train
 
 from glo.cli.app import run
+from glo.data import Dataset
 from glo.runs.run import open_run
 
 # Gray of the picture of person i.
@@ -135,6 +136,24 @@ def test_encode_names_its_files(copy: Path, tmp_path: Path) -> None:
     assert run(["encode", str(copy), "b", "--out", str(out)]) == 0
     with out.open(newline="") as file:
         assert [line["name"] for line in csv.DictReader(file)] == ["b/2.png", "b/10.png"]
+
+
+def test_notes_of_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = Dataset(rows=images()[..., None], name="noise", notes=("Gray is brightness.",))
+    samples.save("data")
+    assert train("data", tmp_path / "run") == 0
+    assert "Note: Gray is brightness." in capsys.readouterr().out.splitlines()
+    assert open_run(tmp_path / "run").notes == ("Gray is brightness.",)
+    assert run(["info", "run"]) == 0
+    assert "note         Gray is brightness." in capsys.readouterr().out
+    notes = ("Gray is brightness.", "White is 9.")
+    Dataset(rows=images(8, seed=3)[..., None], name="more", notes=notes).save("more")
+    commands = (["encode", "run", "more"], ["evaluate", "run", "--heldout", "more", "--n", "8"])
+    for words in (*commands, ["add", "run", "more"]):
+        assert run(words) == 0
+        err = capsys.readouterr().err
+        assert "Note: White is 9." in err
+        assert "Gray" not in err, "a note of the training data"
 
 
 def test_added_rows_have_names_of_their_own(copy: Path, tmp_path: Path) -> None:

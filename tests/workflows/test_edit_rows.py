@@ -101,6 +101,34 @@ def test_priors_are_kept_when_asked(run: Path) -> None:
     ]
 
 
+def test_classes_keep_their_names(tmp_path: Path) -> None:
+    names = ("-1", "0.5", "cat")
+    finish(tmp_path / "run", spots(20, labels=np.arange(20) % 3, label_names=names), device="cpu")
+    # Other numbers for the same names, and a name without examples.
+    more = spots(3, seed=1, labels=np.array([2, 0, -1]), label_names=("owl", "dog", "cat"))
+    said = add(tmp_path / "run", more)
+    now = open_run(tmp_path / "run")
+    assert now.label_names == (*names, "owl")
+    assert now.labels is not None
+    assert now.labels[20:].tolist() == [2, 3, -1]
+    assert any("'owl' is a new class" in text for text in said)
+    assert any("1 added example has no label" in text for text in said)
+
+
+def test_rows_keep_their_identities(run: Path) -> None:
+    add(run, spots(2, seed=1))
+    assert open_run(run).row_ids.ids is None
+    said = forget(run, 3, 60)
+    assert said[0].startswith("Removed 2 rows: 3, 60; ")
+    add(run, spots(1, seed=2), names=["a/spots[0]"])
+    # The number of a removed row is not given again.
+    add(run, spots(1, seed=3))
+    assert open_run(run).row_ids.names == [
+        *(str(row) for row in range(60) if row != 3), "61", "spots[0]", "63",
+    ]  # fmt: skip
+    assert forget(run, 58)[0].startswith("Removed row 58 (59); ")
+
+
 def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:
     add(run, spots(5, seed=1))
     held, errors = tensors(run), open_run(run).errors

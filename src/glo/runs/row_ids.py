@@ -196,9 +196,8 @@ class RowIds:
         # Rows that moved up would be taken for those that had their numbers before.
         if named != numbered and (named or self._moved(numbered)):
             raise UserError(
-                f"'{text}' may be a row number, now of {self.describe(numbered)}, or a row of the "
-                f"data or of earlier numbers; write row:{text} for the former, or an identity, "
-                f"such as id:{self.of(numbered[0])}."
+                f"'{text}' may be a row number, which now means {self.describe(numbered)}, or an "
+                f"identity; write row:{text}, or an identity, such as id:{self.of(numbered[0])}."
             )
         return numbered
 
