@@ -467,12 +467,13 @@ def test_images_that_cannot_be_read_are_named_and_the_rest_trains(
     for number, image in enumerate(images(12)):
         Image.fromarray(image).save(folder / f"{number}.png")
     (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:50])
-    (folder / "7.jpg").write_text("not an image")
+    for name in ("7.jpg", "8.jpg"):
+        (folder / name).write_text("not an image")
     (folder / "notes.txt").write_text("hello")
     assert train(str(folder), home / "run") == 0
     output = capsys.readouterr().out
-    assert "Warning: 2 were left out: 3.png: " in output
-    assert "7.jpg: " in output
+    assert "Warning: 3 were left out: 2 (7.jpg, 8.jpg): " in output
+    assert "3.png: " in output
     assert summary(home / "run")["data"] == {"name": "photos", "n": 11, "shape": [1, 8, 8]}
 
 

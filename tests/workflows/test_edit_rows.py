@@ -126,7 +126,11 @@ def test_rows_keep_their_identities(run: Path) -> None:
     assert open_run(run).row_ids.names == [
         *(str(row) for row in range(60) if row != 3), "61", "spots[0]", "63",
     ]  # fmt: skip
+    before = open_run(run).data.fingerprint
     assert forget(run, 58)[0].startswith("Removed row 58 (59); ")
+    with pytest.raises(UserError, match="meanwhile"):
+        forget(run, 58, fingerprint=before)
+    assert open_run(run).data.n == 61
 
 
 def test_nothing_of_a_forgotten_row_is_left(run: Path) -> None:

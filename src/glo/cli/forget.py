@@ -50,7 +50,16 @@ def forget(
     decoder_class = import_decoder_class(decoder)
     opened = open_run(run, decoder=decoder_class)
     numbers = _parse(opened.row_ids, rows)
-    return show_progress(partial(forget_rows, run, numbers, refit=refit, decoder=decoder_class))
+    return show_progress(
+        partial(
+            forget_rows,
+            run,
+            numbers,
+            fingerprint=opened.data.fingerprint,
+            refit=refit,
+            decoder=decoder_class,
+        )
+    )
 
 
 def _parse(ids: "RowIds", rows: str) -> "Tensor":

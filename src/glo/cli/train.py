@@ -161,11 +161,22 @@ def _show_outcome(training: "TrainingRun") -> None:
 
 
 def _warn_of_skipped(skipped: tuple[str, ...]) -> None:
-    if skipped:
-        first = "; ".join(skipped[:5])
-        more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-        were = "was" if len(skipped) == 1 else "were"
-        print(f"Warning: {len(skipped)} {were} left out: {first}{more}.")
+    from glo.errors import listed
+
+    if not skipped:
+        return
+    names: dict[str, list[str]] = {}
+    for sentence in skipped:
+        name, _, reason = sentence.partition(": ")
+        names.setdefault(reason, []).append(name)
+    kinds = sorted(names.items(), key=lambda kind: -len(kind[1]))
+    parts = [
+        f"{name[0]}: {reason}" if len(name) == 1 else f"{len(name):,} ({listed(name)}): {reason}"
+        for reason, name in kinds
+    ]
+    were = "was" if len(skipped) == 1 else "were"
+    kinds_text = listed(parts, comma="; ", rest="; and {} more kinds")
+    print(f"Warning: {len(skipped):,} {were} left out: {kinds_text}.")
 
 
 def _recommend_preset(samples: "Dataset") -> None:

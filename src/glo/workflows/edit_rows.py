@@ -148,6 +148,7 @@ def forget_rows(
     folder: Path,
     rows: Tensor,
     *,
+    fingerprint: str | None = None,
     refit: bool = True,
     decoder: DecoderLike | None = None,
     callback: Progress | None = None,
@@ -159,6 +160,7 @@ def forget_rows(
 
     Args:
         rows: int64 (m,), numbers of the rows to remove.
+        fingerprint: fingerprint in the data record that the numbers refer to; None: the present.
         refit: whether the Gaussian and the default prior are fitted to the remaining codes;
             otherwise the run has no prior until one is fitted.
         callback: as for `add_rows`.
@@ -167,6 +169,8 @@ def forget_rows(
         messages on the change.
     """
     with _locked_run(folder, decoder) as run, staged(folder) as new:
+        if fingerprint not in (None, run.data.fingerprint):
+            raise UserError(f"The rows of {folder} have changed meanwhile; give ROWS again.")
         remaining = _remaining(run, rows)
         removed = rows_text(_complement(remaining, run.data.n))
         record = run.data.forgotten(run.data.n - len(remaining), removed)
