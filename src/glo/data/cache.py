@@ -16,7 +16,7 @@ from glo.utils.files import atomic_folder
 __all__ = ["cache_folder", "cache_key", "open_cached"]
 
 # Raised when the decoded content changes for the same source and options.
-_VERSION = 1
+_VERSION = 2
 
 
 def cache_folder() -> Path:

@@ -18,7 +18,7 @@ from glo.data.readers.array_files import open_idx_folder, open_npy_file, open_np
 from glo.data.readers.arrays import convert_rows, infer_layout, open_array
 from glo.data.readers.hugging_face import is_hf_dataset, is_hf_folder, open_hf_dataset
 from glo.data.readers.idx import is_idx_name
-from glo.data.readers.image_files import Listing, list_images, read_images
+from glo.data.readers.image_files import Listing, list_images, read_images, suffix_hint
 from glo.data.readers.images import image_suffixes
 from glo.data.readers.mnist import mnist
 from glo.data.readers.tables import TABLES, is_table, open_frame, open_table_file
@@ -93,13 +93,19 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
         raise UserError("No image file was given; name at least one.")
     listing = Listing(Path(), [os.fspath(_existing_path(file)) for file in files])
     try:
-        rows = read_images(listing, options, None).rows
+        dataset = read_images(listing, options, None)
     except UserError:
         if not listing.skipped:
             raise
     if listing.skipped:
         raise UserError(f"{listing.skipped[0]}; name image files that pillow can read.")
-    return Dataset(rows=rows, name="images")
+    return Dataset(
+        rows=dataset.rows,
+        name="images",
+        ids=dataset.ids,
+        reading=dataset.reading,
+        notes=dataset.notes,
+    )
 
 
 def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) -> Dataset:
@@ -142,7 +148,9 @@ def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Da
     listing = list_images(folder)
     if not listing.names:
         raise UserError(_no_images(listing))
-    key = cache_key("images", folder, listing.paths, options)
+    # The notes of a cached dataset report the other files, too.
+    others = [*listing.skipped, *listing.describe_others(), *sorted(listing.folders)]
+    key = cache_key(f"images {others}", folder, listing.paths, options)
     return open_cached(key, lambda temporary: read_images(listing, options, temporary), cache)
 
 
@@ -158,7 +166,8 @@ def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Datase
         check_train_split(str(path), options)
         return open_images([path], options)
     allowed = "the folder that it is in" if is_idx_name(path.name) else _KINDS
-    raise UserError(f"{path} is not a file that can be used by itself; give {allowed}.")
+    hint = suffix_hint(suffix)
+    raise UserError(f"{path} is not a file that can be used by itself{hint}; give {allowed}.")
 
 
 def _convert_dataset(dataset: Dataset, options: SourceOptions) -> Dataset:
@@ -180,4 +189,5 @@ def _no_images(listing: Listing) -> str:
     if not listing.others:
         return f"The folder {listing.root} is empty; give {_KINDS}."
     names = ", ".join(sorted(listing.others)[:3])
-    return f"The folder {listing.root} has no images, but {names}; give {_KINDS}."
+    others = " ".join(listing.describe_others())
+    return f"The folder {listing.root} has no images, but {names}; give {_KINDS}. {others}"

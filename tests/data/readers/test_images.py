@@ -42,7 +42,7 @@ def test_modes_and_probes(tmp_path, mode, channels):
         image = Image.fromarray(COLOR).convert(mode)
     path = save(tmp_path, image)
     pixels = decode(path)
-    assert probe(path) == Probe(6, 9, channels == 3)
+    assert probe(path) == Probe(6, 9, channels == 3, "uint16" if mode == "I;16" else "uint8")
     assert pixels.shape == (6, 9, channels)
     assert pixels.dtype == np.uint8
 
@@ -212,3 +212,24 @@ def test_semaphore_limits_the_sum():
         assert semaphore.in_use == 99
         raise ZeroDivisionError
     assert semaphore.in_use == 0
+
+
+def test_heic(tmp_path):
+    pytest.importorskip("pillow_heif")
+    assert {".heic", ".heif"} <= image_suffixes()
+    gradient = np.linspace(0, 255, 64).astype(np.uint8)[None, :, None]
+    pixels = np.broadcast_to(gradient, (48, 64, 3)).copy()
+    path = save(tmp_path, Image.fromarray(pixels), "a.heic", quality=100)
+    assert np.abs(decode(path).astype(int) - pixels).max() < 16
+    assert (probe(path).height, probe(path).width) == (48, 64)
+    path.write_bytes(path.read_bytes()[:-200])
+    with contextlib.suppress(UserError):
+        decode(path)
+
+
+def test_avif(tmp_path):
+    if not features.check("avif"):
+        pytest.skip("pillow was built without AVIF")
+    pixels = np.full((48, 64, 3), 77, np.uint8)
+    path = save(tmp_path, Image.fromarray(pixels), "a.avif")
+    assert np.abs(decode(path).astype(int) - pixels).max() < 8

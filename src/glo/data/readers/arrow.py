@@ -167,15 +167,21 @@ def _open_images(
     def on_error(row: int, reason: str) -> None:
         skipped.append(f"row {row}: {reason}")
 
-    pixels, numbers = decode_files(lambda: _files(rows, image), rows.n, options, folder, on_error)
-    if pixels is None:
+    files = decode_files(lambda: _files(rows, image), rows.n, options, folder, on_error)
+    if files.rows is None:
         raise UserError(
             f"{rows.what} has no image that can be read ({'; '.join(skipped[:3])}); check its "
             f"column '{image}'."
         )
-    labels, names = _read_labels(rows, label, np.array(numbers))
+    labels, names = _read_labels(rows, label, np.array(files.numbers))
     return Dataset(
-        rows=pixels, labels=labels, label_names=names, name=rows.name, skipped=tuple(skipped)
+        rows=files.rows,
+        labels=labels,
+        label_names=names,
+        name=rows.name,
+        skipped=tuple(skipped),
+        reading=files.reading,
+        notes=files.notes,
     )
 
 

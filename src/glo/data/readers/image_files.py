@@ -1,9 +1,8 @@
-"""Image files: listed below a folder, labelled by subfolder, decoded into rows of one shape."""
+"""Image files: listed below a folder, decoded into rows of one shape."""
 
 import os
-import re
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,14 +17,25 @@ from numpy.typing import NDArray
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.pixels import convert_channels, resize
+from glo.data.readers.folder_classes import classify_by_folder, natural_key
+from glo.data.readers.image_facts import ImageFacts, describe_images
 from glo.data.readers.images import Probe, decode_within_limit, image_suffixes, probe
+from glo.data.readers.pixel_ranges import decide_ranges
+from glo.data.reading import Reading
 from glo.data.storage import RowWriter, check_space, to_ids
 from glo.errors import UserError, printable
 
-__all__ = ["Listing", "decode_files", "list_images", "read_images"]
+__all__ = ["DecodedFiles", "Listing", "decode_files", "list_images", "read_images", "suffix_hint"]
 
 _IGNORED_NAMES = frozenset({"__MACOSX"})
-_COLOR_PROBES = 64
+_HEIC = "pip install 'glo-torch[heic]' reads them"
+_HINTS = {
+    ".heic": _HEIC,
+    ".heif": _HEIC,
+    ".hif": _HEIC,
+    ".avif": "pillow 11.3 or newer reads them",
+}
+_MAX_ENDINGS = 10
 _MIN_SIDE, _MAX_SIDE = 8, 128
 
 T = TypeVar("T")
@@ -42,6 +52,7 @@ class Listing:
         decoded: names of the files that were decoded, one for each row.
         skipped: one sentence for each file that was left out.
         others: names of files that are no images.
+        folders: paths of the folders, relative to `root`.
     """
 
     root: Path
@@ -49,6 +60,7 @@ class Listing:
     decoded: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> list[Path]:
@@ -56,6 +68,21 @@ class Listing:
 
     def skip(self, name: str, reason: str) -> None:
         self.skipped.append(printable(f"{name}: {reason}"))
+
+    def describe_others(self) -> list[str]:
+        """Return sentences with the numbers of files that were left out, by their ending."""
+        counts = Counter(os.path.splitext(name)[1].lower() for name in self.others)
+        notes = [
+            f"{counts.pop(ending):,} files ending in {ending} were left out ({hint})."
+            for ending, hint in _HINTS.items()
+            if ending in counts
+        ]
+        if counts:
+            kinds = [f"{n:,} {e or 'without ending'}" for e, n in counts.most_common(_MAX_ENDINGS)]
+            more = ", ..." if len(counts) > _MAX_ENDINGS else ""
+            text = printable(", ".join(kinds))
+            notes.append(f"{counts.total():,} other files were left out: {text}{more}.")
+        return notes
 
 
 def list_images(root: Path) -> Listing:
@@ -76,38 +103,50 @@ def list_images(root: Path) -> Listing:
         for entry in found:
             try:
                 if _add_entry(listing, entry, folder + entry.name, real_root):
+                    listing.folders.append(folder + entry.name)
                     pending.append(folder + entry.name + os.sep)
             except OSError as error:  # a link to itself
                 listing.skip(folder + entry.name, error.strerror or "cannot be read")
-    listing.names.sort(key=lambda name: (_natural_key(name), name))
-    listing.skipped.sort(key=_natural_key)
+    listing.names.sort(key=lambda name: (natural_key(name), name))
+    listing.skipped.sort(key=natural_key)
     return listing
 
 
 def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
     """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing."""
-    rows, numbers = decode_files(
+    files = decode_files(
         lambda: listing.paths,
         len(listing.names),
         options,
         folder,
         lambda number, reason: listing.skip(listing.names[number], reason),
     )
-    if rows is None:
+    if files.rows is None:
         reasons = "; ".join(listing.skipped[:3])
         raise UserError(
             f"{listing.root} has no image that can be read ({reasons}); check the files."
         )
-    listing.decoded += [listing.names[number] for number in numbers]
-    labels, label_names = _folder_labels(listing.decoded)
+    listing.decoded += [listing.names[number] for number in files.numbers]
+    expected = listing.names if options.limit else listing.decoded
+    labels, label_names, notes = classify_by_folder(
+        listing.decoded, listing.names, expected, listing.folders
+    )
     return Dataset(
-        rows=rows,
+        rows=files.rows,
         labels=labels,
         label_names=label_names,
         name=printable(listing.root.resolve().name or "images"),
         skipped=tuple(listing.skipped),
         ids=to_ids([*map(_posix, listing.decoded)]),
+        reading=files.reading,
+        notes=(*files.notes, *notes, *listing.describe_others()),
     )
+
+
+def suffix_hint(suffix: str) -> str:
+    """Return how files with a suffix could be read, as " (...)", or nothing."""
+    hint = _HINTS.get(suffix.lower())
+    return f" ({hint})" if hint else ""
 
 
 def _add_entry(listing: Listing, entry: "os.DirEntry[str]", name: str, real_root: str) -> bool:
@@ -131,18 +170,21 @@ def _posix(name: str) -> str:
     return printable(name.replace(os.sep, "/"))
 
 
-def _natural_key(name: str) -> list[list[tuple[str, int]]]:
-    parts = [re.findall(r"([^0-9]*)([0-9]*)", part) for part in name.split(os.sep)]
-    return [[(word, int(digits or -1)) for word, digits in part] for part in parts]
+@dataclass(frozen=True, eq=False)
+class DecodedFiles:
+    """Rows of decoded files.
 
+    Attributes:
+        rows: uint8 (n_read, H, W, C), or None if no file could be decoded.
+        numbers: numbers of the files that were decoded.
+        reading: values of black and white in the files.
+        notes: one sentence for each decision about the files.
+    """
 
-def _folder_labels(names: list[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    folders = [name.split(os.sep)[0] for name in names if os.sep in name]
-    if len(folders) < len(names):
-        return None, ()
-    classes = sorted(set(folders), key=lambda name: (_natural_key(name), name))
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[name] for name in folders], np.int64), tuple(map(printable, classes))
+    rows: NDArray[np.uint8] | None
+    numbers: list[int]
+    reading: Reading
+    notes: tuple[str, ...]
 
 
 def decode_files(
@@ -151,8 +193,11 @@ def decode_files(
     options: SourceOptions,
     folder: Path | None,
     on_error: Callable[[int, str], None],
-) -> tuple[NDArray[np.uint8] | None, list[int]]:
+) -> DecodedFiles:
     """Decode image files in parallel and fit them to one shape.
+
+    All files are probed first, since size, channels and the range of the values are those of the
+    source, not of a file.
 
     Args:
         files: function that iterates over the `n` files from the first one.
@@ -160,35 +205,39 @@ def decode_files(
         options: options of the source; `limit` counts readable files.
         folder: folder that the rows are written to, or None for memory.
         on_error: called with the number of a file that cannot be decoded and the reason.
-
-    Returns:
-        uint8 rows (n_read, H, W, C), or None if no file could be decoded; and their file numbers.
     """
     image_suffixes()  # loads pillow's plugins, which is not thread-safe
+    max_rows = min(n, options.limit or n)
     with warnings.catch_warnings(), ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
         # Pillow warns of odd metadata; errors are reported by `on_error`.
         warnings.simplefilter("ignore")
-        (height, width), channels = _common_shape(files, options, pool)
+        results = _map_in_order(pool, lambda file: probe(file, measure=True), files())
+        probes = list(islice((each for each in results if isinstance(each, Probe)), max_rows))
+        ranges = decide_ranges(probes, options)
+        height, width, channels = shape = _common_shape(probes, options)
 
-        def load(file: _File) -> NDArray[np.uint8]:
-            with decode_within_limit(file) as pixels:
+        def load(file: _File) -> tuple[NDArray[np.uint8], ImageFacts]:
+            with decode_within_limit(file) as decoded:
+                pixels = ranges.to_uint8(decoded)
                 image = convert_channels(pixels[None], channels)
-                return resize(image, (height, width), options.crop)
+                return resize(image, (height, width), options.crop), ImageFacts.of(decoded)
 
-        max_rows = min(n, options.limit or n)
-        shape = (height, width, channels)
         check_space(folder, max_rows * height * width * channels)
         numbers: list[int] = []
+        facts: Counter[ImageFacts] = Counter()
         with RowWriter(folder, shape, np.uint8, max_rows=max_rows) as writer:
             for number, result in enumerate(_map_in_order(pool, load, files())):
                 if isinstance(result, str):
                     on_error(number, result)
                     continue
-                writer.append(result)
+                writer.append(result[0])
+                facts[result[1]] += 1
                 numbers.append(number)
                 if len(numbers) == max_rows:
                     break
-            return (writer.finish() if numbers else None), numbers
+            rows = writer.finish() if numbers else None
+    notes = describe_images(facts, ranges, shape, options)
+    return DecodedFiles(rows, numbers, ranges.reading, tuple(notes))
 
 
 def _common_size(probes: list[Probe]) -> tuple[int, int]:
@@ -201,17 +250,10 @@ def _common_size(probes: list[Probe]) -> tuple[int, int]:
     return (min(max(side, _MIN_SIDE), _MAX_SIDE),) * 2
 
 
-def _common_shape(
-    files: Callable[[], Iterable[_File]], options: SourceOptions, pool: ThreadPoolExecutor
-) -> tuple[tuple[int, int], int]:
-    size = None if options.size is None else (options.size, options.size)
-    if size is not None and options.channels is not None:
-        return size, options.channels
-    n_probes = options.limit if size is None else _COLOR_PROBES
-    results = _map_in_order(pool, probe, islice(files(), n_probes))
-    probes = [result for result in results if isinstance(result, Probe)]
-    is_color = any(each.is_color for each in probes[:_COLOR_PROBES])
-    return size or _common_size(probes), options.channels or (3 if is_color else 1)
+def _common_shape(probes: list[Probe], options: SourceOptions) -> tuple[int, int, int]:
+    height, width = (options.size,) * 2 if options.size else _common_size(probes)
+    is_color = any(each.is_color for each in probes)
+    return height, width, options.channels or (3 if is_color else 1)
 
 
 def _map_in_order(

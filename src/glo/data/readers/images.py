@@ -1,18 +1,33 @@
-"""One image file, probed or decoded to uint8, of any format, mode and orientation."""
+"""One image file, probed or decoded, of any format, mode, depth and orientation."""
 
 import io
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, final
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glo.data.readers.color_profiles import (
+    BROKEN,
+    SRGB,
+    Conversion,
+    apply_profile,
+    find_conversion,
+)
+from glo.data.readers.deep_images import (
+    DeepValues,
+    PixelKind,
+    is_16_bit_gray_alpha,
+    pixel_kind,
+    read_deep_values,
+)
 from glo.errors import UserError, printable
 from glo.utils.files import open_plain
 
@@ -20,6 +35,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 __all__ = [
+    "FULL_RANGES",
+    "Decoded",
     "Probe",
     "WeightedSemaphore",
     "decode",
@@ -76,13 +93,78 @@ class WeightedSemaphore:
 _PIXELS = WeightedSemaphore(_MAX_PIXELS)
 
 
-@dataclass(frozen=True)
+FULL_RANGES: dict[PixelKind, tuple[float, float]] = {
+    "uint8": (0.0, 255.0),
+    "uint16": (0.0, 65535.0),
+    "integer": (0.0, 65535.0),
+    "float": (0.0, 1.0),
+}
+"""Values of black and white in an image file by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
-    """Height and width of an image when upright, in pixels, and whether it is in color."""
+    """Header of an image file.
+
+    Attributes:
+        height: height in pixels when upright.
+        width: width in pixels when upright.
+        is_color: whether the image is in color.
+        kind: kind of the values.
+        low: smallest value, if the image was measured.
+        high: largest value or declared one, if the image was measured.
+    """
 
     height: int
     width: int
     is_color: bool
+    kind: PixelKind = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """Image in the values of its file, laid on white if they have 8 bits.
+
+    Attributes:
+        kind: kind of the values.
+        pixels: values (H, W, C), C 1 for gray, else 3.
+        low: smallest value.
+        high: largest value.
+        declared: largest value that the file allows, if it has less than all bits, or None.
+        has_frames: whether the file has more than one page or frame, of which this is the first.
+        profile: "converted" from a color profile to sRGB, "broken" if it is ignored, or empty.
+    """
+
+    kind: PixelKind
+    pixels: NDArray[Any]
+    low: float
+    high: float
+    declared: float | None
+    has_frames: bool
+    profile: str
+    _deep: DeepValues | None = field(repr=False)
+    _conversion: Conversion = field(repr=False)
+
+    def to_uint8(self, black: float, white: float) -> NDArray[np.uint8]:
+        """Return the pixels, uint8 (H, W, C), scaled so that black is 0 and white is 255."""
+        if self._deep is None:
+            if (black, white) == FULL_RANGES["uint8"]:
+                return self.pixels
+            table = _scale(np.arange(256.0), black, white)
+            return np.take(table, self.pixels)
+        if self._deep.is_inverted:
+            black, white = white, black
+        result = np.empty(self.pixels.shape, np.uint8)
+        step = max(1, _STRIP_PIXELS // self.pixels[0].size)
+        for top in range(0, len(result), step):
+            rows = slice(top, top + step)
+            alpha = None if self._deep.alpha is None else self._deep.alpha[rows]
+            part = _scale(self.pixels[rows], black, white, alpha)
+            result[rows] = _apply_to_pixels(part, self._conversion)
+        return result
 
 
 def image_suffixes() -> frozenset[str]:
@@ -94,13 +176,23 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in suffixes.items() if name in formats)
 
 
-def probe(source: Path | BinaryIO) -> Probe:
-    """Read the header of an image file; the message of a UserError is the reason alone."""
+def probe(source: Path | BinaryIO, *, measure: bool = False) -> Probe:
+    """Read the header of an image file; the message of a UserError is the reason alone.
 
-    def read(image: "PillowImage") -> Probe:
+    Args:
+        source: the file.
+        measure: whether the values of a file of more than 8 bits are read to find their range.
+    """
+
+    def read(image: "PillowImage", file: BinaryIO) -> Probe:
         is_turned = _early_orientation(image) >= 5
         width, height = image.size[::-1] if is_turned else image.size
-        return Probe(height, width, _is_color(image))
+        kind, is_color = pixel_kind(image), _is_color(image)
+        if not measure or kind == "uint8":
+            return Probe(height, width, is_color, kind)
+        decoded = _decode(image, file)
+        high = decoded.high if decoded.declared is None else max(decoded.high, decoded.declared)
+        return Probe(height, width, is_color, kind, decoded.low, high)
 
     with _opened(source, read) as result:
         return result
@@ -109,34 +201,29 @@ def probe(source: Path | BinaryIO) -> Probe:
 def decode(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """Decode an image file, of an animation the first frame, to uint8 (H, W, C), C 1 if gray.
 
-    The EXIF orientation is applied, transparency is laid on white, 16-bit gray becomes 8-bit,
-    palettes and CMYK become RGB. The message of a UserError is the reason, such as "truncated".
+    The EXIF orientation is applied, transparency is laid on white, the full range of deeper
+    channels becomes 8 bits, color profiles, palettes and CMYK become sRGB. The message of a
+    UserError is the reason, such as "truncated".
     """
-    with decode_within_limit(source) as pixels:
-        return pixels
+    with decode_within_limit(source) as decoded:
+        return _full_range(decoded)
 
 
 @contextmanager
-def decode_within_limit(source: Path | BinaryIO) -> Iterator[NDArray[np.uint8]]:
-    """Decode an image file as `decode` does, for many files in parallel.
+def decode_within_limit(source: Path | BinaryIO) -> Iterator[Decoded]:
+    """Decode an image file to the values in it, for many files in parallel.
 
     Inside the `with` block its pixels count as being decoded; other threads wait while these are
     more than 67 million in all.
     """
-
-    def read(image: "PillowImage") -> NDArray[np.uint8]:
-        pixels = to_uint8_pixels(_load_upright(image))
-        image.close()
-        return pixels
-
-    with _opened(source, read) as pixels:
-        yield pixels
+    with _opened(source, _decode) as decoded:
+        yield decoded
 
 
 def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
     """Return the mask of the pixels at least half opaque, bool (H, W); None if all are opaque."""
 
-    def read(image: "PillowImage") -> NDArray[np.bool_] | None:
+    def read(image: "PillowImage", _: BinaryIO) -> NDArray[np.bool_] | None:
         upright = _load_upright(image)
         return _opaque_pixels(upright) if image.has_transparency_data else None
 
@@ -149,14 +236,18 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
     # Pillow tries the formats in this order.
     rest = set(Image.OPEN) - _REFUSED_FORMATS - set(_COMMON_FORMATS)
     return (*(name for name in _COMMON_FORMATS if name in Image.OPEN), *sorted(rest))
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, read: Callable[["PillowImage"], T]) -> Iterator[T]:
-    """Yield `read(image)` while its pixels are counted; all errors of pillow become UserError."""
+def _opened(source: Path | BinaryIO, read: Callable[["PillowImage", BinaryIO], T]) -> Iterator[T]:
+    """Yield `read(image, file)` while its pixels are counted; errors of pillow become UserError."""
     from PIL import Image
 
     with ExitStack() as stack:
@@ -170,8 +261,10 @@ def _opened(source: Path | BinaryIO, read: Callable[["PillowImage"], T]) -> Iter
             image = stack.enter_context(Image.open(file, formats=_formats()))
             n_pixels = _checked_pixels(image)
             if not is_large:
-                stack.enter_context(_PIXELS.acquire(n_pixels))
-            result = read(image)
+                # Deep images are decoded twice and to wider numbers.
+                weight = 1 if pixel_kind(image) == "uint8" else 2
+                stack.enter_context(_PIXELS.acquire(n_pixels * weight))
+            result = read(image, file)
         except UserError:
             raise
         except Exception as error:  # pillow's decoders raise nearly anything for a damaged file
@@ -271,7 +364,7 @@ def _reason(error: Exception) -> str:
 
 def _is_color(image: "PillowImage") -> bool:
     """Return whether an image is in color; of a palette only the colors in use count."""
-    if image.mode in _GRAY_MODES:
+    if image.mode in _GRAY_MODES or is_16_bit_gray_alpha(image):
         return False
     if image.mode not in ("P", "PA"):
         return True
@@ -281,13 +374,74 @@ def _is_color(image: "PillowImage") -> bool:
 
 def to_uint8_pixels(image: "PillowImage") -> NDArray[np.uint8]:
     """Return the pixels of an image laid on white, uint8 (H, W, C), C 1 for gray, else 3."""
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_gray(image)
+    return _full_range(_decode(image, None))
+
+
+def _full_range(decoded: Decoded) -> NDArray[np.uint8]:
+    black, white = FULL_RANGES[decoded.kind]
+    if not black <= decoded.low <= decoded.high <= white:
+        raise UserError(
+            f"gray values from {decoded.low:g} to {decoded.high:g}, allowed are {black:g} to "
+            f"{white:g}"
+        )
+    return decoded.to_uint8(black, white)
+
+
+def _decode(image: "PillowImage", file: BinaryIO | None) -> Decoded:
+    kind, has_frames = pixel_kind(image), _has_frames(image)
+    conversion = find_conversion(image)
+    is_converted = conversion not in (SRGB, BROKEN)
+    profile = "converted" if is_converted else BROKEN if conversion == BROKEN else ""
+    deep = None
+    if kind == "uint8":
+        pixels: NDArray[Any] = _uint8_pixels(_load_upright(image), conversion)
+    else:
+        deep = read_deep_values(image, _load_upright, None if file is None else _reopener(file))
+        pixels = deep.values
+    if file is not None:
+        image.close()
+    low, high = float(pixels.min()), float(pixels.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UserError(f"gray values from {low:g} to {high:g}, which are not all numbers")
+    return Decoded(
+        kind=kind,
+        pixels=pixels,
+        low=low,
+        high=high,
+        declared=None if deep is None else deep.declared,
+        has_frames=has_frames,
+        profile=profile,
+        _deep=deep,
+        _conversion=conversion,
+    )
+
+
+def _reopener(file: BinaryIO) -> Callable[[], "PillowImage"]:
+    from PIL import Image
+
+    def reopen() -> "PillowImage":
+        file.seek(0)
+        return Image.open(file, formats=_formats())
+
+    return reopen
+
+
+def _has_frames(image: "PillowImage") -> bool:
+    # The second picture of a camera's MPO file is a depth map or another view.
+    if image.format == "MPO":
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # the first frame is readable without the second
+        return False
+
+
+def _uint8_pixels(image: "PillowImage", conversion: Conversion) -> NDArray[np.uint8]:
     channels = 3 if _is_color(image) else 1
     pixels = np.empty((image.height, image.width, channels), np.uint8)
     top = 0
     for strip in _strips(image):
-        part = np.asarray(_on_white(strip, channels))
+        part = np.asarray(_on_white(strip, channels, conversion))
         pixels[top : top + strip.height] = part.reshape(strip.height, strip.width, channels)
         top += strip.height
     return pixels
@@ -308,25 +462,41 @@ def _strips(image: "PillowImage") -> Iterator["PillowImage"]:
         yield image.crop((0, top, image.width, min(top + height, image.height)))
 
 
-def _on_white(image: "PillowImage", channels: int) -> "PillowImage":
+def _on_white(image: "PillowImage", channels: int, conversion: Conversion) -> "PillowImage":
     from PIL import Image
 
-    if image.has_transparency_data:
+    if image.mode == "La":
+        # Premultiplied gray: adding what is transparent lays it on white.
+        gray, alpha = np.moveaxis(np.asarray(image).astype(np.uint16), 2, 0)
+        image = Image.fromarray((gray + 255 - alpha).clip(0, 255).astype(np.uint8))
+    elif image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba)
-    if channels == 3:
-        return image.convert("RGB")
+    if image.mode == "CMYK":
+        image = apply_profile(image, conversion)
+        conversion = SRGB
     # A palette cannot be converted to gray without RGB in between.
-    return (image if image.mode in ("1", "L") else image.convert("RGB")).convert("L")
+    is_gray = channels == 1 and image.mode in ("1", "L")
+    image = image.convert("L" if is_gray else "RGB")
+    if channels == 1:
+        image = image.convert("L")
+    return apply_profile(image, conversion)
 
 
-def _deep_gray(image: "PillowImage") -> NDArray[np.uint8]:
-    ranges = [(float(part.min()), float(part.max())) for part in map(np.asarray, _strips(image))]
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    white = 1.0 if image.mode == "F" else 65535.0
-    # Comparing each strip refuses NaN, which min and max may lose.
-    if not all(a >= 0.0 and b <= white for a, b in ranges):
-        raise UserError(f"gray values from {low:g} to {high:g}, allowed are 0 to {white:g}")
-    factor = 255.0 / white
-    parts = [np.rint(np.asarray(strip).astype(np.float64) * factor) for strip in _strips(image)]
-    return np.concatenate([part.astype(np.uint8) for part in parts])[..., None]
+def _apply_to_pixels(pixels: NDArray[np.uint8], conversion: Conversion) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if conversion in (SRGB, BROKEN):
+        return pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.asarray(apply_profile(image, conversion)).reshape(pixels.shape)
+
+
+def _scale(
+    values: NDArray[Any], black: float, white: float, alpha: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    scaled = (values.astype(np.float64) - black) * (255.0 / (white - black))
+    scaled = scaled.clip(0.0, 255.0)
+    if alpha is not None:
+        scaled = scaled * alpha + 255.0 * (1.0 - alpha)
+    return np.rint(scaled).astype(np.uint8)
