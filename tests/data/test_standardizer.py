@@ -33,3 +33,14 @@ def test_constant_and_missing_columns_keep_their_scale():
     standardizer = Standardizer.fit(np.array([[7.0, np.nan, 0.0]] * 2, np.float32))
     assert standardizer.scale.tolist() == [1.0, 1.0, 1.0]
     assert standardizer.shift.tolist() == [7.0, 0.0, 0.0]
+
+
+def test_float64_columns_keep_differences_that_float32_rounds_away():
+    dates = 2_460_000.5 + np.arange(300.0)[:, None] / 1440
+    standardizer, vectors = Standardizer.fit(dates), torch.from_numpy(dates)
+    assert standardizer.shift.dtype == standardizer.scale.dtype == torch.float64
+    codes = standardizer.transform(vectors)
+    assert (codes.dtype, len(codes.unique())) == (torch.float32, 300)
+    back = standardizer.inverse_transform(codes)
+    np.testing.assert_allclose(back.numpy(), dates, rtol=0, atol=1e-6)
+    assert Standardizer.fit(np.full((3, 1), 0.1)).scale.tolist() == [1.0]

@@ -217,6 +217,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         if self.standardizer is not None:
             gathered = self.standardizer.transform(gathered)
         if not self.is_images:
+            gathered = gathered.float()
             return gathered.nan_to_num_(nan=0.0) if self._has_nan else gathered
         # x / 127.5 - 1 maps 0 and 255 to exactly -1 and 1.
         return _channels_first(gathered).float().div_(127.5).sub_(1.0)

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from glo.errors import UserError, UserTypeError, printable
 
-__all__ = ["UNLABELED", "Label", "encode_labels", "find_label", "label_name", "match_labels"]
+__all__ = [
+    "UNLABELED",
+    "Label",
+    "encode_labels",
+    "encode_targets",
+    "find_label",
+    "label_name",
+    "match_labels",
+]
 
 UNLABELED = -1
 """Number of an example without a label."""
@@ -93,6 +101,40 @@ def encode_labels(
     return numbers, tuple(names)
 
 
+def encode_targets(
+    values: NDArray[Any] | Sequence[Any], what: str
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...], tuple[str, ...]]:
+    """Encode values that came with examples, if they are classes: names, or one-hot rows.
+
+    Args:
+        values: (N,), (N, 1) as for `encode_labels`, or (N, K).
+        what: the labels in messages.
+
+    Returns:
+        int64 (N,), or None for measurements and several labels of an example; the names of the
+        classes; one sentence for a decision.
+
+    Example:
+        >>> encode_targets(np.array([[0, 1], [1, 0]]), "y")[0]
+        array([1, 0])
+        >>> encode_targets(np.array([0.25, 1.5]), "y")[2]
+        ('y are not whole numbers, so they are no classes: the examples have no labels.',)
+    """
+    array = values if isinstance(values, np.ndarray) else _objects(values)
+    if array.ndim > 1 and array.shape[1:] != (1,):
+        shape = "x".join(map(str, array.shape[1:]))
+        if array.ndim != 2 or not _is_one_hot(array):
+            note = f"{what} are {shape} values for each example and not one-hot: left out."
+            return None, (), (note,)
+        note = f"{what} are one-hot: the class of an example is the number of its column, from 0."
+        numbers = np.argmax(array, axis=1)
+        return numbers, tuple(map(str, range(array.shape[1]))), (note,)
+    if array.dtype.kind == "f" and (np.isfinite(array) & (array != np.floor(array))).any():
+        note = f"{what} are not whole numbers, so they are no classes: the examples have no labels."
+        return None, (), (note,)
+    return *encode_labels(array, what), ()
+
+
 def match_labels(
     labels: NDArray[np.int64], names: Sequence[str], known: Sequence[str]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -115,6 +157,12 @@ def match_labels(
     place = {name: number for number, name in enumerate(merged)}
     table = np.array([*(place.get(name, UNLABELED) for name in names), UNLABELED], np.int64)
     return table[labels], merged
+
+
+def _is_one_hot(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "biuf":
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _objects(values: Sequence[Any]) -> NDArray[np.object_]:

@@ -5,12 +5,25 @@ from numpy.typing import NDArray
 
 from glo.data.options import Crop
 
-__all__ = ["convert_channels", "resize"]
+__all__ = ["convert_channels", "resize", "white_of"]
 
 Pixels = NDArray[np.uint8]
 
 # Pixels that are converted to gray at a time.
 _CHUNK = 2**20
+# Bits of pixels that cameras and scanners make.
+_BITS = (8, 10, 12, 14, 16)
+
+
+def white_of(maximum: int) -> int | None:
+    """Return the white of integer pixels from 0: the smallest 2^k - 1, k 8, 10, 12, 14 or 16, that
+    is not below the maximum; None above 65535.
+
+    Example:
+        >>> white_of(200), white_of(1023), white_of(4000), white_of(70_000)
+        (255, 1023, 4095, None)
+    """
+    return next((2**bits - 1 for bits in _BITS if maximum < 2**bits), None)
 
 
 def resize(images: Pixels, size: tuple[int, int], crop: Crop = "center") -> Pixels:

@@ -17,6 +17,7 @@ class Reading:
             empty for vectors.
         black: value of black pixels in the source.
         white: value of white pixels in the source.
+        dtype: "float64" for vectors whose differences float32 would round away; else empty.
         columns: names of the columns of vectors in order; empty where they have none.
         label: name of the column of labels; empty without one.
         index: name of the column that identifies the rows; empty without one.
@@ -29,6 +30,7 @@ class Reading:
     pixels: str = ""
     black: float = 0.0
     white: float = 0.0
+    dtype: str = ""
     columns: tuple[str, ...] = ()
     label: str = ""
     index: str = ""

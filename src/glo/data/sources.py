@@ -2,25 +2,28 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch.utils.data
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from torch import Tensor
 
 from glo.data.cache import cache_key, open_cached
-from glo.data.column_spec import NO_COLUMN_SPEC, split_column_spec
+from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
 from glo.data.dataset import Dataset
 from glo.data.options import DEFAULTS, SourceOptions, check_train_split
 from glo.data.readers.array_files import open_idx_folder, open_npy_file, open_npz_file
-from glo.data.readers.arrays import convert_rows, infer_layout, open_array
+from glo.data.readers.arrays import infer_layout, open_array, open_layout
 from glo.data.readers.hugging_face import is_hf_dataset, is_hf_folder, open_hf_dataset
 from glo.data.readers.idx import is_idx_name
 from glo.data.readers.image_files import Listing, list_images, read_images, suffix_hint
 from glo.data.readers.images import image_suffixes
 from glo.data.readers.mnist import mnist
+from glo.data.readers.sparse import open_sparse
 from glo.data.readers.tables import TABLES, is_table, open_frame, open_table_file
 from glo.data.readers.torch_dataset import is_torch_dataset, open_torch_dataset
 from glo.data.storage import is_dataset_folder
@@ -34,6 +37,7 @@ _KINDS = (
     "Hugging Face as hf:NAME, or 'mnist'"
 )
 _HUGGING_FACE = "hf:"
+_NO_LABELS = ColumnSpec(label="none")
 
 
 def open_source(
@@ -48,8 +52,8 @@ def open_source(
         source: "mnist" (bundled); a folder of images, of IDX files, or made by `Dataset.save`; a
             .npy or .npz file; one image file; a .csv or .parquet file; a dataset of Hugging Face,
             loaded or as "hf:NAME"; a data frame or Arrow table; an array or tensor as for
-            `open_array`; a map-style dataset of PyTorch whose items are examples or pairs
-            (example, label); a `Dataset`.
+            `open_array`; a sparse matrix of scipy; a map-style dataset of PyTorch whose items are
+            examples or pairs (example, label); a `Dataset`.
         options: size, channels, crop, split, limit.
         cache: folder of decoded datasets; None is $GLO_CACHE, or $XDG_CACHE_HOME/glo, or
             ~/.cache/glo.
@@ -75,6 +79,8 @@ def open_source(
     if isinstance(source, np.ndarray | Tensor):
         check_train_split("An array", options)
         return open_array(source, options=options)
+    if issparse(source):
+        return open_sparse(source, options)
     if is_table(source):
         return open_frame(source, options)
     if is_hf_dataset(source):
@@ -123,8 +129,19 @@ def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) 
             return open_hf_dataset(place, options, spec, cache)
     if path.suffix.lower() in TABLES and path.is_file():
         return open_table_file(path, options, spec, cache)
-    if spec != NO_COLUMN_SPEC:
-        raise UserError(f"{path} has no columns to choose from; leave out the question mark.")
+    is_npz = path.suffix.lower() == ".npz" and path.is_file()
+    is_idx = path.is_dir() and any(is_idx_name(name) for name in os.listdir(path))
+    is_label = spec == ColumnSpec(label=spec.label)
+    if is_npz and is_label:
+        return open_npz_file(path, options, cache, spec.label)
+    if is_idx and is_label and spec.label in ("", "none"):
+        return open_idx_folder(path, options, cache, spec.label)
+    is_npy = path.suffix.lower() == ".npy" and path.is_file()
+    if spec != NO_COLUMN_SPEC and not (is_npy and spec == _NO_LABELS):
+        alternative = " or write ?label=none" if is_npz or is_idx or is_npy else ""
+        raise UserError(
+            f"{path} has no columns to choose from; leave out the question mark{alternative}."
+        )
     return (_open_folder if path.is_dir() else _open_file)(path, options, cache)
 
 
@@ -142,8 +159,6 @@ def _existing_path(source: str | Path) -> Path:
 def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Dataset:
     if is_dataset_folder(folder):
         return _convert_dataset(Dataset.open(folder), options)
-    if any(is_idx_name(name) for name in os.listdir(folder)):
-        return open_idx_folder(folder, options, cache)
     check_train_split(f"The folder of images {folder}", options)
     listing = list_images(folder)
     if not listing.names:
@@ -160,8 +175,6 @@ def _open_file(path: Path, options: SourceOptions, cache: Path | None) -> Datase
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return open_npy_file(path, options, cache)
-    if suffix == ".npz":
-        return open_npz_file(path, options, cache)
     if suffix in image_suffixes():
         check_train_split(str(path), options)
         return open_images([path], options)
@@ -175,12 +188,17 @@ def _convert_dataset(dataset: Dataset, options: SourceOptions) -> Dataset:
     check_train_split(what, options)
     if options.limit is not None:
         dataset = dataset.subset(np.arange(len(dataset))[: options.limit])
+    if not dataset.is_images:
+        infer_layout(dataset.rows, options, what)
+        return dataset
+    # Its pixels are bytes from black to white, whatever the reading of their source.
+    options = replace(options, pixel_range=None, reading=None)
     layout = infer_layout(dataset.rows, options, what)
-    if layout.is_ready:
+    if dataset.rows.shape[1:] == layout.row:
         return dataset
     if dataset.missing is not None:
         raise UserError(f"{what} has a mask of missing pixels; leave size and channels at None.")
-    return dataset.with_rows(convert_rows(layout, None))
+    return dataset.with_rows(open_layout(layout, None, dataset.name, {}).rows)
 
 
 def _no_images(listing: Listing) -> str:

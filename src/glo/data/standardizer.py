@@ -11,11 +11,11 @@ from torch import Tensor
 
 from glo.utils.row_store import release_pages
 
-__all__ = ["Standardizer"]
+__all__ = ["CONSTANT", "Standardizer", "column_moments"]
 
 _CHUNK_VALUES = 2**22
-# A standard deviation below this share of the mean is float32 rounding: the column is constant.
-_ROUNDING = 1e-6
+CONSTANT = {"float32": 1e-6, "float64": 1e-12}
+"""Share of the mean below which a standard deviation is rounding: the column is constant."""
 
 
 @final
@@ -24,8 +24,8 @@ class Standardizer:
     """Mean and standard deviation of each column: x -> (x - shift) / scale and back.
 
     Attributes:
-        shift: float32 (F,).
-        scale: float32 (F,), 1 for a column that is constant or wholly missing.
+        shift: (F,), of the dtype of the rows, float32 or float64.
+        scale: (F,) of that dtype, 1 for a column that is constant or wholly missing.
     """
 
     shift: Tensor
@@ -34,22 +34,27 @@ class Standardizer:
     @classmethod
     def fit(cls, rows: NDArray[Any]) -> Self:
         """Estimate the moments of each column of (N, F) from its observed values."""
-        observed = sum((~np.isnan(chunk)).sum(0) for chunk in _chunks(rows))
-        count = np.maximum(observed, 1)
-        mean = sum(np.nansum(chunk, axis=0, dtype=np.float64) for chunk in _chunks(rows)) / count
-        # In a second pass about the mean: a difference of large squares loses small deviations.
-        squares = sum(np.nansum((chunk - mean) ** 2, axis=0) for chunk in _chunks(rows))
-        scale = np.sqrt(squares / count)
-        scale[scale <= _ROUNDING * np.abs(mean)] = 1.0
-        return cls(torch.from_numpy(mean).float(), torch.from_numpy(scale).float())
+        mean, scale = column_moments(rows)
+        scale[scale <= CONSTANT[rows.dtype.name] * np.abs(mean)] = 1.0
+        return cls(*(torch.from_numpy(each.astype(rows.dtype)) for each in (mean, scale)))
 
     def transform(self, vectors: Tensor) -> Tensor:
-        """Return vectors (B, F) with mean 0 and standard deviation 1; NaN stays NaN."""
-        return (vectors - self.shift) / self.scale
+        """Return float32 vectors (B, F) of mean 0 and standard deviation 1; NaN stays NaN."""
+        return ((vectors - self.shift) / self.scale).float()
 
     def inverse_transform(self, vectors: Tensor) -> Tensor:
         """Return standardized vectors (B, F) in the units of the data."""
         return vectors * self.scale + self.shift
+
+
+def column_moments(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation, (F,), of the observed values of each column."""
+    observed = sum((~np.isnan(chunk)).sum(0) for chunk in _chunks(rows))
+    count = np.maximum(observed, 1)
+    mean = sum(np.nansum(chunk, axis=0, dtype=np.float64) for chunk in _chunks(rows)) / count
+    # In a second pass about the mean: a difference of large squares loses small deviations.
+    squares = sum(np.nansum((chunk - mean) ** 2, axis=0) for chunk in _chunks(rows))
+    return mean, np.sqrt(squares / count)
 
 
 def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

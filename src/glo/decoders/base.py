@@ -1,9 +1,9 @@
 """Base class of the decoders: networks from codes to examples, rebuilt from their `config`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Decoder(nn.Module, ABC):
         shape: shape of one example, (C, H, W) for images or (F,) for vectors.
         standardized: whether the means and deviations of the data's columns are stored in the
             buffers `shift` and `scale`, (F,), at first 0 and 1.
+        float64: whether these buffers are float64; they stay on the CPU, since MPS has no float64.
         options: keywords of the subclass, JSON-able.
 
     Attributes:
@@ -48,7 +49,13 @@ class Decoder(nn.Module, ABC):
     scale: Tensor
 
     def __init__(
-        self, *, code_dim: int, shape: Sequence[int], standardized: bool = False, **options: Any
+        self,
+        *,
+        code_dim: int,
+        shape: Sequence[int],
+        standardized: bool = False,
+        float64: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.code_dim = positive("code_dim", code_dim)
@@ -62,8 +69,13 @@ class Decoder(nn.Module, ABC):
         }
         if standardized:
             self.config["standardized"] = True
-            self.register_buffer("shift", torch.zeros(self.shape))
-            self.register_buffer("scale", torch.ones(self.shape))
+            dtype = torch.float64 if float64 else torch.float32
+            self.register_buffer("shift", torch.zeros(self.shape, dtype=dtype))
+            self.register_buffer("scale", torch.ones(self.shape, dtype=dtype))
+        if standardized and float64:
+            self.config["float64"] = True
+            # NCCL cannot broadcast tensors on the CPU.
+            self._ddp_params_and_buffers_to_ignore = ["shift", "scale"]
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
@@ -75,6 +87,14 @@ class Decoder(nn.Module, ABC):
         Returns:
             Examples (B, *shape), float32 even under autocast; images lie in [-1, 1].
         """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        units = {}
+        if "float64" in self.config:
+            units = {name: self._buffers.pop(name) for name in ("shift", "scale")}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers |= units
+        return self
 
     def checked(self, codes: Tensor) -> Tensor:
         """Return `codes` in the dtype of the weights, or raise UserError if they are not (B, D)."""

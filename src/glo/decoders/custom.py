@@ -36,7 +36,7 @@ class ModuleDecoder(Decoder):
         code_dim: D.
         shape: shape of one example, (C, H, W) or (F,).
         width: the setting of that name, for a class or function.
-        standardized: as in `Decoder`.
+        standardized, float64: as in `Decoder`.
 
     Raises:
         UserError: the module cannot be made or called, has no parameters, or others than
@@ -60,8 +60,15 @@ class ModuleDecoder(Decoder):
         shape: Sequence[int],
         width: int = 64,
         standardized: bool = False,
+        float64: bool = False,
     ) -> None:
-        super().__init__(code_dim=code_dim, shape=shape, standardized=standardized, width=width)
+        super().__init__(
+            code_dim=code_dim,
+            shape=shape,
+            standardized=standardized,
+            float64=float64,
+            width=width,
+        )
         name = decoder_name(decoder)
         try:
             self.module = _make(decoder, code_dim=code_dim, shape=self.shape, width=width)

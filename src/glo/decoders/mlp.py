@@ -22,6 +22,7 @@ class MLP(Decoder):
         shape: (F,).
         hidden: widths of the hidden layers; none makes the decoder linear.
         standardized: whether means and deviations of the columns are stored, at first 0 and 1.
+        float64: whether they are float64.
 
     Raises:
         UserError: the shape is not (F,), or a number is below 1.
@@ -44,9 +45,16 @@ class MLP(Decoder):
         shape: Sequence[int],
         hidden: Sequence[int] = (256, 256),
         standardized: bool = False,
+        float64: bool = False,
     ) -> None:
         widths = [positive("hidden", width) for width in hidden]
-        super().__init__(code_dim=code_dim, shape=shape, standardized=standardized, hidden=widths)
+        super().__init__(
+            code_dim=code_dim,
+            shape=shape,
+            standardized=standardized,
+            float64=float64,
+            hidden=widths,
+        )
         if len(self.shape) != 1:
             raise UserError(
                 f"The MLP decoder makes vectors of shape (F,), not {self.shape}; "

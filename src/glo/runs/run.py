@@ -352,7 +352,8 @@ class Run:
             label: class name, a string or number, that all examples should have; None: any.
 
         Returns:
-            float32 (n, *shape); images in [-1, 1], vectors in the units of the data.
+            (n, *shape), float32, or float64 where float32 would round the data; images in [-1, 1],
+            vectors in the units of the data.
 
         Raises:
             UserError: the prior is not fitted, or no training example has the label.
@@ -369,7 +370,7 @@ class Run:
         return self.in_units(decode(self.decoder, codes, self.settings.precision))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
-        """Decode the codes of `rows`, int64 (B,): float32 (B, *shape) as for `sample`."""
+        """Decode the codes of `rows`, int64 (B,): (B, *shape) as for `sample`."""
         return self.in_units(decode(self.decoder, self.codes[rows], self.settings.precision))
 
     def write_config(self) -> None:

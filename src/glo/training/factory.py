@@ -26,13 +26,18 @@ def decoder_config(
     Raises:
         UserError: the decoder does not make examples of that shape.
     """
+    units: dict[str, object] = {}
+    if samples.standardizer is not None:
+        units["standardized"] = True
+        if samples.standardizer.shift.dtype == torch.float64:
+            units["float64"] = True
     if custom is not None:
         return {
             "name": "custom",
             "code_dim": settings.code_dim,
             "shape": list(samples.shape),
             "width": settings.width,
-            "standardized": samples.standardizer is not None,
+            **units,
         }
     name = settings.decoder or ("dcgan" if samples.is_images else "mlp")
     if samples.is_images == (name == "mlp"):
@@ -46,9 +51,7 @@ def decoder_config(
     if name in ("dcgan", "residual"):
         config["width"] = settings.width
     elif name == "mlp":
-        config["hidden"] = [4 * settings.width] * 2
-        if samples.standardizer is not None:
-            config["standardized"] = True
+        config |= {"hidden": [4 * settings.width] * 2, **units}
     return config
 
 

@@ -23,7 +23,7 @@ class Imputation:
     """Imputed values of a table, and figures of its m incomplete rows.
 
     Attributes:
-        values: float32 (n, F), decoded rows in the units of the data; NaN in complete rows.
+        values: (n, F), decoded rows in the units and dtype of the data; NaN in complete rows.
         residuals: float32 (m,), mean squared errors of the known values, in standard deviations of
             the columns.
         spread: float32 (m,), root mean square deviation of the solutions in the missing values, in
@@ -31,7 +31,7 @@ class Imputation:
         converged: bool (m,), whether the search converged.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     residuals: Tensor
     spread: Tensor
     converged: Tensor
@@ -67,7 +67,7 @@ def impute(
     """Search for the codes of a table's incomplete rows, and decode the mean of the solutions."""
     dataset = run.standardize(table.dataset)
     rows = torch.from_numpy(np.flatnonzero(table.missing.any(axis=1)))
-    values = np.full(table.missing.shape, np.nan, np.float32)
+    values = np.full(table.missing.shape, np.nan, table.dataset.rows.dtype)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in encode_batches(
         run,

@@ -76,7 +76,7 @@ def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTabl
             open_source(place, SourceOptions(limit=1))
         raise UserError(f"{source} is not a table; give a .csv, .parquet, .npy or .npz file.")
     if suffix == ".npz":
-        values = read_npz_examples(path, options)[0]
+        values = read_npz_examples(path, options).examples
     else:
         check_train_split(str(path), options)
         values = open_npy(path)

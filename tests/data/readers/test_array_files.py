@@ -91,6 +91,52 @@ def test_npz_that_cannot_be_used(tmp_path, arrays, words):
         open_source(tmp_path / "bad.npz")
 
 
+def test_npz_labels_of_other_shapes(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=PIXELS, y=np.ones((6, 14)))
+    dataset = open_source(path)
+    assert dataset.labels is None
+    assert any("14" in note for note in dataset.notes)
+    np.savez(path, x=PIXELS, y=np.eye(6), other=np.arange(5))
+    assert open_source(path).labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert open_source(f"{path}?label=none").labels is None
+    with pytest.raises(UserError, match=r"labels of shape \(5,\)"):
+        open_source(f"{path}?label=other")
+    with pytest.raises(UserError, match="question mark"):
+        open_source(f"{path}?columns=a")
+
+
+def test_labels_of_idx_and_npy_can_be_left_out(idx_folder):
+    assert open_source(f"{idx_folder}?label=none").labels is None
+    np.save(idx_folder / "a.npy", PIXELS)
+    assert len(open_source(f"{idx_folder / 'a.npy'}?label=none")) == 6
+    for wrong in (f"{idx_folder}?label=a", f"{idx_folder / 'a.npy'}?label=a"):
+        with pytest.raises(UserError, match="question mark"):
+            open_source(wrong)
+
+
+def test_the_cache_keeps_missing_pixels_reading_and_notes(tmp_path, cache):
+    pixels = PIXELS / 127.5 - 1
+    pixels[2, 3, 4] = np.nan
+    np.save(tmp_path / "a.npy", pixels)
+    for _ in range(2):
+        dataset = open_source(tmp_path / "a.npy")
+        assert np.argwhere(dataset.missing).tolist() == [[2, 3, 4, 0]]
+        assert (dataset.reading.black, dataset.reading.white) == (-1, 1)
+        assert len(dataset.notes) == 1
+    assert n_cached(cache) == 1
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_float64_vectors_in_a_file(tmp_path, order):
+    values = np.asarray(np.arange(20.0).reshape(10, 2) / 86400 + 2_460_000, order=order)
+    np.save(tmp_path / "a.npy", values)
+    for _ in range(2):
+        dataset = open_source(tmp_path / "a.npy")
+        assert np.array_equal(dataset.rows, values)
+        assert dataset.reading.dtype == "float64"
+
+
 @pytest.fixture
 def idx_folder(tmp_path, idx_bytes, digits):
     labels = gzip.compress(idx_bytes(np.arange(6, dtype=np.uint8)))

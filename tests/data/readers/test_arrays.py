@@ -70,7 +70,6 @@ def test_vectors():
         (np.zeros((2, 2), complex), UserTypeError, "dtype complex"),
         (np.zeros(3, [("a", "u1")]), UserTypeError, "dtype"),
         (np.zeros((2, 2), "M8[s]"), UserTypeError, "dtype"),
-        (np.ma.masked_array(np.zeros((2, 2)), True), UserTypeError, r"filled\(numpy.nan\)"),
         (np.zeros((0, 8, 8), np.uint8), UserError, "empty"),
         (np.zeros((4, 0)), UserError, "empty"),
         (np.zeros(5), UserError, r"shape \(5,\)"),
@@ -82,17 +81,164 @@ def test_vectors():
         (np.full((2, 8, 8), -np.inf), UserError, "infinity"),
         (np.full((2, 8, 8), 16.0), UserError, "from 16 to 16"),
         (np.full((2, 8, 8), -1), UserError, "from -1 to -1"),
-        (np.full((2, 8, 8), 256), UserError, "from 256 to 256"),
+        (np.full((2, 8, 8), 70_000), UserError, "from 70000 to 70000"),
+        (np.ma.masked_array(np.zeros((2, 8, 8)), True), UserError, "masked"),
         (np.eye(8, dtype=np.uint8)[None], UserError, "0 and 1"),
         (np.eye(8, dtype=np.int64)[None], UserError, "0 and 1"),
         (np.array([[1.0, np.inf]]), UserError, "infinity"),
-        (np.array([[1.0, np.inf]], np.float32), UserError, "infinity"),
-        (np.array([[1.0, 1e300]]), UserError, "too large"),
+        (np.array([[1.0, 2.0], [1.0, np.inf]], np.float32), UserError, "row 1, column 1"),
+        (np.array([[1.0, 1e300]]), UserError, "row 0, column 1"),
     ],
 )
 def test_arrays_that_cannot_be_used(array, error, words):
     with pytest.raises(error, match=words):
         open_source(array)
+
+
+def levels(dataset):
+    return np.unique(dataset.rows).tolist()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind", "white"),
+    [
+        (np.array([0, 100, 200], np.uint8), "uint8", 255),
+        (np.array([0, 100, 255], np.uint16), "uint16", 255),
+        (np.array([0, 4095], ">u2"), "uint16", 4095),
+        (np.array([0, 300]), "integer", 1023),
+        (np.array([0, 65535], np.int32), "integer", 65535),
+        (np.array([0, 0.5]), "float", 1),
+        (np.array([False, True]), "bool", 1),
+    ],
+)
+def test_the_range_of_pixels_is_recorded(pixels, kind, white):
+    dataset = open_source(np.resize(pixels, (2, 8, 8)))
+    reading = dataset.reading
+    assert (reading.pixels, reading.black, reading.white) == (kind, 0, white)
+    assert levels(dataset) == sorted(np.rint(pixels.astype(float) * 255 / white))
+    assert len(dataset.notes) == 1
+
+
+@pytest.mark.parametrize("pixel_range", [(0, 200), (200, 0), (-50, 250)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_a_given_range_of_pixels(dtype, pixel_range):
+    pixels = np.resize(np.array([0, 50, 200], dtype), (2, 8, 8))
+    dataset = open_source(pixels, SourceOptions(pixel_range=pixel_range))
+    black, white = pixel_range
+    shares = (np.array([0.0, 50.0, 200.0]) - black) / (white - black)
+    assert levels(dataset) == sorted(np.rint(shares * 255))
+    assert (dataset.reading.black, dataset.reading.white) == pixel_range
+    with pytest.raises(UserError, match="0 to 200"):
+        open_source(pixels, SourceOptions(pixel_range=(0, 199)))
+
+
+def test_later_pixels_are_read_with_the_range_of_a_run():
+    pixels = np.linspace(-1, 1, 128).reshape(2, 8, 8)
+    trained = open_source(pixels).reading
+    later = SourceOptions(reading=trained)
+    # One value of 0.1 is byte 140 in [-1, 1], not 26.
+    assert levels(open_source(np.full((1, 8, 8), 0.1), later)) == [140]
+    with pytest.raises(UserError, match=r"1\.5"):
+        open_source(np.full((1, 8, 8), 1.5), later)
+    bits = SourceOptions(reading=open_source(np.array([[[0, 4095]]], np.uint16)).reading)
+    assert levels(open_source(np.array([[[4095, 0, 200]]]), bits)) == [0, 12, 255]
+    with pytest.raises(UserError, match="4096"):
+        open_source(np.array([[[4096, 0]]]), bits)
+
+
+def test_pixels_of_another_kind_than_those_of_a_run_are_read_as_in_training():
+    run = open_source(np.zeros((1, 8, 8), np.uint8)).reading
+    later = open_source(np.full((1, 8, 8), 0.2), SourceOptions(reading=run))
+    assert (levels(later), later.reading.pixels) == ([51], "float")
+    assert "uint8" in later.notes[0]
+    # The default integers of NumPy are in the units of a run of bytes.
+    assert levels(open_source(np.full((1, 8, 8), 7), SourceOptions(reading=run))) == [7]
+    with pytest.raises(UserError, match="300"):
+        open_source(np.full((1, 8, 8), 300), SourceOptions(reading=run))
+
+
+def test_low_use_of_the_range_is_noted():
+    assert "12.5%" in open_source(np.resize([0.0, 0.125], (2, 8, 8))).notes[0]
+    assert "%" not in open_source(np.resize([0.0, 0.5], (2, 8, 8))).notes[0]
+
+
+def test_missing_pixels():
+    pixels = np.linspace(0, 1, 2 * 64).reshape(2, 8, 8)
+    pixels[0, 0, 0] = np.nan
+    masked = np.ma.masked_array(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    masked[0, 0, 0] = np.ma.masked
+    for array in (pixels, masked):
+        dataset = open_source(array)
+        assert np.argwhere(dataset.missing).tolist() == [[0, 0, 0, 0]]
+        assert open_source(array, SourceOptions(size=4)).missing[0].sum() == 1
+    assert dataset.reading.pixels == "uint8"
+    assert open_source(np.ma.masked_array(masked.data)).missing is None
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32, np.float64])
+def test_masked_values_of_vectors_are_missing(dtype):
+    array = np.ma.masked_array(np.array([[1, 99], [2, 3]], dtype), [[False, True], [False, False]])
+    rows = open_source(array).rows
+    assert np.isnan(rows[0, 1])
+    assert (rows.dtype, rows[:, 0].tolist(), rows[1, 1]) == (np.float32, [1, 2], 3)
+
+
+def table(n=300):
+    rng = np.random.default_rng(0)
+    fluxes = rng.standard_normal((n, 4))
+    dates = 2_460_000.5 + np.arange(n) / 1440
+    return np.column_stack([dates, 1.7e9 + 60 * np.arange(n), fluxes])
+
+
+def test_vectors_stay_float64_where_float32_would_round_them():
+    values = table()
+    dataset = open_source(values)
+    assert np.array_equal(dataset.rows, values)
+    assert (dataset.rows.dtype, dataset.reading.dtype) == (np.float64, "float64")
+    assert "0, 1 " in dataset.notes[0]
+    batch = dataset.standardized().batch(np.arange(300))
+    assert batch.dtype == torch.float32
+    assert len(batch[:, 0].unique()) == len(batch[:, 1].unique()) == 300
+    assert open_source(values[:, 2:]).rows.dtype == np.float32
+    # A constant column, or the rounding of one, is no reason.
+    assert open_source(np.full((5, 2), 0.1)).rows.dtype == np.float32
+    # A single row has no deviation, but the run's dtype.
+    later = open_source(values[:1], SourceOptions(reading=dataset.reading))
+    assert later.rows.dtype == np.float64
+    known = open_source(values[:, 2:]).reading
+    assert open_source(values, SourceOptions(reading=known)).rows.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint32, np.int32])
+def test_large_integers_stay_float64(dtype):
+    values = np.column_stack([2**30 + np.arange(9), np.arange(9)]).astype(dtype)
+    assert np.array_equal(open_source(values).rows, values)
+    assert open_source(values).rows.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((9, 9, 20), "(N, H, W)"),
+        ((9, 8, 20), "(N, H, W)"),
+        ((4, 3, 8, 3), "(N, H, W, C)"),
+        ((4, 3, 8, 8), "(N, C, H, W)"),
+    ],
+)
+def test_the_layout_is_noted(shape, order):
+    (note,) = open_source(np.zeros(shape, np.uint8)).notes
+    assert order in note
+    # As many images as rows of pixels: perhaps the last axis of MATLAB counts the images.
+    assert ("transpose" in note) == (shape == (9, 9, 20))
+
+
+def test_labels_that_are_one_hot_or_no_classes():
+    one_hot = open_array(PIXELS, labels=np.eye(7)[[6, 0, 1, 1, 0]])
+    assert one_hot.labels.tolist() == [6, 0, 1, 1, 0]
+    for labels in (np.ones((5, 3)), np.linspace(0, 1, 5), np.zeros((5, 2, 2))):
+        dataset = open_array(PIXELS, labels=labels)
+        assert dataset.labels is None
+        assert len(dataset.notes) == 2
 
 
 def test_black_images_and_a_single_dark_image_are_allowed():

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy_format
 
+from glo.data import SourceOptions
 from glo.data.readers import compressed
-from glo.data.readers.npy import open_npy, read_npz
+from glo.data.readers.npy import open_npy, read_npz, read_npz_examples
 from glo.errors import UserError
 
 ARRAYS = hnp.arrays(
@@ -73,15 +74,42 @@ def test_objects_are_never_unpickled(tmp_path):
         read_npz(tmp_path / "a.npz", ("x",))
 
 
-def test_npz_names_in_order_of_preference(tmp_path):
-    path = tmp_path / "a.npz"
-    np.savez_compressed(path, data=np.zeros(2), x=np.ones(3))
-    name, array = read_npz(path, ("x", "data"))
-    assert (name, array.tolist()) == ("x", [1, 1, 1])
-    assert read_npz(path, ("y",)) is None
-    assert read_npz(path, ("y",), or_only=True) is None
-    np.savez(path, odd=np.zeros(2))
-    assert read_npz(path, ("y",), or_only=True)[0] == "odd"
+@pytest.mark.parametrize(
+    ("names", "examples", "labels"),
+    [
+        ("odd", "odd", None),
+        ("X Y", "X", "Y"),
+        ("features targets other", "features", "targets"),
+        ("x_train y_train x_test", "x_train", "y_train"),
+        ("arr_0 arr_1", "arr_0", None),
+    ],
+)
+def test_npz_names(tmp_path, names, examples, labels):
+    arrays = {name: np.full(2, place) for place, name in enumerate(names.split())}
+    np.savez(tmp_path / "a.npz", **arrays)
+    found = read_npz_examples(tmp_path / "a.npz", SourceOptions())
+    assert np.array_equal(found.examples, arrays[examples])
+    assert (found.labels is None) == (labels is None)
+    assert labels is None or np.array_equal(found.labels, arrays[labels])
+    unused = [name for name in arrays if name not in (examples, labels)]
+    assert len(found.notes) == bool(unused)
+    assert all(name in found.notes[0] for name in unused)
+
+
+@pytest.mark.parametrize("names", ["x X", "x data", "left right", "x y labels"])
+def test_npz_of_ambiguous_names(tmp_path, names):
+    np.savez(tmp_path / "a.npz", **{name: np.zeros(2) for name in names.split()})
+    with pytest.raises(UserError, match=names.replace(" ", ", ")):
+        read_npz_examples(tmp_path / "a.npz", SourceOptions())
+
+
+def test_npz_labels_by_name(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(2), y=np.ones(2), labels=np.zeros(2))
+    chosen = read_npz_examples(tmp_path / "a.npz", SourceOptions(), "labels")
+    assert chosen.labels.tolist() == [0, 0]
+    assert read_npz_examples(tmp_path / "a.npz", SourceOptions(), "none").labels is None
+    with pytest.raises(UserError, match="label"):
+        read_npz_examples(tmp_path / "a.npz", SourceOptions(), "lables")
 
 
 def test_npz_that_claims_too_much(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Arrays of any common layout, dtype and range, converted to the rows of a dataset."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +12,125 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.dataset import Dataset
-from glo.data.labels import encode_labels
-from glo.data.options import DEFAULTS, Crop, SourceOptions
+from glo.data.labels import encode_targets
+from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.pixels import convert_channels, resize
+from glo.data.readers.pixel_range import chunks, decide_range, to_bytes
+from glo.data.reading import Reading
+from glo.data.standardizer import CONSTANT, column_moments
 from glo.data.storage import RowWriter, check_space
-from glo.errors import UserError, UserTypeError
+from glo.errors import UserError, UserTypeError, listed
 
 __all__ = [
     "Layout",
+    "convert_masked_rows",
     "convert_rows",
     "infer_layout",
-    "labelled_dataset",
+    "labels_of",
     "limit_rows",
     "open_array",
+    "open_layout",
     "to_numpy",
 ]
 
-_CHUNK_BYTES = 2**22
-# Tolerance for rounding in float pixels that should end at exactly 0, 1 or -1.
-_TOLERANCE = 1e-4
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+# Rounding error, in standard deviations of a column, from which vectors stay float64.
+_MAX_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Array viewed as images (N, H, W, C) or vectors (N, F), and the shape of a row to make."""
+    """Array viewed as images (N, H, W, C) or vectors (N, F), and the shape of a row to make.
+
+    Attributes:
+        values: the view; of vectors NaN where a value is missing.
+        missing: bool (N, H, W, C), True where a pixel is masked, or None.
+        row: shape of a row.
+        order: order of the axes of the array, such as "(N, H, W)".
+        options: options of the source.
+        what: name of the array in messages.
+    """
 
     values: NDArray[Any]
+    missing: NDArray[np.bool_] | None
     row: tuple[int, ...]
-    crop: Crop
+    order: str
+    options: SourceOptions
     what: str
 
     @property
     def is_images(self) -> bool:
         return self.values.ndim == 4
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8 if self.is_images else np.float32)
+        """Dtype of the rows: uint8, float32, or float64 where float32 would round vectors."""
+        if self.is_images:
+            return np.dtype(np.uint8)
+        return np.dtype(np.float64 if self.wide_columns else np.float32)
+
+    @cached_property
+    def wide_columns(self) -> list[int]:
+        """Columns of vectors whose differences float32 would round away.
+
+        With the reading of a run all columns or none, as in the training.
+        """
+        known = self.options.reading
+        if known is not None:
+            return list(range(self.row[0])) if known.dtype == "float64" else []
+        if self.values.dtype.itemsize < 4 or self.values.dtype == np.float32:
+            return []
+        return _wide_columns(self.values)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the values are read."""
+        if self.is_images:
+            return self._range[0]
+        return Reading(dtype="float64") if self.dtype == np.float64 else Reading()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence on the range of images, or on the dtype of vectors."""
+        n, height, width, channels = (*self.values.shape, 0, 0)[:4]
+        if self.is_images:
+            size = f"{height} x {width}{' in color' if channels == 3 else ''}"
+            kind = self.values.dtype.name.rstrip("0123456789") if self._is_float else None
+            kind = kind or self.values.dtype.name
+            text = f"{self.what}: {n:,} {kind} images of {size}, read as {self.order}"
+            return (f"{text}, {self._range[1]}.{self._axes_hint}",)
+        if self.wide_columns and self.options.reading is None:
+            columns = listed([str(column) for column in self.wide_columns])
+            text = f"{self.what}: float32 would round the differences in columns {columns} (from 0)"
+            return (f"{text}, so the vectors stay float64.",)
+        return ()
 
     @property
     def is_ready(self) -> bool:
-        """Whether the values can be used as rows without a copy."""
-        return self.values.dtype == self.dtype and self.values.shape[1:] == self.row
+        """Whether the values can be used as rows without a copy; float64 ones are not tried."""
+        is_same = self.values.dtype in (np.uint8, np.float32) and self.values.shape[1:] == self.row
+        if not is_same or self.values.dtype != self.dtype or self.missing is not None:
+            return False
+        return not self.is_images or (self.reading.black, self.reading.white) == (0, 255)
 
     @property
     def nbytes(self) -> int:
         return len(self.values) * int(np.prod(self.row)) * self.dtype.itemsize
+
+    @property
+    def _is_float(self) -> bool:
+        return self.values.dtype.kind == "f"
+
+    @property
+    def _axes_hint(self) -> str:
+        n, height, width, _ = self.values.shape
+        if self.order != "(N, H, W)" or n != height or n == width:
+            return ""
+        return " If the last axis counts the images, give array.transpose(2, 0, 1)."
+
+    @cached_property
+    def _range(self) -> tuple[Reading, str]:
+        return decide_range(self.values, self.missing, self.options, self.what)
 
 
 def open_array(
@@ -70,28 +143,41 @@ def open_array(
     """Make a dataset of an array in memory, without a copy where dtype and layout allow it.
 
     Args:
-        array: images, integers 0 to 255 or floats in [0, 1] or [-1, 1], of shape (N, H, W),
-            (N, H, W, C) or (N, C, H, W) with C 1 or 3; or vectors (N, F), NaN where a value is
-            missing. If all float pixels are 0 or more, their range is [0, 1].
-        labels: class names, integers or strings, (N,), or None; see `encode_labels`.
+        array: images of shape (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3: bool; integers
+            from 0 to 255, 1023, 4095, 16383 or 65535, the first that is not exceeded; floats in
+            [0, 1], or in [-1, 1] if some are negative; or of any range that the options give. Or
+            vectors (N, F). NaN and masked values are missing.
+        labels: class names, integers or strings, (N,), or one-hot (N, K); or None.
         name: name of the dataset.
         options: options of the source.
     """
     values = limit_rows(_to_numbers(array, "The array"), options.limit)
-    rows = convert_rows(infer_layout(values, options, "The array"), None)
+    layout = infer_layout(values, options, "The array")
     if labels is not None:
         labels = limit_rows(to_numpy(labels, "The labels"), options.limit)
-    return labelled_dataset(rows, labels, name, "The labels")
+    return open_layout(layout, None, name, labels_of(labels, "The labels"))
 
 
-def labelled_dataset(
-    rows: NDArray[Any], labels: NDArray[Any] | None, name: str, what: str
+def open_layout(
+    layout: Layout, folder: Path | None, name: str, labels: Mapping[str, Any]
 ) -> Dataset:
-    """Make a dataset of rows and raw labels, which messages name `what`."""
+    """Make a dataset of a layout, with the labels, names and notes of `labels_of`."""
+    rows, missing = convert_masked_rows(layout, folder)
+    return Dataset(
+        rows=rows,
+        missing=missing,
+        name=name,
+        reading=layout.reading,
+        **{**labels, "notes": (*layout.notes, *labels.get("notes", ()))},
+    )
+
+
+def labels_of(labels: NDArray[Any] | None, what: str) -> dict[str, Any]:
+    """Return labels as `labels`, `label_names` and `notes` of a dataset; messages name `what`."""
     if labels is None:
-        return Dataset(rows=rows, name=name)
-    numbers, names = encode_labels(labels, what)
-    return Dataset(rows=rows, labels=numbers, label_names=names, name=name)
+        return {}
+    numbers, names, notes = encode_targets(labels, what)
+    return {"labels": numbers, "label_names": names, "notes": notes}
 
 
 def limit_rows(array: NDArray[Any], limit: int | None) -> NDArray[Any]:
@@ -105,42 +191,59 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
     if values.size == 0:
         raise UserError(f"{what} is empty, of shape {values.shape}; give at least one example.")
     if values.ndim == 2:
-        if options.size is not None or options.channels is not None:
+        if options.size is not None or options.channels is not None or options.pixel_range:
             raise UserError(
-                f"{what} contains vectors, of shape {values.shape}; size and channels are for"
-                " images, of shape (N, H, W) or (N, H, W, C)."
+                f"{what} contains vectors, of shape {values.shape}; size, channels and pixel_range"
+                " are for images, of shape (N, H, W) or (N, H, W, C)."
             )
-        return Layout(values, values.shape[1:], options.crop, what)
-    images = _channels_last(values, what)
+        if isinstance(values, np.ma.MaskedArray):
+            values = _filled(values)
+        return Layout(values, None, values.shape[1:], "(N, F)", options, what)
+    images, order = _channels_last(values, what)
+    missing = None
+    if isinstance(images, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(images) if np.ma.is_masked(images) else None
+        images = images.data
     height, width = (options.size, options.size) if options.size else images.shape[1:3]
-    return Layout(images, (height, width, options.channels or images.shape[3]), options.crop, what)
+    row = (height, width, options.channels or images.shape[3])
+    return Layout(images, missing, row, order, options, what)
 
 
 def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
     """Convert values to rows in `folder`, or in memory; values that are ready are only checked."""
-    convert = _pixel_conversion(layout) if layout.is_images else _vector_conversion(layout)
-    if layout.is_ready:
-        return layout.values
+    return convert_masked_rows(layout, folder)[0]
+
+
+def convert_masked_rows(
+    layout: Layout, folder: Path | None
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Convert values to rows as `convert_rows` does, and to the mask of missing pixels, if any."""
+    if not layout.is_images:
+        for part in chunks(layout.values):
+            _check_finite(layout, part)
+        if layout.values.dtype == layout.dtype:
+            return layout.values, None
+    elif layout.is_ready:
+        return layout.values, None
     if folder is not None:
         check_space(folder, layout.nbytes)
+    masks: list[NDArray[np.bool_]] = []
     with RowWriter(folder, layout.row, layout.dtype, max_rows=len(layout.values)) as writer:
-        for chunk in _chunks(layout.values):
-            rows: NDArray[Any] = convert(chunk)
+        for part in chunks(layout.values):
             if layout.is_images:
-                rows = convert_channels(rows, layout.row[2])
-                rows = resize(rows, (layout.row[0], layout.row[1]), layout.crop)
-            writer.append(rows)
-        return writer.finish()
+                writer.append(_pixels(layout, to_bytes(layout.values[part], layout.reading)))
+                masks.append(_mask(layout, part))
+            else:
+                writer.append(layout.values[part].astype(layout.dtype))
+        rows = writer.finish()
+    has_missing = any(mask.any() for mask in masks)
+    return rows, np.concatenate(masks) if has_missing else None
 
 
 def to_numpy(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
     """Return an array or dense tensor, which messages name `what`, as a NumPy array."""
-    if isinstance(array, np.ma.MaskedArray):
-        raise UserTypeError(
-            f"{what} is a masked array; give array.filled(numpy.nan) to mark missing values."
-        )
     if not isinstance(array, Tensor):
-        return np.asarray(array)
+        return np.asanyarray(array) if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
     if array.is_meta:
         raise UserTypeError(f"{what} is on torch's device meta, without values; give a real one.")
     if array.layout != torch.strided or array.is_quantized:
@@ -160,7 +263,14 @@ def _to_numbers(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
     return values
 
 
-def _channels_last(values: NDArray[Any], what: str) -> NDArray[Any]:
+def _filled(values: Any) -> NDArray[Any]:
+    """Return masked vectors with NaN in the place of masked values."""
+    dtype = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
+    return np.asarray(values.astype(dtype).filled(np.nan))
+
+
+def _channels_last(values: NDArray[Any], what: str) -> tuple[NDArray[Any], str]:
+    """Return images (N, H, W, C), and the order of the axes they were given in."""
     shape = values.shape
     if values.ndim == 3 and shape[2] in (1, 3, 4) and shape[1] > 4:
         raise UserError(
@@ -168,79 +278,61 @@ def _channels_last(values: NDArray[Any], what: str) -> NDArray[Any]:
             " image array[None]."
         )
     if values.ndim == 3:
-        return values[..., None]
+        return values[..., None], "(N, H, W)"
     if values.ndim == 4 and shape[3] in (1, 3):
-        return values
+        return values, "(N, H, W, C)"
     if values.ndim == 4 and shape[1] in (1, 3):
-        return values.transpose(0, 2, 3, 1)
+        return values.transpose(0, 2, 3, 1), "(N, C, H, W)"
     raise UserError(
         f"{what} has shape {shape}; give images (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1"
         " or 3, or vectors (N, F)."
     )
 
 
-def _pixel_conversion(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
-    """Choose the conversion of pixels to uint8 by their dtype and range."""
-    values, what = layout.values, layout.what
-    if values.dtype == np.bool_:
-        return lambda chunk: chunk.astype(np.uint8) * np.uint8(255)
-    if values.dtype.kind in "iu":
-        _check_integer_pixels(values, what)
-        return lambda chunk: chunk.astype(np.uint8)
-    low, high = _range(values)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise UserError(
-            f"{what} has NaN or infinity among its pixels; repair those images, or give"
-            " Dataset(rows=..., missing=...) a mask."
-        )
-    if low < -1.0 - _TOLERANCE or high > 1.0 + _TOLERANCE:
-        raise UserError(
-            f"{what} has float pixels from {low:g} to {high:g}; scale them to [0, 1] or [-1, 1],"
-            " or give uint8."
-        )
-    shift, scale = (0.0, 255.0) if low >= -_TOLERANCE else (1.0, 127.5)
-    return lambda chunk: (
-        np.rint((chunk.astype(np.float64) + shift).clip(0, 2) * scale).clip(0, 255).astype(np.uint8)
-    )
+def _pixels(layout: Layout, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width, channels = layout.row
+    return resize(convert_channels(pixels, channels), (height, width), layout.options.crop)
 
 
-def _check_integer_pixels(values: NDArray[Any], what: str) -> None:
-    # Of uint8 all pixels are read only if the maximum of a few rows is 1.
-    few = values[:: max(1, len(values) // 64)]
-    is_plausible = values.dtype == np.uint8 and int(few.max()) != 1
-    low, high = (0, 255) if is_plausible else _range(values)
-    if low < 0 or high > 255:
-        raise UserError(f"{what} has integers from {low} to {high}; scale the pixels to 0 to 255.")
-    if high == 1:
+def _mask(layout: Layout, part: slice) -> NDArray[np.bool_]:
+    """Return the missing pixels of some images, (n, H, W, 1), in the size of the rows."""
+    values = layout.values[part]
+    missing = np.isnan(values) if layout._is_float else np.zeros((*values.shape[:3], 1), bool)
+    if layout.missing is not None:
+        missing = missing | layout.missing[part]
+    missing = missing.any(3, keepdims=True)
+    if not missing.any():
+        return np.zeros((len(values), *layout.row[:2], 1), bool)
+    # A resized pixel is missing if any of its sources is.
+    marked = np.where(missing, np.uint8(255), np.uint8(0))
+    return resize(marked, (layout.row[0], layout.row[1]), layout.options.crop) > 0
+
+
+def _check_finite(layout: Layout, part: slice) -> None:
+    chunk = layout.values[part]
+    if chunk.dtype.kind != "f":
+        return
+    limit = np.finfo(np.float32).max
+    with np.errstate(invalid="ignore"):
+        wrong = np.abs(chunk) > limit
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        kind = "infinity" if np.isinf(chunk[row, column]) else f"{chunk[row, column]:g}, too large"
         raise UserError(
-            f"{what} has only 0 and 1, nearly black among 0 to 255; give bool, or multiply by 255."
+            f"{layout.what} has {kind} in row {row + part.start}, column {column} (from 0); repair"
+            " or scale it, or give NaN where a value is missing."
         )
 
 
-def _vector_conversion(layout: Layout) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    def convert(chunk: NDArray[Any]) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):
-            vectors = chunk.astype(np.float32)
-        if np.isinf(vectors).any():
-            raise UserError(
-                f"{layout.what} has infinity or numbers too large for float32; repair or scale"
-                " them, or give NaN where a value is missing."
-            )
-        return vectors
-
-    if layout.is_ready:
-        for chunk in _chunks(layout.values):
-            convert(chunk)
-    return convert
-
-
-def _range(values: NDArray[Any]) -> tuple[Any, Any]:
-    pairs = [(chunk.min(), chunk.max()) for chunk in _chunks(values)]
-    lows, highs = zip(*pairs, strict=True)
-    return np.min(lows).item(), np.max(highs).item()
-
-
-def _chunks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    step = max(1, _CHUNK_BYTES // max(1, values[0].nbytes))
-    for start in range(0, len(values), step):
-        yield values[start : start + step]
+def _wide_columns(values: NDArray[Any]) -> list[int]:
+    """Return the columns in which float32 rounds by a share of the standard deviation."""
+    error = np.zeros(values.shape[1])
+    with np.errstate(all="ignore"):  # infinity is refused later
+        for part in chunks(values):
+            chunk = values[part].astype(np.float64)
+            error = np.fmax(error, np.fmax.reduce(np.abs(chunk - chunk.astype(np.float32))))
+        if not error.any():
+            return []
+        mean, scale = column_moments(values)
+        is_wide = (error > _MAX_ROUNDING * scale) & (scale > CONSTANT["float64"] * np.abs(mean))
+    return [int(column) for column in np.flatnonzero(is_wide)]

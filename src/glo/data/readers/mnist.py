@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from glo.data.cache import cache_key, open_cached
 from glo.data.dataset import Dataset
-from glo.data.labels import encode_labels
 from glo.data.options import DEFAULTS, SourceOptions
-from glo.data.readers.arrays import convert_rows, infer_layout
+from glo.data.readers.arrays import infer_layout, labels_of, open_layout
 from glo.data.readers.idx import idx_options, read_idx
 from glo.errors import UserError
 
@@ -40,9 +39,8 @@ def mnist(options: SourceOptions = DEFAULTS, *, cache: Path | None = None) -> Da
 
     def build(folder: Path | None) -> Dataset:
         images, labels = _unpack(images_name), _unpack(labels_name)
-        rows = convert_rows(infer_layout(images, idx_options(images, options), "MNIST"), folder)
-        numbers, names = encode_labels(labels, "MNIST")
-        return Dataset(rows=rows, labels=numbers, label_names=names, name="mnist")
+        layout = infer_layout(images, idx_options(images, options), "mnist")
+        return open_layout(layout, folder, "mnist", labels_of(labels, "The labels of mnist"))
 
     key = cache_key("mnist", _MD5[images_name], [], replace(options, limit=None))
     dataset = open_cached(key, build, cache)

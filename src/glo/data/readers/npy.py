@@ -3,8 +3,9 @@
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.compressed import check_expansion
-from glo.errors import UserError
+from glo.errors import MAX_LISTED, UserError, listed
 from glo.utils.files import open_plain
 
-__all__ = ["open_npy", "read_npz", "read_npz_examples"]
+__all__ = ["StoredArrays", "npz_names", "open_npy", "read_npz", "read_npz_examples"]
 
 # Bytes of the member list of a .npz file: thousands of arrays.
 _MAX_LIST_BYTES = 2**20
+_EXAMPLES = ("x", "images", "data", "features", "inputs", "samples", "arr_0")
+_LABELS = ("y", "label", "labels", "target", "targets", "classes")
+_SPLIT_EXAMPLES = ("x_{}", "{}_x", "{}_images", "{}_data", "images_{}")
+_SPLIT_LABELS = ("y_{}", "{}_y", "{}_labels", "{}_targets", "labels_{}")
 
 
 def open_npy(path: Path) -> NDArray[Any]:
@@ -49,17 +54,90 @@ def open_npy(path: Path) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def read_npz(
-    path: Path, names: tuple[str, ...], *, or_only: bool = False
-) -> tuple[str, NDArray[Any]] | None:
-    """Read the first of the named arrays in a .npz file, or its only one (`or_only`), or None."""
+@final
+@dataclass(frozen=True)
+class StoredArrays:
+    """Arrays of a file: examples, their labels or None, and one sentence for each decision."""
+
+    examples: NDArray[Any]
+    labels: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def npz_names(path: Path) -> list[str]:
+    """Return the names of the arrays in a .npz file."""
+    with _archive(path) as archive:
+        return _members(archive)
+
+
+def read_npz(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
+    """Read the named arrays of a .npz file as they are stored."""
+    with _archive(path) as archive:
+        return [_read_member(archive, name) for name in names]
+
+
+def read_npz_examples(path: Path, options: SourceOptions, label: str = "") -> StoredArrays:
+    """Read the examples and the labels, if any, of a .npz file as they are stored.
+
+    Args:
+        path: path of the file.
+        options: options of the source.
+        label: name of the array of labels; empty: found by name; "none": no labels.
+    """
+    members = npz_names(path)
+    chosen = _choose(path, members, options, label)
+    examples, *labels = read_npz(path, [name for name in chosen if name])
+    return StoredArrays(
+        examples=examples,
+        labels=labels[0] if labels else None,
+        notes=_note_on_names(path, members, *chosen),
+    )
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    return [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
+
+
+def _choose(path: Path, members: list[str], options: SourceOptions, label: str) -> tuple[str, str]:
+    """Return the names of the arrays of examples and of labels ("" for none)."""
+    split = options.split
+    names = tuple(pattern.format(split) for pattern in _SPLIT_EXAMPLES)
+    label_names = tuple(pattern.format(split) for pattern in _SPLIT_LABELS)
+    if not _matches(members, names):
+        check_train_split(str(path), options)
+        names, label_names = _EXAMPLES, _LABELS
+    matches = _matches(members, names) or (members if len(members) == 1 else [])
+    labels = {"": _matches(members, label_names), "none": []}.get(label, [label])
+    listing = ", ".join(members[:MAX_LISTED]) or "nothing"
+    if len(matches) != 1 or len(labels) > 1:
+        which = "the labels" if len(matches) == 1 else "the examples"
+        raise UserError(
+            f"{path} contains {listing}, and it is not clear which are {which}; name the examples"
+            " x, and their labels y."
+        )
+    if label not in ("", "none", *members):
+        raise UserError(f"{path} has no array '{label}'; it contains {listing}.")
+    return matches[0], next((name for name in labels if name != matches[0]), "")
+
+
+def _matches(members: list[str], names: tuple[str, ...]) -> list[str]:
+    return [name for name in members if name.lower() in names]
+
+
+def _note_on_names(path: Path, members: list[str], examples: str, labels: str) -> tuple[str, ...]:
+    others = [name for name in members if name not in (examples, labels)]
+    if not others:
+        return ()
+    text = f"{path}: the examples are '{examples}', the labels "
+    text += f"'{labels}'" if labels else "none"
+    return (f"{text}; {listed(others)} {'are' if len(others) > 1 else 'is'} not used.",)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with _open_zip(path) as archive:
-            members = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-            matches = [name for name in names if name in members]
-            if not matches and or_only and len(members) == 1:
-                matches = members
-            return (matches[0], _read_member(archive, matches[0])) if matches else None
+            yield archive
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:  # zipfile and NumPy raise nearly anything for a damaged file
@@ -67,26 +145,6 @@ def read_npz(
             f"{path} cannot be read as a .npz file ({_reason(error)}); save plain arrays of "
             f"numbers with numpy.savez."
         ) from error
-
-
-def read_npz_examples(
-    path: Path, options: SourceOptions
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read the examples and the labels, if any, of a .npz file as they are stored."""
-    split = options.split
-    examples = read_npz(path, (f"x_{split}", f"{split}_images"))
-    if examples is not None:
-        labels = read_npz(path, (f"y_{split}", f"{split}_labels"))
-    else:
-        check_train_split(str(path), options)
-        examples = read_npz(path, ("x", "images", "data", "arr_0"), or_only=True)
-        labels = read_npz(path, ("labels", "y"))
-    if examples is None:
-        with _open_zip(path) as archive:
-            members = [name.removesuffix(".npy") for name in archive.namelist()[:8]]
-        names = ", ".join(members) or "nothing"
-        raise UserError(f"{path} contains {names}; name the examples x, and their labels y.")
-    return examples[1], None if labels is None or labels[0] == examples[0] else labels[1]
 
 
 @final
