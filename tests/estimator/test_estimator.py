@@ -310,7 +310,7 @@ def test_vectors_that_cannot_be_used(fitted: GLO, data: Any, sentence: str) -> N
     [
         (spots(3, side=9), r"shape \(n, 9, 9\), but this model was fitted on \(n, 8, 8\)"),
         (spots(3) / 255, "fitted on uint8 pixels"),
-        (spots(3).astype(int) * 2, "0 to 255"),
+        (spots(3).astype(int) * 2, "outside the range from 0 .* to 255"),
         (table(3), r"but this model was fitted on \(n, 8, 8\)|X has 6 features"),
     ],
     ids=["side", "floats", "range", "vectors"],

@@ -298,6 +298,10 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """Return the same examples with other identities, (N,)."""
         return self._with(ids=ids)
 
+    def with_reading(self, reading: Reading) -> "Dataset":
+        """Return the same examples with another description of how they were read."""
+        return self._with(reading=reading)
+
     def with_rows(self, rows: NDArray[Any]) -> "Dataset":
         """Return the dataset with other values of the same examples, (N, ...)."""
         return self._with(rows=rows)

@@ -20,7 +20,13 @@ from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.estimator.parameters import read_parameters, settings_of, write_parameters
 from glo.estimator.run_store import RunStore
-from glo.estimator.validation import check_examples, check_training_data, encode_labels, row_digests
+from glo.estimator.validation import (
+    check_examples,
+    check_training_data,
+    encode_labels,
+    ids_of,
+    row_digests,
+)
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
 from glo.losses import MSELoss
 from glo.priors import Prior
@@ -42,8 +48,9 @@ class GLO(
 ):
     """Learn a decoder and one latent code per example; find codes of new examples by search.
 
-    X is images, (N, H, W[, C]) or (N, C, H, W), as uint8, bool, or floats in [0, 1] or [-1, 1];
-    vectors (N, F); or a `glo.Dataset`. NaN is missing: it is left out of the loss, and
+    X is images, (N, H, W[, C]) or (N, C, H, W), as bool, floats in [0, 1] or [-1, 1], or integers
+    from 0 to 255, 1023, 4095, 16383 or 65535, the first that is not exceeded; vectors (N, F); or a
+    `glo.Dataset`. NaN and masked values are missing: they are left out of the loss, and
     `inverse_transform(transform(X))` fills it. Columns of vectors are standardized inside, so
     their errors are in standard deviations; errors of images are on pixels in [-1, 1]. Images whose
     sides are not a power of two are resized inside and resized back.
@@ -155,8 +162,8 @@ class GLO(
 
         Args:
             X: examples, see above.
-            y: classes, (N,), for `sample(label=...)`; ignored if it holds anything else, or X is a
-                `Dataset` with labels of its own.
+            y: classes, (N,) or one-hot (N, K), for `sample(label=...)`; ignored, with a note in the
+                run, if it holds anything else, or X is a `Dataset` with labels of its own.
 
         Raises:
             UserError: data or settings cannot be used, or `run_dir` is a run of other ones.
@@ -260,12 +267,15 @@ class GLO(
         cannot be undone.
 
         Args:
-            rows: row numbers of `codes_`, (m,).
+            rows: row numbers of `codes_`, or strings, values of the index of a data frame, (m,).
 
         Raises:
             UserError: a row does not exist, or none would be left.
         """
         numbers = np.atleast_1d(np.asarray(rows))
+        if numbers.dtype.kind in "UO":
+            ids = self._fitted().run.row_ids
+            numbers = np.array([ids.find(f"id:{name}") for name in numbers.ravel()], np.int64)
         if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
             raise UserError(
                 f"rows have shape {numbers.shape} and dtype {numbers.dtype}; give integers, (m,)."
@@ -482,7 +492,7 @@ class GLO(
         array = check_examples(self, X, reset=False)
         if isinstance(array, Dataset):
             return array
-        return self._form.samples(array, **encode_labels(y, len(array)))
+        return self._form.samples(array, ids=ids_of(X), **encode_labels(y, len(array)))
 
     def _append(self, dataset: Dataset, *, epochs: int) -> None:
         store = self._fitted()

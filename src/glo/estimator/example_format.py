@@ -8,20 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data import Dataset, SourceOptions, open_array, to_uint8
+from glo.data import Dataset, SourceOptions, to_uint8
 from glo.data.pixels import resize
-from glo.data.readers.arrays import infer_layout
+from glo.data.readers.arrays import infer_layout, open_layout
+from glo.data.reading import Reading
 from glo.errors import UserError
 
 __all__ = ["ExampleFormat"]
 
 Layout = Literal["f", "hw", "hwc", "chw"]
 
-# Rounding errors of float pixels at the ends of their range.
-_TOLERANCE = 1e-4
 MIN_SIDE = 8
-# Values of black and white in float pixels.
-_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 
 
 @final
@@ -33,14 +30,18 @@ class ExampleFormat:
         layout: "f" for vectors; order of height, width and channels for images.
         shape: shape of one example.
         dtype: name of the NumPy dtype.
-        range: "unit" ([0, 1]) or "symmetric" ([-1, 1]) for float pixels, else None.
+        black: value of black pixels.
+        white: value of white pixels.
+        wide: whether vectors are standardized in float64.
         side: side of the decoder's square images in pixels; 0 for vectors.
     """
 
     layout: Layout
     shape: tuple[int, ...]
     dtype: str
-    range: Literal["unit", "symmetric"] | None = None
+    black: float = 0.0
+    white: float = 255.0
+    wide: bool = False
     side: int = 0
 
     @classmethod
@@ -52,11 +53,9 @@ class ExampleFormat:
         layout = infer_layout(array, SourceOptions(), "X")
         fields: dict[str, Any] = {"shape": array.shape[1:], "dtype": array.dtype.name}
         if not layout.is_images:
-            return cls(layout="f", **fields)
+            return cls(layout="f", wide=layout.dtype == np.float64, **fields)
         order: Layout = "hw" if array.ndim == 3 else "hwc" if array.shape[3] in (1, 3) else "chw"
-        if array.dtype.kind == "f":
-            low = np.nanmin(array) if not np.isnan(array).all() else 0.0
-            fields["range"] = "symmetric" if low < -_TOLERANCE else "unit"
+        fields |= {"black": layout.reading.black, "white": layout.reading.white}
         longest = max(layout.values.shape[1:3])
         side = max(MIN_SIDE, 1 << (longest - 1).bit_length())
         return cls(layout=order, side=size or side, **fields)
@@ -83,8 +82,11 @@ class ExampleFormat:
         if not all(type(number) is int and 0 < number < 2**31 for number in numbers):
             raise ValueError("shape and side must be positive integers")
         layouts = {"f": 1, "hw": 2, "hwc": 3, "chw": 3}
-        if layouts.get(result.layout) != len(result.shape) or result.range not in (None, *_RANGES):
-            raise ValueError(f"the layout is {result.layout!r} and the range {result.range!r}")
+        if layouts.get(result.layout) != len(result.shape):
+            raise ValueError(f"the layout is {result.layout!r}")
+        pixel_range = (result.black, result.white)
+        if not np.isfinite(pixel_range).all() or result.black == result.white:
+            raise ValueError(f"the range is {pixel_range}")
         if np.dtype(str(result.dtype)).kind not in "biuf":
             raise ValueError(f"the dtype is {result.dtype!r}")
         return result
@@ -108,17 +110,21 @@ class ExampleFormat:
             )
 
     def samples(self, array: NDArray[Any], **kwargs: Any) -> Dataset:
-        """Convert an array, (n, *shape), to a dataset; `kwargs` are its labels and their names."""
+        """Convert an array, (n, *shape), to a dataset; `kwargs` are as for `open_layout`."""
         self.check(array)
-        if not self.is_images:
-            return Dataset(rows=open_array(array).rows, name="array", **kwargs)
-        pixels, missing = self._bytes(infer_layout(array, SourceOptions(), "X").values)
-        target = (self.side, self.side)
-        if missing is not None:
-            # A resized pixel is missing if any of its sources is.
-            missing = resize(missing.astype(np.uint8) * np.uint8(255), target, "stretch") > 0
-        rows = resize(np.ascontiguousarray(pixels), target, "stretch")
-        return Dataset(rows=rows, name="array", missing=missing, **kwargs)
+        kind = np.dtype(self.dtype).kind
+        if self.is_images and (array.dtype.kind == "f") != (kind == "f"):
+            raise UserError(
+                f"X holds {array.dtype} pixels, but this model was fitted on {self.dtype} pixels;"
+                " give the same kind, in the same range."
+            )
+        options = SourceOptions(
+            size=self.side or None,
+            crop="stretch",
+            pixel_range=(self.black, self.white) if self.is_images else None,
+            reading=Reading(dtype="float64" if self.wide else ""),
+        )
+        return open_layout(infer_layout(array, options, "X"), None, "array", kwargs)
 
     def restore(self, examples: Tensor) -> NDArray[Any]:
         """Convert float32 examples, (n, C, H, W) in [-1, 1] or (n, F), to this format."""
@@ -133,32 +139,6 @@ class ExampleFormat:
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         if self.dtype == "bool":
             return pixels > 127
-        if self.range is None:
-            return pixels.astype(self.dtype)
-        low, high = _RANGES[self.range]
-        return (pixels / 255 * (high - low) + low).astype(self.dtype)
-
-    def _bytes(self, values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """Return pixels (n, H, W, C) and the mask of missing ones (n, H, W, 1), or None."""
-        if values.dtype.kind != "f":
-            if self.range is not None:
-                raise UserError(
-                    f"X holds {values.dtype} pixels, but this model was fitted on {self.dtype} "
-                    f"pixels; scale them to the same range."
-                )
-            return open_array(values).rows, None
-        if self.range is None:
-            raise UserError(
-                f"X holds {values.dtype} pixels, but this model was fitted on {self.dtype} pixels; "
-                f"give the same kind."
-            )
-        missing = np.isnan(values)
-        low, high = _RANGES[self.range]
-        known = np.where(missing, low, values)
-        if known.min() < low - _TOLERANCE or known.max() > high + _TOLERANCE:
-            raise UserError(
-                f"X holds float pixels from {known.min():g} to {known.max():g}; this model takes "
-                f"[{low:g}, {high:g}], so scale them."
-            )
-        pixels = np.rint((known.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
-        return pixels, missing.any(3, keepdims=True) if missing.any() else None
+        values = pixels / 255 * (self.white - self.black) + self.black
+        is_whole = np.dtype(self.dtype).kind in "iu"
+        return (np.rint(values) if is_whole else values).astype(self.dtype)

@@ -1,22 +1,30 @@
 """Validation of an estimator's inputs, and their conversion to a dataset."""
 
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.data.labels import encode_labels as name_classes
-from glo.data.readers.arrays import to_numpy
-from glo.errors import UserError
+from glo.data.labels import encode_targets
+from glo.data.readers.arrays import fill_masked, to_numpy
+from glo.data.storage import to_ids
+from glo.errors import UserError, printable
 from glo.estimator.example_format import ExampleFormat
 
-__all__ = ["check_examples", "check_training_data", "encode_labels", "labels_of", "row_digests"]
+__all__ = [
+    "check_examples",
+    "check_training_data",
+    "encode_labels",
+    "ids_of",
+    "labels_of",
+    "row_digests",
+]
 
 # Types of missing labels in Python and pandas.
 _MISSING = ("NoneType", "NAType", "NaTType")
@@ -35,7 +43,17 @@ def check_training_data(
     if isinstance(array, Dataset):
         return array, ExampleFormat.of(array.rows)
     form = ExampleFormat.of(array, size)
-    return form.samples(array, **labels), form
+    dataset = form.samples(array, ids=ids_of(X), **labels)
+    columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    return dataset.with_reading(replace(dataset.reading, columns=columns)), form
+
+
+def ids_of(X: Any) -> NDArray[Any] | None:
+    """Return the index of a data frame of pandas as identities of rows, unless it counts them."""
+    index = getattr(X, "index", None)
+    if index is None or callable(index) or type(index).__name__ == "RangeIndex":
+        return None
+    return to_ids([printable(str(value)) for value in index])
 
 
 def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dataset:
@@ -43,7 +61,10 @@ def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dat
 
     `reset` sets the estimator's expected shape; otherwise X is compared with it.
     """
-    values = to_numpy(X, "X") if isinstance(X, Tensor) else X
+    values = to_numpy(X, "X") if isinstance(X, Tensor | np.ma.MaskedArray) else X
+    if isinstance(values, np.ma.MaskedArray) and values.ndim == 2:
+        # scikit-learn takes the values below the mask.
+        values = fill_masked(values)
     is_dataset = isinstance(values, Dataset)
     if not is_dataset and (not isinstance(values, np.ndarray) or values.ndim not in (3, 4)):
         vectors: NDArray[Any] = validate_data(
@@ -68,30 +89,38 @@ def labels_of(y: Any, n: int) -> dict[str, Any]:
     """Return y as the labels of `Dataset` if it holds classes, else nothing."""
     if y is None:
         return {}
-    values = to_numpy(y, "y")
+    values = _array(y)
     check_consistent_length(np.empty(n), values)
-    if values.ndim != 1:
-        return {}
     _check_no_missing(y, values)
-    if type_of_target(values) not in ("binary", "multiclass"):
-        return {}
-    # Integers that rarely repeat are measurements, not classes.
-    return {} if len(np.unique(values)) > n // 2 else _named(values)
+    numbers, names, notes = encode_targets(values, "y")
+    # Numbers that rarely repeat are measurements, not classes.
+    if numbers is not None and values.dtype.kind in "iuf" and len(names) > max(2, n // 2):
+        notes = (f"y has {len(names)} values in {n} examples, so they are taken for no classes.",)
+        return {"notes": notes}
+    return {"labels": numbers, "label_names": names, "notes": notes}
 
 
 def encode_labels(y: Any, n: int) -> dict[str, Any]:
     """Return classes as the labels of `Dataset`, however few there are; nothing if y is None."""
     if y is None:
         return {}
-    values = to_numpy(y, "y").ravel()
+    values = _array(y)
     check_consistent_length(np.empty(n), values)
     _check_no_missing(y, values)
-    return _named(values)
+    numbers, names, notes = encode_targets(values, "y")
+    return {"labels": numbers, "label_names": names, "notes": notes}
+
+
+def _array(y: Any) -> NDArray[Any]:
+    values = to_numpy(y, "y")
+    # NumPy makes strings of a list of numbers and strings.
+    return np.asarray(y, dtype=object) if values.dtype.kind in "US" else values
 
 
 def _check_no_missing(y: Any, values: NDArray[Any]) -> None:
     # NumPy converts a list of strings and NaN to strings.
-    objects = np.asarray(y, dtype=object).ravel() if isinstance(y, list | tuple) else values
+    objects = np.asarray(y, dtype=object) if isinstance(y, list | tuple) else values
+    objects = objects.ravel()
     if objects.dtype.kind not in "Of":
         return
     for row, label in enumerate(objects.tolist()):
@@ -99,11 +128,6 @@ def _check_no_missing(y: Any, values: NDArray[Any]) -> None:
             raise UserError(
                 f"y lacks the label of example {row}; give each example a label, or omit y."
             )
-
-
-def _named(values: NDArray[Any]) -> dict[str, Any]:
-    numbers, names = name_classes(values, "y")
-    return {"labels": numbers, "label_names": names}
 
 
 def row_digests(dataset: Dataset) -> list[bytes]:

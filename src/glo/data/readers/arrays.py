@@ -25,6 +25,7 @@ __all__ = [
     "Layout",
     "convert_masked_rows",
     "convert_rows",
+    "fill_masked",
     "infer_layout",
     "labels_of",
     "limit_rows",
@@ -197,7 +198,7 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
                 " are for images, of shape (N, H, W) or (N, H, W, C)."
             )
         if isinstance(values, np.ma.MaskedArray):
-            values = _filled(values)
+            values = fill_masked(values)
         return Layout(values, None, values.shape[1:], "(N, F)", options, what)
     images, order = _channels_last(values, what)
     missing = None
@@ -263,7 +264,7 @@ def _to_numbers(array: NDArray[Any] | Tensor, what: str) -> NDArray[Any]:
     return values
 
 
-def _filled(values: Any) -> NDArray[Any]:
+def fill_masked(values: Any) -> NDArray[Any]:
     """Return masked vectors with NaN in the place of masked values."""
     dtype = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
     return np.asarray(values.astype(dtype).filled(np.nan))

@@ -56,10 +56,9 @@ def decide_range(
     least, most = min(black, white), max(black, white)
     slack = _TOLERANCE * (most - least) if kind == "float" else 0.0
     if low < least - slack or high > most + slack:
-        owner = "the run's" if options.pixel_range is None else "the given"
         raise UserError(
-            f"{what} has pixels from {low:g} to {high:g}, but {owner} range goes from {black:g}"
-            f" (black) to {white:g} (white); scale them to that range."
+            f"{what} has pixels from {low:g} to {high:g}, outside the range from {black:g} (black)"
+            f" to {white:g} (white); scale them to that range."
         )
     text = f"values {low:g} to {high:g}; {black:g} is black and {white:g} is white"
     share = (high - low) / (most - least)
