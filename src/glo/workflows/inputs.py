@@ -115,7 +115,8 @@ def _open_images(
         raise UserError(f"FILES are images, but {_expected(run, run.data.shape)}.")
     paths = [os.fspath(path) for listing in listings for path in listing.paths]
     skipped = [reason for listing in listings for reason in listing.skipped]
-    listing = Listing(Path(), paths, skipped=skipped)
+    others = [os.fspath(listing.root / name) for listing in listings for name in listing.others]
+    listing = Listing(Path(), paths, skipped=skipped, others=others)
     expected = shape or run.data.shape
 
     def read(folder: Path | None) -> Dataset:
