@@ -210,6 +210,73 @@ def test_numbers_that_the_file_cannot_hold(birds: Path, source: str, out: str) -
     assert not Path(out).exists()
 
 
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a table with names, labels and an index."""
+    folder = tmp_path_factory.mktemp("named")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLO_CACHE", str(folder / "cache"))
+        frame = pandas.DataFrame(table(0), columns=NAMES).assign(kind=["ant", "bee"] * (N // 2))
+        frame.set_axis([f"bird {k}" for k in range(N)]).to_csv(folder / "birds.csv")
+        words = ["--code-dim", "2", "--width", "8", "--epochs", "60", "--batch-size", "16"]
+        source = f"{folder}/birds.csv?label=kind"
+        assert run(["train", source, *words, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_are_matched_by_name(
+    named: Path, ending: str, refuse: Refuse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = with_gaps(2, 6)
+    frame = pandas.DataFrame(rows, columns=NAMES)
+    frame = frame[frame.columns[::-1]].assign(more=7.5, kind="ant").set_axis(list("uvwxyz"))
+    getattr(frame, f"to_{ending}")(f"in.{ending}")
+    assert run(["restore", str(named), f"in.{ending}"]) == 0
+    assert "more" in capsys.readouterr().out
+    if ending == "csv":
+        found = pandas.read_csv("restored.csv", index_col=0)
+    else:
+        found = pandas.read_parquet("restored.parquet")
+    assert list(found.index) == list("uvwxyz")
+    assert list(found) == list(frame)
+    np.testing.assert_allclose(found[NAMES], by_estimator(named, rows), rtol=1e-5, atol=1e-6)
+    renamed = frame.rename(columns={"beak": "beaks"})
+    getattr(renamed, f"to_{ending}")(f"in.{ending}")
+    refuse(["restore", str(named), f"in.{ending}"], "'beak'", "Did you mean 'beaks'?")
+
+
+def test_parquet_keeps_schema_and_metadata(named: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    frame = pandas.DataFrame(with_gaps(2, 6), columns=NAMES).assign(kind="ant")
+    frame["tail"] = frame["tail"].round().astype("Int64")
+    frame["mass"] = frame["mass"].astype("float32")
+    before = pyarrow.Table.from_pandas(frame.set_axis(list("uvwxyz")))
+    before = before.replace_schema_metadata({**before.schema.metadata, b"by": b"me"})
+    parquet.write_table(before, "in.parquet")
+    assert run(["restore", str(named), "in.parquet"]) == 0
+    after = parquet.read_table("restored.parquet")
+    place = before.schema.get_field_index("tail")
+    expected = before.schema.set(place, pyarrow.field("tail", pyarrow.float64()))
+    assert after.schema.equals(expected)
+    assert after.schema.metadata[b"by"] == b"me"
+    found = after.to_pandas()
+    assert list(found.index) == list("uvwxyz")
+    assert found["tail"].dtype == np.float64
+
+
+def test_samples_have_the_names_of_the_columns(named: Path) -> None:
+    for ending in ("csv", "parquet", "tsv"):
+        assert run(["sample", str(named), "--n", "3", "--out", f"a.{ending}"]) == 0
+    assert list(pandas.read_csv("a.csv")) == NAMES
+    assert list(pandas.read_parquet("a.parquet")) == NAMES
+    assert list(pandas.read_csv("a.tsv", sep="\t")) == NAMES
+    assert run(["walk", str(named), "0", "1", "--out", "walk.csv"]) == 0
+    assert list(pandas.read_csv("walk.csv")) == ["line", "step", "z0", "z1", *NAMES]
+
+
 def test_an_interrupt_writes_nothing_and_the_file_before_stays(
     birds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,7 @@ def test_vectors_are_written_as_numbers_and_tables(folder: Path, refuse: Refuse)
     assert Path("run/samples/mixture-seed0-n2.npy").is_file()
     assert run(["sample", "run", "--n", "2", "--separate", "--out", "each"]) == 0
     assert np.array_equal(np.load("each/seed0-000001.npy"), values[1])
-    refuse(["sample", "run", "--out", "x.png"], "--out is x.png; ", ".csv, .parquet or .npy")
+    refuse(["sample", "run", "--out", "x.png"], "--out is x.png; ", ".csv, .tsv, .parquet or .npy")
     for name, read in (("x.csv", pandas.read_csv), ("new/x.parquet", pandas.read_parquet)):
         assert run(["sample", "run", "--n", "4", "--out", name]) == 0
         table = read(name)

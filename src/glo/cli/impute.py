@@ -39,7 +39,7 @@ def impute_table(
     if len(files) != 1:
         raise UserError(
             f"{numbers}, so glo restore imputes one table, and {len(files)} were given; name one "
-            f".csv, .parquet, .npy or .npz file."
+            f"{', '.join(TABLES)}, .npy or .npz file."
         )
     (source,) = files
     path = Path(split_column_spec(source)[0]).expanduser()
@@ -48,8 +48,12 @@ def impute_table(
     check_table(out, reason)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"--out is {out}, the incomplete table itself; give another name.")
-    table = open_incomplete_table(source, SourceOptions(split=split, limit=limit))
+    table = open_incomplete_table(
+        source, SourceOptions(split=split, limit=limit, reading=run.reading)
+    )
     check_incomplete_table(run, table)
+    for note in table.dataset.notes:
+        print(note)
     initial_codes = prepare_search(run)
     count, rows = int(table.missing.sum()), int(table.missing.any(axis=1).sum())
     with TaskProgress() as bar:

@@ -68,7 +68,7 @@ def sample(
         return 0
     out.parent.mkdir(parents=True, exist_ok=True)
     if not opened.is_images:
-        save_vectors(out, examples.numpy())
+        save_vectors(out, examples.numpy(), opened.reading.columns)
     elif out.suffix == ".npy":
         np.save(out, to_uint8(examples))
     else:

@@ -1,6 +1,6 @@
 """Incomplete tables: read with their missing values, and written with these imputed."""
 
-import csv
+import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, final
@@ -10,11 +10,20 @@ from numpy.typing import NDArray
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
+from glo.data.csv_fill import fill_cells
 from glo.data.options import check_train_split
 from glo.data.readers.arrays import convert_rows, infer_layout, limit_rows
-from glo.data.readers.arrow import ArrowRows, check_unpacked_size, number_columns, to_float32
+from glo.data.readers.arrow import number_columns, open_numbers
+from glo.data.readers.arrow_rows import (
+    TICKS,
+    ArrowRows,
+    check_unpacked_size,
+    is_list,
+    numbers_of,
+    short_reason,
+)
 from glo.data.readers.npy import open_npy, read_npz_examples
-from glo.data.readers.tables import TABLES, read_csv_strings, read_table_file
+from glo.data.readers.tables import TABLES, is_csv, read_table_file
 from glo.data.table_writer import save_vectors
 from glo.errors import UserError, printable, require_extra
 from glo.utils.files import atomic_write
@@ -22,7 +31,6 @@ from glo.utils.files import atomic_write
 __all__ = ["IncompleteTable", "open_incomplete_table"]
 
 _ARRAYS = (".npy", ".npz")
-_BATCH = 4096
 
 
 class IncompleteTable(ABC):
@@ -30,107 +38,113 @@ class IncompleteTable(ABC):
 
     Attributes:
         source: name of the table in messages.
-        dataset: float32 (n, F), NaN where a value is missing.
+        dataset: float32 or float64 (n, F), NaN where a value is missing.
         missing: bool (n, F).
     """
 
-    def __init__(
-        self, values: NDArray[Any], options: SourceOptions, source: str, name: str
-    ) -> None:
-        rows = convert_rows(infer_layout(values, options, source), None)
+    def __init__(self, dataset: Dataset, source: str) -> None:
         self.source = source
-        self.dataset = Dataset(rows=rows, name=name)
-        self.missing = np.isnan(rows)
+        self.dataset = dataset
+        self.missing = np.isnan(dataset.rows)
 
     @abstractmethod
-    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
+    def save(self, path: Path, imputed: NDArray[Any]) -> None:
         """Write the table, with (n, F) values for the missing ones, atomically.
 
-        A .csv or .parquet file has all columns, a .npy file those of numbers only.
+        A .csv, .tsv or .parquet file has all columns, a .npy file those of numbers only.
         """
 
 
 def open_incomplete_table(source: str, options: SourceOptions) -> IncompleteTable:
-    """Open an incomplete table: a .csv or .parquet file, with columns as for training, or an array.
+    """Open an incomplete table: a .csv, .tsv or .parquet file, with columns as for training, or an
+    array.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "animals.csv"
-        >>> _ = path.write_text("kind,mass,wing\\nbee,0.1,\\nant,0.25,7\\n")
+        >>> _ = path.write_bytes(b"kind;mass; wing\\r\\nbee;0,10; \\n\\nant;0,25;7")
         >>> table = open_incomplete_table(f"{path}?label=kind", SourceOptions())
-        >>> table.save(path.with_name("filled.csv"), np.array([[5, 6], [7, 8]], np.float32))
-        >>> print(path.with_name("filled.csv").read_text())
-        kind,mass,wing
-        bee,0.1,6.0
-        ant,0.25,7
-        <BLANKLINE>
+        >>> table.save(path.with_name("filled.csv"), np.array([[5, 6.5], [7, 8]], np.float32))
+        >>> path.with_name("filled.csv").read_bytes()
+        b'kind;mass; wing\\r\\nbee;0,10; 6,5\\n\\nant;0,25;7'
     """
-    place, columns = split_column_spec(source)
+    place, spec = split_column_spec(source)
     path = Path(place).expanduser()
     suffix = path.suffix.lower()
     if suffix in TABLES and path.is_file():
-        return IncompleteFrame(path, options, columns)
-    if suffix not in _ARRAYS or not path.is_file() or columns != NO_COLUMN_SPEC:
+        return IncompleteFrame(path, options, spec)
+    if suffix not in _ARRAYS or not path.is_file() or spec != NO_COLUMN_SPEC:
         if not path.exists() and place != "mnist" and not place.startswith("hf:"):
             # A missing file raises its own error here, with a similar name.
             open_source(place, SourceOptions(limit=1))
-        raise UserError(f"{source} is not a table; give a .csv, .parquet, .npy or .npz file.")
+        raise UserError(f"{source} is not a table; give a {', '.join(TABLES)}, .npy or .npz file.")
     if suffix == ".npz":
         values = read_npz_examples(path, options).examples
     else:
         check_train_split(str(path), options)
         values = open_npy(path)
-    return IncompleteArray(
-        limit_rows(values, options.limit), options, str(path), printable(path.stem)
-    )
+    return IncompleteArray(limit_rows(values, options.limit), options, path)
 
 
 @final
 class IncompleteArray(IncompleteTable):
     """Incomplete array of numbers, (n, F)."""
 
-    def __init__(
-        self, values: NDArray[Any], options: SourceOptions, source: str, name: str
-    ) -> None:
+    def __init__(self, values: NDArray[Any], options: SourceOptions, path: Path) -> None:
         if values.ndim != 2:
             actual = " x ".join(map(str, values.shape))
-            raise UserError(f"{source} has an array of {actual}; give rows of numbers.")
-        super().__init__(values, options, source, name)
+            raise UserError(f"{path} has an array of {actual}; give rows of numbers.")
+        rows = convert_rows(infer_layout(values, options, str(path)), None)
+        super().__init__(Dataset(rows=rows, name=printable(path.stem)), str(path))
         self._values = values
+        self._names = options.reading.columns if options.reading else ()
 
-    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
+    def save(self, path: Path, imputed: NDArray[Any]) -> None:
         filled = np.array(self._values)
         _put(filled, self.missing, imputed)
-        save_vectors(path, filled)
+        save_vectors(path, filled, self._names)
 
 
 @final
 class IncompleteFrame(IncompleteTable):
     """Incomplete data frame, with columns of numbers and other columns, which stay unchanged."""
 
-    def __init__(self, path: Path, options: SourceOptions, columns: ColumnSpec) -> None:
+    def __init__(self, path: Path, options: SourceOptions, spec: ColumnSpec) -> None:
         require_extra(str(path), "tables", "pyarrow")
         check_train_split(str(path), options)
-        rows = read_table_file(path)
-        self._names = number_columns(rows, columns)
+        rows = read_table_file(path, spec, options.reading)
+        self._path, self._form = path, rows.form
+        self._names = number_columns(rows, options, spec)
+        for name in self._names:
+            if is_list(rows.schema.field(name).type):
+                raise UserError(
+                    f"The column '{name}' of {path} has lists, whose gaps glo restore does not "
+                    f"fill; give a column for each number."
+                )
+        dataset = open_numbers(rows, options, spec, allow_blank=True)
+        super().__init__(dataset, str(path))
         self._table = _whole(rows, options.limit)
-        # Known cells of a .csv file keep their digits in a .csv file.
-        self._texts = read_csv_strings(path, rows.schema.names) if _is_csv(path) else None
-        values = [to_float32(rows, self._table.column(name)) for name in self._names]
-        super().__init__(np.stack(values, axis=1), options, rows.what, rows.name)
+        self._rows = rows
 
-    def save(self, path: Path, imputed: NDArray[np.float32]) -> None:
-        if _is_csv(path) and self._texts is not None:
+    def save(self, path: Path, imputed: NDArray[Any]) -> None:
+        if is_csv(path) and self._form is not None:
+            content = fill_cells(
+                self._path.read_bytes(), self._form, self._texts(imputed), len(imputed)
+            )
             with atomic_write(path) as temporary:
-                self._write_texts(temporary, self._texts, imputed)
+                temporary.write_bytes(content)
+            return
+        if path.suffix == ".npy":
+            filled = [numbers_of(self._rows, n, self._table.column(n)) for n in self._names]
+            values = np.concatenate(filled, axis=1)
+            _put(values, self.missing, imputed)
+            save_vectors(path, values)
             return
         columns = {
-            name: _filled(self._table.column(name), self.missing[:, place], imputed[:, place])
+            name: _filled(self._rows, name, column, self.missing[:, place], imputed[:, place])
             for place, name in enumerate(self._names)
+            if self.missing[:, place].any() and (column := self._table.column(name))
         }
-        if path.suffix == ".npy":
-            save_vectors(path, np.stack([_floats(column) for column in columns.values()], axis=1))
-            return
         with atomic_write(path) as temporary:
             self._write(temporary, columns)
 
@@ -140,31 +154,28 @@ class IncompleteFrame(IncompleteTable):
         table = self._table
         for name, column in columns.items():
             table = table.set_column(table.schema.get_field_index(name), name, column)
-        if table.schema.types != self._table.schema.types:
-            # pandas would convert a column back to integers if the metadata declare them.
-            table = table.replace_schema_metadata()
+        table = table.replace_schema_metadata(_metadata(self._table.schema, table.schema))
         try:
-            (csv.write_csv if _is_csv(path) else parquet.write_table)(table, path)
+            if is_csv(path):
+                separator = "\t" if path.suffix == ".tsv" else ","
+                csv.write_csv(table, path, csv.WriteOptions(delimiter=separator))
+            else:
+                parquet.write_table(table, path)
         except ArrowException as error:
-            reason = " ".join(str(error).split())[:200].rstrip(".")
             raise UserError(
-                f"The table cannot be written as {path.suffix} ({reason}); give another suffix."
+                f"The table cannot be written as {path.suffix} ({short_reason(error)}); give "
+                f"another suffix."
             ) from None
 
-    def _write_texts(self, path: Path, texts: Any, imputed: NDArray[np.float32]) -> None:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(texts.column_names)
-            for start in range(0, len(imputed), _BATCH):
-                stop = min(start + _BATCH, len(imputed))
-                cells = texts.slice(start, stop - start).to_pydict()
-                for row, place in np.argwhere(self.missing[start:stop]):
-                    cells[self._names[place]][row] = str(imputed[start + row, place])
-                writer.writerows(zip(*cells.values(), strict=True))
-
-
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv"
+    def _texts(self, imputed: NDArray[Any]) -> dict[int, dict[int, str]]:
+        """Return the imputed numbers by row and by column of the file."""
+        assert self._form is not None
+        columns = self._form.names or [str(place) for place in range(self._form.width)]
+        places = [columns.index(name) for name in self._names]
+        texts: dict[int, dict[int, str]] = {}
+        for row, place in np.argwhere(self.missing).tolist():
+            texts.setdefault(row, {})[places[place]] = str(imputed[row, place])
+        return texts
 
 
 def _whole(rows: ArrowRows, limit: int | None) -> Any:
@@ -181,35 +192,38 @@ def _whole(rows: ArrowRows, limit: int | None) -> Any:
     return pyarrow.Table.from_batches(parts, schema=rows.schema).slice(0, n)
 
 
-def _filled(column: Any, missing: NDArray[np.bool_], imputed: NDArray[np.float32]) -> Any:
-    """Return an incomplete column as floats with imputed values, or a complete one unchanged."""
-    import pyarrow
-    from pyarrow import types
+def _metadata(before: Any, after: Any) -> dict[bytes, bytes]:
+    """Return the metadata of a schema with the types that pandas gives the columns of another."""
+    metadata = dict(before.metadata or {})
+    changed = {name for name in after.names if after.field(name).type != before.field(name).type}
+    if b"pandas" in metadata and changed:
+        pandas = json.loads(metadata[b"pandas"])
+        for column in pandas["columns"]:
+            if column["field_name"] in changed:
+                kind = str(after.field(column["field_name"]).type.to_pandas_dtype().__name__)
+                column |= {"pandas_type": kind, "numpy_type": kind, "metadata": None}
+        metadata[b"pandas"] = json.dumps(pandas).encode()
+    return metadata
 
-    if not missing.any():
-        return column
-    values = np.array(column.to_numpy() if types.is_floating(column.type) else _floats(column))
+
+def _filled(
+    rows: ArrowRows, name: str, column: Any, missing: NDArray[np.bool_], imputed: NDArray[Any]
+) -> Any:
+    """Return an incomplete column with imputed values: floats, or durations of its type."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    kind = column.type
+    if types.is_duration(kind):
+        ticks = np.array(compute.cast(column, pyarrow.int64()).fill_null(0))
+        ticks[missing] = np.rint(imputed[missing] * TICKS[kind.unit])
+        return pyarrow.array(ticks).cast(kind)
+    is_float = types.is_floating(kind)
+    values = np.array(column.to_numpy() if is_float else numbers_of(rows, name, column)[:, 0])
     _put(values, missing, imputed)
     return pyarrow.array(values)
 
 
-def _put(values: NDArray[Any], missing: NDArray[np.bool_], imputed: NDArray[np.float32]) -> None:
+def _put(values: NDArray[Any], missing: NDArray[np.bool_], imputed: NDArray[Any]) -> None:
     # Through decimals, so that 0.1 in float32 becomes 0.1 in float64 and not 0.10000000149.
     values[missing] = imputed[missing].astype(str).astype(values.dtype)
-
-
-def _floats(column: Any) -> NDArray[Any]:
-    """Convert a column to floats, NaN where a value is missing."""
-    import pyarrow
-    from pyarrow import compute, types
-
-    # pyarrow has no cast from booleans to floats.
-    numbers = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
-    dtype = pyarrow.float32() if types.is_float32(column.type) else pyarrow.float64()
-    try:
-        floats: NDArray[Any] = compute.cast(numbers, dtype).to_numpy(zero_copy_only=False)
-    except pyarrow.ArrowInvalid:
-        raise UserError(
-            "An incomplete column has integers that are too large for floats; leave it out."
-        ) from None
-    return floats

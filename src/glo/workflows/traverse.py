@@ -40,7 +40,8 @@ def save_traversal(run: Run, traversal: Traversal, path: Path) -> Path:
     """Write a traversal in the format of the suffix of `path`, and return `path`.
 
     A .png has a row of images per line; a .gif or .mp4 plays forward and backward; a .csv has a row
-    per code with line, step, code z0, z1, ... and, of vectors, the decoded x0, x1, ...
+    per code with line, step, code z0, z1, ... and, of vectors, the decoded x0, x1, ... or
+    columns by the names of the training data.
 
     Raises:
         UserError: a missing or failing ffmpeg for an .mp4.
@@ -50,7 +51,13 @@ def save_traversal(run: Run, traversal: Traversal, path: Path) -> Path:
         decoded = [line[:, :0] for line in lines] if run.is_images else _decode(run, lines)
         places = [(line, step) for line, codes in enumerate(lines) for step in range(len(codes))]
         columns = {"line": [line for line, _ in places], "step": [step for _, step in places]}
-        return write_rows(path, columns, codes=torch.cat(lines), examples=torch.cat(decoded))
+        return write_rows(
+            path,
+            columns,
+            codes=torch.cat(lines),
+            examples=torch.cat(decoded),
+            names=run.reading.columns,
+        )
     if path.suffix == ".png":
         return save_picture(draw_lines(_decode(run, lines)), path)
     save = save_gif if path.suffix == ".gif" else save_mp4
@@ -95,7 +102,7 @@ def save_neighbors(run: Run, rows: Tensor, distances: Tensor, path: Path) -> Pat
     if run.row_ids.are_names:
         columns["id"] = [run.row_ids.of(row) for row in rows.tolist()]
     columns |= {"distance": list(distances.numpy())}
-    return write_rows(path, columns, codes=codes, examples=decoded)
+    return write_rows(path, columns, codes=codes, examples=decoded, names=run.reading.columns)
 
 
 def _decode(run: Run, lines: Sequence[Tensor]) -> list[Tensor]:

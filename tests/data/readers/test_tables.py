@@ -122,6 +122,8 @@ def test_columns_of_image_files():
     assert mixed.shape == (1, 16, 16)
     assert mixed.labels.tolist() == [0, 1, 2, 3, 4]
     assert [sentence.split(":")[0] for sentence in mixed.skipped] == ["row 5", "row 6"]
+    assert mixed.ids.tolist() == [0, 1, 2, 3, 4]
+    assert open_source(pyarrow.table({"img": files[::-1]})).ids.tolist() == [2, 3, 4, 5, 6]
     small = open_source("b.parquet", SourceOptions(size=8, channels=3, limit=2))
     assert (len(small), small.shape) == (2, (3, 8, 8))
 
@@ -141,7 +143,7 @@ def test_a_run_on_a_table():
     [
         ("", r"kind; .*SOURCE\?without=kind"),
         ("?label=knd", r"'knd'; .* Did you mean 'kind'\?"),
-        ("?columns=kind", r"kind; .*SOURCE\?columns=a,b"),
+        ("?columns=kind", "no column of numbers or images, but kind"),
         ("?columns=kind,mass", r"SOURCE\?columns=mass"),
         ("?without=mass,knd", "'knd'"),
         ("?columns=mass&without=kind", "columns=mass&without=kind"),
@@ -156,31 +158,39 @@ def test_column_specifications_that_cannot_be_used(spec, words):
         open_source(f"a.csv{spec}")
 
 
-def test_numbers_as_names_of_columns_are_reported():
+def test_a_first_line_of_numbers_is_a_row_unless_they_rise_or_fall():
     rows = np.arange(12.0).reshape(4, 3)[:, [1, 0, 2]]
     np.savetxt("plain.csv", rows, delimiter=",")
     for _ in range(2):  # the second time from the cache
         dataset = open_source("plain.csv")
-        assert len(dataset) == 3
-        assert dataset.skipped[0].startswith("the first line of plain.csv")
+        np.testing.assert_array_equal(dataset.rows, rows)
+        assert dataset.reading.columns == ()
+        assert len(dataset.notes) == 2
     # Wavelengths are numbers too, but rise or fall.
     for names in (["a", "1", "2"], [400.5, 401.5, 402.5], [3, 2, 1]):
         pandas.DataFrame(rows, columns=names).to_csv("named.csv", index=False)
-        assert open_source("named.csv").skipped == ()
-    assert open_source(pandas.DataFrame(rows)).skipped == ()
+        dataset = open_source("named.csv")
+        assert len(dataset) == 4
+        assert dataset.reading.columns == tuple(map(str, names))
+    assert open_source(pandas.DataFrame(rows)).reading.columns == ()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a;b;c\n1;2;3\n", "semicolons"),
-        ("a\tb\n1\t2\n", "tabs"),
-        ("a,b\n1,2,3\n", "Expected 2 columns, got 3"),
-        ("1,2,1\n3,4,5\n", "'1'"),
+        ("a,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a,b,a\n3,4,5\n", "'a'"),
+        ("A title\n\na,b,c\n1,2,3\n4,5,6\n", "'A title'"),
+        ("a,,b\n1,2,3\n", r"SOURCE\?without=''"),
+        ("caf\xe9,b\n1,2\n", "iconv"),
+        ("a,label\n1,caf\xe9\n2,x\n", "iconv"),
+        ("a,b\0\n1,2\n", "UTF-8"),
+        ("", "empty"),
+        ("a,b\n", "empty"),
     ],
 )
-def test_other_separators_and_repeated_names(text, words):
-    Path("a.csv").write_text(text)
+def test_text_that_is_no_table(text, words):
+    Path("a.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=words):
         open_source("a.csv")
 

@@ -1,63 +1,46 @@
 """Arrow tables as datasets: a column of encoded images, or columns of numbers."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, time, timedelta
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.column_spec import ColumnSpec
+from glo.data.column_spec import ColumnSpec, escape
 from glo.data.dataset import Dataset
 from glo.data.labels import UNLABELED, encode_labels
 from glo.data.options import SourceOptions
 from glo.data.readers.arrays import convert_rows, infer_layout
-from glo.data.readers.compressed import check_expansion
+from glo.data.readers.arrow_rows import (
+    ArrowRows,
+    check_unpacked_size,
+    declared_columns,
+    is_list,
+    objects_of,
+    read_numbers,
+)
+from glo.data.readers.columns import (
+    check_columns,
+    choose_features,
+    choose_index,
+    choose_label,
+    has_names,
+    read_ids,
+)
 from glo.data.readers.image_files import decode_files
-from glo.errors import UserError, listed, printable, suggest
-from glo.utils.json_toml import parse_json
+from glo.data.reading import Reading
+from glo.errors import UserError, listed, printable
 
-__all__ = [
-    "ArrowRows",
-    "check_unpacked_size",
-    "number_columns",
-    "open_arrow",
-    "short_reason",
-    "to_float32",
-]
+__all__ = ["number_columns", "open_arrow", "open_numbers"]
 
-_LABELS = ("label", "labels", "class")
 _IMAGES = ("image", "img", "picture")
-# Prefix of the index that pandas writes among the columns.
-_INDEX = "__index_level_"
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class ArrowRows:
-    """Table that is read in batches.
-
-    Attributes:
-        what: name of the table in messages.
-        name: name of the dataset.
-        n: number of rows.
-        schema: pyarrow.Schema; the metadata of Hugging Face name labels and images.
-        batches: function that yields the named columns of consecutive rows as batches or tables.
-        length: bytes of the file that the table is unpacked from, or None.
-        skipped: one sentence for each part of the source that is in no row.
-    """
-
-    what: str
-    name: str
-    n: int
-    schema: Any
-    batches: Callable[[list[str]], Iterator[Any]]
-    length: int | None = None
-    skipped: tuple[str, ...] = ()
+_IDENTIFIER = re.compile(r"(.*[\s_.-])?(id|idx|index|row|rows|no|nr|number|num|key|uid)", re.I)
 
 
 def open_arrow(
@@ -66,80 +49,147 @@ def open_arrow(
     """Make a dataset of a table: of its column of images, or else of its columns of numbers.
 
     A column of images has encoded files: bytes, or the records of Hugging Face. Labels are the
-    `ClassLabel` column of Hugging Face, or a column of integers or strings named label, labels or
-    class.
+    `ClassLabel` column of Hugging Face, or a column of classes named label, labels or class. The
+    index of a pandas table identifies the rows. Columns are matched by name with those of
+    `options.reading`.
     """
-    rows, label = _resolve(rows, spec)
+    rows = check_columns(rows, spec)
     image = "" if spec.columns else spec.image or _image_column(rows)
     if image:
-        return _open_images(rows, image, label, options, folder)
-    names = _number_columns(rows, spec, label)
-    check_unpacked_size(rows, 4 * len(names) * min(rows.n, options.limit or rows.n))
-    parts: list[np.ndarray] = []
-    for batch in rows.batches(names):
-        parts.append(np.stack([to_float32(rows, batch.column(name)) for name in names], axis=1))
-        if options.limit and sum(map(len, parts)) >= options.limit:
-            break
-    values = np.concatenate(parts)[: options.limit]
-    labels, label_names = _read_labels(rows, label, np.arange(len(values)))
+        label, _ = choose_label(rows, spec, options.reading)
+        index, _ = choose_index(rows, spec, options.reading)
+        return _open_images(rows, image, label or "", index, options, folder)
+    return _open_numbers(rows, options, spec)
+
+
+def open_numbers(
+    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec, *, allow_blank: bool = False
+) -> Dataset:
+    """Make a dataset of the columns of numbers of a table; `allow_blank` permits blank columns."""
+    return _open_numbers(check_columns(rows, spec), options, spec, allow_blank=allow_blank)
+
+
+def number_columns(rows: ArrowRows, options: SourceOptions, spec: ColumnSpec) -> list[str]:
+    """Return the columns that `open_numbers` reads, blank ones too."""
+    rows = check_columns(rows, spec)
+    label, _ = choose_label(rows, spec, options.reading)
+    index, _ = choose_index(rows, spec, options.reading)
+    others = (*index, *([] if label is None else [label]))
+    return choose_features(rows, spec, options.reading, others, allow_blank=True)[0]
+
+
+def _open_numbers(
+    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec, *, allow_blank: bool = False
+) -> Dataset:
+    reading = options.reading
+    label, label_notes = choose_label(rows, spec, reading)
+    index, index_notes = choose_index(rows, spec, reading)
+    others = (*index, *([] if label is None else [label]))
+    features, notes = choose_features(rows, spec, reading, others, allow_blank=allow_blank)
+    values, names = read_numbers(rows, features, options.limit)
+    labels, label_names = _read_labels(rows, label or "", np.arange(len(values)))
+    ids = read_ids(rows, index, len(values))
+    layout = infer_layout(values, options, rows.what)
+    notes = (*rows.notes, *index_notes, *label_notes, *notes)
+    notes += (*_value_notes(rows, features), *_identifier_notes(names, values, reading))
+    if label is not None and labels is not None:
+        notes += (_label_note(label, labels, label_names),)
+    if layout.wide_columns and reading is None:
+        wide = listed([names[place] for place in layout.wide_columns])
+        notes += (f"float32 would round the differences in {wide}: all columns stay float64",)
     return Dataset(
-        rows=convert_rows(infer_layout(values, options, rows.what), None),
+        rows=convert_rows(layout, None),
         labels=labels,
         label_names=label_names,
         name=rows.name,
-        skipped=rows.skipped,
+        ids=ids,
+        reading=_reading(rows, layout.reading, names, label, index),
+        notes=(_summary(rows, values, names, index), *notes),
     )
 
 
-def number_columns(rows: ArrowRows, spec: ColumnSpec) -> list[str]:
-    """Return the columns that `open_arrow` reads as vectors, and those without any value."""
-    rows, label = _resolve(rows, spec)
-    return _number_columns(rows, spec, label, allow_null=True)
+def _reading(
+    rows: ArrowRows,
+    vectors: Reading,
+    names: Sequence[str],
+    label: str | None,
+    index: Sequence[str],
+) -> Reading:
+    form = rows.form
+    reading = replace(
+        vectors,
+        columns=tuple(names) if has_names(names) else (),
+        label=label or "",
+        index=index[0] if len(index) == 1 else "",
+    )
+    if form is None:
+        return reading
+    return replace(
+        reading,
+        separator=form.separator,
+        decimal=form.decimal,
+        thousands=form.thousands,
+        missing=form.missing,
+    )
 
 
-def _resolve(rows: ArrowRows, spec: ColumnSpec) -> tuple[ArrowRows, str]:
-    """Return the rows without the excluded columns, and the name of the column of labels or ""."""
-    if not rows.n:
-        raise UserError(f"{rows.what} is empty; give at least one example.")
-    names = rows.schema.names
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise UserError(
-            f"{rows.what} has two columns of one name, '{repeated[0]}'; give unique names (the "
-            f"first line of a .csv file has the names)."
-        )
-    single = [spec.image, spec.label if spec.label != "none" else ""]
-    for name in (*single, *spec.columns.split(","), *spec.without.split(",")):
-        if name and name not in names:
-            raise UserError(
-                f"{rows.what} has no column '{name}'; it has {listed(names)}.{suggest(name, names)}"
-            )
-    if spec.without:
-        import pyarrow
-
-        # A column named as label or image is no number column anyway.
-        excluded = {*spec.without.split(",")} - {spec.label, spec.image}
-        fields = [field for field in rows.schema if field.name not in excluded]
-        rows = replace(rows, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
-    return rows, "" if spec.label == "none" else spec.label or _label_column(rows)
+def _summary(
+    rows: ArrowRows, values: NDArray[Any], names: Sequence[str], index: Sequence[str]
+) -> str:
+    missing = int(np.isnan(values).sum())
+    parts = [_count(len(values), "row"), f"{_count(len(names), 'column')} of numbers"]
+    parts[1] += f" ({listed(names)})"
+    parts += [f"index {', '.join(map(repr, index))}"] if any(index) else []
+    parts += [_count(missing, "missing cell")] if missing else []
+    return printable(f"{rows.name}: {', '.join(parts)}")
 
 
-def _label_column(rows: ArrowRows) -> str:
-    declared = list(_feature_columns(rows, "ClassLabel"))
-    usual = [name for name in _LABELS if name in rows.schema.names]
-    usual = [name for name in usual if name in declared or _is_class(rows.schema.field(name).type)]
-    return (usual or declared or [""])[0]
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
-def _is_class(kind: Any) -> bool:
+def _label_note(label: str, labels: NDArray[np.int64], names: Sequence[str]) -> str:
+    counts = np.bincount(labels + 1, minlength=len(names) + 1)
+    classes = [f"{name} {count:,}" for name, count in zip(names, counts[1:], strict=True)]
+    without = f", {counts[0]:,} without" if counts[0] else ""
+    return printable(f"labels from column '{label}': {listed(classes)}{without}")
+
+
+def _value_notes(rows: ArrowRows, features: Sequence[str]) -> list[str]:
     from pyarrow import types
 
-    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
-    return bool(is_string or types.is_integer(kind) or types.is_boolean(kind))
+    kinds = {name: rows.schema.field(name).type for name in features}
+    return [
+        *(
+            f"column '{n}' has durations, read in seconds"
+            for n in kinds
+            if types.is_duration(kinds[n])
+        ),
+        *(
+            f"column '{n}' has lists, read as {n}[0], {n}[1], ..."
+            for n in kinds
+            if is_list(kinds[n])
+        ),
+    ]
+
+
+def _identifier_notes(
+    names: Sequence[str], values: NDArray[Any], reading: Reading | None
+) -> list[str]:
+    """Return a sentence for each feature that looks like an identifier of the rows."""
+    places = [p for p, name in enumerate(names) if _IDENTIFIER.fullmatch(name) and not reading]
+    return [
+        f"column '{names[place]}' counts the rows and is taken as a feature; name it as "
+        f"SOURCE?index={escape(names[place])} if it only identifies them"
+        for place in places
+        if len(values) > 2 and (np.diff(values[:, place]) == 1).all()
+    ]
 
 
 def _image_column(rows: ArrowRows) -> str:
-    columns = list(_feature_columns(rows, "Image")) or [
+    if rows.form is not None:
+        return ""  # bytes in a .csv file are text of another encoding
+    columns = list(declared_columns(rows, "Image")) or [
         field.name for field in rows.schema if _is_encoded_file(field.type)
     ]
     usual = [name for name in _IMAGES if name in columns]
@@ -160,7 +210,12 @@ def _is_encoded_file(kind: Any) -> bool:
 
 
 def _open_images(
-    rows: ArrowRows, image: str, label: str, options: SourceOptions, folder: Path | None
+    rows: ArrowRows,
+    image: str,
+    label: str,
+    index: Sequence[str],
+    options: SourceOptions,
+    folder: Path | None,
 ) -> Dataset:
     skipped: list[str] = []
 
@@ -173,118 +228,35 @@ def _open_images(
             f"{rows.what} has no image that can be read ({'; '.join(skipped[:3])}); check its "
             f"column '{image}'."
         )
-    labels, names = _read_labels(rows, label, np.array(files.numbers))
+    numbers = np.array(files.numbers)
+    labels, names = _read_labels(rows, label, numbers)
+    ids = read_ids(rows, index, rows.n)
+    notes = () if labels is None else (_label_note(label, labels, names),)
     return Dataset(
         rows=files.rows,
         labels=labels,
         label_names=names,
         name=rows.name,
         skipped=tuple(skipped),
-        reading=files.reading,
-        notes=files.notes,
+        ids=ids[numbers] if ids is not None else numbers if skipped else None,
+        reading=replace(files.reading, label=label),
+        notes=(*files.notes, *notes),
     )
 
 
 def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
     total = 0
-    for batch in rows.batches([image]):
-        for value in _python_values(rows, batch):
-            content = value.get("bytes") if isinstance(value, dict) else value
-            path = value.get("path") if isinstance(value, dict) else None
-            if content is None and isinstance(path, str) and path:
-                yield Path(path)
-                continue
-            # Pillow refuses empty content.
-            content = content if isinstance(content, bytes) else b""
-            total += len(content)
-            check_unpacked_size(rows, total)
-            yield BytesIO(content)
-
-
-def _number_columns(
-    rows: ArrowRows, spec: ColumnSpec, label: str, *, allow_null: bool = False
-) -> list[str]:
-    from pyarrow import types
-
-    def is_number(kind: Any) -> bool:
-        is_real = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-        return bool(is_real or (allow_null and types.is_null(kind)))
-
-    named = [name for name in spec.columns.split(",") if name]
-    columns = named or [
-        name for name in rows.schema.names if name != label and not name.startswith(_INDEX)
-    ]
-    other = [name for name in columns if not is_number(rows.schema.field(name).type)]
-    if other:
-        numeric = [name for name in columns if name not in other]
-        names, key = (other, "without")
-        if named or len(numeric) < len(other):
-            names, key = (numeric, "columns")
-        example = listed(names, comma=",", rest=",...") or "a,b"
-        raise UserError(
-            f"{rows.what} has columns without numbers: {listed(other)}; leave them out, as "
-            f"SOURCE?{key}={example}, or name one as SOURCE?label={other[0]}."
-        )
-    if not columns:
-        raise UserError(f"{rows.what} has no column of numbers or images; give a table with some.")
-    return columns
-
-
-def _feature_columns(rows: ArrowRows, kind: str) -> dict[str, Any]:
-    """Return the columns of a feature type of Hugging Face, with the metadata of the feature."""
-    text = (rows.schema.metadata or {}).get(b"huggingface", b"{}")
-    features = parse_json(text.decode("utf-8", "replace"), f"The metadata of {rows.what}")
-    for name in ("info", "features"):
-        features = features.get(name) if isinstance(features, dict) else None
-    if not isinstance(features, dict):
-        return {}
-    return {
-        name: feature
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == kind and name in rows.schema.names
-    }
-
-
-def check_unpacked_size(rows: ArrowRows, unpacked: int) -> None:
-    """Check the bytes that a file unpacks to: a run of equal values may claim any number."""
-    if rows.length is None:
-        return
-    advice = "give its rows as a .npy file or a folder of images"
-    try:
-        check_expansion(rows.length, unpacked, advice, in_memory=False)
-    except UserError as error:
-        raise UserError(f"{rows.what} is refused: {error}") from None
-
-
-@contextmanager
-def _readable(rows: ArrowRows) -> Iterator[None]:
-    import pyarrow
-
-    try:
-        yield
-    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
-        reason = short_reason(error)
-        raise UserError(f"{rows.what} cannot be read as a table ({reason}); check it.") from None
-
-
-def to_float32(rows: ArrowRows, column: Any) -> NDArray[np.float32]:
-    """Return a column as float32 (n,), NaN where a value is missing."""
-    import pyarrow
-    from pyarrow import compute, types
-
-    with _readable(rows):
-        # Arrow has no cast from bool to float.
-        numeric = compute.cast(column, pyarrow.uint8()) if types.is_boolean(column.type) else column
-        floats = compute.cast(numeric, pyarrow.float32(), safe=False)
-        values: NDArray[np.float32] = floats.to_numpy(zero_copy_only=False)
-    return values
-
-
-def _python_values(rows: ArrowRows, batch: Any) -> list[Any]:
-    """Return the first column of a batch as Python objects."""
-    with _readable(rows):
-        values: list[Any] = batch.column(0).to_pylist()
-    return values
+    for value in objects_of(rows, image):
+        content = value.get("bytes") if isinstance(value, dict) else value
+        path = value.get("path") if isinstance(value, dict) else None
+        if content is None and isinstance(path, str) and path:
+            yield Path(path)
+            continue
+        # Pillow refuses empty content.
+        content = content if isinstance(content, bytes) else b""
+        total += len(content)
+        check_unpacked_size(rows, total)
+        yield BytesIO(content)
 
 
 def _read_labels(
@@ -294,13 +266,27 @@ def _read_labels(
     if not label:
         return None, ()
     what = f"The column '{label}' of {rows.what}"
-    values = [value for batch in rows.batches([label]) for value in _python_values(rows, batch)]
+    values = list(objects_of(rows, label))
     chosen = [values[row] for row in index.tolist()]
-    classes = _feature_columns(rows, "ClassLabel").get(label, {}).get("names")
+    classes = declared_columns(rows, "ClassLabel").get(label, {}).get("names")
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
         names = tuple(map(printable, classes))
         return _class_numbers(chosen, names, what), names
-    return encode_labels(chosen, what)
+    return encode_labels([_class_name(rows, value) for value in chosen], what)
+
+
+def _class_name(rows: ArrowRows, value: Any) -> Any:
+    """Return a value as `encode_labels` takes it: dates and decimals as their texts."""
+    if isinstance(value, bytes) and rows.form is not None:
+        raise UserError(
+            f"{rows.what} has labels that are not UTF-8; save it as UTF-8, for example by iconv -f "
+            f"CP1252 -t UTF-8."
+        )
+    if rows.form is not None and isinstance(value, str) and value.strip() in rows.form.missing:
+        return None
+    if isinstance(value, Decimal):
+        return int(value) if value == int(value) else float(value)
+    return str(value) if isinstance(value, date | time | timedelta) else value
 
 
 def _class_numbers(values: list[Any], names: tuple[str, ...], what: str) -> NDArray[np.int64]:
@@ -309,8 +295,3 @@ def _class_numbers(values: list[Any], names: tuple[str, ...], what: str) -> NDAr
     if not all(type(n) is int and UNLABELED <= n < len(names) for n in numbers):
         raise UserError(f"{what} has numbers beyond its {len(names)} class names; repair it.")
     return np.array(numbers, np.int64)
-
-
-def short_reason(error: BaseException) -> str:
-    """Return the message of an error in one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200].rstrip(".")

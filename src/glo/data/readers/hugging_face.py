@@ -9,7 +9,8 @@ from glo.data.cache import cache_key, open_cached
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
-from glo.data.readers.arrow import ArrowRows, open_arrow, short_reason
+from glo.data.readers.arrow import open_arrow
+from glo.data.readers.arrow_rows import ArrowRows, short_reason
 from glo.errors import UserError, printable, require_extra
 
 __all__ = ["is_hf_dataset", "is_hf_folder", "open_hf_dataset"]

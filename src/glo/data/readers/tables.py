@@ -1,4 +1,4 @@
-"""Tables: .csv and .parquet files, and objects in memory with the Arrow stream interface."""
+"""Tables: .csv, .tsv and .parquet files, and objects in memory with the Arrow stream interface."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,22 +9,27 @@ from glo.data.cache import cache_key, open_cached
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
-from glo.data.readers.arrow import ArrowRows, open_arrow, short_reason
-from glo.errors import UserError, printable, require_extra
+from glo.data.readers.arrow import open_arrow
+from glo.data.readers.arrow_rows import ArrowRows, short_reason
+from glo.data.readers.columns import is_unnamed, repeated_name
+from glo.data.readers.csv_cells import ColumnFault, convert_column
+from glo.data.readers.csv_format import MISSING, CsvFormat, find_format, is_real
+from glo.data.reading import Reading
+from glo.errors import UserError, listed, printable, require_extra
 
 __all__ = [
     "TABLES",
+    "is_csv",
     "is_table",
     "open_frame",
     "open_table_file",
-    "read_csv_strings",
     "read_table_file",
 ]
 
-TABLES = (".csv", ".parquet")
+_TEXTS = (".csv", ".tsv")
+TABLES = (*_TEXTS, ".parquet")
 # Rows that are read at a time; of images few, as one that is stored once may be repeated often.
 _BATCH, _IMAGE_BATCH = 4096, 32
-_MAX_LINE_BYTES = 2**20
 
 
 def is_table(source: object) -> bool:
@@ -45,73 +50,105 @@ def open_frame(table: Any, options: SourceOptions) -> Dataset:
 def open_table_file(
     path: Path, options: SourceOptions, spec: ColumnSpec, cache: Path | None
 ) -> Dataset:
-    """Open a .csv file with a header, or a .parquet file, which may also have images."""
+    """Open a .csv or .tsv file, or a .parquet file, which may also have images."""
     require_extra(str(path), "tables", "pyarrow")
     check_train_split(str(path), options)
 
     def build(folder: Path | None) -> Dataset:
-        return open_arrow(read_table_file(path), options, spec, folder)
+        return open_arrow(read_table_file(path, spec, options.reading), options, spec, folder)
 
     key = cache_key("table", f"{path.resolve()} {spec}", [path], options)
     return open_cached(key, build, cache)
 
 
-def read_table_file(path: Path) -> ArrowRows:
-    """Read a .csv file, or the metadata of a .parquet file."""
-    return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+def read_table_file(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRows:
+    """Read a .csv or .tsv file, or the metadata of a .parquet file."""
+    return _read_csv(path, spec, reading) if is_csv(path) else _read_parquet(path)
 
 
-def read_csv_strings(path: Path, names: list[str]) -> Any:
-    """Return the cells of a .csv file with the given columns as a pyarrow.Table of strings."""
+def is_csv(path: Path) -> bool:
+    """Return whether a file name is one of a table of text."""
+    return path.suffix.lower() in _TEXTS
+
+
+def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRows:
     import pyarrow
-    from pyarrow import csv
-
-    types = dict.fromkeys(names, pyarrow.string())
-    options = csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-    try:
-        return csv.read_csv(path, convert_options=options)
-    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _read_csv(path: Path) -> ArrowRows:
-    from pyarrow import ArrowException, csv
 
     try:
-        _check_separator(path)
-        table = csv.read_csv(path)
+        form = find_format(path, spec, reading)
+        index = _index_names(form, spec, reading)
+        table = _parse_csv(path, form, index)
         # Names that are not UTF-8 raise an error only here.
         names = table.schema.names
     except UserError:
         raise
-    except (ArrowException, OSError, ValueError, MemoryError) as error:
-        advice = "check it: names in its first line, commas between columns, points in numbers"
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        advice = "check it: names in its first line, and as many cells in each line"
         raise _unreadable(path, error, advice) from None
-    rows = _table_rows(table, str(path), printable(path.stem))
-    if not _looks_like_values(names):
-        return rows
-    sentence = f"the first line of {path}: its numbers were taken as names of columns"
-    return replace(rows, skipped=(printable(sentence),))
+    columns: dict[str, Any] = {}
+    faults: dict[str, ColumnFault] = {}
+    blank = 0
+    for place, name in enumerate(names):
+        column, fault = table.column(place), None
+        if pyarrow.types.is_string(column.type):
+            texts, (column, fault) = column, convert_column(name, column, form)
+            is_blank = pyarrow.types.is_null(column.type)
+            column = texts if name in index and not is_blank else column
+        if is_unnamed(name) and pyarrow.types.is_null(column.type):
+            blank += 1
+            continue
+        if name in columns:
+            raise repeated_name(str(path), name)
+        columns[name] = column
+        faults |= {} if fault is None else {name: fault}
+    rows = _table_rows(pyarrow.table(columns), str(path), printable(path.stem))
+    return replace(rows, form=form, faults=faults, notes=tuple(_notes(form, blank)))
 
 
-def _check_separator(path: Path) -> None:
-    with path.open("rb") as file:
-        line = file.readline(_MAX_LINE_BYTES)
-    for mark, name in ((b";", "semicolons"), (b"\t", "tabs")):
-        if mark in line and b"," not in line:
-            raise UserError(
-                f"The first line of {path} has {name} and no commas; save the table with commas "
-                f"between its columns and points in its numbers."
-            )
+def _index_names(form: CsvFormat, spec: ColumnSpec, reading: Reading | None) -> list[str]:
+    """Return the columns that identify rows; their texts stay, such as 007."""
+    if spec.index is not None:
+        return [spec.index]
+    features = {*spec.columns, *(reading.columns if reading else ())}
+    names = [reading.index] if reading and reading.index else []
+    names += [name for name in form.names[:1] if is_unnamed(name)]
+    return [name for name in names if name not in features]
 
 
-def _looks_like_values(names: list[str]) -> bool:
-    """Return whether the names of columns are numbers that are not sorted as wavelengths are."""
-    try:
-        numbers = [float(name) for name in names]
-    except ValueError:
-        return False
-    return numbers not in (sorted(numbers), sorted(numbers, reverse=True))
+def _parse_csv(path: Path, form: CsvFormat, texts: list[str]) -> Any:
+    """Read a .csv file; columns of `texts` stay strings."""
+    import pyarrow
+    from pyarrow import csv
+
+    names = None if form.names else [str(place) for place in range(form.width)]
+    return csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(
+            encoding="utf8" if form.encoding.startswith("utf-8") else form.encoding,
+            column_names=names,
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter=form.separator, newlines_in_values=form.has_quotes
+        ),
+        convert_options=csv.ConvertOptions(
+            null_values=[*MISSING, *form.missing],
+            decimal_point=form.decimal,
+            column_types=dict.fromkeys(texts, pyarrow.string()),
+        ),
+    )
+
+
+def _notes(form: CsvFormat, blank: int) -> Iterator[str]:
+    if form.decimal != ".":
+        yield f"'{form.decimal}' is read as the decimal sign"
+    if form.thousands:
+        yield f"'{form.thousands}' is read as the separator of thousands"
+    if blank:
+        yield f"{blank} blank column{'s' * (blank > 1)} without a name left out"
+    if not form.names:
+        yield "the first line has numbers and is read as the first row: columns without names"
+    elif all(is_real(name) for name in form.names):
+        yield f"the numbers in the first line are read as names of columns: {listed(form.names)}"
 
 
 def _read_parquet(path: Path) -> ArrowRows:

@@ -1,0 +1,308 @@
+"""Columns of a table: features, labels, and identities of the rows."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glo.data.column_spec import ColumnSpec, escape, listed_columns
+from glo.data.readers.arrow_rows import (
+    ArrowRows,
+    declared_columns,
+    is_list,
+    is_number,
+    numbers_of,
+    objects_of,
+)
+from glo.data.reading import Reading
+from glo.data.storage import to_ids
+from glo.errors import UserError, listed, printable, suggest
+
+__all__ = [
+    "check_columns",
+    "choose_features",
+    "choose_index",
+    "choose_label",
+    "has_names",
+    "is_unnamed",
+    "read_ids",
+    "repeated_name",
+]
+
+_LABELS = ("label", "labels", "class")
+# Prefix of an index without a name that pandas writes among the columns of a .parquet file.
+_INDEX = "__index_level_"
+_UNNAMED = re.compile(r"(Unnamed: \d+.*)?")
+_ELEMENT = re.compile(r"(.*)\[\d+\]", re.DOTALL)
+
+
+def is_unnamed(name: str) -> bool:
+    """Return whether a column has no name, or the one that pandas makes of it."""
+    return bool(_UNNAMED.fullmatch(name))
+
+
+def has_names(names: Sequence[str]) -> bool:
+    """Return whether columns have names, not only their numbers.
+
+    Example:
+        >>> has_names(["a", "b"]), has_names(["0", "1"])
+        (True, False)
+    """
+    return list(names) != [str(place) for place in range(len(names))]
+
+
+def check_columns(rows: ArrowRows, spec: ColumnSpec) -> ArrowRows:
+    """Check that names are unique and those of `spec` exist; return the rows without `without`."""
+    if not rows.n:
+        raise UserError(f"{rows.what} is empty; give at least one example.")
+    if rows.form is None and spec.has_csv_options:
+        raise UserError(
+            f"{rows.what} is no .csv file; leave out separator, decimal, thousands and missing."
+        )
+    names = rows.schema.names
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise repeated_name(rows.what, repeated[0])
+    single = [name for name in (spec.image, spec.label if spec.label != "none" else "") if name]
+    index = [] if spec.index is None else [spec.index]
+    for name in (*single, *index, *spec.columns, *spec.without):
+        if name not in names:
+            raise UserError(
+                f"{rows.what} has no column '{name}'; it has {listed(names)}.{suggest(name, names)}"
+            )
+    # A column named as label, image or index is no number column anyway.
+    excluded = {*spec.without} - {*single, *index}
+    return _without(rows, excluded) if excluded else rows
+
+
+def repeated_name(what: str, name: str) -> UserError:
+    """Return the error of two columns of one name."""
+    return UserError(
+        f"{what} has two columns of one name, '{name}'; give unique names (the first line of a .csv"
+        f" file has the names)."
+    )
+
+
+def choose_label(
+    rows: ArrowRows, spec: ColumnSpec, reading: Reading | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the column of labels, or None, and one sentence for each decision."""
+    if spec.label:
+        return (None if spec.label == "none" else spec.label), ()
+    if reading and (reading.columns or reading.label):
+        return (reading.label if reading.label in rows.schema.names else None), ()
+    declared = list(declared_columns(rows, "ClassLabel"))
+    notes: list[str] = []
+    usual = [name for name in rows.schema.names if name.lower() in _LABELS]
+    usual.sort(key=lambda name: (_LABELS.index(name.lower()), name != name.lower()))
+    for name in usual:
+        if name in declared or _has_classes(rows, name):
+            return name, tuple(notes)
+        if is_number(rows.schema.field(name).type):
+            notes.append(
+                f"column '{name}' has numbers with fractions and is taken as a feature; name it as "
+                f"SOURCE?label={escape(name)} or SOURCE?without={escape(name)} if it is none"
+            )
+    return next(iter(declared), None), tuple(notes)
+
+
+def choose_index(
+    rows: ArrowRows, spec: ColumnSpec, reading: Reading | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that identify the rows, and one sentence for each decision."""
+    names = rows.schema.names
+    if spec.index is not None:
+        return (spec.index,), ()
+    features = {*spec.columns, *(reading.columns if reading else ())}
+    if reading and reading.index in names and reading.index:
+        return (reading.index,), ()
+    levels = _pandas_index(rows)
+    levels = [x for x in levels if isinstance(x, str)] if isinstance(levels, list) else []
+    # The library datasets copies the columns, not the metadata of pandas.
+    levels += [name for name in names if name.startswith(_INDEX) and name not in levels]
+    index = tuple(name for name in levels if name in names and name not in features)
+    if not index and names and is_unnamed(names[0]) and names[0] not in features:
+        return (names[0],), ("first column without a name: taken as the index of the rows",)
+    return index, ()
+
+
+def choose_features(
+    rows: ArrowRows,
+    spec: ColumnSpec,
+    reading: Reading | None,
+    others: Sequence[str],
+    *,
+    allow_blank: bool = False,
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns of numbers in order, and one sentence for each decision.
+
+    Args:
+        others: columns of labels and identities.
+        allow_blank: whether columns without any value are features.
+    """
+    is_used_again = bool(reading and not reading.pixels)
+    names = [name for name in rows.schema.names if name not in others]
+    chosen = list(spec.columns) or names
+    recorded = list(reading.columns) if reading else []
+    notes: list[str] = []
+    if recorded and has_names(chosen):
+        chosen = _match(rows, chosen, recorded)
+    elif recorded:
+        notes.append(f"columns without names are taken by their places as {listed(recorded)}")
+    elif is_used_again and has_names(chosen):
+        notes.append(
+            f"the run has no names of columns, so {listed(chosen)} are taken by their places"
+        )
+    _check_numbers(rows, chosen, names, allow_blank=allow_blank or is_used_again)
+    unused = [name for name in names if name not in chosen]
+    if unused:
+        plural = "s" * (len(unused) > 1)
+        notes.append(f"{len(unused)} other column{plural} left out: {listed(unused)}")
+    return chosen, tuple(notes)
+
+
+def read_ids(rows: ArrowRows, index: Sequence[str], n: int) -> NDArray[Any] | None:
+    """Read the identities of the first n rows, (n,), from columns or a range of pandas.
+
+    None stands for 0, 1, ....
+    """
+    if not index:
+        levels = _pandas_index(rows)
+        if isinstance(levels, range) and len(levels) == rows.n and levels != range(rows.n):
+            return np.array(levels[:n], np.int64)
+        return None
+    levels = [[_identity(v) for v in islice(objects_of(rows, name), n)] for name in index]
+    if len(levels) > 1:
+        return to_ids([", ".join(map(str, values)) for values in zip(*levels, strict=True)])
+    texts = [f"row {row}" if each == "" else each for row, each in enumerate(levels[0])]
+    if not all(isinstance(each, int) or _is_integer(each) for each in texts):
+        return to_ids([str(each) for each in texts])
+    numbers = to_ids([int(each) for each in texts])
+    return None if np.array_equal(numbers, np.arange(n)) else numbers
+
+
+def _without(rows: ArrowRows, excluded: set[str]) -> ArrowRows:
+    import pyarrow
+
+    fields = [field for field in rows.schema if field.name not in excluded]
+    return replace(rows, schema=pyarrow.schema(fields, metadata=rows.schema.metadata))
+
+
+def _has_classes(rows: ArrowRows, name: str) -> bool:
+    """Return whether a column has strings, categories, or numbers without a fraction."""
+    from pyarrow import types
+
+    kind = rows.schema.field(name).type
+    is_string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    if is_string or types.is_dictionary(kind) or types.is_integer(kind) or types.is_boolean(kind):
+        return True
+    if types.is_binary(kind) and rows.form is not None:
+        return True  # of another encoding, which is refused when the labels are read
+    if not (types.is_floating(kind) or types.is_decimal(kind)):
+        return False
+    parts = [numbers_of(rows, name, batch.column(0)) for batch in rows.batches([name])]
+    values = np.concatenate(parts)
+    values = values[~np.isnan(values)]
+    return bool(len(values)) and bool((values == np.rint(values)).all())
+
+
+def _pandas_index(rows: ArrowRows) -> list[Any] | range:
+    """Return the columns of a pandas index, or a range."""
+    try:
+        levels = (rows.schema.pandas_metadata or {}).get("index_columns", [])
+        if len(levels) == 1 and isinstance(levels[0], dict):
+            return range(*(int(levels[0][key]) for key in ("start", "stop", "step")))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []  # metadata that pandas did not write
+    return list(levels)
+
+
+def _match(rows: ArrowRows, names: list[str], recorded: list[str]) -> list[str]:
+    """Return the columns of recorded names in their order; elements stand for a column of lists."""
+    columns: dict[str, None] = {}
+    missing = []
+    for name in recorded:
+        element = _ELEMENT.fullmatch(name)
+        if name in names:
+            columns[name] = None
+        elif element and element[1] in names and is_list(rows.schema.field(element[1]).type):
+            columns[element[1]] = None
+        else:
+            missing.append(name)
+    if missing:
+        verb = "which the run was trained on"
+        raise UserError(
+            f"{rows.what} lacks {listed([repr(name) for name in missing])}, {verb}; it has "
+            f"{listed(names)}.{suggest(missing[0], names)}"
+        )
+    return list(columns)
+
+
+def _check_numbers(
+    rows: ArrowRows, chosen: list[str], names: list[str], *, allow_blank: bool
+) -> None:
+    from pyarrow import types
+
+    def is_feature(name: str) -> bool:
+        kind = rows.schema.field(name).type
+        return is_number(kind) or (allow_blank and bool(types.is_null(kind)))
+
+    faults = [name for name in chosen if name in rows.faults]
+    if faults:
+        more = f" ({len(faults) - 1:,} more such columns)" if len(faults) > 1 else ""
+        raise UserError(f"In {rows.what}, {rows.faults[faults[0]]}.{more}")
+    other = [name for name in chosen if not is_feature(name)]
+    numeric = [name for name in chosen if is_feature(name)]
+    if not numeric:
+        beside = f", but {listed(_typed(rows, other))}" if other else ""
+        raise UserError(
+            f"{rows.what} has no column of numbers or images{beside}; give a table with some."
+        )
+    if other:
+        columns, key = (other, "without")
+        if chosen != names or len(numeric) < len(other):
+            columns, key = (numeric, "columns")
+        raise UserError(
+            f"{rows.what} has columns without numbers: {listed(_typed(rows, other))}; leave them "
+            f"out, as SOURCE?{key}={listed_columns(columns)}, or use one as labels or as names of "
+            f"the rows, as SOURCE?label={escape(other[0])} or SOURCE?index={escape(other[0])}."
+        )
+    unnamed = [name for name in chosen if is_unnamed(name)]
+    if unnamed and chosen == names:
+        raise UserError(
+            f"{rows.what} has a column of numbers without a name, '{unnamed[0]}'; give it a name, "
+            f"or leave it out, as SOURCE?without={escape(unnamed[0])}."
+        )
+
+
+def _typed(rows: ArrowRows, names: list[str]) -> list[str]:
+    """Return names of columns with the types of those that are no strings."""
+    from pyarrow import types
+
+    kinds = {name: rows.schema.field(name).type for name in names}
+    return [
+        name
+        if types.is_string(kind) or types.is_large_string(kind)
+        else f"{name} ({'blank' if types.is_null(kind) else kind})"
+        for name, kind in kinds.items()
+    ]
+
+
+def _identity(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return "" if value is None else printable(str(value).strip())
+
+
+def _is_integer(text: str) -> bool:
+    """Return whether a text is how an int64 is printed."""
+    return bool(re.fullmatch(r"0|-?[1-9]\d{0,17}", text))

@@ -1,0 +1,185 @@
+"""Format of a .csv file: encoding, separator, decimal sign and line of names."""
+
+import csv
+import io
+import mmap
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, final
+
+from glo.data.column_spec import ColumnSpec
+from glo.data.reading import Reading
+from glo.errors import UserError
+
+__all__ = ["MISSING", "CsvFormat", "find_format", "is_real"]
+
+# The spellings of missing values that pyarrow and pandas read as such.
+MISSING = (
+    *("", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NaN", "nan", "-NaN", "-nan"),
+    *("NULL", "Null", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+_SEPARATORS = (",", ";", "\t", "|")
+_HEAD_BYTES, _HEAD_ROWS = 2**20, 200
+_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+# 1,234 is a number with a decimal comma or with a thousands separator.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CsvFormat:
+    """Format of a .csv file.
+
+    Attributes:
+        encoding: "utf-8", "utf-8-sig" (with a byte order mark) or "utf-16".
+        separator: character between the cells.
+        decimal: decimal sign.
+        thousands: thousands separator, or "".
+        missing: texts of missing cells beside `MISSING`.
+        names: names in the first line; empty: it has none, but numbers.
+        width: number of columns.
+        has_quotes: whether there is a quotation mark in the file.
+    """
+
+    encoding: str
+    separator: str
+    decimal: str
+    thousands: str
+    missing: tuple[str, ...]
+    names: tuple[str, ...]
+    width: int
+    has_quotes: bool
+
+    @property
+    def first_row(self) -> int:
+        """Row of a spreadsheet, counted from 1, that has the first example."""
+        return 2 if self.names else 1
+
+
+def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFormat:
+    """Find the format of a .csv file in its first lines, unless it is given or recorded."""
+    encoding, text = _read_head(path)
+    separators = (spec.separator,) if spec.separator else _SEPARATORS
+    records = max((_records(text, s) for s in separators), key=_plausibility)
+    rows = records.rows
+    if not rows:
+        raise UserError(f"{path} is empty; give at least one example.")
+    _check_first_line(path, records)
+    names = () if _looks_like_values(rows[0]) else tuple(rows[0])
+    if any("\ufffd" in name for name in names):
+        raise UserError(
+            f"The names of the columns of {path} are not UTF-8; save it as UTF-8, for example by "
+            f"iconv -f CP1252 -t UTF-8."
+        )
+    thousands = spec.thousands or (reading.thousands if reading else "")
+    recorded = reading.decimal if reading else ""
+    cells = [cell for row in rows[1:] for cell in row]
+    decimal = spec.decimal or recorded or _decimal(cells, records.separator, thousands)
+    if decimal == thousands:
+        raise UserError(f"'{decimal}' is decimal sign and thousands separator; give two signs.")
+    return CsvFormat(
+        encoding=encoding,
+        separator=records.separator,
+        decimal=decimal,
+        thousands=thousands,
+        missing=spec.missing or (reading.missing if reading else ()),
+        names=names,
+        width=len(rows[0]),
+        has_quotes=encoding == "utf-16" or _has_quotes(path),
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Records:
+    separator: str
+    rows: list[list[str]]
+
+    @property
+    def width(self) -> int:
+        """Number of cells that most rows have."""
+        return Counter(map(len, self.rows)).most_common(1)[0][0] if self.rows else 0
+
+
+def _read_head(path: Path) -> tuple[str, str]:
+    """Return the encoding of a file, and the text of its first whole lines."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        is_whole = not file.read(1)
+    encoding = next((name for bom, name in _BOMS.items() if head.startswith(bom)), "utf-8")
+    if encoding == "utf-8" and b"\0" in head[:1000]:
+        raise UserError(f"{path} is not UTF-8 text; save it as UTF-8.")
+    text = head.decode(encoding, "replace")
+    ends = [text.rfind(end) for end in "\r\n"]
+    return encoding, text if is_whole or max(ends) < 0 else text[: max(ends)]
+
+
+def _records(text: str, separator: str) -> _Records:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows: list[list[str]] = []
+    with suppress(csv.Error):  # a field of more than 128 KiB
+        rows.extend(row for row in islice(lines, _HEAD_ROWS) if row)
+    return _Records(separator=separator, rows=rows)
+
+
+def _plausibility(records: _Records) -> tuple[float, float, int]:
+    rows, width = records.rows, records.width
+    if width < 2:
+        return (0.0, 0.0, 0)
+    share = sum(len(row) == width for row in rows) / len(rows)
+    cells = [cell.strip() for row in rows[1:] for cell in row]
+    numbers = sum(not cell or is_real(cell) for cell in cells)
+    return (share * (1 + numbers / max(1, len(cells))), share, width)
+
+
+def _check_first_line(path: Path, records: _Records) -> None:
+    first, width = records.rows[0], records.width
+    if len(first) < width:
+        cells = "1 cell" if len(first) == 1 else f"{len(first)} cells"
+        raise UserError(
+            f"The first line of {path} has {cells} ('{records.separator.join(first)[:60]}'), and "
+            f"most lines have {width}; delete the lines above the names of the columns, and give "
+            f"each column a name."
+        )
+
+
+def _decimal(cells: list[str], separator: str, thousands: str) -> str:
+    texts = [cell.strip() for cell in cells]
+    if thousands or any(_POINT.fullmatch(text) for text in texts):
+        return "," if thousands == "." else "."
+    commas = [text for text in texts if _COMMA.fullmatch(text)]
+    # Between commas a quoted 1,234 is as likely a thousand.
+    is_clear = separator != "," or not all(_GROUPED.fullmatch(text) for text in commas)
+    return "," if commas and is_clear else "."
+
+
+def _looks_like_values(names: list[str]) -> bool:
+    """Return whether the first line has numbers that are not sorted as wavelengths are."""
+    numbers: list[Any] = [_number(name) for name in names]
+    if None in numbers:
+        return False
+    rising = sorted(set(numbers))
+    return len(numbers) < 2 or numbers not in (rising, rising[::-1])
+
+
+def is_real(text: str) -> bool:
+    """Return whether a text is a number with a decimal point or comma."""
+    return _number(text) is not None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _has_quotes(path: Path) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b'"') >= 0
