@@ -94,6 +94,8 @@ class Layout:
     def notes(self) -> tuple[str, ...]:
         """One sentence on the range of images, or on the dtype of vectors."""
         n, height, width, channels = (*self.values.shape, 0, 0)[:4]
+        if self.is_images and self.reading == self.options.reading:
+            return ()  # the run's notes have it
         if self.is_images:
             size = f"{height} x {width}{' in color' if channels == 3 else ''}"
             kind = self.values.dtype.name.rstrip("0123456789") if self._is_float else None
