@@ -197,12 +197,15 @@ def _metadata(before: Any, after: Any) -> dict[bytes, bytes]:
     metadata = dict(before.metadata or {})
     changed = {name for name in after.names if after.field(name).type != before.field(name).type}
     if b"pandas" in metadata and changed:
-        pandas = json.loads(metadata[b"pandas"])
-        for column in pandas["columns"]:
-            if column["field_name"] in changed:
-                kind = str(after.field(column["field_name"]).type.to_pandas_dtype().__name__)
-                column |= {"pandas_type": kind, "numpy_type": kind, "metadata": None}
-        metadata[b"pandas"] = json.dumps(pandas).encode()
+        try:
+            pandas = json.loads(metadata[b"pandas"])
+            for column in pandas["columns"]:
+                if column["field_name"] in changed:
+                    kind = after.field(column["field_name"]).type.to_pandas_dtype().__name__
+                    column |= {"pandas_type": kind, "numpy_type": kind, "metadata": None}
+            metadata[b"pandas"] = json.dumps(pandas).encode()
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            del metadata[b"pandas"]  # metadata that pandas did not write
     return metadata
 
 

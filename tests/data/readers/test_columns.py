@@ -231,3 +231,20 @@ def test_offsets_that_float32_cannot_hold():
     assert mentions(dataset, "float64", "date")
     few = again(table[["flux", "date"]][:2], dataset.reading)
     np.testing.assert_array_equal(few.rows, table[:2])
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "[" * 100_000,
+        "[]",
+        '{"index_columns": 3}',
+        '{"index_columns": [{"kind": "range", "start": 0, "stop": 4, "step": 0}]}',
+        '{"index_columns": [{"kind": "range", "start": 0, "stop": 1e300, "step": 1}]}',
+        '{"index_columns": [{"kind": "range", "start": 1e30, "stop": 4e30, "step": 1e30}]}',
+        '{"index_columns": ["gone", 7]}',
+    ],
+)
+def test_metadata_that_pandas_did_not_write(metadata):
+    table = pyarrow.table(frame()).replace_schema_metadata({"pandas": metadata})
+    assert open_source(table).ids is None

@@ -16,6 +16,7 @@ from glo import errors
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs.run import open_run
+from glo.workflows.inputs import open_inputs
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +137,23 @@ def test_a_run_on_a_table():
     assert run.data.source == source
     assert run.sample(50, label="bee").shape == (50, 3)
     assert open_source(source).fingerprint == run.data.fingerprint
+
+
+def test_a_run_opens_its_table_again_and_reads_others_alike():
+    table = frame(60).drop(columns="tame").set_axis([f"animal {k}" for k in range(60)])
+    table.loc["animal 3", "mass"] = np.nan
+    table.to_csv("a.csv", sep=";", decimal=",", na_rep="-")
+    source = "a.csv?missing=-&label=kind"
+    assert train(source, Path("run"), "--decoder", "mlp", "--prior", "gaussian") == 0
+    run = open_run("run")
+    assert run.row_ids.of(5) == "animal 5"
+    dataset = run.open_data(command="none")
+    assert np.isnan(dataset.rows[3, 0])
+    other = table.iloc[:3, ::-1].assign(more=1)
+    other.to_csv("b.csv", sep="\t", decimal=",", index=False)
+    inputs = open_inputs(run, ["b.csv"])
+    np.testing.assert_array_equal(inputs.dataset.rows, table.iloc[:3, :2].to_numpy(np.float32))
+    assert inputs.dataset.labels.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def read_numbers(
     widths: list[int] = []
     for batch in rows.batches(names):
         columns = [numbers_of(rows, name, batch.column(name)) for name in names]
-        widths = widths or [column.shape[1] for column in columns]
+        if not widths:
+            widths = [column.shape[1] for column in columns]
+            check_unpacked_size(rows, 4 * sum(widths) * n)
         for name, width, column in zip(names, widths, columns, strict=True):
             _check_width(rows, name, width, column.shape[1])
         parts.append(np.concatenate(columns, axis=1))

@@ -173,7 +173,7 @@ def read_ids(rows: ArrowRows, index: Sequence[str], n: int) -> NDArray[Any] | No
     """
     if not index:
         levels = _pandas_index(rows)
-        if isinstance(levels, range) and len(levels) == rows.n and levels != range(rows.n):
+        if isinstance(levels, range) and levels != range(rows.n):
             return np.array(levels[:n], np.int64)
         return None
     levels = [[_identity(v) for v in islice(objects_of(rows, name), n)] for name in index]
@@ -212,14 +212,17 @@ def _has_classes(rows: ArrowRows, name: str) -> bool:
 
 
 def _pandas_index(rows: ArrowRows) -> list[Any] | range:
-    """Return the columns of a pandas index, or a range."""
+    """Return the columns of a pandas index, or a range of one number for each row."""
     try:
         levels = (rows.schema.pandas_metadata or {}).get("index_columns", [])
         if len(levels) == 1 and isinstance(levels[0], dict):
-            return range(*(int(levels[0][key]) for key in ("start", "stop", "step")))
-    except (ValueError, TypeError, KeyError, AttributeError):
+            numbers = range(*(int(levels[0][key]) for key in ("start", "stop", "step")))
+            is_whole = len(numbers) == rows.n
+            _ = np.array([numbers[0], numbers[-1]], np.int64)  # raises for larger integers
+            return numbers if is_whole else []
+        return list(levels)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return []  # metadata that pandas did not write
-    return list(levels)
 
 
 def _match(rows: ArrowRows, names: list[str], recorded: list[str]) -> list[str]:
