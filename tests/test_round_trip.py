@@ -19,7 +19,7 @@ import pandas
 import pytest
 import scipy.sparse
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -387,14 +387,12 @@ def check_labels(opened: Run, written: Written, folder: Path) -> None:
     for name in sorted({label for label in written.labels.values() if label is not None}):
         number = classifier.number(name)
         assert opened.label_names[number] == name
-        try:
-            opened.sample(2, label=name)
-        except glo.errors.UserError as error:
-            # Two epochs may leave a class without samples, which is said.
-            assert "samples have label" in str(error)
+        # A single epoch may leave a class without samples, which is an error of its own.
+        samples = opened.prior().sample(1000, seed=0)
+        if int((classifier.predict(samples) == number).sum()) < 2:
             continue
         do("sample", str(opened.folder), "--n", "2", f"--label={name}", "--out", "by-label.npy")
-        (folder / "by-label.npy").unlink()
+        assert len(np.load(folder / "by-label.npy")) == 2
 
 
 def check_exports(opened: Run, ids: list[str], written: Written) -> None:
@@ -477,7 +475,12 @@ def check_forget(opened: Run, ids: list[str], rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("kind", [tables, vectors, pixel_arrays, folders])
-@settings(max_examples=_EXAMPLES // 4, derandomize="GLO_EXAMPLES" not in os.environ)
+@settings(
+    max_examples=_EXAMPLES // 4,
+    derandomize="GLO_EXAMPLES" not in os.environ,
+    # A smaller example of a failure would take minutes to find.
+    phases=[Phase.reuse, Phase.generate],
+)
 @given(data=st.data())
 def test_what_was_written_is_what_the_run_holds(
     kind: Callable[[Path], st.SearchStrategy[Written]], data: st.DataObject
