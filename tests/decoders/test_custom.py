@@ -255,7 +255,7 @@ def test_the_commands(module: str, tmp_path: Path, capsys: pytest.CaptureFixture
     verbs = [
         ["sample", str(out), "--n", "4"],
         ["encode", str(out), more, "--out", str(tmp_path / "codes.npz")],
-        ["walk", str(out), "0", "1", "--steps", "3"],
+        ["walk", str(out), "row:0", "row:1", "--steps", "3"],
         ["report", str(out)],
         ["export", str(out), "--hub", str(tmp_path / "hub")],
         ["add", str(out), more],
