@@ -68,9 +68,13 @@ def write_report(
 def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") -> str:
     """Return the report of a run as HTML; it depends on the run and its data only.
 
+    Raises:
+        UserError: the run has a custom decoder, which was not given.
+
     Warns:
         RuntimeWarning: a section could not be made; the page shows the reason in its place.
     """
+    _ = run.decoder_class
     context = read_context(run, dataset, missing_data=missing_data)
     folder = files("glo.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)

@@ -25,7 +25,8 @@ from glo.data.reading import Reading
 from glo.data.storage import RowWriter, check_space, to_ids
 from glo.errors import UserError, printable
 
-__all__ = ["DecodedFiles", "Listing", "decode_files", "list_images", "read_images", "suffix_hint"]
+__all__ = ["DecodedFiles", "Listing", "decode_files", "list_images", "read_images",
+    "read_listing", "suffix_hint"]
 
 _IGNORED_NAMES = frozenset({"__MACOSX"})
 _HEIC = "pip install 'glo-torch[heic]' reads them"
@@ -113,6 +114,16 @@ def list_images(root: Path) -> Listing:
 
 
 def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
+    """Decode the listed files, and label them by their folders; see `read_listing`."""
+    dataset = read_listing(listing, options, folder)
+    expected = listing.names if options.limit else listing.decoded
+    labels, label_names, notes = classify_by_folder(
+        listing.decoded, listing.names, expected, listing.folders
+    )
+    return dataset.noted(notes) if labels is None else dataset.noted(notes).labeled(labels, label_names)
+
+
+def read_listing(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
     """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing."""
     files = decode_files(
         lambda: listing.paths,
@@ -127,19 +138,13 @@ def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -
             f"{listing.root} has no image that can be read ({reasons}); check the files."
         )
     listing.decoded += [listing.names[number] for number in files.numbers]
-    expected = listing.names if options.limit else listing.decoded
-    labels, label_names, notes = classify_by_folder(
-        listing.decoded, listing.names, expected, listing.folders
-    )
     return Dataset(
         rows=files.rows,
-        labels=labels,
-        label_names=label_names,
         name=printable(listing.root.resolve().name or "images"),
         skipped=tuple(listing.skipped),
         ids=to_ids([*map(_posix, listing.decoded)]),
         reading=files.reading,
-        notes=(*files.notes, *notes, *listing.describe_others()),
+        notes=(*files.notes, *listing.describe_others()),
     )
 
 
