@@ -266,7 +266,7 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
             ids = ids[index]
         elif not np.array_equal(numbers, np.arange(len(numbers))):
             ids = numbers
-        return self._with(
+        return self.replace(
             rows=self.rows[index],
             ids=ids,
             labels=None if self.labels is None else self.labels[index],
@@ -288,23 +288,17 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """
         if self.is_images or (standardizer is None and self.standardizer is not None):
             return self
-        return self._with(standardizer=standardizer or Standardizer.fit(self.rows))
+        return self.replace(standardizer=standardizer or Standardizer.fit(self.rows))
 
-    def labeled(self, labels: NDArray[np.int64], names: tuple[str, ...]) -> "Dataset":
-        """Return the same examples with labels, int64 (N,), and the names of their classes."""
-        return self._with(labels=labels, label_names=names)
+    def replace(self, **changes: Any) -> "Dataset":
+        """Return the dataset with other values of some arguments, as `dataclasses.replace` does.
 
-    def identified(self, ids: NDArray[Any]) -> "Dataset":
-        """Return the same examples with other identities, (N,)."""
-        return self._with(ids=ids)
-
-    def with_reading(self, reading: Reading) -> "Dataset":
-        """Return the same examples with another description of how they were read."""
-        return self._with(reading=reading)
-
-    def with_rows(self, rows: NDArray[Any]) -> "Dataset":
-        """Return the dataset with other values of the same examples, (N, ...)."""
-        return self._with(rows=rows)
+        Example:
+            >>> dataset = Dataset(rows=np.zeros((2, 8, 8, 1), np.uint8), name="black")
+            >>> dataset.replace(labels=np.array([0, 1]), label_names=("cat", "dog")).label_names
+            ('cat', 'dog')
+        """
+        return Dataset(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
 
     def save(self, folder: str | Path) -> None:
         """Write the dataset to a folder atomically; an older dataset there is replaced.
@@ -350,9 +344,6 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """
         return Dataset(**read_dataset_files(Path(folder)))
 
-    def _with(self, **changes: Any) -> "Dataset":
-        return Dataset(**{**{name: getattr(self, name) for name in _FIELDS}, **changes})
-
     @cached_property
     def _has_nan(self) -> bool:
         for index in _chunks(np.arange(len(self)), self.rows):
@@ -388,7 +379,7 @@ def concatenate(first: Dataset, second: Dataset) -> Dataset:
     if first.labels is not None and second.labels is not None:
         numbers, names = match_labels(second.labels, second.label_names, first.label_names)
         labels = np.concatenate([first.labels, numbers])
-    return first._with(
+    return first.replace(
         rows=np.concatenate([first.rows, second.rows]),
         labels=labels,
         missing=missing,

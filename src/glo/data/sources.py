@@ -20,7 +20,13 @@ from glo.data.readers.array_files import open_idx_folder, open_npy_file, open_np
 from glo.data.readers.arrays import infer_layout, open_array, open_layout
 from glo.data.readers.hugging_face import is_hf_dataset, is_hf_folder, open_hf_dataset
 from glo.data.readers.idx import is_idx_name
-from glo.data.readers.image_files import Listing, list_images, read_images, suffix_hint
+from glo.data.readers.image_files import (
+    Listing,
+    list_images,
+    read_images,
+    read_listing,
+    suffix_hint,
+)
 from glo.data.readers.images import image_suffixes
 from glo.data.readers.mnist import mnist
 from glo.data.readers.sparse import open_sparse
@@ -99,7 +105,7 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
         raise UserError("No image file was given; name at least one.")
     listing = Listing(Path(), [os.fspath(_existing_path(file)) for file in files])
     try:
-        dataset = read_images(listing, options, None)
+        dataset = read_listing(listing, options, None)
     except UserError:
         if not listing.skipped:
             raise
@@ -198,7 +204,7 @@ def _convert_dataset(dataset: Dataset, options: SourceOptions) -> Dataset:
         return dataset
     if dataset.missing is not None:
         raise UserError(f"{what} has a mask of missing pixels; leave size and channels at None.")
-    return dataset.with_rows(open_layout(layout, None, dataset.name, {}).rows)
+    return dataset.replace(rows=open_layout(layout, None, dataset.name, {}).rows)
 
 
 def _no_images(listing: Listing) -> str:

@@ -45,7 +45,7 @@ def check_training_data(
     form = ExampleFormat.of(array, size)
     dataset = form.samples(array, ids=ids_of(X), **labels)
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
-    return dataset.with_reading(replace(dataset.reading, columns=columns)), form
+    return dataset.replace(reading=replace(dataset.reading, columns=columns)), form
 
 
 def ids_of(X: Any) -> NDArray[Any] | None:

@@ -29,9 +29,14 @@ def open_training_data(
     command: str,
 ) -> Dataset:
     """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`."""
+    expected = record.changes[0].before if record.changes else record.fingerprint
+    options = source_options(settings, limit=settings.limit)
+    source = record.source if data is None else data
     try:
-        options = source_options(settings, limit=settings.limit, reading=reading)
-        dataset = open_source(record.source if data is None else data, options)
+        # As at training, which finds decoded data in the cache.
+        dataset = open_source(source, options)
+        if dataset.fingerprint != expected:
+            dataset = open_source(source, replace(options, reading=reading))
     except UserError as error:
         if data is not None:
             raise
@@ -40,7 +45,6 @@ def open_training_data(
             f"them as DATA: {command} DATA."
         ) from None
     check_shape(folder, record, dataset, "The training data")
-    expected = record.changes[0].before if record.changes else record.fingerprint
     if dataset.fingerprint != expected:
         raise UserError(
             f"These are not the data that {folder} was trained on: {record.n_trained:,} examples "
@@ -89,9 +93,7 @@ def _added_options(settings: Settings, record: DataRecord, change: RowChange) ->
     return SourceOptions(size=size, channels=channels, crop=settings.crop, split=split, limit=limit)
 
 
-def source_options(
-    settings: Settings, *, limit: int | None = None, reading: Reading | None = None
-) -> SourceOptions:
+def source_options(settings: Settings, *, limit: int | None = None) -> SourceOptions:
     """Return the options by which settings read a source."""
     return SourceOptions(
         size=settings.size,
@@ -99,7 +101,6 @@ def source_options(
         crop=settings.crop,
         pixel_range=settings.pixel_range,
         limit=limit,
-        reading=reading,
     )
 
 

@@ -1,13 +1,13 @@
 """Plan of an evaluation: rows, features and priors, with every check before the long work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import torch
 from torch import Tensor
 
-from glo.data import Dataset, SourceOptions, open_source
+from glo.data import Dataset, open_source
 from glo.errors import UserError
 from glo.features.base import Features, Thumbnails
 from glo.features.digits import DigitFeatures, digit_features
@@ -141,11 +141,10 @@ def prepare(
 
 
 def _open_heldout(run: Run, source: Source, heldout: Source | None) -> tuple[Dataset | None, str]:
-    options = source_options(run.settings, reading=run.reading)
+    options = replace(source_options(run.settings), reading=run.reading)
     if heldout is None:
         try:
-            options = SourceOptions(**{**vars(options), "split": "test"})
-            dataset = open_source(source, options)
+            dataset = open_source(source, replace(options, split="test"))
         except UserError as error:
             return None, (
                 f"There are no held-out examples ({str(error).rstrip('.')}), and without them a "

@@ -17,7 +17,7 @@ from glo.data.cache import cache_folder
 from glo.data.labels import encode_labels
 from glo.data.options import Split
 from glo.data.readers.idx import is_idx_name
-from glo.data.readers.image_files import Listing, list_images, read_images
+from glo.data.readers.image_files import Listing, list_images, read_listing
 from glo.data.readers.images import image_suffixes, probe
 from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder, to_ids
 from glo.errors import UserError, printable
@@ -120,7 +120,7 @@ def _open_images(
     expected = shape or run.data.shape
 
     def read(folder: Path | None) -> Dataset:
-        dataset = read_images(listing, _image_options(run, expected, options), folder)
+        dataset = read_listing(listing, _image_options(run, expected, options), folder)
         return _classified(run, dataset, _origins(listings, listing.decoded))
 
     try:
@@ -166,7 +166,7 @@ def _classified(run: Run, dataset: Dataset, origins: list[_Origin]) -> Dataset:
     """Return images with their paths as identities, and the classes of their folders as labels."""
     ids = to_ids([printable(name.replace(os.sep, "/")) for _, name in origins])
     if run.labels is None:
-        return dataset.identified(ids)
+        return dataset.replace(ids=ids)
     known, roots = run.label_names, {root for root, _ in origins}
     of_root = {root: _class_of(root, known) for root in roots if root is not None}
     # Folders of classes, as for training, if no image lies beside them.
@@ -180,7 +180,7 @@ def _classified(run: Run, dataset: Dataset, origins: list[_Origin]) -> Dataset:
         is_class = folder in known or (folder and not of_root[root] and root not in flat)
         names.append(folder if is_class else of_root[root])
     labels, label_names = encode_labels(names, "The folders of FILES")
-    return dataset.identified(ids).labeled(labels, label_names)
+    return dataset.replace(ids=ids, labels=labels, label_names=label_names)
 
 
 def _class_of(root: Path, known: tuple[str, ...]) -> str:

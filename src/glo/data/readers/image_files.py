@@ -25,8 +25,15 @@ from glo.data.reading import Reading
 from glo.data.storage import RowWriter, check_space, to_ids
 from glo.errors import UserError, printable
 
-__all__ = ["DecodedFiles", "Listing", "decode_files", "list_images", "read_images",
-    "read_listing", "suffix_hint"]
+__all__ = [
+    "DecodedFiles",
+    "Listing",
+    "decode_files",
+    "list_images",
+    "read_images",
+    "read_listing",
+    "suffix_hint",
+]
 
 _IGNORED_NAMES = frozenset({"__MACOSX"})
 _HEIC = "pip install 'glo-torch[heic]' reads them"
@@ -120,7 +127,8 @@ def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -
     labels, label_names, notes = classify_by_folder(
         listing.decoded, listing.names, expected, listing.folders
     )
-    return dataset.noted(notes) if labels is None else dataset.noted(notes).labeled(labels, label_names)
+    notes = [*dataset.notes, *notes]
+    return dataset.replace(labels=labels, label_names=label_names, notes=tuple(notes))
 
 
 def read_listing(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:

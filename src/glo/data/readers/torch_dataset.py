@@ -63,7 +63,7 @@ def open_torch_dataset(source: Any, options: SourceOptions) -> Dataset:
     if all(label is None for label in labels):
         return dataset
     numbers, names = _encode(labels, _class_names(source), f"The labels of the dataset {kind}")
-    return dataset.labeled(numbers, names)
+    return dataset.replace(labels=numbers, label_names=names)
 
 
 def _encode(
