@@ -176,7 +176,7 @@ def tables(draw: st.DrawFn, folder: Path) -> Written:
         rows=dict(zip(ids, values, strict=True)),
         labels=dict(zip(ids, labels, strict=True)) if labels else {},
         columns=tuple(name for name in frame.columns if name in names),
-        later_ids=ids,
+        later_ids=ids if index != "none" else [f"later[{k}]" for k in range(n)],
         table=table,
     )
 

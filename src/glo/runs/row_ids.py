@@ -141,21 +141,24 @@ class RowIds:
             UserError: a part is no row, or it is not clear which.
         """
         rows: list[int] = []
-        for part in [text] if text in self else self._parts(text):
+        for part in [text] if self._is_identity(text) else self._parts(text):
             rows += self._rows(part)
         return torch.tensor(sorted(set(rows)), dtype=torch.int64)
 
     def _parts(self, text: str) -> list[str]:
         parts: list[str] = []
         for line in text.splitlines():
-            if line in self or line.strip() in self:
-                parts.append(line if line in self else line.strip())
+            if self._is_identity(line) or self._is_identity(line.strip()):
+                parts.append(line if self._is_identity(line) else line.strip())
             # Numbers may have blanks between them, names of files may contain them.
             elif _NUMBERS.fullmatch(line.replace(",", " ")):
                 parts += line.replace(",", " ").split()
             else:
                 parts += filter(None, map(str.strip, line.split(",")))
         return parts
+
+    def _is_identity(self, text: str) -> bool:
+        return text in self or text.removeprefix("id:") in self
 
     @cached_property
     def _first_of(self) -> dict[str, int]:

@@ -173,17 +173,12 @@ def read_ids(rows: ArrowRows, index: Sequence[str], n: int) -> NDArray[Any] | No
     """
     if not index:
         levels = _pandas_index(rows)
-        if isinstance(levels, range) and levels != range(rows.n):
-            return np.array(levels[:n], np.int64)
-        return None
-    levels = [[_identity(v) for v in islice(objects_of(rows, name), n)] for name in index]
-    if len(levels) > 1:
-        return to_ids([", ".join(map(str, values)) for values in zip(*levels, strict=True)])
-    texts = [f"row {row}" if each == "" else each for row, each in enumerate(levels[0])]
-    if not all(isinstance(each, int) or _is_integer(each) for each in texts):
-        return to_ids([str(each) for each in texts])
-    numbers = to_ids([int(each) for each in texts])
-    return None if np.array_equal(numbers, np.arange(n)) else numbers
+        texts = [str(value) for value in levels[:n]] if isinstance(levels, range) else []
+    else:
+        columns = [[_identity(v) for v in islice(objects_of(rows, name), n)] for name in index]
+        texts = [", ".join(map(str, values)) for values in zip(*columns, strict=True)]
+        texts = [f"row {row}" if text == "" else text for row, text in enumerate(texts)]
+    return to_ids(texts) if texts and texts != [*map(str, range(n))] else None
 
 
 def _without(rows: ArrowRows, excluded: set[str]) -> ArrowRows:
@@ -304,8 +299,3 @@ def _identity(value: Any) -> int | str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return "" if value is None else printable(str(value).strip())
-
-
-def _is_integer(text: str) -> bool:
-    """Return whether a text is how an int64 is printed."""
-    return bool(re.fullmatch(r"0|-?[1-9]\d{0,17}", text))
