@@ -20,6 +20,7 @@ from glo.errors import UserError, UserTypeError
         (np.array([2**64 - 1], np.uint64), [0], ("18446744073709551615",)),
         (np.array([True, False]), [1, 0], ("False", "True")),
         (np.array(["10", "9", " "]), [1, 0, -1], ("9", "10")),
+        (["cat", " dog", "cat ", b" cat", "dog\t"], [0, 1, 0, 0, 1], ("cat", "dog")),
         (["b", None, "a"], [1, -1, 0], ("a", "b")),
         ([3, None, 1], [1, -1, 0], ("1", "3")),
         ([1, True, 1.0], [0, 1, 0], ("1", "True")),
@@ -72,6 +73,12 @@ def test_labels_that_name_no_class(values, error):
 def test_an_unknown_class():
     assert find_label(3, ("1", "2")) is None
     assert find_label("3.0", ("3",)) is None
+
+
+def test_blanks_around_a_name():
+    assert find_label(" cat ", ("ant", "cat")) == 1
+    assert find_label(" cat ", ("cat", " cat ")) == 0
+    assert find_label(" b", ("a", " b")) == 1  # a folder
 
 
 def test_labels_are_matched_by_name():

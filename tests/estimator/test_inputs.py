@@ -128,6 +128,34 @@ def test_the_index_of_a_frame_identifies_rows():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.linspace(0, 1, 60), "not whole numbers"),
+        (np.arange(60), "60 values in 60 examples"),
+        (np.ones((60, 2)), "one-hot"),
+        (None, "No y"),
+    ],
+)
+def test_why_there_are_no_classes(y, words):
+    model = fast().fit(table(), y)
+    with pytest.raises(ValueError, match=words):
+        model.sample(2, label="a")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_suspect_columns_are_noted():
+    frame = pd.DataFrame(table(), columns=list("abc"))
+    frame["b"] = np.nan
+    frame.loc[::7, "c"] = -999
+    for X, names in ((frame, ("'b'", "'c'")), (frame.to_numpy(), ("1 (from 0)", "2 (from 0)"))):
+        model = fast().fit(X)
+        notes = " ".join(model._store.run.notes)
+        assert all(name in notes for name in names)
+        assert "-999 9 times" in notes
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_tensors():
     values = torch.from_numpy(table())
     for tensor in (values.bfloat16(), values.half(), values.clone().requires_grad_()):

@@ -30,7 +30,7 @@ class ColumnSpec:
         separator: character between the cells; empty: found.
         decimal: decimal sign; empty: found.
         thousands: thousands separator; empty: none.
-        missing: texts of missing cells, beside the usual ones.
+        missing: texts or numbers of missing cells, beside the usual ones.
     """
 
     image: str = ""
@@ -77,7 +77,15 @@ mean 'label'?
     @property
     def has_csv_options(self) -> bool:
         """Whether there is an option that only a .csv file has."""
-        return bool(self.separator or self.decimal or self.thousands or self.missing)
+        return bool(self.separator or self.decimal or self.thousands)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that are named."""
+        label = self.label if self.label != "none" else ""
+        single = [name for name in (self.image, label) if name]
+        index = [] if self.index is None else [self.index]
+        return (*single, *index, *self.columns, *self.without)
 
 
 NO_COLUMN_SPEC = ColumnSpec()

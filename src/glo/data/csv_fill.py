@@ -32,7 +32,7 @@ def fill_cells(
         ...     thousands="",
         ...     missing=(),
         ...     names=("a", "b"),
-        ...     width=2,
+        ...     has_names=True,
         ...     has_quotes=True,
         ... )
         >>> fill_cells(b'a; "b"\\r\\n"1";""\\n 3;4,50', form, {0: {1: "0.5"}}, 2)
@@ -42,7 +42,7 @@ def fill_cells(
     text = content[len(bom) :].decode(codec, "surrogatepass" if "16" in codec else "strict")
     record, cell = _patterns(form.separator)
     parts: list[str] = []
-    row, place, written = (-1 if form.names else 0), 0, 0
+    row, place, written = (-1 if form.has_names else 0), 0, 0
     while place < len(text) and row < n:
         match = record.match(text, place)
         assert match is not None, "the pattern matches the empty string"

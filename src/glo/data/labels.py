@@ -29,10 +29,10 @@ _MISSING = ("NoneType", "NAType", "NaTType")
 
 
 def label_name(value: Label) -> str:
-    """Return the class name of a value: integers without a fraction, whatever their type.
+    """Return the class name of a value: integers without a fraction, texts without blanks around.
 
     Example:
-        >>> label_name(3), label_name(3.0), label_name(-1), label_name(0.5), label_name("3.0")
+        >>> label_name(3), label_name(3.0), label_name(-1), label_name(0.5), label_name("3.0 ")
         ('3', '3', '-1', '0.5', '3.0')
     """
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -41,7 +41,9 @@ def label_name(value: Label) -> str:
         return str(bool(value))
     if isinstance(value, int | np.integer):
         return str(int(value))
-    return repr(float(value)) if isinstance(value, float | np.floating) else printable(str(value))
+    if isinstance(value, float | np.floating):
+        return repr(float(value))
+    return printable(str(value).strip())
 
 
 def find_label(value: Label, names: Sequence[str]) -> int | None:

@@ -358,6 +358,12 @@ class GLO(
             UserError: there is no such label or prior.
         """
         run = self._fitted().run
+        if label is not None and not run.has_labels:
+            reason = " ".join(note for note in run.notes if note.startswith("y "))
+            raise UserError(
+                f"label is {label!r}, but the model has no classes. {reason or 'No y was given.'} "
+                f"Fit with one class for each example, or leave label at None."
+            )
         if prior is not None and not run.has_prior(prior):
             run.fit_prior(prior)
         examples = run.sample(

@@ -13,6 +13,7 @@ from torch import Tensor
 from glo.data import Dataset
 from glo.data.labels import encode_targets
 from glo.data.readers.arrays import fill_masked, to_numpy
+from glo.data.readers.suspect_columns import suspect_notes
 from glo.data.storage import to_ids
 from glo.errors import UserError, printable
 from glo.estimator.example_format import ExampleFormat
@@ -43,8 +44,10 @@ def check_training_data(
     if isinstance(array, Dataset):
         return array, ExampleFormat.of(array.rows)
     form = ExampleFormat.of(array, size)
-    dataset = form.samples(array, ids=ids_of(X), **labels)
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    suspects = () if form.is_images else suspect_notes(array, columns)
+    labels["notes"] = (*labels.get("notes", ()), *(f"X: {note}" for note in suspects))
+    dataset = form.samples(array, ids=ids_of(X), **labels)
     return dataset.replace(reading=replace(dataset.reading, columns=columns)), form
 
 

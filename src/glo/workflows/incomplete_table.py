@@ -13,7 +13,7 @@ from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
 from glo.data.csv_fill import fill_cells
 from glo.data.options import check_train_split
 from glo.data.readers.arrays import convert_rows, infer_layout, limit_rows
-from glo.data.readers.arrow import number_columns, open_numbers
+from glo.data.readers.arrow import open_numbers
 from glo.data.readers.arrow_rows import (
     TICKS,
     ArrowRows,
@@ -22,6 +22,7 @@ from glo.data.readers.arrow_rows import (
     numbers_of,
     short_reason,
 )
+from glo.data.readers.columns import check_columns
 from glo.data.readers.npy import open_npy, read_npz_examples
 from glo.data.readers.tables import TABLES, is_csv, read_table_file
 from glo.data.table_writer import save_vectors
@@ -114,14 +115,13 @@ class IncompleteFrame(IncompleteTable):
         check_train_split(str(path), options)
         rows = read_table_file(path, spec, options.reading)
         self._path, self._form = path, rows.form
-        self._names = number_columns(rows, options, spec)
+        dataset, self._names = open_numbers(check_columns(rows, spec), options, spec)
         for name in self._names:
             if is_list(rows.schema.field(name).type):
                 raise UserError(
                     f"The column '{name}' of {path} has lists, whose gaps glo restore does not "
                     f"fill; give a column for each number."
                 )
-        dataset = open_numbers(rows, options, spec, allow_blank=True)
         super().__init__(dataset, str(path))
         self._table = _whole(rows, options.limit)
         self._rows = rows
@@ -170,8 +170,7 @@ class IncompleteFrame(IncompleteTable):
     def _texts(self, imputed: NDArray[Any]) -> dict[int, dict[int, str]]:
         """Return the imputed numbers by row and by column of the file."""
         assert self._form is not None
-        columns = self._form.names or [str(place) for place in range(self._form.width)]
-        places = [columns.index(name) for name in self._names]
+        places = [self._form.names.index(name) for name in self._names]
         texts: dict[int, dict[int, str]] = {}
         for row, place in np.argwhere(self.missing).tolist():
             texts.setdefault(row, {})[places[place]] = str(imputed[row, place])

@@ -206,9 +206,80 @@ def test_columns_without_names_are_taken_by_place():
 
 def test_a_blank_column_of_a_run_is_missing():
     blank = frame().assign(b=None)
-    assert np.isnan(again(blank, ABC).rows[:, 1]).all()
-    with pytest.raises(UserError, match="blank"):
-        open_source(blank)
+    blank.to_csv("t.csv", index=False)
+    blank.astype(float).to_parquet("t.parquet")
+    for source in (blank, "t.csv", "t.parquet"):
+        assert np.isnan(again(source, ABC).rows[:, 1]).all()
+        dataset = open_source(source)
+        assert dataset.reading.columns == ("a", "c")
+        np.testing.assert_array_equal(dataset.rows, frame()[["a", "c"]].to_numpy(np.float32))
+        assert mentions(dataset, "without a value", "b")
+    with pytest.raises(UserError, match="b"):
+        open_source(blank[["b"]])
+
+
+def numbered(n: int = 60) -> pandas.DataFrame:
+    values = np.random.default_rng(0).normal(size=(n, 3))
+    return pandas.DataFrame(values, columns=list("abc"))
+
+
+@pytest.mark.parametrize("mark", [-999, 9999.0, -99])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
+def test_a_number_that_marks_gaps_is_mentioned_with_advice_that_works(kind, mark):
+    table = numbered()
+    table.loc[::7, "c"] = mark
+    source = {"csv": "t.csv", "parquet": "t.parquet", "frame": table}[kind]
+    table.to_csv("t.csv", index=False)
+    table.to_parquet("t.parquet")
+    option = "" if kind == "frame" else f"?missing={mark:g}"
+    dataset = open_source(source)
+    assert mentions(dataset, f"'c' has {mark:g} 9 times", f"SOURCE{option}" if option else "NaN")
+    assert not np.isnan(dataset.rows).any()
+    if option:
+        filled = open_source(f"{source}{option}")
+        assert np.isnan(filled.rows[::7, 2]).all()
+        assert np.isnan(filled.rows).sum() == 9
+        assert not mentions(filled, "far from")
+        assert np.isnan(again(source, filled.reading).rows).sum() == 9
+
+
+def test_extremes_that_mark_no_gap():
+    near = numbered().assign(a=np.linspace(-999, 0, 60), b=np.linspace(900, 999, 60))
+    near.loc[:3, "b"] = 999
+    once = numbered(300)
+    once.loc[4, "a"] = -999
+    ones = numbered()
+    ones.loc[::7, "c"] = -1
+    for table in (near, once, ones):
+        assert not mentions(open_source(table), "far from")
+
+
+@pytest.mark.parametrize(("cell", "shown"), [("inf", "inf"), ("-Infinity", "-inf"), ("1e39", "1e")])
+def test_infinity_is_named_with_advice_that_works(cell, shown):
+    source = write(f"a,b\n1,2\n{cell},3\n4,4\n")
+    with pytest.raises(UserError, match=rf"'a' has {shown}.* in row 3.*SOURCE\?missing=") as caught:
+        open_source(source)
+    option = str(caught.value).partition("SOURCE")[2].rstrip(".")
+    np.testing.assert_array_equal(open_source(f"{source}{option}").rows[:, 0], [1, np.nan, 4])
+    table = pandas.DataFrame({"a": [1.0, float(cell)], "b": [2.0, 3.0]})
+    with pytest.raises(UserError, match=r"'a' has .* row 1 \(from 0\).*NaN"):
+        open_source(table)
+
+
+def test_messages_on_tables_in_memory_have_no_options():
+    table = numbered().assign(kind="x", id=range(60), label=0.5)
+    assert mentions(open_source(table.drop(columns="kind")), "'id'", "index of the frame")
+    assert not mentions(open_source(table.drop(columns="kind")), "SOURCE")
+    for wrong in (
+        table,
+        numbered().assign(a=[[1]] * 30 + [[1, 2]] * 30),
+        numbered().astype({"a": int}).assign(a=2**60 + 1),
+        pandas.DataFrame({"Unnamed: 0": [1.5, 2], "": [1, 2], "b": [1, 2]}),
+    ):
+        with pytest.raises(UserError) as caught:
+            open_source(wrong)
+        assert "SOURCE" not in str(caught.value)
+        assert "frame" in str(caught.value)
 
 
 def test_the_spelling_of_a_run_is_that_of_later_files():

@@ -1,6 +1,7 @@
 """Tables as sources: .csv, .parquet and frames; columns of numbers, labels and images."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
+import torch
 from PIL import Image
 from pyarrow import parquet
 from tests.builders import train
 
 from glo import errors
+from glo.cli.app import run as main
 from glo.data import SourceOptions, open_source
 from glo.errors import UserError
 from glo.runs.run import open_run
@@ -156,6 +159,39 @@ def test_a_run_opens_its_table_again_and_reads_others_alike():
     assert inputs.dataset.labels.tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_dates_are_kept_from_a_table_to_the_results_of_its_run(kind):
+    n = 300
+    dates = 2_460_000.5 + np.arange(n) / 1440
+    fluxes = np.sin(np.linspace(0, 3, n))[:, None] * [1, 2, 3, -1] + 0.01
+    table = pandas.DataFrame(fluxes, columns=list("abcd"))
+    table = table.assign(date=dates, unix=1.7e9 + 60.0 * np.arange(n))
+    table.to_csv("t.csv", index=False)
+    table.to_parquet("t.parquet")
+    options = ["--decoder", "mlp", "--prior", "gaussian", "--epochs", "30", "--code-dim", "2"]
+    assert main(["train", f"t.{kind}", "--out", "run", "--width", "8", *options]) == 0
+    run = open_run("run")
+    data = run.open_data(command="none")
+    np.testing.assert_array_equal(data.rows, table)
+    decoded = run.reconstruct(torch.arange(n))
+    drawn = run.sample(n)
+    assert decoded.dtype == drawn.dtype == torch.float64
+    for values, times in ((decoded, 300), (drawn, 250)):
+        assert len(values[:, 4].unique()) >= times
+        assert len(values[:, 5].unique()) >= times
+    span = dates[-1] - dates[0]
+    assert (decoded[:, 4] - torch.from_numpy(dates)).abs().mean() < 0.2 * span
+    gaps = table.copy()
+    gaps.loc[::2, "a"] = np.nan
+    gaps.to_csv("gaps.csv", index=False)
+    gaps.to_parquet("gaps.parquet")
+    assert main(["restore", "run", f"gaps.{kind}", "--out", f"filled.{kind}"]) == 0
+    read = pandas.read_csv if kind == "csv" else pandas.read_parquet
+    filled = read(f"filled.{kind}")
+    np.testing.assert_array_equal(filled.drop(columns="a"), table.drop(columns="a"))
+    assert filled["a"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -176,21 +212,65 @@ def test_column_specifications_that_cannot_be_used(spec, words):
         open_source(f"a.csv{spec}")
 
 
-def test_a_first_line_of_numbers_is_a_row_unless_they_rise_or_fall():
-    rows = np.arange(12.0).reshape(4, 3)[:, [1, 0, 2]]
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]])
+def test_a_first_line_of_numbers_is_a_row(order):
+    rows = (np.arange(12.0) * 1.5).reshape(4, 3)[:, order]
     np.savetxt("plain.csv", rows, delimiter=",")
     for _ in range(2):  # the second time from the cache
         dataset = open_source("plain.csv")
         np.testing.assert_array_equal(dataset.rows, rows)
         assert dataset.reading.columns == ()
-        assert len(dataset.notes) == 2
-    # Wavelengths are numbers too, but rise or fall.
-    for names in (["a", "1", "2"], [400.5, 401.5, 402.5], [3, 2, 1]):
-        pandas.DataFrame(rows, columns=names).to_csv("named.csv", index=False)
-        dataset = open_source("named.csv")
-        assert len(dataset) == 4
-        assert dataset.reading.columns == tuple(map(str, names))
-    assert open_source(pandas.DataFrame(rows)).reading.columns == ()
+        assert any("first line" in note for note in dataset.notes)
+    assert open_source("plain.csv?columns=column3,column1").rows[:, 0].tolist() == [*rows[:, 2]]
+    # By place, whatever their names.
+    named = pandas.DataFrame(rows, columns=["u", "v", "w"])
+    again = open_source(named, SourceOptions(reading=dataset.reading))
+    np.testing.assert_array_equal(again.rows, rows)
+    assert open_source(named.set_axis([0, 1, 2], axis=1)).reading.columns == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "1", "2"],
+        ["a", "2.5", "1.5"],
+        [2019, 2020, 2021],
+        [0, 1, 2],
+        [400.5 + k for k in range(8)],
+        [400.5 - k for k in range(8)],
+    ],
+)
+def test_a_first_line_of_numbers_that_are_names(names):
+    rows = np.arange(4.0 * len(names)).reshape(4, -1)
+    pandas.DataFrame(rows, columns=names).to_csv("named.csv", index=False)
+    dataset = open_source("named.csv")
+    np.testing.assert_array_equal(dataset.rows, rows)
+    assert dataset.reading.columns in ((), tuple(map(str, names)))
+    assert any("first line" in note for note in dataset.notes)
+
+
+def test_names_that_look_like_a_row_are_chosen_as_columns():
+    Path("a.csv").write_text("400.5,410.5\n1,2\n3,5\n")
+    assert len(open_source("a.csv")) == 3
+    named = open_source("a.csv?columns=400.5,410.5")
+    assert (len(named), named.reading.columns) == (2, ("400.5", "410.5"))
+    assert len(open_source("a.csv", SourceOptions(reading=named.reading))) == 2
+
+
+def test_flowers_without_names_of_columns():
+    lines = ["5.1,3.5,1.4,setosa", "4.9,3.0,1.4,setosa", "7.0,3.2,4.7,versicolor"]
+    Path("iris.data.csv").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="first line") as caught:
+        open_source("iris.data.csv")
+    options = re.findall(r"SOURCE(\?(?:without|label|index)=\S+?)[,.]? ", f"{caught.value} ")
+    assert len(options) == 3
+    for option in options:
+        dataset = open_source(f"iris.data.csv{option}")
+        np.testing.assert_array_equal(dataset.rows[0], np.float32([5.1, 3.5, 1.4]))
+        assert len(dataset) == 3
+    assert open_source(f"iris.data.csv{options[1]}").label_names == ("setosa", "versicolor")
+    with pytest.raises(UserError, match="column1"):
+        open_source("iris.data.csv?label=species")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +279,7 @@ def test_a_first_line_of_numbers_is_a_row_unless_they_rise_or_fall():
         ("a,b\n1,2\n1,2,3\n", "Expected 2 columns, got 3"),
         ("a,b,a\n3,4,5\n", "'a'"),
         ("A title\n\na,b,c\n1,2,3\n4,5,6\n", "'A title'"),
+        ("a,b\n1,2,\n3,4,\n", "delete the ',' at the end"),
         ("a,,b\n1,2,3\n", r"SOURCE\?without=''"),
         ("caf\xe9,b\n1,2\n", "iconv"),
         ("a,label\n1,caf\xe9\n2,x\n", "iconv"),
@@ -221,7 +302,7 @@ def test_tables_that_cannot_be_used(monkeypatch):
         ("a.parquet", "a.parquet"),
         (frame().iloc[:0], "empty"),
         (pyarrow.table({"label": [1, 2]}), "no column of numbers or images"),
-        (two, r"a, b; name one, as SOURCE\?image=a"),
+        (two, r"a, b; name one, with frame\[\['a'\]\]"),
         ("a.npy?label=x", "a.npy has no columns"),
     ]:
         with pytest.raises(UserError, match=words):

@@ -16,6 +16,7 @@ from glo.data.labels import encode_targets
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.pixels import convert_channels, resize
 from glo.data.readers.pixel_range import chunks, decide_range, to_bytes
+from glo.data.readers.suspect_columns import suspect_notes
 from glo.data.reading import Reading
 from glo.data.standardizer import CONSTANT, column_moments
 from glo.data.storage import RowWriter, check_space
@@ -92,7 +93,7 @@ class Layout:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence on the range of images, or on the dtype of vectors."""
+        """Sentences on the range of images, or on the columns of vectors."""
         n, height, width, channels = (*self.values.shape, 0, 0)[:4]
         if self.is_images and self.reading == self.options.reading:
             return ()  # the run's notes have it
@@ -102,11 +103,17 @@ class Layout:
             kind = kind or self.values.dtype.name
             text = f"{self.what}: {n:,} {kind} images of {size}, read as {self.order}"
             return (f"{text}, {self._range[1]}.{self._axes_hint}",)
-        if self.wide_columns and self.options.reading is None:
+        known = self.options.reading
+        if known is not None:
+            names = listed(known.columns)
+            text = f"{self.what} has no names of columns, so they are taken by their places as"
+            return (f"{text} {names}.",) if names else ()
+        notes = [f"{self.what}: {note}" for note in suspect_notes(self.values)]
+        if self.wide_columns:
             columns = listed([str(column) for column in self.wide_columns])
             text = f"{self.what}: float32 would round the differences in columns {columns} (from 0)"
-            return (f"{text}, so the vectors stay float64.",)
-        return ()
+            notes.append(f"{text}, so the vectors stay float64.")
+        return tuple(notes)
 
     @property
     def is_ready(self) -> bool:
@@ -198,6 +205,12 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
             raise UserError(
                 f"{what} contains vectors, of shape {values.shape}; size, channels and pixel_range"
                 " are for images, of shape (N, H, W) or (N, H, W, C)."
+            )
+        columns = options.reading.columns if options.reading else ()
+        if columns and len(columns) != values.shape[1]:
+            raise UserError(
+                f"{what} has {values.shape[1]} columns, and the run was trained on {len(columns)}: "
+                f"{listed(columns)}; give these."
             )
         if isinstance(values, np.ma.MaskedArray):
             values = fill_masked(values)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.column_spec import ColumnSpec, escape
+from glo.data.column_spec import ColumnSpec
 from glo.data.dataset import Dataset
 from glo.data.labels import UNLABELED, encode_labels
 from glo.data.options import SourceOptions
@@ -34,10 +34,11 @@ from glo.data.readers.columns import (
     read_ids,
 )
 from glo.data.readers.image_files import decode_files
+from glo.data.readers.suspect_columns import blank_columns, gap_notes
 from glo.data.reading import Reading
 from glo.errors import UserError, listed, printable
 
-__all__ = ["number_columns", "open_arrow", "open_numbers"]
+__all__ = ["open_arrow", "open_numbers"]
 
 _IMAGES = ("image", "img", "picture")
 _IDENTIFIER = re.compile(r"(.*[\s_.-])?(id|idx|index|row|rows|no|nr|number|num|key|uid)", re.I)
@@ -55,57 +56,70 @@ def open_arrow(
     """
     rows = check_columns(rows, spec)
     image = "" if spec.columns else spec.image or _image_column(rows)
-    if image:
-        label, _ = choose_label(rows, spec, options.reading)
-        index, _ = choose_index(rows, spec, options.reading)
-        return _open_images(rows, image, label or "", index, options, folder)
-    return _open_numbers(rows, options, spec)
+    if not image:
+        return open_numbers(rows, options, spec)[0]
+    label, _ = choose_label(rows, spec, options.reading)
+    index, _ = choose_index(rows, spec, options.reading)
+    return _open_images(rows, image, label or "", index, options, folder)
 
 
 def open_numbers(
-    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec, *, allow_blank: bool = False
-) -> Dataset:
-    """Make a dataset of the columns of numbers of a table; `allow_blank` permits blank columns."""
-    return _open_numbers(check_columns(rows, spec), options, spec, allow_blank=allow_blank)
+    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec
+) -> tuple[Dataset, list[str]]:
+    """Make a dataset of the columns of numbers of a table, and return their names.
 
-
-def number_columns(rows: ArrowRows, options: SourceOptions, spec: ColumnSpec) -> list[str]:
-    """Return the columns that `open_numbers` reads, blank ones too."""
-    rows = check_columns(rows, spec)
-    label, _ = choose_label(rows, spec, options.reading)
-    index, _ = choose_index(rows, spec, options.reading)
-    others = (*index, *([] if label is None else [label]))
-    return choose_features(rows, spec, options.reading, others, allow_blank=True)[0]
-
-
-def _open_numbers(
-    rows: ArrowRows, options: SourceOptions, spec: ColumnSpec, *, allow_blank: bool = False
-) -> Dataset:
+    Columns without a value are left out unless a run has them.
+    """
     reading = options.reading
+    missing = spec.missing or (reading.missing if reading else ())
     label, label_notes = choose_label(rows, spec, reading)
     index, index_notes = choose_index(rows, spec, reading)
     others = (*index, *([] if label is None else [label]))
-    features, notes = choose_features(rows, spec, reading, others, allow_blank=allow_blank)
-    values, names = read_numbers(rows, features, options.limit)
-    labels, label_names = _read_labels(rows, label or "", np.arange(len(values)))
-    ids = read_ids(rows, index, len(values))
-    layout = infer_layout(values, options, rows.what)
+    features, notes = choose_features(rows, spec, reading, others)
+    values, names = read_numbers(rows, features, options.limit, missing)
     notes = (*rows.notes, *index_notes, *label_notes, *notes)
-    notes += (*_value_notes(rows, features), *_identifier_notes(names, values, reading))
-    if label is not None and labels is not None:
-        notes += (_label_note(label, labels, label_names),)
+    if reading is None:
+        blank = [names[place] for place in np.flatnonzero(blank_columns(values)).tolist()]
+        blank = [name for name in blank if name in features]
+        features = [name for name in features if name not in blank]
+        if not features:
+            raise UserError(f"{rows.what} has no number in {listed(blank)}; give some.")
+        if blank:
+            notes += (f"columns without a value, which are left out: {listed(blank)}",)
+            values = values[:, [name not in blank for name in names]]
+            names = [name for name in names if name not in blank]
+        notes += _value_notes(rows, features, values, names)
+    _check_finite(rows, values, names)
+    layout = infer_layout(values, options, rows.what)
     if layout.wide_columns and reading is None:
         wide = listed([names[place] for place in layout.wide_columns])
         notes += (f"float32 would round the differences in {wide}: all columns stay float64",)
-    return Dataset(
+    labels, label_names = _read_labels(rows, label or "", np.arange(len(values)), missing)
+    if label is not None and labels is not None:
+        notes += (_label_note(label, labels, label_names),)
+    dataset = Dataset(
         rows=convert_rows(layout, None),
         labels=labels,
         label_names=label_names,
         name=rows.name,
-        ids=ids,
-        reading=_reading(rows, layout.reading, names, label, index),
+        ids=read_ids(rows, index, len(values)),
+        reading=_reading(rows, layout.reading, names, label, index, missing),
         notes=(_summary(rows, values, names, index), *notes),
     )
+    return dataset, features
+
+
+def _check_finite(rows: ArrowRows, values: NDArray[np.float64], names: Sequence[str]) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
+    if len(wrong):
+        row, place = wrong[0].tolist()
+        of_file = f"{row} (from 0)" if rows.form is None else f"{row + rows.form.first_row:,}"
+        value = f"{values[row, place]:g}"
+        raise UserError(
+            f"In {rows.what}, column '{names[place]}' has {value} in row {of_file}; repair or scale"
+            f" it, or read it as missing, {rows.advice('missing', value)}."
+        )
 
 
 def _reading(
@@ -114,22 +128,18 @@ def _reading(
     names: Sequence[str],
     label: str | None,
     index: Sequence[str],
+    missing: tuple[str, ...],
 ) -> Reading:
     form = rows.form
-    reading = replace(
+    return replace(
         vectors,
-        columns=tuple(names) if has_names(names) else (),
+        columns=tuple(names) if has_names(rows, names) else (),
         label=label or "",
         index=index[0] if len(index) == 1 else "",
-    )
-    if form is None:
-        return reading
-    return replace(
-        reading,
-        separator=form.separator,
-        decimal=form.decimal,
-        thousands=form.thousands,
-        missing=form.missing,
+        separator=form.separator if form else "",
+        decimal=form.decimal if form else "",
+        thousands=form.thousands if form else "",
+        missing=missing,
     )
 
 
@@ -155,35 +165,27 @@ def _label_note(label: str, labels: NDArray[np.int64], names: Sequence[str]) -> 
     return printable(f"labels from column '{label}': {listed(classes)}{without}")
 
 
-def _value_notes(rows: ArrowRows, features: Sequence[str]) -> list[str]:
+def _value_notes(
+    rows: ArrowRows, features: Sequence[str], values: NDArray[Any], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Return a sentence for each column whose numbers may not be what they seem."""
     from pyarrow import types
 
-    kinds = {name: rows.schema.field(name).type for name in features}
-    return [
-        *(
-            f"column '{n}' has durations, read in seconds"
-            for n in kinds
-            if types.is_duration(kinds[n])
-        ),
-        *(
-            f"column '{n}' has lists, read as {n}[0], {n}[1], ..."
-            for n in kinds
-            if is_list(kinds[n])
-        ),
-    ]
-
-
-def _identifier_notes(
-    names: Sequence[str], values: NDArray[Any], reading: Reading | None
-) -> list[str]:
-    """Return a sentence for each feature that looks like an identifier of the rows."""
-    places = [p for p, name in enumerate(names) if _IDENTIFIER.fullmatch(name) and not reading]
-    return [
-        f"column '{names[place]}' counts the rows and is taken as a feature; name it as "
-        f"SOURCE?index={escape(names[place])} if it only identifies them"
-        for place in places
-        if len(values) > 2 and (np.diff(values[:, place]) == 1).all()
-    ]
+    notes: list[str] = []
+    for name in features:
+        if types.is_duration(rows.schema.field(name).type):
+            notes.append(f"column '{name}' has durations, read in seconds")
+        elif is_list(rows.schema.field(name).type):
+            notes.append(f"column '{name}' has lists, read as {name}[0], {name}[1], ...")
+    counts = len(values) > 2 and (np.diff(values, axis=0) == 1).all(axis=0)
+    for place in np.flatnonzero(counts).tolist():
+        if _IDENTIFIER.fullmatch(names[place]):
+            notes.append(
+                f"column '{names[place]}' counts the rows and is taken as a feature; if it only "
+                f"identifies them, give it {rows.advice('index', names[place])}"
+            )
+    quoted = [f"'{name}'" for name in names]
+    return (*notes, *gap_notes(values, quoted, lambda m: f"give it {rows.advice('missing', m)}"))
 
 
 def _image_column(rows: ArrowRows) -> str:
@@ -195,8 +197,8 @@ def _image_column(rows: ArrowRows) -> str:
     usual = [name for name in _IMAGES if name in columns]
     if len(columns) > 1 and len(usual) != 1:
         raise UserError(
-            f"{rows.what} has {len(columns)} columns of images: {listed(columns)}; name one, as "
-            f"SOURCE?image={columns[0]}."
+            f"{rows.what} has {len(columns)} columns of images: {listed(columns)}; name one, "
+            f"{rows.advice('image', columns[0])}."
         )
     return (usual or columns or [""])[0]
 
@@ -229,7 +231,7 @@ def _open_images(
             f"column '{image}'."
         )
     numbers = np.array(files.numbers)
-    labels, names = _read_labels(rows, label, numbers)
+    labels, names = _read_labels(rows, label, numbers, ())
     ids = read_ids(rows, index, rows.n)
     notes = () if labels is None else (_label_note(label, labels, names),)
     return Dataset(
@@ -260,7 +262,7 @@ def _files(rows: ArrowRows, image: str) -> Iterator[Path | BinaryIO]:
 
 
 def _read_labels(
-    rows: ArrowRows, label: str, index: NDArray[np.int64]
+    rows: ArrowRows, label: str, index: NDArray[np.int64], missing: Sequence[str]
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
     """Return the labels of the chosen rows, int64 (n,), and their names; None without a column."""
     if not label:
@@ -272,17 +274,17 @@ def _read_labels(
     if isinstance(classes, list) and all(isinstance(name, str) for name in classes):
         names = tuple(map(printable, classes))
         return _class_numbers(chosen, names, what), names
-    return encode_labels([_class_name(rows, value) for value in chosen], what)
+    return encode_labels([_class_name(rows, value, missing) for value in chosen], what)
 
 
-def _class_name(rows: ArrowRows, value: Any) -> Any:
+def _class_name(rows: ArrowRows, value: Any, missing: Sequence[str]) -> Any:
     """Return a value as `encode_labels` takes it: dates and decimals as their texts."""
     if isinstance(value, bytes) and rows.form is not None:
         raise UserError(
             f"{rows.what} has labels that are not UTF-8; save it as UTF-8, for example by iconv -f "
             f"CP1252 -t UTF-8."
         )
-    if rows.form is not None and isinstance(value, str) and value.strip() in rows.form.missing:
+    if str(value).strip() in missing:
         return None
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)

@@ -1,6 +1,6 @@
 """Tables that are read in batches, and conversions of their columns to numbers and objects."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -8,11 +8,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.column_spec import escape
+from glo.data.column_spec import listed_columns
 from glo.data.readers.compressed import check_expansion
 from glo.data.readers.csv_cells import ColumnFault
-from glo.data.readers.csv_format import CsvFormat
-from glo.errors import UserError
+from glo.data.readers.csv_format import CsvFormat, to_number
+from glo.errors import UserError, listed
 from glo.utils.json_toml import parse_json
 
 __all__ = [
@@ -32,6 +32,16 @@ __all__ = [
 TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Ticks of a duration in one second by its unit."""
 
+# Steps for a table in memory, which has no options.
+_STEPS = {
+    "without": "with frame.drop(columns=[{}])",
+    "columns": "with frame[[{}]]",
+    "image": "with frame[[{}]]",
+    "label": "under the name 'label'",
+    "index": "as the index of the frame",
+    "missing": "as NaN",
+}
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,7 @@ class ArrowRows:
         form: format of a .csv file, or None.
         faults: columns of a .csv file, some cells of which are no numbers.
         notes: one sentence for each decision about the table.
+        in_memory: whether the table is an object, and no source with options.
     """
 
     what: str
@@ -60,16 +71,40 @@ class ArrowRows:
     form: CsvFormat | None = None
     faults: Mapping[str, ColumnFault] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    in_memory: bool = False
+
+    def advice(self, option: str, *names: str) -> str:
+        """Return how columns are named as an option: the end of an advice.
+
+        Example:
+            >>> rows = ArrowRows(what="", name="", n=0, schema=None, batches=lambda names: iter([]))
+            >>> rows.advice("without", "a", "b")
+            'as SOURCE?without=a,b'
+        """
+        if self.in_memory:
+            return _STEPS[option].format(listed([repr(name) for name in names]))
+        return f"as SOURCE?{option}={listed_columns(list(names))}"
+
+    @property
+    def unnamed(self) -> str:
+        """Sentence on a .csv file whose first line is a row, or ""."""
+        if self.form is None or self.form.has_names:
+            return ""
+        return (
+            "the first line has numbers and is read as the first row, so the columns are column1, "
+            "column2, ...; if it has names, name one, as SOURCE?columns=NAME,NAME"
+        )
 
 
 def is_number(kind: Any) -> bool:
-    """Return whether a type of Arrow holds numbers, or a list of numbers for each row."""
+    """Return whether a type of Arrow holds numbers, a list of numbers for each row, or nothing."""
     from pyarrow import types
 
     if types.is_dictionary(kind) or is_list(kind):
         kind = kind.value_type
     is_real = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    return bool(is_real or types.is_decimal(kind) or types.is_duration(kind))
+    is_other = types.is_decimal(kind) or types.is_duration(kind) or types.is_null(kind)
+    return bool(is_real or is_other)
 
 
 def is_list(kind: Any) -> bool:
@@ -81,9 +116,12 @@ def is_list(kind: Any) -> bool:
 
 
 def read_numbers(
-    rows: ArrowRows, names: list[str], limit: int | None
+    rows: ArrowRows, names: list[str], limit: int | None, missing: Sequence[str]
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Read columns of the first rows, or of all.
+
+    Args:
+        missing: texts of values that are read as missing, where they are numbers.
 
     Returns:
         float64 (n, F), NaN where a value is missing; F names, those of the elements of a list
@@ -108,7 +146,10 @@ def read_numbers(
         [f"{name}[{k}]" for k in range(width)] if is_list(schema.field(name).type) else [name]
         for name, width in zip(names, widths, strict=True)
     ]
-    return np.concatenate(parts)[:n], [name for group in spelled for name in group]
+    values = np.concatenate(parts)[:n]
+    numbers = [number for number in map(to_number, missing) if number is not None]
+    values[np.isin(values, numbers)] = np.nan
+    return values, [name for group in spelled for name in group]
 
 
 def numbers_of(rows: ArrowRows, name: str, column: Any) -> NDArray[np.float64]:
@@ -136,8 +177,8 @@ def numbers_of(rows: ArrowRows, name: str, column: Any) -> NDArray[np.float64]:
                 raise
             raise UserError(
                 f"The column '{name}' of {rows.what} has integers beyond 2**53, which floats "
-                f"cannot tell apart; name the rows by it, as SOURCE?index={escape(name)}, or leave "
-                f"it out, as SOURCE?without={escape(name)}."
+                f"cannot tell apart; name the rows by it, {rows.advice('index', name)}, or leave "
+                f"it out, {rows.advice('without', name)}."
             ) from None
         values: NDArray[np.float64] = floats.to_numpy(zero_copy_only=False)
     return values[:, None]
@@ -210,7 +251,7 @@ def _check_width(rows: ArrowRows, name: str, expected: int, actual: int) -> None
     if actual != expected:
         raise UserError(
             f"The column '{name}' of {rows.what} has lists of {expected} and of {actual} numbers; "
-            f"give lists of one length, or leave it out, as SOURCE?without={escape(name)}."
+            f"give lists of one length, or leave it out, {rows.advice('without', name)}."
         )
 
 

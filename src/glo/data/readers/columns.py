@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo.data.column_spec import ColumnSpec, escape, listed_columns
+from glo.data.column_spec import ColumnSpec
 from glo.data.readers.arrow_rows import (
     ArrowRows,
     declared_columns,
@@ -46,14 +46,9 @@ def is_unnamed(name: str) -> bool:
     return bool(_UNNAMED.fullmatch(name))
 
 
-def has_names(names: Sequence[str]) -> bool:
-    """Return whether columns have names, not only their numbers.
-
-    Example:
-        >>> has_names(["a", "b"]), has_names(["0", "1"])
-        (True, False)
-    """
-    return list(names) != [str(place) for place in range(len(names))]
+def has_names(rows: ArrowRows, names: Sequence[str]) -> bool:
+    """Return whether columns have names, not only their numbers."""
+    return not rows.unnamed and list(names) != [str(place) for place in range(len(names))]
 
 
 def check_columns(rows: ArrowRows, spec: ColumnSpec) -> ArrowRows:
@@ -61,22 +56,20 @@ def check_columns(rows: ArrowRows, spec: ColumnSpec) -> ArrowRows:
     if not rows.n:
         raise UserError(f"{rows.what} is empty; give at least one example.")
     if rows.form is None and spec.has_csv_options:
-        raise UserError(
-            f"{rows.what} is no .csv file; leave out separator, decimal, thousands and missing."
-        )
+        raise UserError(f"{rows.what} is no .csv file; leave out separator, decimal and thousands.")
     names = rows.schema.names
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise repeated_name(rows.what, repeated[0])
-    single = [name for name in (spec.image, spec.label if spec.label != "none" else "") if name]
-    index = [] if spec.index is None else [spec.index]
-    for name in (*single, *index, *spec.columns, *spec.without):
+    for name in spec.names:
         if name not in names:
+            more = f" ({rows.unnamed})" if rows.unnamed else ""
             raise UserError(
-                f"{rows.what} has no column '{name}'; it has {listed(names)}.{suggest(name, names)}"
+                f"{rows.what} has no column '{name}'; it has {listed(names)}{more}."
+                f"{suggest(name, names)}"
             )
     # A column named as label, image or index is no number column anyway.
-    excluded = {*spec.without} - {*single, *index}
+    excluded = {*spec.without} - {spec.label or None, spec.image or None, spec.index}
     return _without(rows, excluded) if excluded else rows
 
 
@@ -92,6 +85,8 @@ def choose_label(
     rows: ArrowRows, spec: ColumnSpec, reading: Reading | None
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the column of labels, or None, and one sentence for each decision."""
+    from pyarrow import types
+
     if spec.label:
         return (None if spec.label == "none" else spec.label), ()
     if reading and (reading.columns or reading.label):
@@ -103,10 +98,12 @@ def choose_label(
     for name in usual:
         if name in declared or _has_classes(rows, name):
             return name, tuple(notes)
-        if is_number(rows.schema.field(name).type):
+        if types.is_floating(rows.schema.field(name).type):
+            leave_out = rows.advice("without", name)
+            label = "" if rows.in_memory else f"name it {rows.advice('label', name)}, or "
             notes.append(
-                f"column '{name}' has numbers with fractions and is taken as a feature; name it as "
-                f"SOURCE?label={escape(name)} or SOURCE?without={escape(name)} if it is none"
+                f"column '{name}' has numbers with fractions and is taken as a feature; if it is "
+                f"none, {label}leave it out, {leave_out}"
             )
     return next(iter(declared), None), tuple(notes)
 
@@ -136,29 +133,26 @@ def choose_features(
     spec: ColumnSpec,
     reading: Reading | None,
     others: Sequence[str],
-    *,
-    allow_blank: bool = False,
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the columns of numbers in order, and one sentence for each decision.
 
     Args:
         others: columns of labels and identities.
-        allow_blank: whether columns without any value are features.
     """
     is_used_again = bool(reading and not reading.pixels)
     names = [name for name in rows.schema.names if name not in others]
     chosen = list(spec.columns) or names
     recorded = list(reading.columns) if reading else []
     notes: list[str] = []
-    if recorded and has_names(chosen):
+    if recorded and has_names(rows, chosen):
         chosen = _match(rows, chosen, recorded)
     elif recorded:
         notes.append(f"columns without names are taken by their places as {listed(recorded)}")
-    elif is_used_again and has_names(chosen):
+    elif is_used_again and has_names(rows, chosen):
         notes.append(
             f"the run has no names of columns, so {listed(chosen)} are taken by their places"
         )
-    _check_numbers(rows, chosen, names, allow_blank=allow_blank or is_used_again)
+    _check_numbers(rows, chosen, names)
     unused = [name for name in names if name not in chosen]
     if unused:
         plural = "s" * (len(unused) > 1)
@@ -241,21 +235,14 @@ def _match(rows: ArrowRows, names: list[str], recorded: list[str]) -> list[str]:
     return list(columns)
 
 
-def _check_numbers(
-    rows: ArrowRows, chosen: list[str], names: list[str], *, allow_blank: bool
-) -> None:
-    from pyarrow import types
-
-    def is_feature(name: str) -> bool:
-        kind = rows.schema.field(name).type
-        return is_number(kind) or (allow_blank and bool(types.is_null(kind)))
-
+def _check_numbers(rows: ArrowRows, chosen: list[str], names: list[str]) -> None:
+    more = f" ({rows.unnamed})" if rows.unnamed else ""
     faults = [name for name in chosen if name in rows.faults]
     if faults:
-        more = f" ({len(faults) - 1:,} more such columns)" if len(faults) > 1 else ""
+        more += f" ({len(faults) - 1:,} more such columns)" if len(faults) > 1 else ""
         raise UserError(f"In {rows.what}, {rows.faults[faults[0]]}.{more}")
-    other = [name for name in chosen if not is_feature(name)]
-    numeric = [name for name in chosen if is_feature(name)]
+    numeric = [name for name in chosen if is_number(rows.schema.field(name).type)]
+    other = [name for name in chosen if name not in numeric]
     if not numeric:
         beside = f", but {listed(_typed(rows, other))}" if other else ""
         raise UserError(
@@ -266,15 +253,15 @@ def _check_numbers(
         if chosen != names or len(numeric) < len(other):
             columns, key = (numeric, "columns")
         raise UserError(
-            f"{rows.what} has columns without numbers: {listed(_typed(rows, other))}; leave them "
-            f"out, as SOURCE?{key}={listed_columns(columns)}, or use one as labels or as names of "
-            f"the rows, as SOURCE?label={escape(other[0])} or SOURCE?index={escape(other[0])}."
+            f"{rows.what} has columns without numbers: {listed(_typed(rows, other))}{more}; leave "
+            f"them out, {rows.advice(key, *columns)}, or use one as labels or as names of the rows,"
+            f" {rows.advice('label', other[0])} or {rows.advice('index', other[0])}."
         )
     unnamed = [name for name in chosen if is_unnamed(name)]
     if unnamed and chosen == names:
         raise UserError(
             f"{rows.what} has a column of numbers without a name, '{unnamed[0]}'; give it a name, "
-            f"or leave it out, as SOURCE?without={escape(unnamed[0])}."
+            f"or leave it out, {rows.advice('without', unnamed[0])}."
         )
 
 
@@ -284,9 +271,7 @@ def _typed(rows: ArrowRows, names: list[str]) -> list[str]:
 
     kinds = {name: rows.schema.field(name).type for name in names}
     return [
-        name
-        if types.is_string(kind) or types.is_large_string(kind)
-        else f"{name} ({'blank' if types.is_null(kind) else kind})"
+        name if types.is_string(kind) or types.is_large_string(kind) else f"{name} ({kind})"
         for name, kind in kinds.items()
     ]
 

@@ -8,14 +8,15 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from operator import and_
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from glo.data.column_spec import ColumnSpec
 from glo.data.reading import Reading
 from glo.errors import UserError
 
-__all__ = ["MISSING", "CsvFormat", "find_format", "is_real"]
+__all__ = ["MISSING", "CsvFormat", "find_format", "is_real", "to_number"]
 
 # The spellings of missing values that pyarrow and pandas read as such.
 MISSING = (
@@ -24,6 +25,8 @@ MISSING = (
 )
 _SEPARATORS = (",", ";", "\t", "|")
 _HEAD_BYTES, _HEAD_ROWS = 2**20, 200
+# Numbers that rise or fall in the first line: fewer may do so in a row by chance.
+_MIN_SORTED = 8
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
@@ -42,8 +45,8 @@ class CsvFormat:
         decimal: decimal sign.
         thousands: thousands separator, or "".
         missing: texts of missing cells beside `MISSING`.
-        names: names in the first line; empty: it has none, but numbers.
-        width: number of columns.
+        names: names of the columns; column1, column2, ... without any.
+        has_names: whether the first line has the names, and not the first row.
         has_quotes: whether there is a quotation mark in the file.
     """
 
@@ -53,13 +56,13 @@ class CsvFormat:
     thousands: str
     missing: tuple[str, ...]
     names: tuple[str, ...]
-    width: int
+    has_names: bool
     has_quotes: bool
 
     @property
     def first_row(self) -> int:
         """Row of a spreadsheet, counted from 1, that has the first example."""
-        return 2 if self.names else 1
+        return 2 if self.has_names else 1
 
 
 def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFormat:
@@ -71,7 +74,9 @@ def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFor
     if not rows:
         raise UserError(f"{path} is empty; give at least one example.")
     _check_first_line(path, records)
-    names = () if _looks_like_values(rows[0]) else tuple(rows[0])
+    expected = {*spec.names, *(reading.columns if reading else ())}
+    has_names = not expected.isdisjoint(rows[0]) or _has_names(rows)
+    names = rows[0] if has_names else [f"column{place + 1}" for place in range(len(rows[0]))]
     if any("\ufffd" in name for name in names):
         raise UserError(
             f"The names of the columns of {path} are not UTF-8; save it as UTF-8, for example by "
@@ -89,8 +94,8 @@ def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFor
         decimal=decimal,
         thousands=thousands,
         missing=spec.missing or (reading.missing if reading else ()),
-        names=names,
-        width=len(rows[0]),
+        names=tuple(names),
+        has_names=has_names,
         has_quotes=encoding == "utf-16" or _has_quotes(path),
     )
 
@@ -142,10 +147,12 @@ def _check_first_line(path: Path, records: _Records) -> None:
     first, width = records.rows[0], records.width
     if len(first) < width:
         cells = "1 cell" if len(first) == 1 else f"{len(first)} cells"
+        advice = "delete the lines above the names of the columns, and give each column a name"
+        if len(first) == width - 1 and not any("".join(row[width - 1 :]) for row in records.rows):
+            advice = f"delete the '{records.separator}' at the end of these"
         raise UserError(
             f"The first line of {path} has {cells} ('{records.separator.join(first)[:60]}'), and "
-            f"most lines have {width}; delete the lines above the names of the columns, and give "
-            f"each column a name."
+            f"most lines have {width}; {advice}."
         )
 
 
@@ -159,21 +166,30 @@ def _decimal(cells: list[str], separator: str, thousands: str) -> str:
     return "," if commas and is_clear else "."
 
 
-def _looks_like_values(names: list[str]) -> bool:
-    """Return whether the first line has numbers that are not sorted as wavelengths are."""
-    numbers: list[Any] = [_number(name) for name in names]
-    if None in numbers:
-        return False
+def _has_names(rows: list[list[str]]) -> bool:
+    """Return whether the first line has names: words above numbers, or numbers only as names.
+
+    These are consecutive integers, which pandas makes, or many that rise or fall, as wavelengths.
+    """
+    numbers = [number for number in map(to_number, rows[0]) if number is not None]
+    below = [[row[place] for row in rows[1:] if place < len(row)] for place in range(len(rows[0]))]
+    words = [name[:1].isalpha() and name not in MISSING and not is_real(name) for name in rows[0]]
+    above = [2 * sum(map(is_real, cells)) > len(cells) for cells in below]
+    if not numbers or any(map(and_, words, above)):
+        return True
+    if numbers == [round(numbers[0]) + step for step in range(len(numbers))]:
+        return len(rows[0]) > 1
     rising = sorted(set(numbers))
-    return len(numbers) < 2 or numbers not in (rising, rising[::-1])
+    return len(numbers) >= _MIN_SORTED and numbers in (rising, rising[::-1])
 
 
 def is_real(text: str) -> bool:
     """Return whether a text is a number with a decimal point or comma."""
-    return _number(text) is not None
+    return to_number(text) is not None
 
 
-def _number(text: str) -> float | None:
+def to_number(text: str) -> float | None:
+    """Return the number of a text with a decimal point or comma, or None."""
     try:
         return float(text.strip().replace(",", "."))
     except ValueError:

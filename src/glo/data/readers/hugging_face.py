@@ -53,7 +53,8 @@ def open_hf_dataset(
         cache: cache folder, as for `open_source`.
     """
     what, name, where = "The dataset", "dataset", ""
-    if isinstance(source, str):
+    in_memory = not isinstance(source, str)
+    if not in_memory:
         require_extra("A dataset of Hugging Face", "datasets", "datasets")
         what, where = f"The dataset {source}", f"{source} {spec}"
         name = printable(Path(source).name or "data")
@@ -64,7 +65,14 @@ def open_hf_dataset(
         yield from dataset.select_columns(names).with_format("arrow").iter(_BATCH)
 
     schema = dataset.features.arrow_schema
-    rows = ArrowRows(what=what, name=name, n=len(dataset), schema=schema, batches=batches)
+    rows = ArrowRows(
+        what=what,
+        name=name,
+        n=len(dataset),
+        schema=schema,
+        batches=batches,
+        in_memory=in_memory,
+    )
     # The library's fingerprint, like the names of its cache files, covers the files that were
     # loaded and all transforms since.
     files = sorted(Path(each["filename"]) for each in dataset.cache_files)

@@ -44,7 +44,7 @@ def open_frame(table: Any, options: SourceOptions) -> Dataset:
 
     check_train_split("A table", options)
     rows = _table_rows(pyarrow.table(table), "The table", "table")
-    return open_arrow(rows, options, NO_COLUMN_SPEC, None)
+    return open_arrow(replace(rows, in_memory=True), options, NO_COLUMN_SPEC, None)
 
 
 def open_table_file(
@@ -102,7 +102,8 @@ def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRow
         columns[name] = column
         faults |= {} if fault is None else {name: fault}
     rows = _table_rows(pyarrow.table(columns), str(path), printable(path.stem))
-    return replace(rows, form=form, faults=faults, notes=tuple(_notes(form, blank)))
+    rows = replace(rows, form=form, faults=faults)
+    return replace(rows, notes=(*_notes(form, blank), *([rows.unnamed] if rows.unnamed else [])))
 
 
 def _index_names(form: CsvFormat, spec: ColumnSpec, reading: Reading | None) -> list[str]:
@@ -120,12 +121,11 @@ def _parse_csv(path: Path, form: CsvFormat, texts: list[str]) -> Any:
     import pyarrow
     from pyarrow import csv
 
-    names = None if form.names else [str(place) for place in range(form.width)]
     return csv.read_csv(
         path,
         read_options=csv.ReadOptions(
             encoding="utf8" if form.encoding.startswith("utf-8") else form.encoding,
-            column_names=names,
+            column_names=None if form.has_names else form.names,
         ),
         parse_options=csv.ParseOptions(
             delimiter=form.separator, newlines_in_values=form.has_quotes
@@ -145,9 +145,7 @@ def _notes(form: CsvFormat, blank: int) -> Iterator[str]:
         yield f"'{form.thousands}' is read as the separator of thousands"
     if blank:
         yield f"{blank} blank column{'s' * (blank > 1)} without a name left out"
-    if not form.names:
-        yield "the first line has numbers and is read as the first row: columns without names"
-    elif all(is_real(name) for name in form.names):
+    if form.has_names and any(map(is_real, form.names)):
         yield f"the numbers in the first line are read as names of columns: {listed(form.names)}"
 
 
