@@ -20,7 +20,7 @@ from glo.config.presets import PRESETS
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.latents.neighbours import neighbours
-from glo.report.blocks import Picture
+from glo.report.blocks import Picture, Plot
 from glo.report.code_scatter import code_scatter_section
 from glo.report.context import read_context
 from glo.report.overview import train_command
@@ -170,3 +170,14 @@ def test_discriminants_need_codes_that_differ_within_a_label(
     run = SimpleNamespace(codes=codes)
     context = replace(context, run=cast(Run, run), labels=labels)
     assert len(code_scatter_section(context).items) == n_plots
+
+
+def test_rows_without_a_label_are_no_dots_of_a_class(pictures: Run) -> None:
+    labels = torch.arange(28) // 9
+    labels[-1] = -1
+    codes = torch.eye(4)[labels] + normal(0, 0, 28, 4, stream="codes")
+    run = SimpleNamespace(codes=codes)
+    context = replace(read_context(pictures, None), run=cast(Run, run), labels=labels)
+    principal, discriminants = (cast(Plot, each) for each in code_scatter_section(context).items)
+    assert [name for _, name in principal.legend] == ["no label", *context.label_names[:3]]
+    assert [name for _, name in discriminants.legend] == list(context.label_names[:3])

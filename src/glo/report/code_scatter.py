@@ -19,7 +19,7 @@ _COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-_OTHERS = "#808080"
+_OTHERS, _UNLABELED = "#808080", "#c8c8c8"
 # Only the legend, in the font of the page, has long names and all scripts.
 _MAX_LABEL_LENGTH = 12
 
@@ -35,8 +35,11 @@ def code_scatter_section(context: ReportContext) -> Section:
     groups = _groups(len(rows), values, context.label_names)
     with axes_style():
         plots = [_principal(codes, rows, groups)]
-        if values is not None and _has_discriminants(codes[rows], values):
-            plots.append(_discriminants(codes[rows], values, groups))
+        # Rows without a label are no class of their own.
+        known = None if values is None else values >= 0
+        if values is not None and _has_discriminants(codes[rows][known], values[known]):
+            named = [(c, name, mask[known]) for c, name, mask in groups if mask[known].any()]
+            plots.append(_discriminants(codes[rows][known], values[known], named))
     count = f"{len(rows):,} of {len(codes):,}" if len(rows) < len(codes) else f"All {len(codes):,}"
     unlabeled = " There are no labels to color them by." if labels is None else ""
     return Section(
@@ -102,11 +105,13 @@ def _groups(n: int, values: Tensor | None, names: tuple[str, ...]) -> _Groups:
     """Group n dots by label; the most frequent labels have colors of their own."""
     if values is None:
         return [(_COLOURS[0], "", torch.ones(n, dtype=torch.bool))]
-    labels, counts = values.unique(return_counts=True)
+    unlabeled = values < 0
+    labels, counts = values[~unlabeled].unique(return_counts=True)
     frequent = labels[counts.argsort(descending=True, stable=True)[: len(_COLOURS)]].sort().values
     groups = [
         (colour, names[label], values == label)
         for colour, label in zip(_COLOURS, frequent.tolist(), strict=False)
     ]
-    others = ~torch.isin(values, frequent)
-    return [(_OTHERS, "others", others), *groups] if bool(others.any()) else groups
+    others = ~torch.isin(values, frequent) & ~unlabeled
+    rest = [(_UNLABELED, "no label", unlabeled), (_OTHERS, "others", others)]
+    return [group for group in rest if group[2].any()] + groups

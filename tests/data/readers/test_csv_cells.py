@@ -91,7 +91,7 @@ def test_a_decimal_comma_below_the_first_lines():
     with pytest.raises(UserError, match=r"'0,5' in row 302 .*SOURCE\?decimal=,"):
         read(f'{text}"0,5",2\n')
     assert read(f'{text}"0,5",2\n', "?decimal=,").rows[-1].tolist() == [0.5, 2]
-    with pytest.raises(UserError, match=r"'0,5' in row 2 "):
+    with pytest.raises(UserError, match=r"'0,5' in row 2 .*SOURCE\?missing=0%2C5"):
         read('a,b\n"0,5",2\n1.5,2\n2,2\n')
 
 

@@ -63,7 +63,9 @@ def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, Column
         n_good = compute.sum(compute.or_(good, nearly)).as_py()
         if 2 * n_good <= len(column) - compute.sum(missing).as_py():
             return column, None
-        return column, _fault(name, texts, bad, n_bad, form)
+        # Where other numbers have the decimal sign, another one would not read them.
+        has_sign = compute.any(compute.match_substring(texts.filter(good), form.decimal)).as_py()
+        return column, _fault(name, texts, bad, n_bad, form, has_sign=has_sign)
     if form.thousands:
         texts = compute.replace_substring(texts, form.thousands, "")
     if form.decimal != ".":
@@ -80,14 +82,16 @@ def _pattern(form: CsvFormat) -> str:
     return rf"^[+-]?({number}|[iI]nf|[iI]nfinity|INF)$"
 
 
-def _fault(name: str, texts: Any, bad: Any, count: int, form: CsvFormat) -> ColumnFault:
+def _fault(
+    name: str, texts: Any, bad: Any, count: int, form: CsvFormat, *, has_sign: bool
+) -> ColumnFault:
     from pyarrow import compute
 
     row = compute.index(bad, True).as_py()
     first = texts[row].as_py()
     distinct = compute.unique(texts.filter(bad)).slice(0, _MAX_TEXTS + 1).to_pylist()
     missing = ",".join(escape(text) for text in distinct)
-    options = [f"SOURCE?{option}" for option in _spellings(first, form)]
+    options = [f"SOURCE?{option}" for option in _spellings(first, form, has_sign=has_sign)]
     if options:
         repair = f"read it as a number, as {' or '.join(options)}"
     elif len(distinct) <= _MAX_TEXTS:
@@ -98,11 +102,12 @@ def _fault(name: str, texts: Any, bad: Any, count: int, form: CsvFormat) -> Colu
     return ColumnFault(name=name, count=count, text=first, row=row + form.first_row, advice=advice)
 
 
-def _spellings(text: str, form: CsvFormat) -> list[str]:
-    """Return the options by which a text would be a number."""
+def _spellings(text: str, form: CsvFormat, *, has_sign: bool) -> list[str]:
+    """Return the options by which a text would be a number; `has_sign`: others are decimals."""
     grouped = re.fullmatch(r"[+-]?\d{1,3}(?:([,.' \xa0\u202f])\d{3})+(?:([.,])\d+)?", text)
     plain = re.fullmatch(r"[+-]?\d*([.,])\d+(?:[eE][+-]?\d+)?", text)
-    options = [f"decimal={plain[1]}"] if plain and plain[1] != form.decimal else []
+    is_other = plain and plain[1] != form.decimal and not has_sign
+    options = [f"decimal={plain[1]}"] if plain and is_other else []
     if grouped and grouped[2] and grouped[1] != grouped[2]:
         options.append(f"thousands={grouped[1]}&decimal={grouped[2]}")
     elif grouped and grouped[1] != form.decimal:
