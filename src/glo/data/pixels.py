@@ -1,29 +1,38 @@
-"""Cropping, resizing and color conversion of stacks of uint8 images."""
+"""Conversion of pixels to uint8; cropping, resizing and color conversion of stacks of them."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.options import Crop
 
-__all__ = ["convert_channels", "resize", "white_of"]
+__all__ = ["convert_channels", "resize", "to_bytes"]
 
 Pixels = NDArray[np.uint8]
 
 # Pixels that are converted to gray at a time.
 _CHUNK = 2**20
-# Bits of pixels that cameras and scanners make.
-_BITS = (8, 10, 12, 14, 16)
 
 
-def white_of(maximum: int) -> int | None:
-    """Return the white of integer pixels from 0: the smallest 2^k - 1, k 8, 10, 12, 14 or 16, that
-    is not below the maximum; None above 65535.
+def to_bytes(
+    values: NDArray[Any], black: float, white: float, alpha: NDArray[np.float32] | None = None
+) -> Pixels:
+    """Scale pixels so that black is 0 and white is 255, rounded and clipped; NaN becomes black.
 
-    Example:
-        >>> white_of(200), white_of(1023), white_of(4000), white_of(70_000)
-        (255, 1023, 4095, None)
+    Args:
+        values: pixels (..., H, W, C).
+        black: value of black pixels.
+        white: value of white pixels.
+        alpha: opacity from 0 to 1, (..., H, W, 1): the pixels are laid on white.
     """
-    return next((2**bits - 1 for bits in _BITS if maximum < 2**bits), None)
+    if alpha is None and values.dtype.kind in "iu" and (black, white) == (0, 255):
+        return values.clip(0, 255).astype(np.uint8)
+    scaled = np.nan_to_num(values.astype(np.float64), nan=black) - black
+    scaled = (scaled * (255.0 / (white - black))).clip(0.0, 255.0)
+    if alpha is not None:
+        scaled = scaled * alpha + 255.0 * (1.0 - alpha)
+    return np.rint(scaled).astype(np.uint8)
 
 
 def resize(images: Pixels, size: tuple[int, int], crop: Crop = "center") -> Pixels:

@@ -80,11 +80,13 @@ def test_vectors():
         (np.full((2, 8, 8), np.nan), UserError, "NaN"),
         (np.full((2, 8, 8), -np.inf), UserError, "infinity"),
         (np.full((2, 8, 8), 16.0), UserError, "from 16 to 16"),
+        (np.full((2, 8, 8), 1.02), UserError, "--pixel-range 0 1"),
+        (np.full((2, 8, 8), -0.03), UserError, "-0.03.*--pixel-range -1 1"),
         (np.full((2, 8, 8), -1), UserError, "from -1 to -1"),
         (np.full((2, 8, 8), 70_000), UserError, "from 70000 to 70000"),
         (np.ma.masked_array(np.zeros((2, 8, 8)), True), UserError, "masked"),
-        (np.eye(8, dtype=np.uint8)[None], UserError, "0 and 1"),
-        (np.eye(8, dtype=np.int64)[None], UserError, "0 and 1"),
+        (np.eye(8, dtype=np.uint8)[None], UserError, "--pixel-range 0 1"),
+        (np.eye(8, dtype=np.int64)[None], UserError, "--pixel-range 0 1"),
         (np.array([[1.0, np.inf]]), UserError, "infinity"),
         (np.array([[1.0, 2.0], [1.0, np.inf]], np.float32), UserError, "row 1, column 1"),
         (np.array([[1.0, 1e300]]), UserError, "row 0, column 1"),
@@ -128,8 +130,10 @@ def test_a_given_range_of_pixels(dtype, pixel_range):
     shares = (np.array([0.0, 50.0, 200.0]) - black) / (white - black)
     assert levels(dataset) == sorted(np.rint(shares * 255))
     assert (dataset.reading.black, dataset.reading.white) == pixel_range
-    with pytest.raises(UserError, match="0 to 200"):
-        open_source(pixels, SourceOptions(pixel_range=(0, 199)))
+    pixels[1] = 50
+    clipped = open_source(pixels, SourceOptions(pixel_range=(50, 100)))
+    assert levels(clipped) == [0, 255]
+    assert "1 (50.0%) have values beyond" in clipped.notes[0]
 
 
 def test_later_pixels_are_read_with_the_range_of_a_run():

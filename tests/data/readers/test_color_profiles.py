@@ -28,7 +28,7 @@ def linear_gray():
 
 def profile_of(path):
     with decode_within_limit(path) as decoded:
-        return decoded.profile
+        return decoded.facts.profile
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])

@@ -73,7 +73,7 @@ def read(path):
 def test_16_bit_color_tiff_is_exact(tmp_path, order, deflate):
     path = write_tiff(tmp_path / "a.tif", COLOR, 2, order=order, deflate=deflate)
     decoded = read(path)
-    assert decoded.kind == "uint16"
+    assert decoded.facts.kind == "uint16"
     assert np.array_equal(decoded.pixels, COLOR)
     assert probe(path, measure=True).high == COLOR.max()
 
@@ -151,7 +151,7 @@ def test_bilevel_tiff(tmp_path):
 def test_integers_keep_their_values(tmp_path, dtype, values):
     path = write_tiff(tmp_path / "a.tif", np.array([values], dtype), 1)
     decoded = read(path)
-    assert (decoded.kind, decoded.low, decoded.high) == ("integer", *values)
+    assert (decoded.facts.kind, decoded.facts.low, decoded.facts.high) == ("integer", *values)
     assert decoded.to_uint8(values[0], values[1]).ravel().tolist() == [0, 255]
     with (
         pytest.raises(UserError, match=str(values[0]))

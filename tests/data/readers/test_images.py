@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from glo.data.readers.images import Probe, WeightedSemaphore, decode, image_suffixes, probe
+from glo.data.readers.images import ImageFacts, WeightedSemaphore, decode, image_suffixes, probe
 from glo.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def test_modes_and_probes(tmp_path, mode, channels):
         image = Image.fromarray(COLOR).convert(mode)
     path = save(tmp_path, image)
     pixels = decode(path)
-    assert probe(path) == Probe(6, 9, channels == 3, "uint16" if mode == "I;16" else "uint8")
+    assert probe(path) == ImageFacts(6, 9, channels == 3, "uint16" if mode == "I;16" else "uint8")
     assert pixels.shape == (6, 9, channels)
     assert pixels.dtype == np.uint8
 
@@ -71,7 +71,8 @@ def test_float_gray(tmp_path):
 
 def test_transparency_is_laid_on_white(tmp_path):
     clear = Image.new("RGBA", (2, 2), (0, 0, 0, 0))
-    assert (decode(save(tmp_path, clear)) == 255).all()
+    clear.putpixel((0, 0), (0, 0, 0, 255))
+    assert decode(save(tmp_path, clear)).sum(axis=2).ravel().tolist() == [0, 765, 765, 765]
     half = Image.new("LA", (2, 2), (0, 128))
     assert decode(save(tmp_path, half)).ravel().tolist() == [127] * 4
     palette = Image.new("P", (2, 2), 0)
@@ -79,6 +80,13 @@ def test_transparency_is_laid_on_white(tmp_path):
     palette.putpixel((0, 0), 1)
     path = save(tmp_path, palette, transparency=0)
     assert decode(path).tolist() == [[[250, 0, 0], [255] * 3], [[255] * 3, [255] * 3]]
+
+
+@pytest.mark.parametrize(("mode", "color"), [("RGBA", (9, 8, 7, 0)), ("LA", (9, 0))])
+def test_an_alpha_channel_of_0_everywhere_is_ignored(tmp_path, mode, color):
+    assert (
+        decode(save(tmp_path, Image.new(mode, (2, 2), color))).tolist() == [[[*color[:-1]]] * 2] * 2
+    )
 
 
 def test_cmyk(tmp_path):

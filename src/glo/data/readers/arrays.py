@@ -14,8 +14,8 @@ from torch import Tensor
 from glo.data.dataset import Dataset
 from glo.data.labels import encode_targets
 from glo.data.options import DEFAULTS, SourceOptions
-from glo.data.pixels import convert_channels, resize
-from glo.data.readers.pixel_range import chunks, decide_range, to_bytes
+from glo.data.pixels import convert_channels, resize, to_bytes
+from glo.data.readers.pixel_range import chunks, read_range
 from glo.data.readers.suspect_columns import suspect_notes
 from glo.data.reading import Reading
 from glo.data.standardizer import CONSTANT, column_moments
@@ -95,8 +95,8 @@ class Layout:
     def notes(self) -> tuple[str, ...]:
         """Sentences on the range of images, or on the columns of vectors."""
         n, height, width, channels = (*self.values.shape, 0, 0)[:4]
-        if self.is_images and self.reading == self.options.reading:
-            return ()  # the run's notes have it
+        if self.is_images and not self._range[1]:
+            return ()
         if self.is_images:
             size = f"{height} x {width}{' in color' if channels == 3 else ''}"
             kind = self.values.dtype.name.rstrip("0123456789") if self._is_float else None
@@ -140,7 +140,7 @@ class Layout:
 
     @cached_property
     def _range(self) -> tuple[Reading, str]:
-        return decide_range(self.values, self.missing, self.options, self.what)
+        return read_range(self.values, self.missing, self.options, self.what)
 
 
 def open_array(
@@ -247,7 +247,7 @@ def convert_masked_rows(
     with RowWriter(folder, layout.row, layout.dtype, max_rows=len(layout.values)) as writer:
         for part in chunks(layout.values):
             if layout.is_images:
-                writer.append(_pixels(layout, to_bytes(layout.values[part], layout.reading)))
+                writer.append(_pixels(layout, layout.values[part]))
                 masks.append(_mask(layout, part))
             else:
                 writer.append(layout.values[part].astype(layout.dtype))
@@ -305,8 +305,9 @@ def _channels_last(values: NDArray[Any], what: str) -> tuple[NDArray[Any], str]:
     )
 
 
-def _pixels(layout: Layout, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pixels(layout: Layout, values: NDArray[Any]) -> NDArray[np.uint8]:
     height, width, channels = layout.row
+    pixels = to_bytes(values, layout.reading.black, layout.reading.white)
     return resize(convert_channels(pixels, channels), (height, width), layout.options.crop)
 
 

@@ -32,12 +32,14 @@ class DeepValues(NamedTuple):
         alpha: opacity from 0 to 1, (H, W, 1), or None.
         declared: largest value that the file declares, or None.
         is_inverted: whether the smallest value is white.
+        has_empty_alpha: whether the file has an alpha channel of 0 everywhere, which is ignored.
     """
 
     values: NDArray[Any]
     alpha: NDArray[np.float32] | None
     declared: float | None
-    is_inverted: bool
+    is_inverted: bool = False
+    has_empty_alpha: bool = False
 
 
 def pixel_kind(image: "PillowImage") -> PixelKind:
@@ -69,8 +71,7 @@ def read_deep_values(
         reopen: function that opens the file of the image again; None for an image without a file.
     """
     if reopen is not None and _has_16_bit_channels(image):
-        values, alpha = _read_16_bit_channels(image, load, reopen)
-        return DeepValues(values, alpha, None, False)
+        return _read_16_bit_channels(image, load, reopen)
     bits, is_signed = _tag(image, _BITS), _tag(image, _SAMPLE_FORMAT) == _SIGNED
     is_inverted = image.mode != "L" and _tag(image, _PHOTOMETRIC) == 0
     transparent = image.info.get("transparency")
@@ -111,7 +112,7 @@ def _read_16_bit_channels(
     image: "PillowImage",
     load: Callable[["PillowImage"], "PillowImage"],
     reopen: Callable[[], "PillowImage"],
-) -> tuple[NDArray[np.uint16], NDArray[np.float32] | None]:
+) -> DeepValues:
     """Read 16-bit color by decoding twice, for the high and the low bytes.
 
     Pillow has no mode of 16-bit color and drops the low bytes. Those of the one order of bytes are
@@ -137,15 +138,17 @@ def _read_16_bit_channels(
         values = _join_bytes(high, np.asarray(load(other)))
     n_colors = 1 if raw == _GRAY_ALPHA else 3
     colors = values[..., :n_colors]
+    alpha = None
     if values.shape[2] > n_colors:
+        if not values[..., n_colors:].any():
+            return DeepValues(colors, None, None, has_empty_alpha=True)
         alpha = values[..., n_colors:].astype(np.float32) / np.float32(65535)
         if "a" in raw:
             colors = np.rint(colors / alpha.clip(1e-9)).clip(0, 65535).astype(np.uint16)
-        return colors, alpha
-    if isinstance(transparent, tuple) and len(transparent) == n_colors:
+    elif isinstance(transparent, tuple) and len(transparent) == n_colors:
         is_opaque = (colors != np.array(transparent, np.uint16)).any(axis=2, keepdims=True)
-        return colors, is_opaque.astype(np.float32)
-    return colors, None
+        alpha = is_opaque.astype(np.float32)
+    return DeepValues(colors, alpha, None)
 
 
 def _join_bytes(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:

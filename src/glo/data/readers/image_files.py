@@ -18,9 +18,9 @@ from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions
 from glo.data.pixels import convert_channels, resize
 from glo.data.readers.folder_classes import classify_by_folder, natural_key
-from glo.data.readers.image_facts import ImageFacts, describe_images
-from glo.data.readers.images import Probe, decode_within_limit, image_suffixes, probe
-from glo.data.readers.pixel_ranges import decide_ranges
+from glo.data.readers.image_notes import describe_images
+from glo.data.readers.images import ImageFacts, decode_within_limit, image_suffixes, probe
+from glo.data.readers.pixel_range import decide_ranges
 from glo.data.reading import Reading
 from glo.data.storage import RowWriter, check_space, to_ids
 from glo.errors import UserError, printable
@@ -225,15 +225,19 @@ def decode_files(
         # Pillow warns of odd metadata; errors are reported by `on_error`.
         warnings.simplefilter("ignore")
         results = _map_in_order(pool, lambda file: probe(file, measure=True), files())
-        probes = list(islice((each for each in results if isinstance(each, Probe)), max_rows))
-        ranges = decide_ranges(probes, options)
+        probes = list(islice((each for each in results if not isinstance(each, str)), max_rows))
+        ranges, reading = decide_ranges(probes, options)
         height, width, channels = shape = _common_shape(probes, options)
 
         def load(file: _File) -> tuple[NDArray[np.uint8], ImageFacts]:
             with decode_within_limit(file) as decoded:
-                pixels = ranges.to_uint8(decoded)
+                decided = ranges.get(decoded.facts.kind)
+                if decided is None:
+                    raise UserError("of another depth than all files that could be read before")
+                decided.check(decoded.facts.low, decoded.facts.high)
+                pixels = decoded.to_uint8(decided.black, decided.white)
                 image = convert_channels(pixels[None], channels)
-                return resize(image, (height, width), options.crop), ImageFacts.of(decoded)
+                return resize(image, (height, width), options.crop), decoded.facts
 
         check_space(folder, max_rows * height * width * channels)
         numbers: list[int] = []
@@ -250,10 +254,10 @@ def decode_files(
                     break
             rows = writer.finish() if numbers else None
     notes = describe_images(facts, ranges, shape, options)
-    return DecodedFiles(rows, numbers, ranges.reading, tuple(notes))
+    return DecodedFiles(rows, numbers, reading, tuple(notes))
 
 
-def _common_size(probes: list[Probe]) -> tuple[int, int]:
+def _common_size(probes: list[ImageFacts]) -> tuple[int, int]:
     """Return the size of equally large images, or a power of two near the median short side."""
     sizes = {(each.height, each.width) for each in probes}
     if len(sizes) == 1:
@@ -263,7 +267,7 @@ def _common_size(probes: list[Probe]) -> tuple[int, int]:
     return (min(max(side, _MIN_SIDE), _MAX_SIDE),) * 2
 
 
-def _common_shape(probes: list[Probe], options: SourceOptions) -> tuple[int, int, int]:
+def _common_shape(probes: list[ImageFacts], options: SourceOptions) -> tuple[int, int, int]:
     height, width = (options.size,) * 2 if options.size else _common_size(probes)
     is_color = any(each.is_color for each in probes)
     return height, width, options.channels or (3 if is_color else 1)

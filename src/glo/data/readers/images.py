@@ -6,14 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, final
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glo.data.pixels import to_bytes
 from glo.data.readers.color_profiles import (
     BROKEN,
     SRGB,
@@ -35,9 +36,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 __all__ = [
-    "FULL_RANGES",
     "Decoded",
-    "Probe",
+    "ImageFacts",
     "WeightedSemaphore",
     "decode",
     "decode_opaque",
@@ -63,6 +63,8 @@ _MAX_READS = 300_000
 _LARGE_BYTES = 2**24
 _GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _STRIP_PIXELS = 2**22
+# Modes with an alpha channel, and those without it.
+_OPAQUE_MODES = {"RGBA": "RGB", "LA": "L", "PA": "P"}
 
 T = TypeVar("T")
 
@@ -93,18 +95,17 @@ class WeightedSemaphore:
 _PIXELS = WeightedSemaphore(_MAX_PIXELS)
 
 
-FULL_RANGES: dict[PixelKind, tuple[float, float]] = {
+# Values of black and white in an image file by itself.
+_FULL_RANGES: dict[PixelKind, tuple[float, float]] = {
     "uint8": (0.0, 255.0),
     "uint16": (0.0, 65535.0),
     "integer": (0.0, 65535.0),
     "float": (0.0, 1.0),
 }
-"""Values of black and white in an image file by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Header of an image file.
+class ImageFacts(NamedTuple):
+    """Facts about an image file.
 
     Attributes:
         height: height in pixels when upright.
@@ -112,7 +113,10 @@ class Probe:
         is_color: whether the image is in color.
         kind: kind of the values.
         low: smallest value, if the image was measured.
-        high: largest value or declared one, if the image was measured.
+        high: largest value, if the image was measured.
+        has_frames: whether the file has more than one page or frame, of which the first is read.
+        profile: "converted" from a color profile to sRGB, "broken" if it is ignored, or empty.
+        has_empty_alpha: whether the alpha channel is 0 everywhere, and is ignored.
     """
 
     height: int
@@ -121,49 +125,38 @@ class Probe:
     kind: PixelKind = "uint8"
     low: float = 0.0
     high: float = 255.0
+    has_frames: bool = False
+    profile: str = ""
+    has_empty_alpha: bool = False
 
 
 @final
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """Image in the values of its file, laid on white if they have 8 bits.
 
     Attributes:
-        kind: kind of the values.
+        facts: facts about it.
         pixels: values (H, W, C), C 1 for gray, else 3.
-        low: smallest value.
-        high: largest value.
-        declared: largest value that the file allows, if it has less than all bits, or None.
-        has_frames: whether the file has more than one page or frame, of which this is the first.
-        profile: "converted" from a color profile to sRGB, "broken" if it is ignored, or empty.
     """
 
-    kind: PixelKind
+    facts: ImageFacts
     pixels: NDArray[Any]
-    low: float
-    high: float
-    declared: float | None
-    has_frames: bool
-    profile: str
-    _deep: DeepValues | None = field(repr=False)
-    _conversion: Conversion = field(repr=False)
+    _deep: DeepValues | None = None
+    _conversion: Conversion = SRGB
 
     def to_uint8(self, black: float, white: float) -> NDArray[np.uint8]:
         """Return the pixels, uint8 (H, W, C), scaled so that black is 0 and white is 255."""
-        if self._deep is None:
-            if (black, white) == FULL_RANGES["uint8"]:
-                return self.pixels
-            table = _scale(np.arange(256.0), black, white)
-            return np.take(table, self.pixels)
-        if self._deep.is_inverted:
+        deep = self._deep or DeepValues(self.pixels, None, None, False)
+        if deep.is_inverted:
             black, white = white, black
         result = np.empty(self.pixels.shape, np.uint8)
         step = max(1, _STRIP_PIXELS // self.pixels[0].size)
         for top in range(0, len(result), step):
             rows = slice(top, top + step)
-            alpha = None if self._deep.alpha is None else self._deep.alpha[rows]
-            part = _scale(self.pixels[rows], black, white, alpha)
-            result[rows] = _apply_to_pixels(part, self._conversion)
+            alpha = None if deep.alpha is None else deep.alpha[rows]
+            part = to_bytes(self.pixels[rows], black, white, alpha)
+            result[rows] = _apply_to_pixels(part, SRGB if self._deep is None else self._conversion)
         return result
 
 
@@ -176,23 +169,24 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in suffixes.items() if name in formats)
 
 
-def probe(source: Path | BinaryIO, *, measure: bool = False) -> Probe:
+def probe(source: Path | BinaryIO, *, measure: bool = False) -> ImageFacts:
     """Read the header of an image file; the message of a UserError is the reason alone.
 
     Args:
         source: the file.
-        measure: whether the values of a file of more than 8 bits are read to find their range.
+        measure: whether the values of a file of more than 8 bits are read to find their range,
+            which includes the largest value that the file declares.
     """
 
-    def read(image: "PillowImage", file: BinaryIO) -> Probe:
+    def read(image: "PillowImage", file: BinaryIO) -> ImageFacts:
+        kind = pixel_kind(image)
+        if measure and kind != "uint8":
+            decoded = _decode(image, file)
+            declared = decoded._deep.declared if decoded._deep else None
+            return decoded.facts._replace(high=max(decoded.facts.high, declared or 0.0))
         is_turned = _early_orientation(image) >= 5
         width, height = image.size[::-1] if is_turned else image.size
-        kind, is_color = pixel_kind(image), _is_color(image)
-        if not measure or kind == "uint8":
-            return Probe(height, width, is_color, kind)
-        decoded = _decode(image, file)
-        high = decoded.high if decoded.declared is None else max(decoded.high, decoded.declared)
-        return Probe(height, width, is_color, kind, decoded.low, high)
+        return ImageFacts(height, width, _is_color(image), kind)
 
     with _opened(source, read) as result:
         return result
@@ -378,42 +372,44 @@ def to_uint8_pixels(image: "PillowImage") -> NDArray[np.uint8]:
 
 
 def _full_range(decoded: Decoded) -> NDArray[np.uint8]:
-    black, white = FULL_RANGES[decoded.kind]
-    if not black <= decoded.low <= decoded.high <= white:
+    (black, white), facts = _FULL_RANGES[decoded.facts.kind], decoded.facts
+    if not black <= facts.low <= facts.high <= white:
         raise UserError(
-            f"gray values from {decoded.low:g} to {decoded.high:g}, allowed are {black:g} to "
-            f"{white:g}"
+            f"gray values from {facts.low:g} to {facts.high:g}, allowed are {black:g} to {white:g}"
         )
     return decoded.to_uint8(black, white)
 
 
 def _decode(image: "PillowImage", file: BinaryIO | None) -> Decoded:
-    kind, has_frames = pixel_kind(image), _has_frames(image)
-    conversion = find_conversion(image)
-    is_converted = conversion not in (SRGB, BROKEN)
-    profile = "converted" if is_converted else BROKEN if conversion == BROKEN else ""
+    kind, has_frames, conversion = pixel_kind(image), _has_frames(image), find_conversion(image)
+    profile = BROKEN if conversion == BROKEN else "" if conversion == SRGB else "converted"
     deep = None
     if kind == "uint8":
-        pixels: NDArray[Any] = _uint8_pixels(_load_upright(image), conversion)
+        upright, has_empty_alpha = _without_empty_alpha(_load_upright(image))
+        pixels: NDArray[Any] = _uint8_pixels(upright, conversion)
     else:
         deep = read_deep_values(image, _load_upright, None if file is None else _reopener(file))
-        pixels = deep.values
+        pixels, has_empty_alpha = deep.values, deep.has_empty_alpha
     if file is not None:
         image.close()
     low, high = float(pixels.min()), float(pixels.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(f"gray values from {low:g} to {high:g}, which are not all numbers")
-    return Decoded(
-        kind=kind,
-        pixels=pixels,
-        low=low,
-        high=high,
-        declared=None if deep is None else deep.declared,
-        has_frames=has_frames,
-        profile=profile,
-        _deep=deep,
-        _conversion=conversion,
+    height, width, channels = pixels.shape
+    facts = ImageFacts(
+        height, width, channels == 3, kind, low, high, has_frames, profile, has_empty_alpha
     )
+    return Decoded(facts, pixels, deep, conversion)
+
+
+def _without_empty_alpha(image: "PillowImage") -> tuple["PillowImage", bool]:
+    """Return an image without an alpha channel that is 0 everywhere, as writers that have none set.
+
+    Transparency of a color or of a palette is meant.
+    """
+    if image.mode not in _OPAQUE_MODES or image.getchannel("A").getextrema()[1]:
+        return image, False
+    return image.convert(_OPAQUE_MODES[image.mode]), True
 
 
 def _reopener(file: BinaryIO) -> Callable[[], "PillowImage"]:
@@ -490,13 +486,3 @@ def _apply_to_pixels(pixels: NDArray[np.uint8], conversion: Conversion) -> NDArr
         return pixels
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     return np.asarray(apply_profile(image, conversion)).reshape(pixels.shape)
-
-
-def _scale(
-    values: NDArray[Any], black: float, white: float, alpha: NDArray[np.float32] | None = None
-) -> NDArray[np.uint8]:
-    scaled = (values.astype(np.float64) - black) * (255.0 / (white - black))
-    scaled = scaled.clip(0.0, 255.0)
-    if alpha is not None:
-        scaled = scaled * alpha + 255.0 * (1.0 - alpha)
-    return np.rint(scaled).astype(np.uint8)

@@ -1,33 +1,166 @@
-"""Range of pixels: the values of black and white in a source, decided or taken from a run."""
+"""Values of black and white in a source: given, those of a run, or decided from its pixels."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glo.data.options import SourceOptions
-from glo.data.pixels import white_of
+from glo.data.readers.images import ImageFacts
 from glo.data.reading import Reading
 from glo.errors import UserError
 
-__all__ = ["chunks", "decide_range", "same_kind", "to_bytes"]
+__all__ = ["PixelRange", "chunks", "decide_range", "decide_ranges", "read_range"]
 
 _CHUNK_BYTES = 2**22
-# Tolerance for rounding in float pixels that should end at exactly 0, 1 or -1.
+# Whites of 8, 10, 12, 14 and 16 bits, which cameras and scanners make.
+_WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
+# Rounding of float pixels that should end at black or white, relative to their difference.
 _TOLERANCE = 1e-4
 # Share of the range from black to white below which a note gives the values in use.
 _LOW_USE = 0.25
 _SAMPLE = 64
 
 
+class PixelRange(NamedTuple):
+    """Values of black and white for pixels of one kind.
+
+    Attributes:
+        kind: kind of the pixels, as in a `Reading`.
+        black: value of black pixels.
+        white: value of white pixels.
+        origin: "given" by the user, who wants values beyond to be clipped; of a "run", or of the
+            "pixels": values beyond are refused.
+        note: comparison with the range of a run of another kind of pixels, or empty.
+    """
+
+    kind: str
+    black: float
+    white: float
+    origin: Literal["given", "run", "pixels"] = "pixels"
+    note: str = ""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(pixels=self.kind, black=self.black, white=self.white)
+
+    def is_beyond(self, low: Any, high: Any) -> Any:
+        """Return whether images, whose smallest and largest values are given, are not inside."""
+        least, most = sorted((self.black, self.white))
+        slack = _TOLERANCE * (most - least) if self.kind == "float" else 0.0
+        return (low < least - slack) | (high > most + slack)
+
+    def check(self, low: float, high: float) -> None:
+        """Raise UserError, the reason alone, for values that are neither inside nor clipped."""
+        if self.origin != "given" and self.is_beyond(low, high):
+            raise UserError(
+                f"values from {low:g} to {high:g}, where {self.black:g} is black and "
+                f"{self.white:g} is white"
+            )
+
+    def describe(self, low: float, high: float, n_beyond: int, n: int) -> str:
+        """Return a clause on the range and the values in it; `n_beyond` of n images are clipped."""
+        text = f"values {low:g} to {high:g}; {self.black:g} is black and {self.white:g} is white"
+        text += f" (--pixel-range){self.note}"
+        if n_beyond:
+            text += f"; {n_beyond:,} ({n_beyond / n:.1%}) have values beyond, which are clipped"
+        share = (high - low) / abs(self.white - self.black)
+        if 0 < share < _LOW_USE and self.origin == "pixels":
+            text += (
+                f", of which they use {share:.1%}; if they should use all of it, give --pixel-range"
+                f" {low:g} {high:g}"
+            )
+        return text
+
+
 def decide_range(
+    kind: str,
+    low: float,
+    high: float,
+    options: SourceOptions,
+    what: str,
+    *,
+    is_main: bool = True,
+    is_alone: bool = True,
+) -> PixelRange:
+    """Decide the range of all pixels of a kind in a source.
+
+    It is that of a run whose pixels are of the same kind, or that of the options, or else the usual
+    one: 0 to 255 for 8 bits; 0 to the largest value of 10, 12, 14 or 16 bits for deeper integers,
+    the first that is not exceeded; [0, 1] or [-1, 1] for floats.
+
+    Args:
+        kind: kind of the pixels.
+        low: smallest value.
+        high: largest value.
+        options: options of the source.
+        what: name of the source in messages.
+        is_main: whether most pixels are of this kind; the range of the options is for these.
+        is_alone: whether all are; among others, few values of 16 bits show no bits in use.
+
+    Raises:
+        UserError: other values, and no range is given for them.
+    """
+    known = options.reading if options.reading and options.reading.pixels else None
+    if kind == "bool":
+        return PixelRange(kind, 0.0, 1.0)
+    note = ""
+    if known is not None:
+        if _is_same(kind, known.pixels):
+            origin: Literal["given", "run"] = "given" if options.pixel_range else "run"
+            return PixelRange(kind, known.black, known.white, origin)
+        note = f" (in the run's {known.pixels} pixels {known.black:g} and {known.white:g})"
+    elif options.pixel_range is not None and is_main:
+        black, white = options.pixel_range
+        return PixelRange(kind, float(black), float(white), "given")
+    if kind == "float":
+        return PixelRange(kind, _black_of_floats(low, high, what), 1.0, note=note)
+    if low < 0 or high > _WHITES[-1] or high == 1:
+        advice = "--pixel-range " + ("0 1, or bool" if high == 1 else "LOW HIGH")
+        raise UserError(
+            f"{what} has integers from {low:g} to {high:g}, and it is unclear which are black and "
+            f"white; give {advice} (pixel_range in Python)."
+        )
+    is_deep = kind == "uint16" and not (is_alone and known is None)
+    white = _WHITES[-1] if is_deep else min(white for white in _WHITES if high <= white)
+    return PixelRange(kind, 0.0, float(white), note=note)
+
+
+def decide_ranges(
+    facts: Sequence[ImageFacts], options: SourceOptions
+) -> tuple[dict[str, PixelRange], Reading]:
+    """Return the range of each kind of pixels in measured image files, and that of most files.
+
+    16 bits and other integers of more than 8 bits have one range.
+    """
+    units: dict[str, list[ImageFacts]] = {}
+    for each in facts:
+        units.setdefault("integer" if each.kind == "uint16" else each.kind, []).append(each)
+    main = max(units, key=lambda unit: len(units[unit]), default="uint8")
+    ranges: dict[str, PixelRange] = {}
+    reading = Reading(pixels="uint8", white=255.0)
+    for unit, files in units.items():
+        kinds = {each.kind for each in files}
+        decided = decide_range(
+            "uint16" if "uint16" in kinds else unit,
+            min(each.low for each in files),
+            max(each.high for each in files),
+            options,
+            "The source",
+            is_main=unit == main,
+            is_alone=len(units) == 1,
+        )
+        ranges |= {kind: decided._replace(kind=kind) for kind in kinds}
+        if unit == main:
+            reading = decided._replace(kind=unit if len(kinds) > 1 else decided.kind).reading
+    return ranges, reading
+
+
+def read_range(
     values: NDArray[Any], missing: NDArray[np.bool_] | None, options: SourceOptions, what: str
 ) -> tuple[Reading, str]:
-    """Return the kind and range of pixels, and their description for a note.
-
-    The range is that of the options, that of a run whose pixels are of the same kind, or else the
-    usual one: 0 to 2^k - 1 for integers, [0, 1] or [-1, 1] for floats.
+    """Decide the range of an array; return it, and a clause for a note if no run's notes have it.
 
     Args:
         values: (N, H, W, C); NaN is missing.
@@ -40,51 +173,25 @@ def decide_range(
     """
     kind = _kind(values.dtype)
     if kind == "bool":
-        return Reading(pixels=kind, white=1.0), "false is black and true is white"
-    given, known = options.pixel_range, options.reading
-    other = ""
-    if known is not None and known.pixels:
-        if given is None and same_kind(kind, known.pixels):
-            given = known.black, known.white
-        else:
-            other = f" (in the run's {known.pixels} pixels {known.black:g} and {known.white:g})"
-    if given is None and kind == "uint8" and int(_sample(values).max()) >= 255 * _LOW_USE:
-        # Any value is in the range and the use is not low: a large file is not read for it.
-        return Reading(pixels=kind, white=255.0), f"0 is black and 255 is white{other}"
-    low, high = _bounds(values, missing, what)
-    black, white = given or _usual_range(low, high, kind, what)
-    least, most = min(black, white), max(black, white)
-    slack = _TOLERANCE * (most - least) if kind == "float" else 0.0
-    if low < least - slack or high > most + slack:
-        raise UserError(
-            f"{what} has pixels from {low:g} to {high:g}, outside the range from {black:g} (black)"
-            f" to {white:g} (white); scale them to that range."
-        )
-    text = f"values {low:g} to {high:g}; {black:g} is black and {white:g} is white"
-    share = (high - low) / (most - least)
-    if 0 < share < _LOW_USE and known is None:
-        text += (
-            f", of which they use {share:.1%}; if they should use all of it, give --pixel-range"
-            f" {low:g} {high:g}"
-        )
-    return Reading(pixels=kind, black=float(black), white=float(white)), text + other
-
-
-def same_kind(kind: str, known: str) -> bool:
-    """Return whether pixels of a kind are in the units of a run of another: `Reading.pixels`."""
-    return known == kind or known in {
-        "integer": ("uint8", "uint16"),  # NumPy's default integers hold those of any image
-        "uint16": ("integer",),
-    }.get(kind, ())
-
-
-def to_bytes(values: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
-    """Convert pixels of a reading to uint8, rounded and clipped; NaN becomes black."""
-    black, white = reading.black, reading.white
-    if values.dtype.kind in "iu" and (black, white) == (0, 255):
-        return values.astype(np.uint8)
-    scaled = np.nan_to_num(values.astype(np.float64), nan=black) - black
-    return np.rint(scaled * (255.0 / (white - black))).clip(0, 255).astype(np.uint8)
+        decided = decide_range(kind, 0, 1, options, what)
+        return decided.reading, "false is black and true is white"
+    sample = values[:: max(1, len(values) // _SAMPLE)]
+    if kind == "uint8" and sample.max() >= 255 * _LOW_USE:
+        decided = decide_range(kind, 0, 255, options, what)
+        if (decided.black, decided.white) == (0, 255):
+            # Any value is in the range and the use is not low: a large file is not read for it.
+            is_new = decided.reading != options.reading
+            return decided.reading, f"0 is black and 255 is white{decided.note}" * is_new
+    lows, highs = _bounds(values, missing, what)
+    low, high = np.fmin.reduce(lows).item(), np.fmax.reduce(highs).item()
+    decided = decide_range(kind, low, high, options, what)
+    try:
+        decided.check(low, high)
+    except UserError as error:
+        raise UserError(f"{what} has {error}; scale them to that range.") from None
+    n_beyond = int(decided.is_beyond(lows, highs).sum())
+    is_new = n_beyond > 0 or decided.reading != options.reading
+    return decided.reading, decided.describe(low, high, n_beyond, len(values)) * is_new
 
 
 def chunks(values: NDArray[Any]) -> Iterator[slice]:
@@ -94,50 +201,49 @@ def chunks(values: NDArray[Any]) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
+def _is_same(kind: str, known: str) -> bool:
+    """Return whether pixels of a kind are in the units of a run of another."""
+    # NumPy's default integers hold those of any image.
+    integers = ("integer", "uint16") if kind == "uint16" else ("integer", "uint16", "uint8")
+    return known == kind or (kind in ("uint16", "integer") and known in integers)
+
+
+def _black_of_floats(low: float, high: float, what: str) -> float:
+    if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:
+        return 0.0
+    # Values a little below 0 are those of [0, 1] after a filter, or of [-1, 1] without dark ones.
+    if -1 - _TOLERANCE <= low < -0.5 and high <= 1 + _TOLERANCE:
+        return -1.0
+    raise UserError(
+        f"{what} has float pixels from {low:g} to {high:g}, which are clearly neither in [0, 1] nor"
+        " in [-1, 1]; give their black and white as --pixel-range 0 1 or --pixel-range -1 1 (in"
+        " Python as pixel_range); values beyond are clipped."
+    )
+
+
 def _kind(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "iu":
         return dtype.name if dtype.name in ("uint8", "uint16") else "integer"
     return "bool" if dtype.kind == "b" else "float"
 
 
-def _sample(values: NDArray[Any]) -> NDArray[Any]:
-    return values[:: max(1, len(values) // _SAMPLE)]
-
-
-def _bounds(values: NDArray[Any], missing: NDArray[np.bool_] | None, what: str) -> tuple[Any, Any]:
+def _bounds(
+    values: NDArray[Any], missing: NDArray[np.bool_] | None, what: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the smallest and the largest value of each image, NaN without any."""
     lows, highs = [], []
     for rows in chunks(values):
-        chunk = values[rows] if missing is None else values[rows][~missing[rows]]
-        chunk = chunk[~np.isnan(chunk)] if chunk.dtype.kind == "f" else chunk
-        if chunk.size:
-            lows.append(chunk.min().item())
-            highs.append(chunk.max().item())
-    if not lows:
+        chunk = values[rows]
+        if missing is not None:
+            chunk = np.where(missing[rows], np.nan, chunk)
+        lows.append(np.fmin.reduce(chunk, axis=(1, 2, 3)))
+        highs.append(np.fmax.reduce(chunk, axis=(1, 2, 3)))
+    low, high = np.concatenate(lows), np.concatenate(highs)
+    if np.isnan(low).all():
         raise UserError(f"{what} has no pixel that is not missing (NaN or masked); repair it.")
-    low, high = min(lows), max(highs)
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if np.isinf(low).any() or np.isinf(high).any():
         raise UserError(
             f"{what} has infinity among its pixels; repair those images, or give NaN where a pixel"
             " is missing."
         )
     return low, high
-
-
-def _usual_range(low: Any, high: Any, kind: str, what: str) -> tuple[float, float]:
-    advice = "give their black and white as --pixel-range LOW HIGH (pixel_range in Python)"
-    if kind == "float":
-        if low < -1.0 - _TOLERANCE or high > 1.0 + _TOLERANCE:
-            raise UserError(
-                f"{what} has float pixels from {low:g} to {high:g}, outside [0, 1] and [-1, 1];"
-                f" {advice}."
-            )
-        return (0.0, 1.0) if low >= -_TOLERANCE else (-1.0, 1.0)
-    white = white_of(high)
-    if low < 0 or white is None:
-        raise UserError(f"{what} has integers from {low} to {high}, outside 0 to 65535; {advice}.")
-    if high == 1:
-        raise UserError(
-            f"{what} has only 0 and 1, nearly black among 0 to 255; give bool, or --pixel-range 0 1"
-            " (pixel_range in Python)."
-        )
-    return 0.0, float(white)
