@@ -23,11 +23,13 @@ from tests.builders import ActAt, Recorder, at_step, finish
 
 import glo
 from glo import GLO
-from glo.data import Dataset
+from glo.data import Dataset, open_source
+from glo.decoders.decode import decode
 from glo.errors import UserError, UserTypeError
 from glo.estimator.example_format import ExampleFormat
 from glo.estimator.parameters import settings_of
 from glo.priors import load_labels
+from glo.runs.run import open_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -212,6 +214,46 @@ def test_it_is_the_run_of_the_command_line(tmp_path: Path) -> None:
     assert np.array_equal(model.transform(spots(5, seed=1)), loaded.transform(spots(5, seed=1)))
     assert np.array_equal(model.sample(3, seed=2), loaded.sample(3, seed=2))
     assert clone(loaded).fit(spots()).codes_.shape == (30, 4)
+
+
+def test_loaded_runs_have_the_units_of_their_data(tmp_path: Path) -> None:
+    deep = spots().astype(np.uint16) * 16
+    symmetric = (spots() / 127.5 - 1).astype(np.float32)
+    for number, (data, black, white) in enumerate([(deep, 0, 4095), (symmetric, -1, 1)]):
+        finish(tmp_path / str(number), open_source(data), epochs=2, prior="gaussian")
+        loaded = glo.load(tmp_path / str(number))
+        back = loaded.inverse_transform(loaded.transform(data[:5]))
+        assert back.dtype == data.dtype
+        decoder = open_run(tmp_path / str(number)).decoder
+        wanted = decode(decoder, torch.from_numpy(loaded.transform(data[:5])))[:, 0].numpy()
+        wanted = black + (wanted + 1) / 2 * (white - black)
+        np.testing.assert_allclose(back, wanted, atol=(white - black) / 255)
+    with pytest.raises(UserError, match="from -1 .* to 1"):
+        loaded.transform(symmetric * 2)
+    with pytest.raises(UserError, match="4095"):
+        glo.load(tmp_path / "0").transform(spots())
+
+
+def test_loaded_runs_have_the_columns_of_their_data(tmp_path: Path) -> None:
+    frame = pd.DataFrame(table(), columns=list("abcdef"))
+    finish(tmp_path / "run", open_source(frame), epochs=2, prior="gaussian")
+    loaded = glo.load(tmp_path / "run")
+    assert loaded.feature_names_in_.tolist() == list("abcdef")
+    assert loaded.transform(frame).shape == (80, 4)
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.transform(frame.rename(columns={"a": "x"}))
+    assert np.abs(loaded.sample(50).mean(0) / table().mean(0) - 1)[2] < 0.5
+
+
+@pytest.mark.parametrize("low", [-0.03, -0.4])
+def test_an_unclear_range_is_refused_unless_it_is_given(low: float) -> None:
+    data = np.maximum(spots() / 255, 0.2)
+    data[3, 0, 0] = low
+    with pytest.raises(UserError, match=f"{low}.*--pixel-range 0 1.*pixel_range"):
+        GLO(**TINY).fit(data)
+    model = GLO(**{**TINY, "epochs": 2}, settings={"pixel_range": (0, 1)}).fit(data)
+    assert model.sample(9).min() >= 0
+    assert model.transform(data - 1).shape == (30, 3)  # clipped, too
 
 
 def test_save_and_load(fitted: GLO, tmp_path: Path) -> None:

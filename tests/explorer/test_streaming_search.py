@@ -10,9 +10,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from PIL import Image
-from tests.builders import SIDE, images
+from tests.builders import SIDE, images, save_data, train
 from tests.explorer.client import N, Visit, check_refusal, decode, encode, lines
 
+from glo.cli.app import run
 from glo.errors import UserError
 from glo.explorer import streaming_search
 from glo.runs.run import open_run
@@ -64,6 +65,22 @@ def test_code_of_a_file(visit: Visit, labelled: Path) -> None:
     assert done["seconds"] > 0
     assert decode(done["code"]).shape == (4,)
     assert lines(responses[1])[-1]["code"] == done["code"]
+
+
+def test_a_12_bit_file_has_the_code_of_the_command_line(visit: Visit, tmp_path: Path) -> None:
+    deep = images(8).astype(np.uint16) * 16
+    assert train(save_data(tmp_path, deep), tmp_path / "run") == 0
+    Image.fromarray(deep[3]).save(tmp_path / "a.png")
+    command = ["encode", str(tmp_path / "run"), str(tmp_path / "a.png")]
+    assert run([*command, "--out", str(tmp_path / "codes.npz")]) == 0
+    content = (tmp_path / "a.png").read_bytes()
+    seen, *_, done = lines(visit(tmp_path / "run").post("/api/encode", content=content))
+    expected = np.rint(deep[3] * (255 / 4095))
+    np.testing.assert_array_equal(decode(seen["pixels"], "u1", (SIDE, SIDE)), expected)
+    with np.load(tmp_path / "codes.npz") as file:
+        np.testing.assert_allclose(decode(done["code"]), file["codes"][0], atol=1e-5)
+    bright = visit(tmp_path / "run").post("/api/encode", content=png(deep[3] * 2))
+    check_refusal(bright, 400, "4095")
 
 
 def test_file_of_another_size_and_colour(visit: Visit, labelled: Path) -> None:

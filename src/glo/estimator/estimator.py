@@ -187,7 +187,9 @@ class GLO(
     def _train(self, X: Any, y: Any, **changes: Any) -> None:
         params = self.get_params(deep=False)
         settings = settings_of({**params, **changes})
-        dataset, form = check_training_data(self, X, y, size=self.size)
+        dataset, form = check_training_data(
+            self, X, y, size=self.size, pixel_range=settings.pixel_range
+        )
         decoder = None if isinstance(self.decoder, str) else self.decoder
         folder = None if self.run_dir is None else Path(self.run_dir)
         store = RunStore(folder, device=self.device, decoder=decoder)
@@ -551,4 +553,6 @@ that glo train named.
     model._form, model._store, model._n_features_out = form, store, run.settings.code_dim
     model._digests = []
     model.n_features_in_ = int(np.prod(form.shape))
+    if run.reading.columns:
+        model.feature_names_in_ = np.array(run.reading.columns, dtype=object)
     return model

@@ -11,14 +11,18 @@ from torch import Tensor
 from glo.data import Dataset, SourceOptions, to_uint8
 from glo.data.pixels import resize
 from glo.data.readers.arrays import infer_layout, open_layout
+from glo.data.readers.pixel_range import kind_of
 from glo.data.reading import Reading
 from glo.errors import UserError
+from glo.runs.run import Run
 
 __all__ = ["ExampleFormat"]
 
 Layout = Literal["f", "hw", "hwc", "chw"]
 
 MIN_SIDE = 8
+# Dtypes of pixels by their kind, where it is no dtype.
+_DTYPES = {"": "uint8", "integer": "int64", "float": "float32"}
 
 
 @final
@@ -32,6 +36,7 @@ class ExampleFormat:
         dtype: name of the NumPy dtype.
         black: value of black pixels.
         white: value of white pixels.
+        clips: whether black and white are the user's, so that values beyond are clipped.
         wide: whether vectors are standardized in float64.
         side: side of the decoder's square images in pixels; 0 for vectors.
     """
@@ -41,34 +46,50 @@ class ExampleFormat:
     dtype: str
     black: float = 0.0
     white: float = 255.0
+    clips: bool = False
     wide: bool = False
     side: int = 0
 
     @classmethod
-    def of(cls, array: NDArray[Any], size: int | None = None) -> Self:
+    def of(
+        cls,
+        array: NDArray[Any],
+        size: int | None = None,
+        pixel_range: tuple[float, float] | None = None,
+    ) -> Self:
         """Infer the format of an array of vectors (N, F), or of images as for `open_array`.
 
-        `size`: side of the decoder's images; None: that of the images or the next power of 2.
+        Args:
+            array: the examples.
+            size: side of the decoder's images; None: that of the images or the next power of 2.
+            pixel_range: values of black and white in images; None: by dtype and values.
         """
-        layout = infer_layout(array, SourceOptions(), "X")
+        layout = infer_layout(array, SourceOptions(pixel_range=pixel_range), "X")
         fields: dict[str, Any] = {"shape": array.shape[1:], "dtype": array.dtype.name}
         if not layout.is_images:
             return cls(layout="f", wide=layout.dtype == np.float64, **fields)
         order: Layout = "hw" if array.ndim == 3 else "hwc" if array.shape[3] in (1, 3) else "chw"
         fields |= {"black": layout.reading.black, "white": layout.reading.white}
+        fields["clips"] = pixel_range is not None
         longest = max(layout.values.shape[1:3])
         side = max(MIN_SIDE, 1 << (longest - 1).bit_length())
         return cls(layout=order, side=size or side, **fields)
 
     @classmethod
-    def of_shape(cls, shape: tuple[int, ...]) -> Self:
-        """Return the default format of a decoder's examples, (C, H, W) or (F,)."""
+    def of_run(cls, run: Run) -> Self:
+        """Return the format of a run's own data, of its reading."""
+        reading, shape = run.reading, run.data.shape
         if len(shape) == 1:
-            return cls(layout="f", shape=shape, dtype="float32")
+            dtype = reading.dtype or "float32"
+            return cls(layout="f", shape=shape, dtype=dtype, wide=dtype == "float64")
         channels, height, width = shape
-        if channels == 1:
-            return cls(layout="hw", shape=(height, width), dtype="uint8", side=height)
-        return cls(layout="hwc", shape=(height, width, channels), dtype="uint8", side=height)
+        fields: dict[str, Any] = {"layout": "hw", "shape": (height, width), "side": height}
+        if channels == 3:
+            fields |= {"layout": "hwc", "shape": (height, width, channels)}
+        if reading.pixels:
+            fields |= {"black": reading.black, "white": reading.white}
+        dtype = _DTYPES.get(reading.pixels, reading.pixels)
+        return cls(dtype=dtype, clips=run.settings.pixel_range is not None, **fields)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -109,20 +130,32 @@ class ExampleFormat:
                 f"examples of that shape."
             )
 
-    def samples(self, array: NDArray[Any], **kwargs: Any) -> Dataset:
-        """Convert an array, (n, *shape), to a dataset; `kwargs` are as for `open_layout`."""
+    def samples(self, array: NDArray[Any], *, is_fitted: bool = True, **kwargs: Any) -> Dataset:
+        """Convert an array, (n, *shape), to a dataset.
+
+        Args:
+            array: the examples.
+            is_fitted: whether a model was fitted on others, whose range and dtype hold.
+            **kwargs: as for `open_layout`.
+        """
         self.check(array)
-        kind = np.dtype(self.dtype).kind
-        if self.is_images and (array.dtype.kind == "f") != (kind == "f"):
-            raise UserError(
-                f"X holds {array.dtype} pixels, but this model was fitted on {self.dtype} pixels;"
-                " give the same kind, in the same range."
-            )
+        reading = Reading(dtype="float64" if self.wide else "")
+        if self.is_images:
+            is_float = np.dtype(self.dtype).kind == "f"
+            is_short = array.dtype == np.uint8 and self.white > 255
+            if (array.dtype.kind == "f") != is_float or is_short:
+                raise UserError(
+                    f"X holds {array.dtype} pixels, but this model was fitted on {self.dtype} "
+                    f"pixels from {self.black:g} to {self.white:g}; give the same kind, in the same"
+                    " range."
+                )
+            kind = kind_of(array.dtype)
+            reading = Reading(pixels=kind, black=self.black, white=self.white)
         options = SourceOptions(
             size=self.side or None,
             crop="stretch",
-            pixel_range=(self.black, self.white) if self.is_images else None,
-            reading=Reading(dtype="float64" if self.wide else ""),
+            pixel_range=(self.black, self.white) if self.clips else None,
+            reading=reading if is_fitted or not self.is_images else None,
         )
         return open_layout(infer_layout(array, options, "X"), None, "array", kwargs)
 

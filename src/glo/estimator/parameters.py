@@ -86,7 +86,7 @@ def read_parameters(run: Run) -> tuple[dict[str, Any], ExampleFormat]:
         params = {name: getattr(run.settings, name) for name in _SETTINGS}
         more = {n: v for n, v in values.items() if n not in (*_SETTINGS, "seed", "size")}
         params |= {"random_state": run.settings.seed, "settings": more}
-        return params, ExampleFormat.of_shape(run.data.shape)
+        return params, ExampleFormat.of_run(run)
     try:
         about = read_json(path)
         params = dict(about["params"])

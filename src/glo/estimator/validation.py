@@ -32,22 +32,27 @@ _MISSING = ("NoneType", "NAType", "NaTType")
 
 
 def check_training_data(
-    estimator: Any, X: Any, y: Any, *, size: int | None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    size: int | None,
+    pixel_range: tuple[float, float] | None,
 ) -> tuple[Dataset, ExampleFormat]:
     """Convert training data to a dataset, and return the format of its examples.
 
     The estimator gets `n_features_in_` and, for a table, `feature_names_in_`; `size` is the side of
-    the decoder's images in pixels.
+    the decoder's images in pixels, `pixel_range` the user's black and white.
     """
     array = check_examples(estimator, X, reset=True)
     labels = labels_of(y, len(array))
     if isinstance(array, Dataset):
         return array, ExampleFormat.of(array.rows)
-    form = ExampleFormat.of(array, size)
+    form = ExampleFormat.of(array, size, pixel_range)
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
     suspects = () if form.is_images else suspect_notes(array, columns)
     labels["notes"] = (*labels.get("notes", ()), *(f"X: {note}" for note in suspects))
-    dataset = form.samples(array, ids=ids_of(X), **labels)
+    dataset = form.samples(array, is_fitted=False, ids=ids_of(X), **labels)
     return dataset.replace(reading=replace(dataset.reading, columns=columns)), form
 
 

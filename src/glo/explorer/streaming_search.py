@@ -3,7 +3,6 @@
 import io
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data import to_uint8
-from glo.data.pixels import convert_channels, resize
-from glo.data.readers.images import decode
+from glo.data import SourceOptions, to_uint8
+from glo.data.pixels import resize
+from glo.data.readers.image_files import decode_files
 from glo.errors import UserError, printable
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import array_to_base64, codes_to_base64, parse_int, parse_pixels
@@ -25,6 +24,7 @@ from glo.explorer.scheduler import Scheduler
 from glo.inversion import InitialCodes, Inversion, InversionProgress
 from glo.utils.random import permutation
 from glo.workflows.encode import encode
+from glo.workflows.inputs import image_options
 
 _MAX_SOLUTIONS = 8
 _MAX_SEED = 2**31 - 1
@@ -48,17 +48,19 @@ class StreamingSearch:
 
     def read(self, body: bytes, name: str) -> NDArray[np.uint8]:
         """Decode an image file like the training data, uint8 (H, W, C); `name` is for messages."""
-        try:
-            # In turn, as an image of the largest allowed size takes some memory.
-            with self._scheduler.background(), warnings.catch_warnings():
-                # Pillow warns of unusual metadata.
-                warnings.simplefilter("ignore")
-                pixels = decode(io.BytesIO(body))
-        except UserError as error:
-            raise UserError(f"{name} cannot be used: {error}.") from None
-        pixels = convert_channels(pixels[None], self._channels)
-        fitted = resize(pixels, self._sides, self._space.run.settings.crop)
-        return fitted.reshape(*self._sides, self._channels)
+        run = self._space.run
+        options = image_options(run, run.data.shape, SourceOptions(reading=run.reading))
+
+        def refuse(_: int, reason: str) -> None:
+            raise UserError(f"{name} cannot be used: {reason}.")
+
+        # In turn, as an image of the largest allowed size takes some memory.
+        with self._scheduler.background():
+            files = decode_files(lambda: [io.BytesIO(body)], 1, options, None, refuse)
+        assert files.rows is not None
+        # Files keep their sides where those of the run are no square.
+        pixels: NDArray[np.uint8] = resize(files.rows, self._sides, options.crop)[0]
+        return pixels
 
     def encode(self, pixels: NDArray[np.uint8], name: str) -> Iterator[dict[str, Any]]:
         """Yield the result of `read`, a line per decoding, and the code that the search found."""

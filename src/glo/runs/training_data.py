@@ -90,7 +90,14 @@ def _added_options(settings: Settings, record: DataRecord, change: RowChange) ->
         return SourceOptions(split=split, limit=limit)
     channels, height, width = record.shape
     size = height if height == width else None
-    return SourceOptions(size=size, channels=channels, crop=settings.crop, split=split, limit=limit)
+    return SourceOptions(
+        size=size,
+        channels=channels,
+        crop=settings.crop,
+        pixel_range=settings.pixel_range,
+        split=split,
+        limit=limit,
+    )
 
 
 def source_options(settings: Settings, *, limit: int | None = None) -> SourceOptions:

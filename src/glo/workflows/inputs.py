@@ -24,7 +24,7 @@ from glo.errors import UserError, printable
 from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 
-__all__ = ["Inputs", "open_inputs"]
+__all__ = ["Inputs", "image_options", "open_inputs"]
 
 _CHUNK = 2048
 # Root of the listing of a single file; as an object it differs from the folder ".".
@@ -120,7 +120,7 @@ def _open_images(
     expected = shape or run.data.shape
 
     def read(folder: Path | None) -> Dataset:
-        dataset = read_listing(listing, _image_options(run, expected, options), folder)
+        dataset = read_listing(listing, image_options(run, expected, options), folder)
         return _classified(run, dataset, _origins(listings, listing.decoded))
 
     try:
@@ -217,11 +217,11 @@ def _open_other(
     run: Run, file: str, options: SourceOptions, shape: tuple[int, ...] | None
 ) -> Dataset:
     expected = shape or run.data.shape
-    image_options = _image_options(run, expected, options)
+    fitting = image_options(run, expected, options)
     if shape is not None:
-        image_options = replace(image_options, size=None)
+        fitting = replace(fitting, size=None)
     try:
-        dataset = open_source(file, image_options)
+        dataset = open_source(file, fitting)
     except UserError:
         # Vectors refuse a size, which the user did not give: report the kind of data instead.
         _check_shape(run, open_source(file, options), expected, only_kind=True)
@@ -230,12 +230,20 @@ def _open_other(
     return dataset
 
 
-def _image_options(run: Run, shape: tuple[int, ...], options: SourceOptions) -> SourceOptions:
+def image_options(run: Run, shape: tuple[int, ...], options: SourceOptions) -> SourceOptions:
+    """Return options by which images become examples (C, H, W) like the training data of a run."""
     if len(shape) != 3:
         return options
     channels, height, width = shape
     size = height if height == width else None
-    return replace(options, size=size, channels=channels, crop=run.settings.crop)
+    settings = run.settings
+    return replace(
+        options,
+        size=size,
+        channels=channels,
+        crop=settings.crop,
+        pixel_range=settings.pixel_range,
+    )
 
 
 def _check_shape(

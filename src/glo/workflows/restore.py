@@ -185,14 +185,16 @@ def mask_from_name(name: str, shape: tuple[int, ...]) -> Tensor:
 def mask_from_file(path: Path, shape: tuple[int, ...]) -> Tensor:
     """Read a mask image as float32 (1, 1, H, W), 0 where hidden.
 
-    Transparent pixels are hidden, or black pixels if none is transparent.
+    Transparent pixels are hidden, or if none is transparent those darker than half of the
+    brightest: the white of a mask may be 255, 1 or any other value.
     """
     if not path.is_file():
         raise UserError(f"There is no mask {path}; give a black and white image.")
     try:
         opaque = decode_opaque(path)
         if opaque is None or bool(opaque.all()):
-            opaque = convert_channels(decode_image(path)[None], 1)[0, ..., 0] >= 128
+            pixels = convert_channels(decode_image(path)[None], 1)[0, ..., 0]
+            opaque = pixels > pixels.max() / 2
     except UserError as error:
         raise UserError(f"The mask {path} cannot be read: {error}.") from None
     return _mask(opaque, shape, f"The mask {path}")[None]

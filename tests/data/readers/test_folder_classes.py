@@ -64,6 +64,19 @@ def test_splits_with_other_folders_are_classes():
     assert classify("train/cat/1", "owl/cat/2")[1] == ("owl", "train")
 
 
+def test_a_single_outer_folder_is_no_class():
+    labels, names, notes = classify("a/b/dog/1", "a/b/cat/2", folders=["a/b/owl", "a/empty"])
+    assert (labels, names) == ([1, 0], ("cat", "dog"))
+    assert "a/b".replace("/", os.sep) in notes
+    assert "owl" in notes
+    splits = [f"all/{part}/{name}/1" for part in ("train", "test") for name in ("cat", "dog")]
+    assert classify(*splits)[1] == ("cat", "dog")
+    assert classify("all/cat/1", "all/dog/1", "all/2")[0] is None
+    # The only class.
+    assert classify("cat/1", "cat/2")[:2] == ([0, 0], ("cat",))
+    assert classify("cat/x/1", "cat/2")[:2] == ([0, 0], ("cat",))
+
+
 def test_case_variants_are_reported():
     labels, classes, notes = classify("Cat/1", "cat/2", "dog/3")
     assert (labels, classes) == ([0, 1, 2], ("Cat", "cat", "dog"))

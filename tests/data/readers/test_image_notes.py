@@ -73,3 +73,9 @@ def test_other_files_are_counted_by_ending(tmp_path, monkeypatch):
     assert dataset.skipped == ()
     (tmp_path / "e.csv").touch()  # the cache does not hide it
     assert "2 .csv" in notes(tmp_path)
+
+
+def test_empty_alpha_channels_are_counted(tmp_path):
+    put(tmp_path / "a.png", (9, 8, 7, 0), mode="RGBA")
+    put(tmp_path / "b.png", (9, 8, 7, 200), mode="RGBA")
+    assert "1 of 2 images have an alpha channel" in notes(tmp_path)

@@ -58,9 +58,10 @@ def open_arrow(
     image = "" if spec.columns else spec.image or _image_column(rows)
     if not image:
         return open_numbers(rows, options, spec)[0]
-    label, _ = choose_label(rows, spec, options.reading)
+    label, notes = choose_label(rows, spec, options.reading)
     index, _ = choose_index(rows, spec, options.reading)
-    return _open_images(rows, image, label or "", index, options, folder)
+    dataset = _open_images(rows, image, label or "", index, options, folder)
+    return dataset.replace(notes=(*dataset.notes, *notes))
 
 
 def open_numbers(

@@ -97,7 +97,7 @@ def choose_label(
     usual.sort(key=lambda name: (_LABELS.index(name.lower()), name != name.lower()))
     for name in usual:
         if name in declared or _has_classes(rows, name):
-            return name, tuple(notes)
+            return name, (*notes, *_other_classes(rows, declared, name))
         if types.is_floating(rows.schema.field(name).type):
             leave_out = rows.advice("without", name)
             label = "" if rows.in_memory else f"name it {rows.advice('label', name)}, or "
@@ -105,7 +105,16 @@ def choose_label(
                 f"column '{name}' has numbers with fractions and is taken as a feature; if it is "
                 f"none, {label}leave it out, {leave_out}"
             )
-    return next(iter(declared), None), tuple(notes)
+    first = next(iter(declared), None)
+    return first, (*notes, *_other_classes(rows, declared, first))
+
+
+def _other_classes(rows: ArrowRows, declared: Sequence[str], label: str | None) -> list[str]:
+    return [
+        f"column '{name}' has classes, too; to take those, name it {rows.advice('label', name)}"
+        for name in declared
+        if name != label
+    ]
 
 
 def choose_index(

@@ -32,6 +32,8 @@ def classify_by_folder(
 ) -> Classes:
     """Classify files by their top folder, or by their own folder below train and test folders.
 
+    The top folders are the first of which there is more than one.
+
     Args:
         names: paths of the files, relative to their common folder.
         all_names: paths of all files there, also of those that were left out.
@@ -42,6 +44,13 @@ def classify_by_folder(
         int64 (n,), the numbers of the classes, or None without classes; the names of the classes;
         one sentence for each decision.
     """
+    outer = _outer_folder(all_names)
+    if outer:
+        lists = (names, all_names, expected, folders)
+        inner = [[x[len(outer) :] for x in paths if x.startswith(outer)] for paths in lists]
+        labels, classes, notes = classify_by_folder(*inner)
+        note = f"All images are below the folder {printable(outer[:-1])}, which is no class."
+        return labels, classes, [note, *notes]
     n_loose = sum(os.sep not in name for name in names)
     if n_loose:
         note = f"No classes: {n_loose:,} of {len(names):,} images are in no sub-folder."
@@ -66,6 +75,13 @@ def classify_by_folder(
         (*map(printable, classes),),
         notes,
     )
+
+
+def _outer_folder(names: Sequence[str]) -> str:
+    """Return the folder of all files, with a slash, if it has more than one folder with files."""
+    outer = os.path.commonpath([os.path.dirname(name) for name in names]) + os.sep
+    inner = {name[len(outer) :].split(os.sep)[0] for name in names if os.sep in name[len(outer) :]}
+    return outer if len(outer) > 1 and len(inner) > 1 else ""
 
 
 def _class_part(names: Sequence[str]) -> tuple[int | None, list[str]]:

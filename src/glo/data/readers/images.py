@@ -44,7 +44,7 @@ __all__ = [
     "decode_within_limit",
     "image_suffixes",
     "probe",
-    "to_uint8_pixels",
+    "to_array",
 ]
 
 # Formats that start other programs, or that pillow lists but cannot decode by itself.
@@ -366,9 +366,16 @@ def _is_color(image: "PillowImage") -> bool:
     return any(bool((pixels != pixels[..., :1]).any()) for pixels in arrays)
 
 
-def to_uint8_pixels(image: "PillowImage") -> NDArray[np.uint8]:
-    """Return the pixels of an image laid on white, uint8 (H, W, C), C 1 for gray, else 3."""
-    return _full_range(_decode(image, None))
+def to_array(image: "PillowImage") -> NDArray[Any]:
+    """Return the pixels of an image of pillow (H, W, C), C 1 for gray, else 3.
+
+    They are uint8, laid on white, or the values of a gray image of more bits, whose range is that
+    of all images of a source.
+    """
+    decoded = _decode(image, None)
+    deep = decoded._deep
+    is_plain = deep is None or (deep.alpha is None and not deep.is_inverted)
+    return decoded.pixels if is_plain else _full_range(decoded)
 
 
 def _full_range(decoded: Decoded) -> NDArray[np.uint8]:

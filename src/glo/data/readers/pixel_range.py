@@ -11,7 +11,7 @@ from glo.data.readers.images import ImageFacts
 from glo.data.reading import Reading
 from glo.errors import UserError
 
-__all__ = ["PixelRange", "chunks", "decide_range", "decide_ranges", "read_range"]
+__all__ = ["PixelRange", "chunks", "decide_range", "decide_ranges", "kind_of", "read_range"]
 
 _CHUNK_BYTES = 2**22
 # Whites of 8, 10, 12, 14 and 16 bits, which cameras and scanners make.
@@ -55,8 +55,8 @@ class PixelRange(NamedTuple):
         """Raise UserError, the reason alone, for values that are neither inside nor clipped."""
         if self.origin != "given" and self.is_beyond(low, high):
             raise UserError(
-                f"values from {low:g} to {high:g}, where {self.black:g} is black and "
-                f"{self.white:g} is white"
+                f"values from {low:g} to {high:g}, outside the range from {self.black:g} (black) "
+                f"to {self.white:g} (white)"
             )
 
     def describe(self, low: float, high: float, n_beyond: int, n: int) -> str:
@@ -171,7 +171,7 @@ def read_range(
     Raises:
         UserError: values outside the range, infinity, or nothing but missing pixels.
     """
-    kind = _kind(values.dtype)
+    kind = kind_of(values.dtype)
     if kind == "bool":
         decided = decide_range(kind, 0, 1, options, what)
         return decided.reading, "false is black and true is white"
@@ -214,14 +214,17 @@ def _black_of_floats(low: float, high: float, what: str) -> float:
     # Values a little below 0 are those of [0, 1] after a filter, or of [-1, 1] without dark ones.
     if -1 - _TOLERANCE <= low < -0.5 and high <= 1 + _TOLERANCE:
         return -1.0
+    is_near = low > -2 and high < 2
+    advice = "--pixel-range 0 1 or --pixel-range -1 1" if is_near else "--pixel-range LOW HIGH"
     raise UserError(
         f"{what} has float pixels from {low:g} to {high:g}, which are clearly neither in [0, 1] nor"
-        " in [-1, 1]; give their black and white as --pixel-range 0 1 or --pixel-range -1 1 (in"
-        " Python as pixel_range); values beyond are clipped."
+        f" in [-1, 1]; give their black and white as {advice} (in Python as pixel_range), which"
+        " clips values beyond."
     )
 
 
-def _kind(dtype: np.dtype[Any]) -> str:
+def kind_of(dtype: np.dtype[Any]) -> str:
+    """Return the kind of the pixels of an array of a dtype, as in a `Reading`."""
     if dtype.kind in "iu":
         return dtype.name if dtype.name in ("uint8", "uint16") else "integer"
     return "bool" if dtype.kind == "b" else "float"

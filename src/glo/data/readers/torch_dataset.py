@@ -12,7 +12,7 @@ from glo.data.dataset import Dataset
 from glo.data.labels import encode_labels
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrays import open_array, to_numpy
-from glo.data.readers.images import to_uint8_pixels
+from glo.data.readers.images import to_array
 from glo.errors import UserError, UserTypeError, printable
 
 __all__ = ["is_torch_dataset", "open_torch_dataset"]
@@ -89,7 +89,7 @@ def _split_item(item: Any, row: int) -> tuple[NDArray[Any], Any]:
     if isinstance(example, Tensor | np.ndarray):
         return to_numpy(example, f"Item {row} of the dataset"), label
     if hasattr(example, "has_transparency_data"):  # an image of pillow
-        return to_uint8_pixels(example), label
+        return to_array(example), label
     raise UserTypeError(
         f"Item {row} of the dataset is of type {type(item).__name__}"
         f"{'' if example is item else f' with an example of type {type(example).__name__}'}; give "
