@@ -228,7 +228,7 @@ def test_loaded_runs_have_the_units_of_their_data(tmp_path: Path) -> None:
         wanted = decode(decoder, torch.from_numpy(loaded.transform(data[:5])))[:, 0].numpy()
         wanted = black + (wanted + 1) / 2 * (white - black)
         np.testing.assert_allclose(back, wanted, atol=(white - black) / 255)
-    with pytest.raises(UserError, match="from -1 .* to 1"):
+    with pytest.raises(UserError, match=r"from -1 .* to 1"):
         loaded.transform(symmetric * 2)
     with pytest.raises(UserError, match="4095"):
         glo.load(tmp_path / "0").transform(spots())

@@ -48,9 +48,9 @@ def classify_by_folder(
     if outer:
         lists = (names, all_names, expected, folders)
         inner = [[x[len(outer) :] for x in paths if x.startswith(outer)] for paths in lists]
-        labels, classes, notes = classify_by_folder(*inner)
+        labels, label_names, notes = classify_by_folder(*inner)
         note = f"All images are below the folder {printable(outer[:-1])}, which is no class."
-        return labels, classes, [note, *notes]
+        return labels, label_names, [note, *notes]
     n_loose = sum(os.sep not in name for name in names)
     if n_loose:
         note = f"No classes: {n_loose:,} of {len(names):,} images are in no sub-folder."

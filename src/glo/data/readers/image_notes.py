@@ -46,7 +46,7 @@ def describe_images(
     if not facts:
         return []
     kinds = list(dict.fromkeys(each.kind for each in facts))
-    notes = [_describe_range(ranges[kind], facts) for kind in kinds]
+    notes = [text for kind in kinds if (text := _describe_range(ranges[kind], facts, options))]
     if len(kinds) > 1:
         notes.append("The images differ in depth; each kind is scaled by a range of its own.")
     notes += _describe_channels(facts, shape[2], options)
@@ -59,16 +59,15 @@ def _count(facts: Counter[ImageFacts], condition: Callable[[ImageFacts], bool]) 
     return sum(n for each, n in facts.items() if condition(each))
 
 
-def _describe_range(decided: PixelRange, facts: Counter[ImageFacts]) -> str:
+def _describe_range(decided: PixelRange, facts: Counter[ImageFacts], options: SourceOptions) -> str:
     of_kind = Counter({each: n for each, n in facts.items() if each.kind == decided.kind})
     n, colors = of_kind.total(), {each.is_color for each in of_kind}
     n_beyond = _count(of_kind, lambda each: decided.is_beyond(each.low, each.high))
     low, high = min(each.low for each in of_kind), max(each.high for each in of_kind)
     color = "" if len(colors) > 1 else " color" if colors == {True} else " gray"
-    return (
-        f"{n:,} image{'s' * (n > 1)}, {_DEPTHS.get(decided.kind, decided.kind)}{color}, "
-        f"{decided.describe(low, high, n_beyond, n)}."
-    )
+    text = decided.describe(low, high, n_beyond, n, options)
+    depth = _DEPTHS.get(decided.kind, decided.kind)
+    return text and f"{n:,} image{'s' * (n > 1)}, {depth}{color}, {text}."
 
 
 def _describe_channels(

@@ -59,8 +59,15 @@ class PixelRange(NamedTuple):
                 f"to {self.white:g} (white)"
             )
 
-    def describe(self, low: float, high: float, n_beyond: int, n: int) -> str:
-        """Return a clause on the range and the values in it; `n_beyond` of n images are clipped."""
+    def describe(
+        self, low: float, high: float, n_beyond: int, n: int, options: SourceOptions
+    ) -> str:
+        """Return a clause on the range and the values in it, empty if the notes of a run have it.
+
+        `n_beyond` of n images are clipped.
+        """
+        if self.reading == options.reading and not n_beyond:
+            return ""
         text = f"values {low:g} to {high:g}; {self.black:g} is black and {self.white:g} is white"
         text += f" (--pixel-range){self.note}"
         if n_beyond:
@@ -190,8 +197,7 @@ def read_range(
     except UserError as error:
         raise UserError(f"{what} has {error}; scale them to that range.") from None
     n_beyond = int(decided.is_beyond(lows, highs).sum())
-    is_new = n_beyond > 0 or decided.reading != options.reading
-    return decided.reading, decided.describe(low, high, n_beyond, len(values)) * is_new
+    return decided.reading, decided.describe(low, high, n_beyond, len(values), options)
 
 
 def chunks(values: NDArray[Any]) -> Iterator[slice]:
