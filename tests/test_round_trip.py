@@ -400,7 +400,7 @@ def check_exports(opened: Run, ids: list[str], written: Written) -> None:
     do("export", str(opened.folder), "--codes", "codes.parquet")
     table = pandas.read_parquet("codes.parquet")
     assert table["row"].tolist() == list(range(len(ids)))
-    if opened.row_ids.are_names:
+    if opened.row_ids.ids is not None:
         assert table["id"].astype(str).tolist() == ids
     if written.labels:
         found = [None if pandas.isna(label) else str(label) for label in table["label"]]

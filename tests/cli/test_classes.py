@@ -62,7 +62,7 @@ def test_folders_of_classes_and_a_new_one(
     draw(tmp_path / "new/owl/1.png", 120)
     draw(tmp_path / "new/cat/deeper/1.png", 30)
     assert run(["add", str(copy), "new"]) == 0
-    assert "'owl' is a new class" in capsys.readouterr().out
+    assert "New classes: owl;" in capsys.readouterr().out
     assert classes(copy, 16) == ["cat", "dog", "dog", "owl"]
     opened = open_run(copy)
     assert opened.label_names == (*NAMES, "owl")

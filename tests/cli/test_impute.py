@@ -233,7 +233,7 @@ def test_columns_are_matched_by_name(
     frame = frame[frame.columns[::-1]].assign(more=7.5, kind="ant").set_axis(list("uvwxyz"))
     getattr(frame, f"to_{ending}")(f"in.{ending}")
     assert run(["restore", str(named), f"in.{ending}"]) == 0
-    assert "more" in capsys.readouterr().out
+    assert "more" in capsys.readouterr().err
     if ending == "csv":
         found = pandas.read_csv("restored.csv", index_col=0)
     else:

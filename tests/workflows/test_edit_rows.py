@@ -111,8 +111,8 @@ def test_classes_keep_their_names(tmp_path: Path) -> None:
     assert now.label_names == (*names, "owl")
     assert now.labels is not None
     assert now.labels[20:].tolist() == [2, 3, -1]
-    assert any("'owl' is a new class" in text for text in said)
-    assert any("1 added example has no label" in text for text in said)
+    assert any("New classes: owl;" in text for text in said)
+    assert any("1 added without a label" in text for text in said)
 
 
 def test_rows_keep_their_identities(run: Path) -> None:

@@ -47,16 +47,6 @@ def add(
     if any(change.fingerprint == inputs.dataset.fingerprint for change in last):
         print(f"These examples were the last that were added to {run}; nothing was changed.")
         return 0
-    return show_progress(
-        partial(
-            add_rows,
-            run,
-            inputs.dataset,
-            source=" ".join(files),
-            names=inputs.names,
-            split="" if split == "train" else split,
-            limit=limit or 0,
-            refit=refit,
-            decoder=decoder_class,
-        )
-    )
+    change = partial(add_rows, run, inputs.dataset, source=" ".join(files), names=inputs.names)
+    change = partial(change, split="" if split == "train" else split, limit=limit or 0)
+    return show_progress(partial(change, refit=refit, decoder=decoder_class))

@@ -1,5 +1,6 @@
 """`glo forget`: rows removed from a finished run."""
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -50,16 +51,8 @@ def forget(
     decoder_class = import_decoder_class(decoder)
     opened = open_run(run, decoder=decoder_class)
     numbers = _parse(opened.row_ids, rows)
-    return show_progress(
-        partial(
-            forget_rows,
-            run,
-            numbers,
-            fingerprint=opened.data.fingerprint,
-            refit=refit,
-            decoder=decoder_class,
-        )
-    )
+    change = partial(forget_rows, run, numbers, refit=refit, decoder=decoder_class)
+    return show_progress(partial(change, fingerprint=opened.data.fingerprint))
 
 
 def _parse(ids: "RowIds", rows: str) -> "Tensor":
@@ -70,15 +63,12 @@ def _parse(ids: "RowIds", rows: str) -> "Tensor":
     path = Path(rows)
     # Numbers are no names of files, and an image is no list of rows.
     is_list = not _NUMBERS.fullmatch(rows) and path.suffix.lower() not in image_suffixes()
-    if not (is_list and _is_file(path)):
+    if not (is_list and os.path.isfile(rows)):
         try:
             return ids.parse(rows)
         except UserError as error:
-            if not (is_list and path.suffix):
-                raise
-            reason = str(error)
-            message = f"There is no text file '{rows}', and {reason[0].lower()}{reason[1:]}"
-            raise UserError(message) from None
+            no_file = f"There is no text file '{rows}': " if is_list and path.suffix else ""
+            raise UserError(f"{no_file}{error}") from None
     if rows in ids:
         raise UserError(
             f"ROWS is {rows}, a row of the run and a file; write id:{rows} or {path.absolute()}."
@@ -87,10 +77,3 @@ def _parse(ids: "RowIds", rows: str) -> "Tensor":
         return ids.parse(read_text(path, max_bytes=_MAX_BYTES))
     except OSError as error:
         raise UserError(f"ROWS is {rows}, a file that cannot be read ({error.strerror}).") from None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False

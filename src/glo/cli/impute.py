@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glo.cli.open_run import print_remarks
 from glo.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,12 +49,10 @@ def impute_table(
     check_table(out, reason)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"--out is {out}, the incomplete table itself; give another name.")
-    table = open_incomplete_table(
-        source, SourceOptions(split=split, limit=limit, reading=run.reading)
-    )
+    options = SourceOptions(split=split, limit=limit, reading=run.reading)
+    table = open_incomplete_table(source, options)
     check_incomplete_table(run, table)
-    for note in table.dataset.notes:
-        print(note)
+    print_remarks(run, table.dataset)
     initial_codes = prepare_search(run)
     count, rows = int(table.missing.sum()), int(table.missing.any(axis=1).sum())
     with TaskProgress() as bar:

@@ -1,7 +1,6 @@
 """`glo info`: data, settings, state and figures of a run."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,29 +31,34 @@ def info(
     from glo.runs.run import open_run
 
     opened = open_run(run)
-    if row is not None:
-        values = _row(opened, row)
-        lines = (f"{name:<12} {value}" for name, value in values.items() if value is not None)
-        print(json.dumps(values, indent=2) if as_json else _join(lines))
-        return 0
-    checkpoint, ids = opened.checkpoint, opened.row_ids
-    facts: dict[str, Any] = {
-        "folder": str(run),
-        "preset": opened.preset,
-        "data": opened.data.to_dict(),
-        "data_notes": list(opened.notes),
-        "ids": [ids.of(0), ids.of(opened.data.n - 1)] if ids.are_names else None,
-        "settings": opened.settings.to_dict(),
-        "step": checkpoint.step,
-        "finished": checkpoint.finished and opened.summary is not None,
-        "notes": list(checkpoint.notes),
-        "summary": opened.summary,
-    }
-    print(json.dumps(facts, indent=2) if as_json else _text(facts))
+    facts = _facts(opened) if row is None else _row(opened, row)
+    lines = (
+        _lines(facts)
+        if row is None
+        else [f"{k:<12} {v}" for k, v in facts.items() if v is not None]
+    )
+    # A stranger's run may have terminal control characters in its texts.
+    print(json.dumps(facts, indent=2) if as_json else "\n".join(map(printable, lines)))
     return 0
 
 
-def _text(facts: dict[str, Any]) -> str:
+def _facts(run: "Run") -> dict[str, Any]:
+    checkpoint, ids = run.checkpoint, run.row_ids
+    return {
+        "folder": str(run.folder),
+        "preset": run.preset,
+        "data": run.data.to_dict(),
+        "data_notes": list(run.notes),
+        "ids": None if ids.ids is None else [ids.of(0), ids.of(ids.n - 1)],
+        "settings": run.settings.to_dict(),
+        "step": checkpoint.step,
+        "finished": checkpoint.finished and run.summary is not None,
+        "notes": list(checkpoint.notes),
+        "summary": run.summary,
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
     data, settings, summary = facts["data"], facts["settings"], facts["summary"]
     shape = " x ".join(map(str, data["shape"]))
     lines = [
@@ -79,11 +83,11 @@ def _text(facts: dict[str, Any]) -> str:
             f"PCA {base['pca']:.4f}",
             f"explained    {100 * summary['explained_variance']:.1f} % of the variance",
             f"time         {summary['seconds']:.0f} s, "
-            f"{summary['images_per_second']:,.0f} images/s{memory}",
+            f"{summary['images_per_second']:,.0f} {noun}s/s{memory}",
         ]
         diagnosis = summary["diagnosis"] or ["healthy"]
         lines += [f"diagnosis    {sentence}" for sentence in diagnosis]
-    return _join(lines)
+    return lines
 
 
 def _row(run: "Run", text: str) -> dict[str, Any]:
@@ -96,8 +100,3 @@ def _row(run: "Run", text: str) -> dict[str, Any]:
         "error": None if run.errors is None else float(run.errors[row]),
         "code_norm": float(run.codes[row].norm()),
     }
-
-
-def _join(lines: Iterable[str]) -> str:
-    """Join lines; a stranger's run may have terminal control characters in its texts."""
-    return "\n".join(map(printable, lines))

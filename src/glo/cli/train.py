@@ -169,14 +169,15 @@ def _warn_of_skipped(skipped: tuple[str, ...]) -> None:
     for sentence in skipped:
         name, _, reason = sentence.partition(": ")
         names.setdefault(reason, []).append(name)
-    kinds = sorted(names.items(), key=lambda kind: -len(kind[1]))
-    parts = [
-        f"{name[0]}: {reason}" if len(name) == 1 else f"{len(name):,} ({listed(name)}): {reason}"
-        for reason, name in kinds
+    kinds = [
+        f"{listed(each) if len(each) == 1 else f'{len(each):,} ({listed(each)})'}: {reason}"
+        for reason, each in sorted(names.items(), key=lambda kind: -len(kind[1]))
     ]
-    were = "was" if len(skipped) == 1 else "were"
-    kinds_text = listed(parts, comma="; ", rest="; and {} more kinds")
-    print(f"Warning: {len(skipped):,} {were} left out: {kinds_text}.")
+    were, text = (
+        "was" if len(skipped) == 1 else "were",
+        listed(kinds, comma="; ", rest="; and {} more kinds"),
+    )
+    print(f"Warning: {len(skipped):,} {were} left out: {text}.")
 
 
 def _recommend_preset(samples: "Dataset") -> None:

@@ -369,11 +369,7 @@ class GLO(
         if prior is not None and not run.has_prior(prior):
             run.fit_prior(prior)
         examples = run.sample(
-            n_samples,
-            seed=seed,
-            temperature=temperature,
-            prior=prior,
-            label=label,
+            n_samples, seed=seed, temperature=temperature, prior=prior, label=label
         )
         return self._form.restore(examples)
 

@@ -35,12 +35,7 @@ _log = logging.getLogger("glo.explorer")
 
 
 def make_app(
-    folder: Path,
-    *,
-    token: str,
-    port: int,
-    warm: bool = True,
-    decoder: DecoderLike | None = None,
+    folder: Path, *, token: str, port: int, warm: bool = True, decoder: DecoderLike | None = None
 ) -> ASGIApp:
     """Make the ASGI application of a run's page; UserError where `folder` is no run folder.
 

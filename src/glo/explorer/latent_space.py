@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.decoders.decode import decode
-from glo.errors import UserError
 from glo.explorer.protocol import NotFound, array_to_base64, codes_to_base64
 from glo.explorer.scheduler import Scheduler, YieldingDecoder, compute_once
 from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
@@ -23,7 +22,6 @@ from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
 from glo.priors import Prior
-from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 from glo.training.refine import squared_errors
 from glo.utils.device import find_device
@@ -55,7 +53,7 @@ class LatentSpace:
         self.typical_error = None if self._saved_errors is None else _median(self._saved_errors)
         # Read now: a run in training removes old checkpoints.
         self.codes = run.codes.float()
-        self.row_ids = _row_ids(run, len(self.codes))
+        self.row_ids = run.row_ids
         run.decoder.requires_grad_(False).to(find_device("auto"))
 
     @property
@@ -104,7 +102,7 @@ class LatentSpace:
             "xy": array_to_base64(project_to_plane(codes, self.directions, method), "<f4"),
             "codes": codes_to_base64(codes),
             "labels": None if labels is None else array_to_base64(labels[rows], "<i4"),
-            "ids": [self.id_of(row) for row in rows.tolist()] if self.row_ids.are_names else None,
+            "ids": None if self.row_ids.ids is None else self.row_ids.subset(self.map_rows).names,
             "sprites": None,
         }
 
@@ -151,13 +149,10 @@ class LatentSpace:
         self.typical_error = _median(errors)
         return rows, errors, "computed"
 
-    def id_of(self, row: int) -> str | None:
-        """Return the identity of an example, or None if that is its number."""
-        return self.row_ids.of(row) if self.row_ids.are_names else None
-
     def about(self, row: int) -> dict[str, Any]:
-        """Return number, identity and label of an example."""
-        return {"row": row, "id": self.id_of(row), "label": self.labels.of(row)}
+        """Return number, label and identity, unless that is its number, of an example."""
+        name = None if self.row_ids.ids is None else self.row_ids.of(row)
+        return {"row": row, "id": name, "label": self.labels.of(row)}
 
     def error_of(self, row: int) -> float | None:
         """Return the squared error of an example, or None unless it was saved."""
@@ -172,14 +167,6 @@ class LatentSpace:
             _ = self.initial_codes
         if self.examples.dataset is not None:
             _ = self.errors
-
-
-def _row_ids(run: Run, n: int) -> RowIds:
-    """Return the identities of rows; their numbers where those of the run do not fit its codes."""
-    try:
-        return run.row_ids
-    except UserError:
-        return RowIds(None, n)
 
 
 def _median(errors: Tensor) -> float:

@@ -70,7 +70,5 @@ def read_labels(run: Run, examples: TrainingExamples) -> Labels:
     numbers = np.unique(values[values >= 0])
     rows = np.where(values < 0, -1, np.searchsorted(numbers, values)).astype(np.int32)
     return Labels(
-        numbers=tuple(numbers.tolist()),
-        names=tuple(names[k] for k in numbers.tolist()),
-        rows=rows,
+        numbers=tuple(numbers.tolist()), names=tuple(names[k] for k in numbers.tolist()), rows=rows
     )

@@ -28,7 +28,7 @@ def codes_table(run: Run) -> Any:
     import pyarrow
 
     columns: dict[str, Any] = {"row": pyarrow.array(np.arange(len(run.codes)))}
-    if run.row_ids.are_names:
+    if run.row_ids.ids is not None:
         columns["id"] = pyarrow.array(run.row_ids.names, pyarrow.string())
     if run.labels is not None:
         columns["label"] = _label_column(run.labels, run.label_names)

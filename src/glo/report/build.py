@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -17,12 +16,7 @@ from glo.report.code_scatter import code_scatter_section
 from glo.report.context import ReportContext, read_context
 from glo.report.curves import curves_section
 from glo.report.interpolations import directions_section, interpolations_section
-from glo.report.overview import (
-    diagnosis_section,
-    evaluation_section,
-    headline,
-    settings_section,
-)
+from glo.report.overview import diagnosis_section, evaluation_section, headline, settings_section
 from glo.report.reconstructions import reconstructions_section
 from glo.report.samples import nearest_section, samples_section
 from glo.report.vectors import columns_section, lines_section, spread_section
@@ -94,57 +88,41 @@ def make_report(run: Run, dataset: Dataset | None, *, missing_data: str = "") ->
     return page + "\n"
 
 
-class _Part(NamedTuple):
-    """A part of the page; `make` returns None where a run has no such section."""
-
-    anchor: str
-    title: str
-    make: Callable[[ReportContext], Section | None]
+_Make = Callable[[ReportContext], Section | None]
+_OF_SEVERAL_CODES = ("samples", "interpolations", "directions", "neighbours", "map")
 
 
-def _parts(context: ReportContext) -> list[_Part]:
-    images, has_space = context.run.is_images, len(context.run.codes) > 1
-    parts = [_Part("diagnosis", "Diagnosis", diagnosis_section)]
-    if images:
-        parts.append(_Part("reconstructions", "Reconstructions", reconstructions_section))
-    else:
-        parts += [
-            _Part("reconstructions", "Reconstructions", lines_section),
-            _Part("columns", "Errors of the columns", columns_section),
-        ]
-    if has_space and images:
-        parts += [
-            _Part("samples", "Samples", samples_section),
-            _Part("interpolations", "Interpolations", interpolations_section),
-            _Part("directions", "Principal directions", directions_section),
-            _Part("neighbours", "Nearest training examples of samples", nearest_section),
-        ]
-    elif has_space:
-        parts.append(_Part("samples", "Samples", spread_section))
-    if has_space:
-        parts.append(_Part("map", "Map of the codes", code_scatter_section))
-    return [
-        *parts,
-        _Part("training", "Training", curves_section),
-        _Part("evaluation", "Evaluation", evaluation_section),
-        _Part("recipe", "How it was made", settings_section),
+def _sections(context: ReportContext) -> list[tuple[str, str, Section]]:
+    """Return anchors, titles and sections; a reason stands in the place of one that fails."""
+    # With the functions for images and for vectors.
+    parts: list[tuple[str, str, _Make | None, _Make | None]] = [
+        ("diagnosis", "Diagnosis", diagnosis_section, diagnosis_section),
+        ("reconstructions", "Reconstructions", reconstructions_section, lines_section),
+        ("columns", "Errors of the columns", None, columns_section),
+        ("samples", "Samples", samples_section, spread_section),
+        ("interpolations", "Interpolations", interpolations_section, None),
+        ("directions", "Principal directions", directions_section, None),
+        ("neighbours", "Nearest training examples of samples", nearest_section, None),
+        ("map", "Map of the codes", code_scatter_section, code_scatter_section),
+        ("training", "Training", curves_section, curves_section),
+        ("evaluation", "Evaluation", evaluation_section, evaluation_section),
+        ("recipe", "How it was made", settings_section, settings_section),
     ]
-
-
-def _sections(context: ReportContext) -> list[tuple[_Part, Section]]:
-    """Return the sections of a run; a reason stands in the place of one that fails."""
     sections = []
-    for part in _parts(context):
+    for anchor, title, of_images, of_vectors in parts:
+        make = of_images if context.run.is_images else of_vectors
+        if make is None or (anchor in _OF_SEVERAL_CODES and len(context.run.codes) < 2):
+            continue
         try:
-            section = part.make(context)
+            section = make(context)
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
             section = Section(text=(f"This section could not be made ({reason}).",))
             warnings.warn(
-                f"The section '{part.title}' of the report could not be made ({reason}).",
+                f"The section '{title}' of the report could not be made ({reason}).",
                 RuntimeWarning,
                 stacklevel=4,
             )
         if section is not None:
-            sections.append((part, section))
+            sections.append((anchor, title, section))
     return sections

@@ -42,11 +42,7 @@ def code_scatter_section(context: ReportContext) -> Section:
             plots.append(_discriminants(codes[rows][known], values[known], named))
     count = f"{len(rows):,} of {len(codes):,}" if len(rows) < len(codes) else f"All {len(codes):,}"
     unlabeled = " There are no labels to color them by." if labels is None else ""
-    return Section(
-        text=(f"{count} codes, each a dot.{unlabeled}",),
-        items=tuple(plots),
-        columns=2,
-    )
+    return Section(text=(f"{count} codes, each a dot.{unlabeled}",), items=tuple(plots), columns=2)
 
 
 def _principal(codes: Tensor, rows: Tensor, groups: _Groups) -> Plot:

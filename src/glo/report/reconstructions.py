@@ -36,11 +36,7 @@ def reconstructions_section(context: ReportContext) -> Section:
             "Above: training examples. Below each: its reconstruction from its code. They are "
             "sorted from best to worst."
         )
-    return Section(
-        text=(text,),
-        items=items,
-        columns=3 if n else 1,
-    )
+    return Section(text=(text,), items=items, columns=3 if n else 1)
 
 
 def _places(n: int) -> list[tuple[slice, str]]:

@@ -68,11 +68,7 @@ def lines_section(context: ReportContext) -> Section:
                 caption += f", {context.run.row_ids.describe([row])}"
             plots.append(_line(context, row, f"line-{place}", caption))
     text = context.missing_data if context.dataset is None else f"Values in {_UNIT} of each column."
-    return Section(
-        text=(text,),
-        items=tuple(plots),
-        columns=2,
-    )
+    return Section(text=(text,), items=tuple(plots), columns=2)
 
 
 def _line(context: ReportContext, row: int, name: str, caption: str) -> Plot:
@@ -107,11 +103,7 @@ def spread_section(context: ReportContext) -> Section | None:
         f"The median and the range of nine in ten values of every column: of {kind} "
         f"and of {_SAMPLES} samples of each prior, in {_UNIT}."
     )
-    return Section(
-        text=(text, *context.missing_priors),
-        items=tuple(plots),
-        columns=2,
-    )
+    return Section(text=(text, *context.missing_priors), items=tuple(plots), columns=2)
 
 
 def _with_nan(context: ReportContext, rows: Tensor) -> Tensor:

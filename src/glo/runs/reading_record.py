@@ -21,11 +21,7 @@ def write_reading(folder: Path, dataset: Dataset) -> None:
 
 
 def read_reading(folder: Path) -> tuple[Reading, tuple[str, ...]]:
-    """Return the reading and the notes of a run folder.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
+    """Return the reading and the notes of a run folder; UserError if they are damaged."""
     path = folder / READING_FILE
     try:
         values = read_json(path, max_bytes=_MAX_BYTES)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, final
@@ -19,11 +20,12 @@ __all__ = ["RowIds"]
 
 _INTEGER = re.compile(r"-?\d{1,99}")
 _RANGE = re.compile(r"-?\d+(-\d+)?")
-_NUMBERS = re.compile(r"[\s\d-]+")
+_NUMBERS = re.compile(r"[\s\d,-]+")
 _MAX_CHOICES = 10_000
 
 
 @final
+@dataclass(frozen=True, eq=False)
 class RowIds:
     """Identities of N rows; without `ids` the row numbers.
 
@@ -39,25 +41,20 @@ class RowIds:
         ('c.png', 1, tensor([0, 1]))
     """
 
-    def __init__(self, ids: NDArray[Any] | None, n: int, *, settled: int | None = None) -> None:
-        self.ids = ids
-        self.n = n
-        self.settled = n if settled is None else settled
+    ids: NDArray[Any] | None
+    n: int
+    settled: int | None = None
 
     @classmethod
     def read(cls, folder: Path, n: int, *, settled: int | None = None) -> Self:
-        """Read the identities of a run folder of `n` rows.
-
-        Raises:
-            UserError: the file is damaged or has another number of rows.
-        """
+        """Read the identities of a run folder, or raise UserError if they are damaged or not n."""
         path = folder / IDS_FILE
         ids = read_ids(path) if path.exists() else None
         if ids is not None and len(ids) != n:
             raise UserError(
                 f"{path} has {len(ids):,} rows, but config.toml has {n:,}; copy the run again."
             )
-        return cls(ids, n, settled=settled)
+        return cls(ids, n, settled)
 
     def write(self, folder: Path) -> None:
         """Write the identities to a run folder, unless they are the row numbers."""
@@ -88,11 +85,14 @@ class RowIds:
             names: (N,), the identity of a row in place of one that is taken; empty: the same. Where
                 it is taken, too, a number follows, as in 'new/1.png (2)'.
         """
-        taken, free = set(others.names), []
+        taken = dict.fromkeys(others.names)
         for name, longer in zip(self.names, names or self.names, strict=True):
-            free.append(_free(name, longer, taken))
-            taken.add(free[-1])
-        return RowIds(to_ids(free), self.n)
+            number, free = 1, longer if name in taken else name
+            while free in taken:
+                number += 1
+                free = f"{longer} ({number})"
+            taken[free] = None
+        return RowIds(to_ids([*taken][-self.n :]), self.n)
 
     @property
     def _values(self) -> NDArray[Any]:
@@ -103,30 +103,26 @@ class RowIds:
         """The identity of each row."""
         return [str(value) for value in self._values.tolist()]
 
-    @property
-    def are_names(self) -> bool:
-        """Whether a row has an identity other than its number."""
-        return self.ids is not None
-
     def of(self, row: int) -> str:
         """Return the identity of a row."""
         return str(row if self.ids is None else self.ids[row])
 
     def describe(self, rows: Sequence[int]) -> str:
         """Return the numbers and identities of rows, such as 'row 5 (person6.png)'."""
-        first = [f"{row:,} ({self.of(row)})" if self.are_names else f"{row:,}" for row in rows[:8]]
+        first = [
+            f"{r:,}" if self.ids is None else f"{r:,} ({self.of(r)})" for r in rows[:MAX_LISTED]
+        ]
         more = f" and {len(rows) - MAX_LISTED:,} more" if len(rows) > MAX_LISTED else ""
         return f"row{'s' * (len(rows) > 1)} {', '.join(first)}{more}"
 
     def __contains__(self, text: str) -> bool:
         """Return whether a text is the identity of a row, other than its number."""
-        return text in self._first_of
+        return text in self._rows_of
 
     def find(self, text: str) -> int:
         """Return the row of an identity or a row number; "id:" or "row:" in front states which.
 
-        Raises:
-            UserError: there is no such row, or more than one, or it is not clear which.
+        Without exactly one such row a UserError is raised.
         """
         rows = self._rows(text)
         if len(rows) == 1:
@@ -135,61 +131,40 @@ class RowIds:
 
     def parse(self, text: str) -> Tensor:
         """Parse identities, row numbers and ranges, such as 'a.png,3,40-49', one a line or between
-        commas, into rising, unique rows, int64 (m,).
-
-        Raises:
-            UserError: a part is no row, or it is not clear which.
+        commas, into rising, unique rows, int64 (m,), or raise UserError as `find` does.
         """
-        rows: list[int] = []
-        for part in [text] if self._is_identity(text) else self._parts(text):
-            rows += self._rows(part)
-        return torch.tensor(sorted(set(rows)), dtype=torch.int64)
+        parts = [text] if self._is_identity(text) else self._parts(text)
+        rows = {row for part in parts for row in self._rows(part)}
+        return torch.tensor(sorted(rows), dtype=torch.int64)
 
     def _parts(self, text: str) -> list[str]:
         parts: list[str] = []
         for line in text.splitlines():
-            if self._is_identity(line) or self._is_identity(line.strip()):
-                parts.append(line if self._is_identity(line) else line.strip())
+            whole = [each for each in (line, line.strip()) if self._is_identity(each)]
             # Numbers may have blanks between them, names of files may contain them.
-            elif _NUMBERS.fullmatch(line.replace(",", " ")):
-                parts += line.replace(",", " ").split()
-            else:
-                parts += filter(None, map(str.strip, line.split(",")))
+            split = line.replace(",", " ").split() if _NUMBERS.fullmatch(line) else line.split(",")
+            parts += whole[:1] or filter(None, map(str.strip, split))
         return parts
 
     def _is_identity(self, text: str) -> bool:
         return text in self or text.removeprefix("id:") in self
 
     @cached_property
-    def _first_of(self) -> dict[str, int]:
-        """The first row of each identity."""
-        if self.ids is None:
-            return {}
-        return {str(name): row for row, name in reversed([*enumerate(self.ids.tolist())])}
-
-    @cached_property
-    def _repeated(self) -> dict[str, list[int]]:
-        """All rows of each identity that several rows have."""
+    def _rows_of(self) -> dict[str, list[int]]:
+        """The rows of each identity."""
         rows: dict[str, list[int]] = {}
-        if len(self._first_of) < self.n and self.ids is not None:
-            for row, name in enumerate(map(str, self.ids.tolist())):
-                if self._first_of[name] != row:
-                    rows.setdefault(name, [self._first_of[name]]).append(row)
+        for row, name in enumerate(() if self.ids is None else self.names):
+            rows.setdefault(name, []).append(row)
         return rows
-
-    def _named(self, name: str) -> list[int]:
-        row = self._first_of.get(name)
-        return [] if row is None else self._repeated.get(name, [row])
 
     def _rows(self, text: str) -> list[int]:
         kind, _, name = text.partition(":")
-        if kind == "row" and _RANGE.fullmatch(name):
+        is_id = kind == "id" and (name in self or text not in self)
+        if _RANGE.fullmatch(name) and (kind == "row" or (is_id and self.ids is None)):
             return [*parse_range(name, self.n)]
-        if kind == "id" and (name in self or text not in self):
-            return self._identified(name)
-        named = self._named(text)
-        if _RANGE.fullmatch(text) is None:
-            return named or self._refuse(text)
+        named = self._rows_of.get(name if is_id else text, [])
+        if is_id or _RANGE.fullmatch(text) is None:
+            return named or self._refuse(name if is_id else text)
         try:
             numbered = [*parse_range(text, self.n)]
         except UserError:
@@ -204,18 +179,6 @@ class RowIds:
             )
         return numbered
 
-    def _identified(self, name: str) -> list[int]:
-        if self.ids is None and _RANGE.fullmatch(name):
-            return [*parse_range(name, self.n)]
-        first, dash, last = name.partition("-")
-        if name not in self and dash and first.isdigit() and last.isdigit():
-            # A range of row numbers of the source, some of which may be removed.
-            low, high = int(first), int(last)
-            values = enumerate(self._values.tolist())
-            rows = [row for row, v in values if type(v) is int and low <= v <= high]
-            return rows or self._refuse(name)
-        return self._named(name) or self._refuse(name)
-
     @cached_property
     def _has_other_numbers(self) -> bool:
         """Whether a row has an identity that is a number, but not its own."""
@@ -223,24 +186,17 @@ class RowIds:
         return any(_INTEGER.fullmatch(name) is not None and int(name) != row for row, name in ids)
 
     def _moved(self, rows: list[int]) -> bool:
-        if rows[-1] >= self.settled:
+        if self.settled is not None and rows[-1] >= self.settled:
             return True
         return self._has_other_numbers and any(self.of(row) != str(row) for row in rows)
 
+    def suggest(self, text: str, others: Sequence[str] = ()) -> str:
+        """Return a closing question with the nearest identity or one of `others`, or ""."""
+        return suggest(text, [*others, *[*self._rows_of][:_MAX_CHOICES]])
+
     def _refuse(self, text: str) -> list[int]:
-        names = () if self.ids is None else self.names[:_MAX_CHOICES]
         known = f"0 to {self.n - 1:,}" if self.ids is None else f"such as {self.of(0)}"
         raise UserError(
             f"No row is '{text}'; give row numbers and ranges, such as 3,17,40-49, or identities of"
-            f" rows, {known}.{suggest(text, names)}"
+            f" rows, {known}.{self.suggest(text)}"
         )
-
-
-def _free(name: str, longer: str, taken: set[str]) -> str:
-    if name not in taken:
-        return name
-    number, free = 1, longer
-    while free in taken:
-        number += 1
-        free = f"{longer} ({number})"
-    return free

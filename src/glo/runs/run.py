@@ -183,29 +183,17 @@ class Run:
 
     @cached_property
     def reading(self) -> Reading:
-        """How the values of the training data were read.
-
-        Raises:
-            UserError: the file cannot be read.
-        """
-        return self._examples[0]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One sentence for each decision about the training data."""
-        return self._examples[1]
+        """How the values of the training data were read; UserError without a valid record."""
+        return read_reading(self.folder)[0]
 
     @cached_property
-    def _examples(self) -> tuple[Reading, tuple[str, ...]]:
-        return read_reading(self.folder)
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each decision about the training data."""
+        return read_reading(self.folder)[1]
 
     @cached_property
     def row_ids(self) -> RowIds:
-        """Identity of each row in its source, such as a file path.
-
-        Raises:
-            UserError: the file cannot be read, or does not fit config.toml.
-        """
+        """Identity of each row in its source; UserError if the file does not fit config.toml."""
         return RowIds.read(self.folder, self.data.n, settled=self.data.n_settled)
 
     def open_data(self, data: Source | None = None, *, command: str) -> Dataset:

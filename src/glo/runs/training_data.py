@@ -52,24 +52,17 @@ def open_training_data(
             f"with {dataset.fingerprint}; give those from {record.source}: {command} DATA."
         )
     for change in record.changes:
-        dataset = _changed(folder, settings, record, reading, dataset, change)
+        options = _added_options(settings, record, change)
+        dataset = _changed(folder, dataset, change, replace(options, reading=reading))
     return dataset
 
 
-def _changed(
-    folder: Path,
-    settings: Settings,
-    record: DataRecord,
-    reading: Reading,
-    dataset: Dataset,
-    change: RowChange,
-) -> Dataset:
+def _changed(folder: Path, dataset: Dataset, change: RowChange, options: SourceOptions) -> Dataset:
     if change.kind == "forgotten":
         rows = parse_rows(change.rows, len(dataset)).numpy()
         return dataset.subset(np.delete(np.arange(len(dataset)), rows))
     try:
-        options = _added_options(settings, record, change)
-        added = open_source(change.source, replace(options, reading=reading))
+        added = open_source(change.source, options)
     except UserError as error:
         raise UserError(
             f"The {change.n:,} examples that were added to {folder} from {change.source} "

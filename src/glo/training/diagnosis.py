@@ -98,11 +98,10 @@ def diagnose(
 
 
 def _low_variance(baselines: Baselines) -> Finding:
-    variance = baselines.mean_image
     text = (
-        f"The data hardly vary: their variance is {variance:.2g} and their standard deviation "
-        f"{variance**0.5:.2g}, where pixels go from -1 to 1 and columns deviate by 1; check their "
-        f"range (such as 12-bit values stored in 16 bits, or constant columns) before any setting."
+        f"The data hardly vary: their variance is {baselines.mean_image:.2g}, where pixels go from "
+        f"-1 to 1 and columns deviate by 1; check their range (such as 12-bit values stored in 16 "
+        f"bits, or constant columns) before any setting."
     )
     return Finding(name="low_variance", sentence=text)
 
@@ -116,8 +115,7 @@ def _output(
         return []
     rate = f"decoder_lr {settings.decoder_lr:g} with {settings.decoder_optimizer}"
     smaller = settings.decoder_optimizer != "adam" or settings.decoder_lr > _ADAM_LR
-    adam = _adam(settings) if smaller else ""
-    remedy = f"use {_alternatives(adam, 'a decoder_lr 10 times smaller')}"
+    remedy = f"use {_alternatives(smaller * _adam(settings), 'a decoder_lr 10 times smaller')}"
     # The outputs of vectors have no bounds.
     if abs(record.output_mean) > _SATURATION and settings.decoder != "mlp":
         text = (
@@ -142,8 +140,9 @@ def _decoder(record: EpochRecord, settings: Settings, n: int) -> list[Finding]:
     if at_peak > _MIN_DECODER_STEP * settings.steps_per_epoch(n) / 100:
         return []
     plain = settings.decoder_optimizer == "sgd"
-    adam = _adam(settings) if plain else ""
-    options = _alternatives(adam, _larger(settings, "decoder_lr", 100 if plain else 10))
+    options = _alternatives(
+        plain * _adam(settings), _larger(settings, "decoder_lr", 100 if plain else 10)
+    )
     text = (
         f"The decoder hardly learns: in this epoch its weights changed by "
         f"{100 * record.decoder_step:.2g} % of their length, with {settings.decoder_optimizer} and "

@@ -1,9 +1,4 @@
-"""Torch's initial defaults for the duration of a call, whatever the user has set.
-
-The package computes in float32, places tensors explicitly, and computes gradients in training and
-search. Other values of torch's defaults are the user's and are restored after each call, and
-between the items of a generator.
-"""
+"""Torch's initial defaults for the duration of a call, and the user's after it."""
 
 import functools
 import inspect
@@ -21,10 +16,9 @@ R = TypeVar("R")
 
 
 class _DefaultDtype:
-    """Float32 as the default dtype while any thread is in a call.
+    """Float32 as the default dtype, which all threads share, while any thread is in a call.
 
-    The default dtype is one for all threads, unlike the other defaults. So the first call stores
-    the user's and the last one restores it; each alone would restore that of another call.
+    The first call stores the user's and the last one restores it.
     """
 
     def __init__(self) -> None:
@@ -51,20 +45,7 @@ _default_dtype = _DefaultDtype()
 def torch_defaults(*, gradients: bool = True) -> Iterator[None]:
     """Set float32, the CPU, gradients and no autocast as torch's defaults in a `with` block.
 
-    Inference mode ends in the block. Deterministic algorithms, anomaly detection and the number of
-    threads stay as they are: the package works with any.
-
-    Args:
-        gradients: whether gradients are computed.
-
-    Example:
-        >>> torch.set_default_dtype(torch.float64)
-        >>> with torch_defaults():
-        ...     print(torch.zeros(1).dtype)
-        torch.float32
-        >>> torch.zeros(1).dtype
-        torch.float64
-        >>> torch.set_default_dtype(torch.float32)
+    Inference mode ends in the block; `gradients` is whether gradients are computed.
     """
     with ExitStack() as stack:
         stack.enter_context(_default_dtype)
@@ -81,9 +62,7 @@ def torch_defaults(*, gradients: bool = True) -> Iterator[None]:
 
 
 def with_torch_defaults(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function or generator function to run under `torch_defaults`.
-
-    A generator runs under them, and the code of its caller between two items does not.
+    """Decorate a function, or the steps of a generator function, to run under `torch_defaults`.
 
     Example:
         >>> @with_torch_defaults

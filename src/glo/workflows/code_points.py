@@ -1,15 +1,15 @@
 """Points of a code space by name: a row, a label, a sample, the mean, or a file."""
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import final
 
 import torch
 from torch import Tensor
 
-from glo.errors import UserError, suggest
+from glo.errors import UserError
 from glo.inversion import InitialCodes
 from glo.latents.constraints import project
 from glo.runs.run import Run
@@ -20,7 +20,6 @@ __all__ = ["CodePoint", "CodePoints"]
 
 _KINDS = ("label:", "sample:", "mean")
 _ROW = re.compile(r"-?\d+|(row|id):.*", re.DOTALL)
-_MAX_CHOICES = 10_000
 
 
 @final
@@ -78,10 +77,10 @@ class CodePoints:
         return CodePoint(name=name, code=project(code[None], self.run.settings.constraint)[0])
 
     def _example(self, name: str) -> CodePoint:
-        if not _ROW.fullmatch(name) and _exists(name):
+        if not _ROW.fullmatch(name) and os.path.exists(name):
             raise UserError(
                 f"'{name}' is a training example and a file; write id:{name} for the former, and "
-                f"{Path(name).absolute()} for the latter."
+                f"{os.path.abspath(name)} for the latter."
             )
         row = self.run.row_ids.find(name)
         return CodePoint(name=name, code=self.run.codes[row], row=row)
@@ -104,11 +103,11 @@ class CodePoints:
         return self.run.prior().sample(1, seed=self.seed, start=int(number))[0]
 
     def _file(self, name: str) -> CodePoint:
-        if not _exists(name):
+        if not os.path.exists(os.path.expanduser(name)):
             raise UserError(
                 f"'{name}' is not a point; give the row or identity of a training example, "
                 f"label:LABEL, sample:NUMBER, mean, or a file that exists."
-                f"{suggest(name, [*_KINDS, *self.run.row_ids.names[:_MAX_CHOICES]])}"
+                f"{self.run.row_ids.suggest(name, _KINDS)}"
             )
         dataset = open_inputs(self.run, [name], limit=2).dataset
         if len(dataset) != 1:
@@ -118,10 +117,3 @@ class CodePoints:
         inversion = encode(self.run, x, self._initial_codes, mask=mask)
         residual = float(inversion.residuals[0])
         return CodePoint(name=name, code=inversion.codes[0], example=x[0], residual=residual)
-
-
-def _exists(name: str) -> bool:
-    try:
-        return Path(name).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):
-        return False

@@ -87,23 +87,16 @@ def add_rows(
     """
     with _locked_run(folder, decoder) as run, staged(folder) as new:
         check_shape(run.folder, run.data, dataset, "The added examples")
-        batches = encode_dataset(
-            run, dataset, prepare_search(run, device=device), callback=callback
-        )
+        initial = prepare_search(run, device=device)
+        batches = encode_dataset(run, dataset, initial, callback=callback)
         codes = torch.cat([batch.inversion.codes for batch in batches])
         standardized, rows = run.standardize(dataset), RowData.read(run)
         if epochs:
             codes = _train(run, rows.training, standardized, codes, epochs, device)
             rows = replace(rows, errors=None)
         errors = squared_errors(run.decoder, codes, standardized, run.settings)
-        record = run.data.added(
-            len(dataset),
-            source=source,
-            split=split,
-            limit=limit,
-            name=dataset.name,
-            fingerprint=dataset.fingerprint,
-        )
+        place = {"source": source, "name": dataset.name, "fingerprint": dataset.fingerprint}
+        record = run.data.added(len(dataset), split=split, limit=limit, **place)
         labels, label_names = _merged_labels(rows, dataset)
         messages = [_added(run, errors), *_classes(rows, labels, label_names)]
         ids = _added_ids(run, dataset, names)
@@ -123,15 +116,8 @@ def _train(
     run: Run, state: TrainState, samples: Dataset, codes: Tensor, epochs: int, device: str
 ) -> Tensor:
     """Train the decoder of `run` and `state` on examples, and return their trained codes."""
-    settings = replace(
-        run.settings,
-        epochs=epochs,
-        device=device,
-        schedule="constant",
-        warmup=0.0,
-        ema_decay=0.0,
-        shards=None,
-    )
+    settings = replace(run.settings, epochs=epochs, device=device, schedule="constant")
+    settings = replace(settings, warmup=0.0, ema_decay=0.0, shards=None)
     latents = LatentCodes(codes, constraint=run.settings.constraint)
     part = TrainState(settings, run.decoder, latents)
     for _ in train(part, samples):
@@ -213,7 +199,6 @@ def _merged_labels(rows: RowData, dataset: Dataset) -> tuple[Tensor, tuple[str, 
 
 
 def _classes(rows: RowData, labels: Tensor, names: tuple[str, ...]) -> Iterator[Message]:
-    """Report the classes of added examples, of a run that has some."""
     if rows.labels is None:
         return
     numbers, counts = labels.unique(return_counts=True)
@@ -221,22 +206,16 @@ def _classes(rows: RowData, labels: Tensor, names: tuple[str, ...]) -> Iterator[
     unlabeled = count.pop(UNLABELED, 0)
     if count:
         yield Message(text=f"Classes: {listed([f'{c:,} {names[k]}' for k, c in count.items()])}.")
-    new = [f"'{names[number]}'" for number in count if number >= len(rows.names)]
+    new = [names[number] for number in count if number >= len(rows.names)]
     if new:
-        are = "is a new class" if len(new) == 1 else "are new classes"
-        yield Message(
-            text=f"{listed(new)} {are}; the run had {listed(rows.names)}.{_suggestion(new, rows)}"
-        )
+        near = next(filter(None, (suggest(name, rows.names) for name in new)), "")
+        text = f"New classes: {listed(new)}; the run had {listed(rows.names)}.{near}"
+        yield Message(text=text)
     if unlabeled:
-        them = "example has" if unlabeled == 1 else "examples have"
         yield Message(
-            text=f"{unlabeled:,} added {them} no label; images get that of a class folder if the "
+            text=f"{unlabeled:,} added without a label; images get that of a class folder if the "
             f"folder, or the one that holds it, is given: {listed(rows.names)}."
         )
-
-
-def _suggestion(new: list[str], rows: RowData) -> str:
-    return next(filter(None, (suggest(name.strip("'"), rows.names) for name in new)), "")
 
 
 def _added_ids(run: Run, dataset: Dataset, names: Sequence[str]) -> RowIds:
@@ -268,11 +247,7 @@ def _complement(rows: Tensor, n: int) -> Tensor:
 
 
 def _added(run: Run, errors: Tensor) -> Message:
-    n, mse, earlier_mse = (
-        run.data.n,
-        float(errors.double().mean()),
-        float((run.summary or {})["mse"]),
-    )
+    n, mse, earlier_mse = run.data.n, float(errors.double().mean()), (run.summary or {})["mse"]
     text = (
         f"Added {len(errors):,} rows, {n:,} to {n + len(errors) - 1:,}: mse {mse:.4f}, where the "
         f"earlier rows have {earlier_mse:.4f}."

@@ -121,7 +121,10 @@ def _open_images(
 
     def read(folder: Path | None) -> Dataset:
         dataset = read_listing(listing, image_options(run, expected, options), folder)
-        return _classified(run, dataset, _origins(listings, listing.decoded))
+        # Both lists are in the same order.
+        every = ((each.root, name) for each in listings for name in each.names)
+        origins = [next(o for o in every if os.fspath(o[0] / o[1]) == p) for p in listing.decoded]
+        return _classified(run, dataset, origins)
 
     try:
         count = min(len(paths), options.limit or len(paths))
@@ -146,56 +149,39 @@ def _open_images(
     )
 
 
-# Folder that was given, None for a file, and path of an image below it, or of the file.
-_Origin = tuple[Path | None, str]
+def _classified(run: Run, dataset: Dataset, origins: list[tuple[Path, str]]) -> Dataset:
+    """Return images with their paths as identities, and the classes of their folders as labels.
 
-
-def _origins(listings: list[Listing], decoded: list[str]) -> list[_Origin]:
-    """Return the origin of each decoded file; both lists are in the same order."""
-    every = ((each, name) for each in listings for name in each.names)
-    origins: list[_Origin] = []
-    for path in decoded:
-        listing, name = next(every)
-        while os.fspath(listing.root / name) != path:
-            listing, name = next(every)
-        origins.append((None if listing.root is _NO_FOLDER else listing.root, name))
-    return origins
-
-
-def _classified(run: Run, dataset: Dataset, origins: list[_Origin]) -> Dataset:
-    """Return images with their paths as identities, and the classes of their folders as labels."""
+    Args:
+        origins: folder that was given, and path of an image below it, of each image.
+    """
     ids = to_ids([printable(name.replace(os.sep, "/")) for _, name in origins])
     if run.labels is None:
         return dataset.replace(ids=ids)
-    known, roots = run.label_names, {root for root, _ in origins}
-    of_root = {root: _class_of(root, known) for root in roots if root is not None}
+    known = run.label_names
+    # By identity: a file has no folder, and `_NO_FOLDER` equals the folder ".".
+    of_root = {id(root): _class_of(root, known) for root, _ in origins}
     # Folders of classes, as for training, if no image lies beside them.
-    flat = {root for root, name in origins if os.sep not in name}
+    flat = {id(root) for root, name in origins if os.sep not in name}
     names = []
     for root, path in origins:
-        if root is None:
-            names.append("")
-            continue
         folder = printable(path.split(os.sep)[0]) if os.sep in path else ""
-        is_class = folder in known or (folder and not of_root[root] and root not in flat)
-        names.append(folder if is_class else of_root[root])
+        is_class = folder in known or (folder and not of_root[id(root)] and id(root) not in flat)
+        names.append(folder if is_class and root is not _NO_FOLDER else of_root[id(root)])
     labels, label_names = encode_labels(names, "The folders of FILES")
     return dataset.replace(ids=ids, labels=labels, label_names=label_names)
 
 
 def _class_of(root: Path, known: tuple[str, ...]) -> str:
     """Return the class of a folder by its own name, or by that of the folder it links to."""
+    if root is _NO_FOLDER:
+        return ""
     names = (printable(os.path.basename(f(root))) for f in (os.path.abspath, os.path.realpath))
     return next((name for name in names if name in known), "")
 
 
 def _read_images(read: Callable[[Path | None], Dataset], size: int) -> Dataset:
-    """Decode images into memory, or into a temporary folder if they are too large for it.
-
-    Args:
-        read: function that decodes them into a folder, or into memory.
-        size: bytes of the decoded images.
-    """
+    """Decode images of `size` bytes into memory, or a temporary folder if that is too small."""
     if size < MAX_MEMORY_BYTES:
         return read(None)
     try:

@@ -51,11 +51,11 @@ class ProgressBar(Callback):
         self._total = state.total_steps
         self._n = state.n
         parameters = sum(p.numel() for p in state.decoder.parameters())
-        noun = "image" if training.run.is_images else "example"
+        self._noun = "image" if training.run.is_images else "example"
         start = f"resumed at step {state.step:,}" if state.step else f"{self._epochs} epochs"
         self.line(
             f"{state.n:,} examples, {parameters:,} weights, {self._total:,} steps, {start}. "
-            f"Baselines: mean {noun} {baselines.mean_image:.4f}, PCA of the same size "
+            f"Baselines: mean {self._noun} {baselines.mean_image:.4f}, PCA of the same size "
             f"{baselines.pca:.4f}."
         )
         self._speed = _Speed()
@@ -64,8 +64,7 @@ class ProgressBar(Callback):
         """Update loss, speed and time left."""
         self._speed.add(record.rows)
         left = (self._total - record.step) * record.rows / max(self._speed.rate, 1e-9)
-        rate = f"{self._speed.rate:,.0f} images/s"
-        status = f"loss {record.loss:.4f}  {rate}  {format_duration(left)} left"
+        status = f"loss {record.loss:.4f}  {self._rate}  {format_duration(left)} left"
         self._update(f"epoch {record.epoch}/{self._epochs}", record.step, self._total, status)
 
     def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
@@ -75,7 +74,7 @@ class ProgressBar(Callback):
         seconds = steps_left * record.rows / max(self._speed.rate, 1e-9) if record.epoch else 0.0
         self.line(
             f"epoch {record.epoch}/{self._epochs}  mse {record.mse:.4f}  "
-            f"explains {explained:.1f} %  {self._speed.rate:,.0f} images/s  "
+            f"explains {explained:.1f} %  {self._rate}  "
             f"{format_duration(seconds)} left"
         )
 
@@ -106,6 +105,10 @@ class ProgressBar(Callback):
         else:
             style = "yellow" if text.startswith("Warning") else None
             self._bar.console.print(text, style=style, highlight=False, markup=False)
+
+    @property
+    def _rate(self) -> str:
+        return f"{self._speed.rate:,.0f} {self._noun}s/s"
 
     def _update(self, name: str, done: int, total: int, status: str) -> None:
         if self._bar is not None:

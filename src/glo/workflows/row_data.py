@@ -65,12 +65,7 @@ class RowData:
         )
 
     def joined(
-        self,
-        codes: Tensor,
-        errors: Tensor,
-        labels: Tensor,
-        names: tuple[str, ...],
-        ids: RowIds,
+        self, codes: Tensor, errors: Tensor, labels: Tensor, names: tuple[str, ...], ids: RowIds
     ) -> "RowData":
         """Return the data with rows appended, which have fresh optimizer state."""
         self.training.append_rows(codes)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from PIL import Image
@@ -51,13 +51,8 @@ def save_traversal(run: Run, traversal: Traversal, path: Path) -> Path:
         decoded = [line[:, :0] for line in lines] if run.is_images else _decode(run, lines)
         places = [(line, step) for line, codes in enumerate(lines) for step in range(len(codes))]
         columns = {"line": [line for line, _ in places], "step": [step for _, step in places]}
-        return write_rows(
-            path,
-            columns,
-            codes=torch.cat(lines),
-            examples=torch.cat(decoded),
-            names=run.reading.columns,
-        )
+        codes, examples = torch.cat(lines), torch.cat(decoded)
+        return write_rows(path, columns, codes=codes, examples=examples, names=run.reading.columns)
     if path.suffix == ".png":
         return save_picture(draw_lines(_decode(run, lines)), path)
     save = save_gif if path.suffix == ".gif" else save_mp4
@@ -98,10 +93,8 @@ def save_neighbors(run: Run, rows: Tensor, distances: Tensor, path: Path) -> Pat
     """Write a table of row, identity, distance, code and, of vectors, decoded example."""
     codes = run.codes[rows]
     decoded = codes[:, :0] if run.is_images else run.reconstruct(rows)
-    columns: dict[str, list[Any]] = {"row": rows.tolist()}
-    if run.row_ids.are_names:
-        columns["id"] = [run.row_ids.of(row) for row in rows.tolist()]
-    columns |= {"distance": list(distances.numpy())}
+    ids = {} if run.row_ids.ids is None else {"id": run.row_ids.subset(rows).names}
+    columns = {"row": rows.tolist(), **ids, "distance": list(distances.numpy())}
     return write_rows(path, columns, codes=codes, examples=decoded, names=run.reading.columns)
 
 
