@@ -36,8 +36,8 @@ class DeepValues(NamedTuple):
     """
 
     values: NDArray[Any]
-    alpha: NDArray[np.float32] | None
-    declared: float | None
+    alpha: NDArray[np.float32] | None = None
+    declared: float | None = None
     is_inverted: bool = False
     has_empty_alpha: bool = False
 
@@ -141,14 +141,14 @@ def _read_16_bit_channels(
     alpha = None
     if values.shape[2] > n_colors:
         if not values[..., n_colors:].any():
-            return DeepValues(colors, None, None, has_empty_alpha=True)
+            return DeepValues(colors, has_empty_alpha=True)
         alpha = values[..., n_colors:].astype(np.float32) / np.float32(65535)
         if "a" in raw:
             colors = np.rint(colors / alpha.clip(1e-9)).clip(0, 65535).astype(np.uint16)
     elif isinstance(transparent, tuple) and len(transparent) == n_colors:
         is_opaque = (colors != np.array(transparent, np.uint16)).any(axis=2, keepdims=True)
         alpha = is_opaque.astype(np.float32)
-    return DeepValues(colors, alpha, None)
+    return DeepValues(colors, alpha)
 
 
 def _join_bytes(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +62,7 @@ def classify_by_folder(
     counts = Counter(chosen)
     classes = sorted(counts, key=lambda name: (natural_key(name), name))
     numbers = {name: number for number, name in enumerate(classes)}
-    notes.append(_describe_counts([(printable(name), counts[name]) for name in classes]))
-    notes += _describe_case(classes)
+    notes += _describe_classes(classes, counts)
     depth = 0 if part == 0 else 1
     possible = {name.split(os.sep)[-1] for name in folders if name.count(os.sep) == depth}
     used = {name.split(os.sep)[part] for name in expected if os.sep in name}
@@ -104,19 +103,16 @@ def _class_part(names: Sequence[str]) -> tuple[int | None, list[str]]:
     ]
 
 
-def _describe_counts(counts: Sequence[tuple[str, int]]) -> str:
-    texts = ", ".join(f"{name} {count:,}" for name, count in counts[:_MAX_COUNTS])
-    if len(counts) > _MAX_COUNTS:
-        return f"{len(counts):,} classes from folders: {texts}, ...."
-    return f"Classes from folders: {texts}."
-
-
-def _describe_case(classes: Sequence[str]) -> list[str]:
+def _describe_classes(names: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    texts = [f"{printable(name)} {counts[name]:,}" for name in names[:_MAX_COUNTS]]
+    start, more = "Classes", ""
+    if len(names) > _MAX_COUNTS:
+        start, more = f"{len(names):,} classes", ", ..."
     variants: dict[str, list[str]] = {}
-    for name in classes:
+    for name in names:
         variants.setdefault(name.casefold(), []).append(printable(name))
-    return [
-        f"The classes {listed(names)} differ in case only; rename their folders if they are one."
-        for names in variants.values()
-        if len(names) > 1
+    return [f"{start} from folders: {', '.join(texts)}{more}."] + [
+        f"The classes {listed(same)} differ in case only; rename their folders if they are one."
+        for same in variants.values()
+        if len(same) > 1
     ]

@@ -150,7 +150,7 @@ def read_listing(listing: Listing, options: SourceOptions, folder: Path | None) 
         rows=files.rows,
         name=printable(listing.root.resolve().name or "images"),
         skipped=tuple(listing.skipped),
-        ids=to_ids([*map(_posix, listing.decoded)]),
+        ids=to_ids([printable(name.replace(os.sep, "/")) for name in listing.decoded]),
         reading=files.reading,
         notes=(*files.notes, *listing.describe_others()),
     )
@@ -177,10 +177,6 @@ def _add_entry(listing: Listing, entry: "os.DirEntry[str]", name: str, real_root
     else:
         listing.names.append(name)
     return False
-
-
-def _posix(name: str) -> str:
-    return printable(name.replace(os.sep, "/"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,20 +253,21 @@ def decode_files(
     return DecodedFiles(rows, numbers, reading, tuple(notes))
 
 
-def _common_size(probes: list[ImageFacts]) -> tuple[int, int]:
-    """Return the size of equally large images, or a power of two near the median short side."""
+def _common_shape(probes: list[ImageFacts], options: SourceOptions) -> tuple[int, int, int]:
+    """Return height, width and channels of the rows.
+
+    The size is that of equally large images, or a power of two near the median short side.
+    """
+    channels = options.channels or (3 if any(each.is_color for each in probes) else 1)
+    if options.size:
+        return options.size, options.size, channels
     sizes = {(each.height, each.width) for each in probes}
     if len(sizes) == 1:
-        return sizes.pop()
+        return (*sizes.pop(), channels)
     short = median(min(each.height, each.width) for each in probes) if probes else _MIN_SIDE
     side = 1 << (int(short).bit_length() - 1)
-    return (min(max(side, _MIN_SIDE), _MAX_SIDE),) * 2
-
-
-def _common_shape(probes: list[ImageFacts], options: SourceOptions) -> tuple[int, int, int]:
-    height, width = (options.size,) * 2 if options.size else _common_size(probes)
-    is_color = any(each.is_color for each in probes)
-    return height, width, options.channels or (3 if is_color else 1)
+    side = min(max(side, _MIN_SIDE), _MAX_SIDE)
+    return side, side, channels
 
 
 def _map_in_order(

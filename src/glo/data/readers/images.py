@@ -142,21 +142,20 @@ class Decoded:
 
     facts: ImageFacts
     pixels: NDArray[Any]
-    _deep: DeepValues | None = None
-    _conversion: Conversion = SRGB
+    _deep: DeepValues
+    _conversion: Conversion
 
     def to_uint8(self, black: float, white: float) -> NDArray[np.uint8]:
         """Return the pixels, uint8 (H, W, C), scaled so that black is 0 and white is 255."""
-        deep = self._deep or DeepValues(self.pixels, None, None, False)
-        if deep.is_inverted:
+        if self._deep.is_inverted:
             black, white = white, black
         result = np.empty(self.pixels.shape, np.uint8)
         step = max(1, _STRIP_PIXELS // self.pixels[0].size)
         for top in range(0, len(result), step):
             rows = slice(top, top + step)
-            alpha = None if deep.alpha is None else deep.alpha[rows]
+            alpha = None if self._deep.alpha is None else self._deep.alpha[rows]
             part = to_bytes(self.pixels[rows], black, white, alpha)
-            result[rows] = _apply_to_pixels(part, SRGB if self._deep is None else self._conversion)
+            result[rows] = _apply_to_pixels(part, self._conversion)
         return result
 
 
@@ -182,8 +181,8 @@ def probe(source: Path | BinaryIO, *, measure: bool = False) -> ImageFacts:
         kind = pixel_kind(image)
         if measure and kind != "uint8":
             decoded = _decode(image, file)
-            declared = decoded._deep.declared if decoded._deep else None
-            return decoded.facts._replace(high=max(decoded.facts.high, declared or 0.0))
+            high = max(decoded.facts.high, decoded._deep.declared or 0.0)
+            return decoded.facts._replace(high=high)
         is_turned = _early_orientation(image) >= 5
         width, height = image.size[::-1] if is_turned else image.size
         return ImageFacts(height, width, _is_color(image), kind)
@@ -218,8 +217,11 @@ def decode_opaque(path: Path) -> NDArray[np.bool_] | None:
     """Return the mask of the pixels at least half opaque, bool (H, W); None if all are opaque."""
 
     def read(image: "PillowImage", _: BinaryIO) -> NDArray[np.bool_] | None:
-        upright = _load_upright(image)
-        return _opaque_pixels(upright) if image.has_transparency_data else None
+        strips = _strips(_load_upright(image))
+        if not image.has_transparency_data:
+            return None
+        alphas = [strip.convert("RGBA").getchannel("A") for strip in strips]
+        return np.concatenate([np.asarray(alpha) >= 128 for alpha in alphas])
 
     with _opened(path, read) as mask:
         return mask
@@ -373,8 +375,7 @@ def to_array(image: "PillowImage") -> NDArray[Any]:
     of all images of a source.
     """
     decoded = _decode(image, None)
-    deep = decoded._deep
-    is_plain = deep is None or (deep.alpha is None and not deep.is_inverted)
+    is_plain = decoded._deep.alpha is None and not decoded._deep.is_inverted
     return decoded.pixels if is_plain else _full_range(decoded)
 
 
@@ -388,23 +389,30 @@ def _full_range(decoded: Decoded) -> NDArray[np.uint8]:
 
 
 def _decode(image: "PillowImage", file: BinaryIO | None) -> Decoded:
+    from PIL import Image
+
+    def reopen() -> "PillowImage":
+        assert file is not None
+        file.seek(0)
+        return Image.open(file, formats=_formats())
+
     kind, has_frames, conversion = pixel_kind(image), _has_frames(image), find_conversion(image)
     profile = BROKEN if conversion == BROKEN else "" if conversion == SRGB else "converted"
-    deep = None
     if kind == "uint8":
         upright, has_empty_alpha = _without_empty_alpha(_load_upright(image))
-        pixels: NDArray[Any] = _uint8_pixels(upright, conversion)
+        values = _uint8_pixels(upright, conversion)
+        deep, conversion = DeepValues(values, has_empty_alpha=has_empty_alpha), SRGB
     else:
-        deep = read_deep_values(image, _load_upright, None if file is None else _reopener(file))
-        pixels, has_empty_alpha = deep.values, deep.has_empty_alpha
+        deep = read_deep_values(image, _load_upright, None if file is None else reopen)
     if file is not None:
         image.close()
+    pixels = deep.values
     low, high = float(pixels.min()), float(pixels.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise UserError(f"gray values from {low:g} to {high:g}, which are not all numbers")
     height, width, channels = pixels.shape
     facts = ImageFacts(
-        height, width, channels == 3, kind, low, high, has_frames, profile, has_empty_alpha
+        height, width, channels == 3, kind, low, high, has_frames, profile, deep.has_empty_alpha
     )
     return Decoded(facts, pixels, deep, conversion)
 
@@ -417,16 +425,6 @@ def _without_empty_alpha(image: "PillowImage") -> tuple["PillowImage", bool]:
     if image.mode not in _OPAQUE_MODES or image.getchannel("A").getextrema()[1]:
         return image, False
     return image.convert(_OPAQUE_MODES[image.mode]), True
-
-
-def _reopener(file: BinaryIO) -> Callable[[], "PillowImage"]:
-    from PIL import Image
-
-    def reopen() -> "PillowImage":
-        file.seek(0)
-        return Image.open(file, formats=_formats())
-
-    return reopen
 
 
 def _has_frames(image: "PillowImage") -> bool:
@@ -448,12 +446,6 @@ def _uint8_pixels(image: "PillowImage", conversion: Conversion) -> NDArray[np.ui
         pixels[top : top + strip.height] = part.reshape(strip.height, strip.width, channels)
         top += strip.height
     return pixels
-
-
-def _opaque_pixels(image: "PillowImage") -> NDArray[np.bool_]:
-    """Return the mask of the pixels that are at least half opaque, bool (H, W)."""
-    alphas = [strip.convert("RGBA").getchannel("A") for strip in _strips(image)]
-    return np.concatenate([np.asarray(alpha) >= 128 for alpha in alphas])
 
 
 def _strips(image: "PillowImage") -> Iterator["PillowImage"]:
