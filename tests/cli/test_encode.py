@@ -55,6 +55,16 @@ def test_codes_are_those_of_invert(
             assert picture.size == (4 * 66 + 2, 2 * 66 + 2)
 
 
+def test_a_range_that_was_given_clips_later_images(tmp_path: Path) -> None:
+    data = save_data(tmp_path, images(8).astype(np.float32) / 400)
+    assert train(data, tmp_path / "run", "--pixel-range", "0", "0.5") == 0
+    late = save_data(tmp_path, images(2, seed=4) / 200 - 0.1, "late.npy")
+    opened = open_inputs(open_run(tmp_path / "run"), [late]).dataset
+    expected = ((images(2, seed=4) / 200 - 0.1) / 0.5).clip(0, 1) * 255
+    np.testing.assert_allclose(opened.rows[..., 0], expected, atol=0.51)
+    assert "have values beyond" in " ".join(opened.notes)
+
+
 def test_a_folder_and_its_files_are_the_same_table(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

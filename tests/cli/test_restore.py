@@ -87,12 +87,16 @@ def test_what_is_known_is_kept_whatever_says_what_is_missing(made: Path) -> None
     save_image("mask-clear.png", np.stack([pixels, known], axis=2))
     # As a paint program saves it: with transparency, of which nothing is made.
     save_image("mask-opaque.png", np.stack([*[known] * 3, np.full_like(known, 255)], axis=2))
+    save_image("mask-12-bit.png", known.astype(np.uint16) * 16)
+    save_image("mask-1.png", known // 255)
     ways = [
         ["spoilt.png", "--hole", "left"],
         ["clear.png"],
         ["spoilt.png", "--mask", "mask.png"],
         ["spoilt.png", "--mask", "mask-clear.png"],
         ["spoilt.png", "--mask", "mask-opaque.png"],
+        ["spoilt.png", "--mask", "mask-12-bit.png"],
+        ["spoilt.png", "--mask", "mask-1.png"],
     ]
     found = []
     for number, words in enumerate(ways):

@@ -53,6 +53,20 @@ def test_a_parquet_file_with_and_without_the_library():
     check(open_source("hf:digits.parquet"), 9, 50)
 
 
+def test_one_of_two_columns_of_classes_is_taken_and_the_other_named():
+    coarse = Features(image=Image(), coarse=ClassLabel(names=["a", "b"]))
+    features = Features(**coarse, fine=ClassLabel(names=["x", "y", "z"]))
+    rows = [{"image": {"bytes": png(k)}, "coarse": k % 2, "fine": k % 3} for k in range(6)]
+    source = Dataset.from_list(rows, features=features)
+    source.to_parquet("two.parquet")
+    dataset = open_source("two.parquet")
+    assert dataset.label_names == ("a", "b")
+    assert "SOURCE?label=fine" in dataset.notes[-1]
+    fine = open_source("two.parquet?label=fine")
+    assert fine.label_names == ("x", "y", "z")
+    assert "SOURCE" not in " ".join(fine.notes)
+
+
 def test_a_folder_of_images():
     for k in range(6):
         place = Path("photos") / "train" / ("even", "odd")[k % 2]

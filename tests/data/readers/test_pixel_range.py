@@ -125,6 +125,25 @@ def test_floats_of_a_run_on_negative_values(tmp_path):
     assert open_source(folder, SourceOptions(reading=reading)).rows.max() == 140
 
 
+def test_arrays_and_files_of_a_run_have_one_rule(tmp_path):
+    values = [ramp(np.uint16, 0, 5000), ramp(np.uint16, 0, 4000)]
+    folder, array = put(tmp_path / "a", *values), np.stack(values)
+    reading = Reading(pixels="uint16", black=0, white=4095)
+    known = SourceOptions(reading=reading)
+    assert len(open_source(folder, known)) == 1
+    with pytest.raises(UserError, match=r"0 to 5000.*4095"):
+        open_source(array, known)
+    given = SourceOptions(reading=reading, pixel_range=(0, 4095))
+    for source in (folder, array):
+        clipped = open_source(source, given)
+        assert clipped.rows[0].max() == 255
+        assert "1 (50.0%) have values beyond" in " ".join(clipped.notes)
+        # Of other pixels, such as the 8-bit samples of the run.
+        other = put(tmp_path / "b", np.uint8(200)) if source is folder else np.full((2, 8, 8), 200)
+        other = other.astype(np.uint8) if isinstance(other, np.ndarray) else other
+        assert open_source(other, given).rows.max() == 200
+
+
 @pytest.mark.parametrize("white", [100, 4095])
 def test_a_given_range_of_a_run_clips_later_sources(tmp_path, white):
     folder = put(tmp_path / "a", np.int32(-1000), np.int32(5000), np.uint8(255), suffix="tif")

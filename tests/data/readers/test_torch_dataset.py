@@ -70,6 +70,8 @@ def test_class_names_and_pillow_images():
         assert np.array_equal(dataset.rows, ROWS)
         assert dataset.label_names == ("cat", "dog")
         assert dataset.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    deep = [Image.fromarray(row[..., 0].astype(np.uint16) * 16) for row in ROWS]
+    assert open_source(Listed(deep)).reading.white == 4095
     assert open_source(Listed(source.items, classes=["cat"])).label_names == ("0", "1")
     assert "torchvision" not in sys.modules
 
