@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from glo.data.column_spec import listed_columns
 from glo.data.readers.compressed import check_expansion
-from glo.data.readers.csv_cells import ColumnFault
 from glo.data.readers.csv_format import CsvFormat, to_number
 from glo.errors import UserError, listed
 from glo.utils.json_toml import parse_json
@@ -57,7 +56,7 @@ class ArrowRows:
         batches: function that yields the named columns of consecutive rows as batches or tables.
         length: bytes of the file that the table is unpacked from, or None.
         form: format of a .csv file, or None.
-        faults: columns of a .csv file, some cells of which are no numbers.
+        faults: sentence on each column of a .csv file, some cells of which are no numbers.
         notes: one sentence for each decision about the table.
         in_memory: whether the table is an object, and no source with options.
     """
@@ -69,7 +68,7 @@ class ArrowRows:
     batches: Callable[[list[str]], Iterator[Any]]
     length: int | None = None
     form: CsvFormat | None = None
-    faults: Mapping[str, ColumnFault] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     in_memory: bool = False
 

@@ -1,52 +1,24 @@
 """Cells of a .csv file: conversion of strings to numbers, and cells that are no numbers."""
 
 import re
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 from glo.data.column_spec import escape
 from glo.data.readers.csv_format import MISSING, CsvFormat
 
-__all__ = ["ColumnFault", "convert_column"]
+__all__ = ["convert_column"]
 
 # Number with a sign before it, or a unit or another sign behind it: <0.05, 12 %, 3.5 kg, 1,000.
 _NEARLY = r"^[<>~=≤≥±$€£+-]*\s*\d[\d.,' \x{a0}\x{202f}]*([eE][+-]?\d+)?\s*(%|[^\d\s]{1,5})?$"
 _MAX_TEXTS = 3
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class ColumnFault:
-    """Cells of a column of numbers that are no numbers.
-
-    Attributes:
-        name: name of the column.
-        count: number of such cells.
-        text: text of the first one.
-        row: its row in a spreadsheet, counted from 1.
-        advice: what the reader of the message can do.
-    """
-
-    name: str
-    count: int
-    text: str
-    row: int
-    advice: str
-
-    def __str__(self) -> str:
-        many = self.count > 1
-        cells = f"{self.count:,} cells that are no numbers" if many else "a cell that is no number"
-        return (
-            f"column '{self.name}' has {cells}, {'first ' * many}'{self.text[:60]}' in row "
-            f"{self.row:,} of the file; {self.advice}"
-        )
-
-
-def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, ColumnFault | None]:
+def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, str]:
     """Convert a column of strings to float64 where its cells are numbers or missing.
 
     Returns:
-        pyarrow.ChunkedArray, converted or as it was, and a fault if only most cells are numbers.
+        pyarrow.ChunkedArray, converted or as it was, and a sentence on the cells that are no
+        numbers, "" if these are all or none.
     """
     import pyarrow
     from pyarrow import compute
@@ -54,7 +26,7 @@ def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, Column
     texts = compute.utf8_trim_whitespace(column)
     missing = compute.is_in(texts, value_set=pyarrow.array([*MISSING, *form.missing]))
     if compute.all(missing).as_py():
-        return pyarrow.chunked_array([pyarrow.nulls(len(column))]), None
+        return pyarrow.chunked_array([pyarrow.nulls(len(column))]), ""
     good = compute.match_substring_regex(texts, _pattern(form))
     bad = compute.invert(compute.or_(missing, good))
     n_bad = compute.sum(bad).as_py()
@@ -62,7 +34,7 @@ def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, Column
         nearly = compute.and_(bad, compute.match_substring_regex(texts, _NEARLY))
         n_good = compute.sum(compute.or_(good, nearly)).as_py()
         if 2 * n_good <= len(column) - compute.sum(missing).as_py():
-            return column, None
+            return column, ""
         # Where other numbers have the decimal sign, another one would not read them.
         has_sign = compute.any(compute.match_substring(texts.filter(good), form.decimal)).as_py()
         return column, _fault(name, texts, bad, n_bad, form, has_sign=has_sign)
@@ -72,7 +44,7 @@ def convert_column(name: str, column: Any, form: CsvFormat) -> tuple[Any, Column
         texts = compute.replace_substring(texts, form.decimal, ".")
     null = pyarrow.scalar(None, texts.type)
     numbers = compute.cast(compute.if_else(missing, null, texts), pyarrow.float64())
-    return numbers, None
+    return numbers, ""
 
 
 def _pattern(form: CsvFormat) -> str:
@@ -84,7 +56,7 @@ def _pattern(form: CsvFormat) -> str:
 
 def _fault(
     name: str, texts: Any, bad: Any, count: int, form: CsvFormat, *, has_sign: bool
-) -> ColumnFault:
+) -> str:
     from pyarrow import compute
 
     row = compute.index(bad, True).as_py()
@@ -98,8 +70,13 @@ def _fault(
         repair = f"read such cells as missing, as SOURCE?missing={missing}"
     else:
         repair = "repair such cells"
-    advice = f"{repair}, or leave the column out, as SOURCE?without={escape(name)}"
-    return ColumnFault(name=name, count=count, text=first, row=row + form.first_row, advice=advice)
+    cells = (
+        f"{count:,} cells that are no numbers, first" if count > 1 else "a cell that is no number,"
+    )
+    return (
+        f"column '{name}' has {cells} '{first[:60]}' in row {row + form.first_row:,} of the file; "
+        f"{repair}, or leave the column out, as SOURCE?without={escape(name)}"
+    )
 
 
 def _spellings(text: str, form: CsvFormat, *, has_sign: bool) -> list[str]:

@@ -69,11 +69,12 @@ def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFor
     """Find the format of a .csv file in its first lines, unless it is given or recorded."""
     encoding, text = _read_head(path)
     separators = (spec.separator,) if spec.separator else _SEPARATORS
-    records = max((_records(text, s) for s in separators), key=_plausibility)
-    rows = records.rows
+    splits = {separator: _split(text, separator) for separator in separators}
+    separator = max(splits, key=lambda each: _plausibility(splits[each]))
+    rows = splits[separator]
     if not rows:
         raise UserError(f"{path} is empty; give at least one example.")
-    _check_first_line(path, records)
+    _check_first_line(path, rows, separator)
     expected = {*spec.names, *(reading.columns if reading else ())}
     has_names = not expected.isdisjoint(rows[0]) or _has_names(rows)
     names = rows[0] if has_names else [f"column{place + 1}" for place in range(len(rows[0]))]
@@ -85,12 +86,12 @@ def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFor
     thousands = spec.thousands or (reading.thousands if reading else "")
     recorded = reading.decimal if reading else ""
     cells = [cell for row in rows[1:] for cell in row]
-    decimal = spec.decimal or recorded or _decimal(cells, records.separator, thousands)
+    decimal = spec.decimal or recorded or _decimal(cells, separator, thousands)
     if decimal == thousands:
         raise UserError(f"'{decimal}' is decimal sign and thousands separator; give two signs.")
     return CsvFormat(
         encoding=encoding,
-        separator=records.separator,
+        separator=separator,
         decimal=decimal,
         thousands=thousands,
         missing=spec.missing or (reading.missing if reading else ()),
@@ -98,18 +99,6 @@ def find_format(path: Path, spec: ColumnSpec, reading: Reading | None) -> CsvFor
         has_names=has_names,
         has_quotes=encoding == "utf-16" or _has_quotes(path),
     )
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Records:
-    separator: str
-    rows: list[list[str]]
-
-    @property
-    def width(self) -> int:
-        """Number of cells that most rows have."""
-        return Counter(map(len, self.rows)).most_common(1)[0][0] if self.rows else 0
 
 
 def _read_head(path: Path) -> tuple[str, str]:
@@ -125,16 +114,22 @@ def _read_head(path: Path) -> tuple[str, str]:
     return encoding, text if is_whole or max(ends) < 0 else text[: max(ends)]
 
 
-def _records(text: str, separator: str) -> _Records:
+def _split(text: str, separator: str) -> list[list[str]]:
+    """Return the cells of the first lines."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows: list[list[str]] = []
     with suppress(csv.Error):  # a field of more than 128 KiB
         rows.extend(row for row in islice(lines, _HEAD_ROWS) if row)
-    return _Records(separator=separator, rows=rows)
+    return rows
 
 
-def _plausibility(records: _Records) -> tuple[float, float, int]:
-    rows, width = records.rows, records.width
+def _width(rows: list[list[str]]) -> int:
+    """Return the number of cells that most rows have."""
+    return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+
+
+def _plausibility(rows: list[list[str]]) -> tuple[float, float, int]:
+    width = _width(rows)
     if width < 2:
         return (0.0, 0.0, 0)
     share = sum(len(row) == width for row in rows) / len(rows)
@@ -143,16 +138,16 @@ def _plausibility(records: _Records) -> tuple[float, float, int]:
     return (share * (1 + numbers / max(1, len(cells))), share, width)
 
 
-def _check_first_line(path: Path, records: _Records) -> None:
-    first, width = records.rows[0], records.width
+def _check_first_line(path: Path, rows: list[list[str]], separator: str) -> None:
+    first, width = rows[0], _width(rows)
     if len(first) < width:
         cells = "1 cell" if len(first) == 1 else f"{len(first)} cells"
         advice = "delete the lines above the names of the columns, and give each column a name"
-        if len(first) == width - 1 and not any("".join(row[width - 1 :]) for row in records.rows):
-            advice = f"delete the '{records.separator}' at the end of these"
+        if len(first) == width - 1 and not any("".join(row[width - 1 :]) for row in rows):
+            advice = f"delete the '{separator}' at the end of these"
         raise UserError(
-            f"The first line of {path} has {cells} ('{records.separator.join(first)[:60]}'), and "
-            f"most lines have {width}; {advice}."
+            f"The first line of {path} has {cells} ('{separator.join(first)[:60]}'), and most lines"
+            f" have {width}; {advice}."
         )
 
 

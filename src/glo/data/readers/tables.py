@@ -12,7 +12,7 @@ from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_rows import ArrowRows, short_reason
 from glo.data.readers.columns import is_unnamed, repeated_name
-from glo.data.readers.csv_cells import ColumnFault, convert_column
+from glo.data.readers.csv_cells import convert_column
 from glo.data.readers.csv_format import MISSING, CsvFormat, find_format, is_real
 from glo.data.reading import Reading
 from glo.errors import UserError, listed, printable, require_extra
@@ -86,21 +86,20 @@ def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRow
         advice = "check it: names in its first line, and as many cells in each line"
         raise _unreadable(path, error, advice) from None
     columns: dict[str, Any] = {}
-    faults: dict[str, ColumnFault] = {}
+    faults: dict[str, str] = {}
     blank = 0
-    for place, name in enumerate(names):
-        column, fault = table.column(place), None
+    for name, column in zip(names, table.columns, strict=True):
+        numbers, fault = column, ""
         if pyarrow.types.is_string(column.type):
-            texts, (column, fault) = column, convert_column(name, column, form)
-            is_blank = pyarrow.types.is_null(column.type)
-            column = texts if name in index and not is_blank else column
-        if is_unnamed(name) and pyarrow.types.is_null(column.type):
+            numbers, fault = convert_column(name, column, form)
+        is_blank = pyarrow.types.is_null(numbers.type)
+        if is_blank and is_unnamed(name):
             blank += 1
             continue
         if name in columns:
             raise repeated_name(str(path), name)
-        columns[name] = column
-        faults |= {} if fault is None else {name: fault}
+        columns[name] = column if name in index and not is_blank else numbers
+        faults |= {name: fault} if fault else {}
     rows = _table_rows(pyarrow.table(columns), str(path), printable(path.stem))
     rows = replace(rows, form=form, faults=faults)
     return replace(rows, notes=(*_notes(form, blank), *([rows.unnamed] if rows.unnamed else [])))
