@@ -23,8 +23,8 @@ from glo.estimator.run_store import RunStore
 from glo.estimator.validation import (
     check_examples,
     check_training_data,
-    encode_labels,
     ids_of,
+    labels_of,
     row_digests,
 )
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
@@ -496,7 +496,9 @@ class GLO(
         array = check_examples(self, X, reset=False)
         if isinstance(array, Dataset):
             return array
-        return self._form.samples(array, ids=ids_of(X), **encode_labels(y, len(array)))
+        return self._form.samples(
+            array, ids=ids_of(X), **labels_of(y, len(array), are_classes=True)
+        )
 
     def _append(self, dataset: Dataset, *, epochs: int) -> None:
         store = self._fitted()

@@ -21,7 +21,6 @@ from glo.estimator.example_format import ExampleFormat
 __all__ = [
     "check_examples",
     "check_training_data",
-    "encode_labels",
     "ids_of",
     "labels_of",
     "row_digests",
@@ -93,36 +92,25 @@ def check_examples(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any] | Dat
     return result
 
 
-def labels_of(y: Any, n: int) -> dict[str, Any]:
-    """Return y as the labels of `Dataset` if it holds classes, else nothing."""
+def labels_of(y: Any, n: int, *, are_classes: bool = False) -> dict[str, Any]:
+    """Return y as the labels of `Dataset`, or a note if it holds no classes.
+
+    `are_classes`: numbers are classes even if they rarely repeat.
+    """
     if y is None:
         return {}
-    values = _array(y)
+    values = to_numpy(y, "y")
+    if values.dtype.kind in "US":
+        # NumPy makes strings of a list of numbers and strings.
+        values = np.asarray(y, dtype=object)
     check_consistent_length(np.empty(n), values)
     _check_no_missing(y, values)
     numbers, names, notes = encode_targets(values, "y")
-    # Numbers that rarely repeat are measurements, not classes.
-    if numbers is not None and values.dtype.kind in "iuf" and len(names) > max(2, n // 2):
+    is_rare = len(names) > max(2, n // 2) and values.dtype.kind in "iuf"
+    if numbers is not None and is_rare and not are_classes:
         notes = (f"y has {len(names)} values in {n} examples, so they are taken for no classes.",)
         return {"notes": notes}
     return {"labels": numbers, "label_names": names, "notes": notes}
-
-
-def encode_labels(y: Any, n: int) -> dict[str, Any]:
-    """Return classes as the labels of `Dataset`, however few there are; nothing if y is None."""
-    if y is None:
-        return {}
-    values = _array(y)
-    check_consistent_length(np.empty(n), values)
-    _check_no_missing(y, values)
-    numbers, names, notes = encode_targets(values, "y")
-    return {"labels": numbers, "label_names": names, "notes": notes}
-
-
-def _array(y: Any) -> NDArray[Any]:
-    values = to_numpy(y, "y")
-    # NumPy makes strings of a list of numbers and strings.
-    return np.asarray(y, dtype=object) if values.dtype.kind in "US" else values
 
 
 def _check_no_missing(y: Any, values: NDArray[Any]) -> None:

@@ -12,14 +12,14 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.data.column_spec import NO_COLUMN_SPEC, ColumnSpec, split_column_spec
 from glo.data.csv_fill import fill_cells
 from glo.data.options import check_train_split
-from glo.data.readers.arrays import convert_rows, infer_layout, limit_rows
+from glo.data.readers.arrays import infer_layout, limit_rows, open_layout
 from glo.data.readers.arrow import open_numbers
 from glo.data.readers.arrow_rows import (
     TICKS,
     ArrowRows,
-    check_unpacked_size,
     is_list,
     numbers_of,
+    read_batches,
     short_reason,
 )
 from glo.data.readers.columns import check_columns
@@ -95,8 +95,8 @@ class IncompleteArray(IncompleteTable):
         if values.ndim != 2:
             actual = " x ".join(map(str, values.shape))
             raise UserError(f"{path} has an array of {actual}; give rows of numbers.")
-        rows = convert_rows(infer_layout(values, options, str(path)), None)
-        super().__init__(Dataset(rows=rows, name=printable(path.stem)), str(path))
+        layout = infer_layout(values, options, str(path))
+        super().__init__(open_layout(layout, None, printable(path.stem), {}), str(path))
         self._values = values
         self._names = options.reading.columns if options.reading else ()
 
@@ -181,14 +181,8 @@ def _whole(rows: ArrowRows, limit: int | None) -> Any:
     """Read the first rows of a table, or all, with all columns."""
     import pyarrow
 
-    names, n = rows.schema.names, min(rows.n, limit or rows.n)
-    check_unpacked_size(rows, 4 * len(names) * n)
-    parts: list[Any] = []
-    for batch in rows.batches(names):
-        parts.append(batch)
-        if sum(map(len, parts)) >= n:
-            break
-    return pyarrow.Table.from_batches(parts, schema=rows.schema).slice(0, n)
+    parts = read_batches(rows, rows.schema.names, limit)
+    return pyarrow.Table.from_batches(parts, schema=rows.schema)
 
 
 def _metadata(before: Any, after: Any) -> dict[bytes, bytes]:

@@ -24,7 +24,6 @@ from glo.errors import UserError, UserTypeError, listed
 
 __all__ = [
     "Layout",
-    "convert_masked_rows",
     "convert_rows",
     "fill_masked",
     "infer_layout",
@@ -172,7 +171,7 @@ def open_layout(
     layout: Layout, folder: Path | None, name: str, labels: Mapping[str, Any]
 ) -> Dataset:
     """Make a dataset of a layout, with the labels, names and notes of `labels_of`."""
-    rows, missing = convert_masked_rows(layout, folder)
+    rows, missing = convert_rows(layout, folder)
     return Dataset(
         rows=rows,
         missing=missing,
@@ -225,15 +224,13 @@ def infer_layout(values: NDArray[Any], options: SourceOptions, what: str) -> Lay
     return Layout(images, missing, row, order, options, what)
 
 
-def convert_rows(layout: Layout, folder: Path | None) -> NDArray[Any]:
-    """Convert values to rows in `folder`, or in memory; values that are ready are only checked."""
-    return convert_masked_rows(layout, folder)[0]
-
-
-def convert_masked_rows(
+def convert_rows(
     layout: Layout, folder: Path | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Convert values to rows as `convert_rows` does, and to the mask of missing pixels, if any."""
+    """Convert values to rows in `folder`, or in memory, and to the mask of missing pixels, if any.
+
+    Values that are ready are only checked.
+    """
     if not layout.is_images:
         for part in chunks(layout.values):
             _check_finite(layout, part)

@@ -99,7 +99,7 @@ def open_numbers(
     if label is not None and labels is not None:
         notes += (_label_note(label, labels, label_names),)
     dataset = Dataset(
-        rows=convert_rows(layout, None),
+        rows=convert_rows(layout, None)[0],
         labels=labels,
         label_names=label_names,
         name=rows.name,

@@ -23,6 +23,7 @@ __all__ = [
     "is_number",
     "numbers_of",
     "objects_of",
+    "read_batches",
     "read_numbers",
     "seconds",
     "short_reason",
@@ -114,6 +115,17 @@ def is_list(kind: Any) -> bool:
     return bool(is_any_list or types.is_fixed_size_list(kind))
 
 
+def read_batches(rows: ArrowRows, names: list[str], limit: int | None) -> Iterator[Any]:
+    """Yield the named columns of the first rows, or of all, in batches."""
+    left = min(rows.n, limit or rows.n)
+    check_unpacked_size(rows, 4 * len(names) * left)
+    for batch in rows.batches(names):
+        yield batch.slice(0, left)
+        left -= len(batch)
+        if left <= 0:
+            break
+
+
 def read_numbers(
     rows: ArrowRows, names: list[str], limit: int | None, missing: Sequence[str]
 ) -> tuple[NDArray[np.float64], list[str]]:
@@ -126,26 +138,22 @@ def read_numbers(
         float64 (n, F), NaN where a value is missing; F names, those of the elements of a list
         column "name[0]", "name[1]", ....
     """
-    n = min(rows.n, limit or rows.n)
-    check_unpacked_size(rows, 4 * len(names) * n)
     parts: list[NDArray[np.float64]] = []
     widths: list[int] = []
-    for batch in rows.batches(names):
+    for batch in read_batches(rows, names, limit):
         columns = [numbers_of(rows, name, batch.column(name)) for name in names]
         if not widths:
             widths = [column.shape[1] for column in columns]
-            check_unpacked_size(rows, 4 * sum(widths) * n)
+            check_unpacked_size(rows, 4 * sum(widths) * min(rows.n, limit or rows.n))
         for name, width, column in zip(names, widths, columns, strict=True):
             _check_width(rows, name, width, column.shape[1])
         parts.append(np.concatenate(columns, axis=1))
-        if sum(map(len, parts)) >= n:
-            break
     schema = rows.schema
     spelled = [
         [f"{name}[{k}]" for k in range(width)] if is_list(schema.field(name).type) else [name]
         for name, width in zip(names, widths, strict=True)
     ]
-    values = np.concatenate(parts)[:n]
+    values = np.concatenate(parts)
     numbers = [number for number in map(to_number, missing) if number is not None]
     values[np.isin(values, numbers)] = np.nan
     return values, [name for group in spelled for name in group]
