@@ -1,19 +1,14 @@
 """Files of whole arrays as datasets: .npy, .npz and folders of IDX files."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from glo.data.cache import cache_key, open_cached
 from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
-from glo.data.readers.arrays import (
-    Layout,
-    infer_layout,
-    labels_of,
-    limit_rows,
-    open_layout,
-)
+from glo.data.readers.arrays import Layout, infer_layout, labels_of, limit_rows, open_layout
 from glo.data.readers.idx import find_idx_files, idx_options, read_idx
 from glo.data.readers.npy import StoredArrays, open_npy, read_npz_examples
 from glo.data.readers.sparse import is_sparse_file, read_sparse, sparse_note
@@ -21,8 +16,6 @@ from glo.data.storage import check_space
 from glo.errors import UserError, printable
 
 __all__ = ["open_idx_folder", "open_npy_file", "open_npz_file"]
-
-_Reader = Callable[[], StoredArrays]
 
 
 def open_npy_file(path: Path, options: SourceOptions, cache: Path | None) -> Dataset:
@@ -40,18 +33,16 @@ def open_npz_file(
     labels or y; or with x_train, y_train, x_test, y_test or train_images and so on; or with a
     sparse matrix of scipy. `label` is the name of the array of labels, or "none".
     """
-    if is_sparse_file(path):
-        check_train_split(str(path), options)
-        note = sparse_note(str(path))
-        return _open(
-            "sparse", path, [path], lambda: StoredArrays(read_sparse(path), None, (note,)),
-            options, cache,
-        )  # fmt: skip
+    if not is_sparse_file(path):
+        read = partial(read_npz_examples, path, options, label)
+        return _open(f"npz {label}", path, [path], read, options, cache)
+    check_train_split(str(path), options)
+    note = sparse_note(str(path))
     return _open(
-        f"npz {label}",
+        "sparse",
         path,
         [path],
-        lambda: read_npz_examples(path, options, label),
+        lambda: StoredArrays(read_sparse(path), notes=(note,)),
         options,
         cache,
     )
@@ -82,7 +73,7 @@ def _open(
     kind: str,
     root: Path,
     files: list[Path],
-    read: _Reader,
+    read: Callable[[], StoredArrays],
     options: SourceOptions,
     cache: Path | None,
     *,

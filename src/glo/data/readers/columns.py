@@ -31,7 +31,6 @@ __all__ = [
     "has_names",
     "is_unnamed",
     "read_ids",
-    "repeated_name",
 ]
 
 _LABELS = ("label", "labels", "class")
@@ -60,7 +59,10 @@ def check_columns(rows: ArrowRows, spec: ColumnSpec) -> ArrowRows:
     names = rows.schema.names
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise repeated_name(rows.what, repeated[0])
+        raise UserError(
+            f"{rows.what} has two columns of one name, '{repeated[0]}'; give unique names (the "
+            f"first line of a .csv file has the names)."
+        )
     for name in spec.names:
         if name not in names:
             more = f" ({rows.unnamed})" if rows.unnamed else ""
@@ -71,14 +73,6 @@ def check_columns(rows: ArrowRows, spec: ColumnSpec) -> ArrowRows:
     # A column named as label, image or index is no number column anyway.
     excluded = {*spec.without} - {spec.label or None, spec.image or None, spec.index}
     return _without(rows, excluded) if excluded else rows
-
-
-def repeated_name(what: str, name: str) -> UserError:
-    """Return the error of two columns of one name."""
-    return UserError(
-        f"{what} has two columns of one name, '{name}'; give unique names (the first line of a .csv"
-        f" file has the names)."
-    )
 
 
 def choose_label(

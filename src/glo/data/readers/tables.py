@@ -11,7 +11,7 @@ from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_rows import ArrowRows, short_reason
-from glo.data.readers.columns import is_unnamed, repeated_name
+from glo.data.readers.columns import is_unnamed
 from glo.data.readers.csv_cells import convert_column
 from glo.data.readers.csv_format import MISSING, CsvFormat, find_format, is_real
 from glo.data.reading import Reading
@@ -85,24 +85,19 @@ def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRow
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         advice = "check it: names in its first line, and as many cells in each line"
         raise _unreadable(path, error, advice) from None
-    columns: dict[str, Any] = {}
+    columns: list[tuple[str, Any]] = []
     faults: dict[str, str] = {}
-    blank = 0
     for name, column in zip(names, table.columns, strict=True):
         numbers, fault = column, ""
         if pyarrow.types.is_string(column.type):
             numbers, fault = convert_column(name, column, form)
         is_blank = pyarrow.types.is_null(numbers.type)
-        if is_blank and is_unnamed(name):
-            blank += 1
-            continue
-        if name in columns:
-            raise repeated_name(str(path), name)
-        columns[name] = column if name in index and not is_blank else numbers
-        faults |= {name: fault} if fault else {}
-    rows = _table_rows(pyarrow.table(columns), str(path), printable(path.stem))
-    rows = replace(rows, form=form, faults=faults)
-    return replace(rows, notes=(*_notes(form, blank), *([rows.unnamed] if rows.unnamed else [])))
+        if not (is_blank and is_unnamed(name)):
+            columns.append((name, column if name in index and not is_blank else numbers))
+            faults |= {name: fault} if fault else {}
+    table = pyarrow.Table.from_arrays([each for _, each in columns], [name for name, _ in columns])
+    rows = replace(_table_rows(table, str(path), printable(path.stem)), form=form, faults=faults)
+    return replace(rows, notes=tuple(_notes(rows, form, len(names) - len(columns))))
 
 
 def _index_names(form: CsvFormat, spec: ColumnSpec, reading: Reading | None) -> list[str]:
@@ -137,14 +132,16 @@ def _parse_csv(path: Path, form: CsvFormat, texts: list[str]) -> Any:
     )
 
 
-def _notes(form: CsvFormat, blank: int) -> Iterator[str]:
+def _notes(rows: ArrowRows, form: CsvFormat, blank: int) -> Iterator[str]:
     if form.decimal != ".":
         yield f"'{form.decimal}' is read as the decimal sign"
     if form.thousands:
         yield f"'{form.thousands}' is read as the separator of thousands"
     if blank:
         yield f"{blank} blank column{'s' * (blank > 1)} without a name left out"
-    if form.has_names and any(map(is_real, form.names)):
+    if rows.unnamed:
+        yield rows.unnamed
+    elif any(map(is_real, form.names)):
         yield f"the numbers in the first line are read as names of columns: {listed(form.names)}"
 
 
