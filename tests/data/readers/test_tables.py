@@ -120,6 +120,7 @@ def test_columns_of_image_files():
     dataset = open_source("a.parquet")
     assert (dataset.shape, dataset.label_names) == ((1, 8, 8), ("ant", "bee"))
     assert first_pixels(dataset) == [20 * k for k in range(10)]
+    assert open_source("a.parquet?missing=bee").label_names == ("ant",)
     files = [*squares(5, (20, 40)), b"no image", None]
     parquet.write_table(pyarrow.table({"img": files, "label": list(range(7))}), "b.parquet")
     mixed = open_source("b.parquet")

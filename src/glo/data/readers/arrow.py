@@ -60,7 +60,7 @@ def open_arrow(
         return open_numbers(rows, options, spec)[0]
     label, notes = choose_label(rows, spec, options.reading)
     index, _ = choose_index(rows, spec, options.reading)
-    dataset = _open_images(rows, image, label or "", index, options, folder)
+    dataset = _open_images(rows, image, label or "", index, options, folder, spec.missing)
     return dataset.replace(notes=(*dataset.notes, *notes))
 
 
@@ -219,6 +219,7 @@ def _open_images(
     index: Sequence[str],
     options: SourceOptions,
     folder: Path | None,
+    missing: Sequence[str],
 ) -> Dataset:
     skipped: list[str] = []
 
@@ -232,7 +233,7 @@ def _open_images(
             f"column '{image}'."
         )
     numbers = np.array(files.numbers)
-    labels, names = _read_labels(rows, label, numbers, ())
+    labels, names = _read_labels(rows, label, numbers, missing)
     ids = read_ids(rows, index, rows.n)
     notes = () if labels is None else (_label_note(label, labels, names),)
     return Dataset(

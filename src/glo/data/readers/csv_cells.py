@@ -54,9 +54,7 @@ def _pattern(form: CsvFormat) -> str:
     return rf"^[+-]?({number}|[iI]nf|[iI]nfinity|INF)$"
 
 
-def _fault(
-    name: str, texts: Any, bad: Any, count: int, form: CsvFormat, *, has_sign: bool
-) -> str:
+def _fault(name: str, texts: Any, bad: Any, count: int, form: CsvFormat, *, has_sign: bool) -> str:
     from pyarrow import compute
 
     row = compute.index(bad, True).as_py()
