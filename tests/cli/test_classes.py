@@ -98,6 +98,17 @@ def test_no_class_is_made_up(
     assert open_run(copy).label_names == NAMES
 
 
+@pytest.mark.parametrize("parts", [("all",), ("train", "test")])
+def test_folders_around_classes_are_no_classes(
+    parts: tuple[str, ...], copy: Path, tmp_path: Path
+) -> None:
+    for part in parts:
+        draw(tmp_path / f"late/{part}/cat/1.png", 30)
+        draw(tmp_path / f"late/{part}/owl/2.png", 120)
+    assert run(["add", str(copy), "late"]) == 0
+    assert classes(copy, 16) == ["cat", "owl"] * len(parts)
+
+
 def test_names_that_are_numbers(tmp_path: Path, refuse: Any) -> None:
     """Folders 1, 2, 10 and -1 with grays of their own; see case 1."""
     grays = {"1": 30, "2": 110, "10": 190, "-1": 245}

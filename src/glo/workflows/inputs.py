@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import final
 
@@ -16,6 +17,7 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
 from glo.data.labels import encode_labels
 from glo.data.options import Split
+from glo.data.readers.folder_classes import classify_by_folder
 from glo.data.readers.idx import is_idx_name
 from glo.data.readers.image_files import Listing, list_images, read_listing
 from glo.data.readers.images import image_suffixes, probe
@@ -158,18 +160,26 @@ def _classified(run: Run, dataset: Dataset, origins: list[tuple[Path, str]]) -> 
     ids = to_ids([printable(name.replace(os.sep, "/")) for _, name in origins])
     if run.labels is None:
         return dataset.replace(ids=ids)
-    known = run.label_names
+    names: list[str] = []
     # By identity: a file has no folder, and `_NO_FOLDER` equals the folder ".".
-    of_root = {id(root): _class_of(root, known) for root, _ in origins}
-    # Folders of classes, as for training, if no image lies beside them.
-    flat = {id(root) for root, name in origins if os.sep not in name}
-    names = []
-    for root, path in origins:
-        folder = printable(path.split(os.sep)[0]) if os.sep in path else ""
-        is_class = folder in known or (folder and not of_root[id(root)] and id(root) not in flat)
-        names.append(folder if is_class and root is not _NO_FOLDER else of_root[id(root)])
+    for _, group in groupby(origins, lambda origin: id(origin[0])):
+        roots, paths = zip(*group, strict=True)
+        names += _classes_of(roots[0], paths, run.label_names)
     labels, label_names = encode_labels(names, "The folders of FILES")
     return dataset.replace(ids=ids, labels=labels, label_names=label_names)
+
+
+def _classes_of(root: Path, paths: Sequence[str], known: tuple[str, ...]) -> list[str]:
+    """Return the classes of images below a folder: by its own, or else by the folders in it."""
+    own = _class_of(root, known)
+    if root is _NO_FOLDER:
+        return [own] * len(paths)
+    numbers, classes, _ = classify_by_folder(paths, paths, paths, ())
+    folders = [printable(path.split(os.sep)[0]) if os.sep in path else "" for path in paths]
+    if numbers is not None:
+        folders = [classes[number] for number in numbers]
+    allow_new = numbers is not None and not own
+    return [folder if folder in known or allow_new else own for folder in folders]
 
 
 def _class_of(root: Path, known: tuple[str, ...]) -> str:
