@@ -102,7 +102,9 @@ def test_an_added_class_folder_keeps_its_class(given: str, workdir: Path) -> Non
 # 3. Which file is row 5?
 
 
-def test_a_row_is_found_by_its_file_when_others_cannot_be_read() -> None:
+def test_a_row_is_found_by_its_file_when_others_cannot_be_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Files of which some are damaged, so that row numbers differ from the numbers in names."""
     for i in range(12):
         draw(Path(f"people/person{i}.png"), 20 * i)
@@ -115,6 +117,9 @@ def test_a_row_is_found_by_its_file_when_others_cannot_be_read() -> None:
     assert run(["encode", "run", "people/person5.png", "--out", "new.csv"]) == 0
     assert rows_of("new.csv")[0]["name"].endswith("person5.png")
     assert "person5.png" in Path("run/report.html").read_text("utf-8")
+    capsys.readouterr()
+    assert run(["info", "run"]) == 0
+    assert "person7.png" in capsys.readouterr().out
     assert run(["forget", "run", "person5.png"]) == 0
     assert run(["export", "run", "--codes", "codes.csv"]) == 0
     assert [row["id"] for row in rows_of("codes.csv")] == [n for n in names if n != "person5.png"]

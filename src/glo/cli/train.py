@@ -52,6 +52,7 @@ def train(
     from glo.cli.open_run import import_decoder_class
     from glo.data import open_source
     from glo.decoders import is_custom
+    from glo.runs.reading_record import describe_skipped
     from glo.runs.training_data import source_options
     from glo.utils.distributed import ProcessGroup
     from glo.utils.signals import StopRequest
@@ -64,7 +65,8 @@ def train(
     custom = import_decoder_class(word) if is_custom(word) else None
     samples = open_source(data, source_options(settings, limit=settings.limit))
     if ranks.is_main:
-        _warn_of_skipped(samples.skipped)
+        if samples.skipped:
+            print(f"Warning: {describe_skipped(samples.skipped)}")
         if preset == "mnist" and config is None and settings.decoder is None:
             _recommend_preset(samples)
     name = samples.name if preset == "mnist" else f"{samples.name}-{preset}"
@@ -158,26 +160,6 @@ def _show_outcome(training: "TrainingRun") -> None:
     print(f"Summary: {folder / 'summary.json'}")
     if training.run.data.n > 1:
         print(f"More samples: glo sample {folder} --n 64 --seed 1{option}")
-
-
-def _warn_of_skipped(skipped: tuple[str, ...]) -> None:
-    from glo.errors import listed
-
-    if not skipped:
-        return
-    names: dict[str, list[str]] = {}
-    for sentence in skipped:
-        name, _, reason = sentence.partition(": ")
-        names.setdefault(reason, []).append(name)
-    kinds = [
-        f"{listed(each) if len(each) == 1 else f'{len(each):,} ({listed(each)})'}: {reason}"
-        for reason, each in sorted(names.items(), key=lambda kind: -len(kind[1]))
-    ]
-    were, text = (
-        "was" if len(skipped) == 1 else "were",
-        listed(kinds, comma="; ", rest="; and {} more kinds"),
-    )
-    print(f"Warning: {len(skipped):,} {were} left out: {text}.")
 
 
 def _recommend_preset(samples: "Dataset") -> None:

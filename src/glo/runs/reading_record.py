@@ -1,13 +1,14 @@
 """Record of how the training data of a run were read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from glo.data import Dataset
 from glo.data.reading import Reading
-from glo.errors import UserError
+from glo.errors import UserError, listed
 from glo.utils.json_toml import read_json, write_json
 
-__all__ = ["READING_FILE", "read_reading", "write_reading"]
+__all__ = ["READING_FILE", "describe_skipped", "read_reading", "write_reading"]
 
 READING_FILE = "reading.json"
 # Names of a hundred thousand columns.
@@ -15,8 +16,9 @@ _MAX_BYTES = 16 * 2**20
 
 
 def write_reading(folder: Path, dataset: Dataset) -> None:
-    """Write the reading and the notes of a dataset to a run folder."""
-    values = {"reading": dataset.reading.to_dict(), "notes": dataset.notes}
+    """Write the reading of a dataset to a run folder, with its notes and what was left out."""
+    notes = dataset.notes + ((describe_skipped(dataset.skipped),) if dataset.skipped else ())
+    values = {"reading": dataset.reading.to_dict(), "notes": notes}
     write_json(folder / READING_FILE, values)
 
 
@@ -33,3 +35,27 @@ def read_reading(folder: Path) -> tuple[Reading, tuple[str, ...]]:
         raise UserError(f"{path} cannot be read ({error.strerror}); copy the run again.") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); copy the run again.") from None
+
+
+def describe_skipped(skipped: Sequence[str]) -> str:
+    """Count what was left out by reason, in one sentence.
+
+    Args:
+        skipped: `Dataset.skipped`, with at least one sentence.
+
+    Example:
+        >>> describe_skipped(["a.png: truncated", "c.png: empty", "b.png: truncated"])
+        '3 were left out: 2 (a.png, b.png): truncated; c.png: empty.'
+    """
+    names: dict[str, list[str]] = {}
+    for sentence in skipped:
+        name, _, reason = sentence.partition(": ")
+        names.setdefault(reason, []).append(name)
+    kinds = sorted(names.items(), key=lambda kind: -len(kind[1]))
+    parts = [
+        f"{name[0]}: {reason}" if len(name) == 1 else f"{len(name):,} ({listed(name)}): {reason}"
+        for reason, name in kinds
+    ]
+    were = "was" if len(skipped) == 1 else "were"
+    kinds_text = listed(parts, comma="; ", rest="; and {} more kinds")
+    return f"{len(skipped):,} {were} left out: {kinds_text}."
