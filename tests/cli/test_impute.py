@@ -45,7 +45,7 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def by_estimator(birds: Path, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def by_estimator(birds: Path, rows: Any) -> NDArray[np.float64]:
     """Fill rows as the page on missing values does."""
     model = glo.load(birds)
     made = model.inverse_transform(model.transform(rows))
@@ -240,7 +240,8 @@ def test_columns_are_matched_by_name(
         found = pandas.read_parquet("restored.parquet")
     assert list(found.index) == list("uvwxyz")
     assert list(found) == list(frame)
-    np.testing.assert_allclose(found[NAMES], by_estimator(named, rows), rtol=1e-5, atol=1e-6)
+    expected = by_estimator(named, pandas.DataFrame(rows, columns=NAMES))
+    np.testing.assert_allclose(found[NAMES], expected, rtol=1e-5, atol=1e-6)
     renamed = frame.rename(columns={"beak": "beaks"})
     getattr(renamed, f"to_{ending}")(f"in.{ending}")
     refuse(["restore", str(named), f"in.{ending}"], "'beak'", "Did you mean 'beaks'?")
