@@ -179,9 +179,6 @@ def read_range(
         UserError: values outside the range, infinity, or nothing but missing pixels.
     """
     kind = kind_of(values.dtype)
-    if kind == "bool":
-        decided = decide_range(kind, 0, 1, options, what)
-        return decided.reading, "false is black and true is white"
     sample = values[:: max(1, len(values) // _SAMPLE)]
     if kind == "uint8" and sample.max() >= 255 * _LOW_USE:
         decided = decide_range(kind, 0, 255, options, what)
