@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ def test_files_of_other_kinds_are_counted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """5 .jpg and 55 .HEIC files without the extra that reads these."""
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     for i in range(5):
         draw(Path(f"photos/{i}.jpg"), 20 * i)
     for i in range(55):
