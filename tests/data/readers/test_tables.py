@@ -318,3 +318,26 @@ def test_tables_that_cannot_be_used(monkeypatch):
 def test_a_question_mark_in_a_name():
     frame().drop(columns="kind").to_csv("what?.csv", index=False)
     assert open_source("what?.csv").shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (["07", "7", "12"], ("07", "7", "12")),
+        (["1.0", "", "0.0"], ("0", "1")),
+        (["1", "10", "2"], ("1", "2", "10")),
+        (
+            ["12345678901234567", "12345678901234568", ""],
+            ("12345678901234567", "12345678901234568"),
+        ),
+        (["True", "False", "True"], ("False", "True")),
+    ],
+)
+@pytest.mark.parametrize("column", ["label", "Class", "zone"])
+def test_labels_of_a_csv_file_keep_their_texts_where_these_are_no_numbers(column, texts, names):
+    rows = "".join(f"{row},{text}\n" for row, text in enumerate(texts))
+    Path("t.csv").write_text(f"a,{column}\n{rows}")
+    dataset = open_source("t.csv?label=zone" if column == "zone" else "t.csv")
+    assert sorted(dataset.label_names) == sorted(names)
+    found = [dataset.label_names[k] if k >= 0 else "" for k in dataset.labels]
+    assert found == [text.removesuffix(".0") for text in texts]

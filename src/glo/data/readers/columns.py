@@ -24,6 +24,7 @@ from glo.data.storage import to_ids
 from glo.errors import UserError, listed, printable, suggest
 
 __all__ = [
+    "LABELS",
     "check_columns",
     "choose_features",
     "choose_index",
@@ -33,7 +34,7 @@ __all__ = [
     "read_ids",
 ]
 
-_LABELS = ("label", "labels", "class")
+LABELS = ("label", "labels", "class")
 # Prefix of an index without a name that pandas writes among the columns of a .parquet file.
 _INDEX = "__index_level_"
 _UNNAMED = re.compile(r"(Unnamed: \d+.*)?")
@@ -87,8 +88,8 @@ def choose_label(
         return (reading.label if reading.label in rows.schema.names else None), ()
     declared = list(declared_columns(rows, "ClassLabel"))
     notes: list[str] = []
-    usual = [name for name in rows.schema.names if name.lower() in _LABELS]
-    usual.sort(key=lambda name: (_LABELS.index(name.lower()), name != name.lower()))
+    usual = [name for name in rows.schema.names if name.lower() in LABELS]
+    usual.sort(key=lambda name: (LABELS.index(name.lower()), name != name.lower()))
     for name in usual:
         if name in declared or _has_classes(rows, name):
             return name, (*notes, *_other_classes(rows, declared, name))

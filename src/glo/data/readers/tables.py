@@ -11,7 +11,7 @@ from glo.data.dataset import Dataset
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrow import open_arrow
 from glo.data.readers.arrow_rows import ArrowRows, short_reason
-from glo.data.readers.columns import is_unnamed
+from glo.data.readers.columns import LABELS, is_unnamed
 from glo.data.readers.csv_cells import convert_column
 from glo.data.readers.csv_format import MISSING, CsvFormat, find_format, is_real
 from glo.data.reading import Reading
@@ -77,13 +77,16 @@ def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRow
     try:
         form = find_format(path, spec, reading)
         index = _index_names(form, spec, reading)
-        table = _parse_csv(path, form, index)
+        labels = _label_names(form, spec, reading)
+        table = _parse_csv(path, form, [*index, *labels])
         # Names that are not UTF-8 raise an error only here.
         names = table.schema.names
     except UserError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         advice = "check it: names in its first line, and as many cells in each line"
+        if "UTF8" in str(error):
+            advice = "save it as UTF-8, for example by iconv -f CP1252 -t UTF-8"
         raise _unreadable(path, error, advice) from None
     columns: list[tuple[str, Any]] = []
     faults: dict[str, str] = {}
@@ -93,7 +96,8 @@ def _read_csv(path: Path, spec: ColumnSpec, reading: Reading | None) -> ArrowRow
             numbers, fault = convert_column(name, column, form)
         is_blank = pyarrow.types.is_null(numbers.type)
         if not (is_blank and is_unnamed(name)):
-            columns.append((name, column if name in index and not is_blank else numbers))
+            is_text = name in index or (name in labels and _has_codes(column))
+            columns.append((name, column if is_text and not is_blank else numbers))
             faults |= {name: fault} if fault else {}
     table = pyarrow.Table.from_arrays([each for _, each in columns], [name for name, _ in columns])
     rows = replace(_table_rows(table, str(path), printable(path.stem)), form=form, faults=faults)
@@ -108,6 +112,20 @@ def _index_names(form: CsvFormat, spec: ColumnSpec, reading: Reading | None) -> 
     names = [reading.index] if reading and reading.index else []
     names += [name for name in form.names[:1] if is_unnamed(name)]
     return [name for name in names if name not in features]
+
+
+def _label_names(form: CsvFormat, spec: ColumnSpec, reading: Reading | None) -> list[str]:
+    """Return the columns that may be labels."""
+    known = [spec.label, reading.label if reading else ""]
+    names = [name for name in form.names if name.lower() in LABELS or name in known]
+    return [name for name in names if name not in spec.columns]
+
+
+def _has_codes(texts: Any) -> bool:
+    """Return whether texts are no numbers though they have digits only, such as 007."""
+    from pyarrow import compute
+
+    return bool(compute.any(compute.match_substring_regex(texts, r"^\s*0\d|\d{16}")).as_py())
 
 
 def _parse_csv(path: Path, form: CsvFormat, texts: list[str]) -> Any:
