@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from glo.errors import UserError, UserTypeError, printable, suggest
+from glo.errors import UserError, UserTypeError, listed, printable, suggest
 
 
 @pytest.mark.parametrize("text", ["\0" * 10_000, "x" * 10_000, "\x1b[2J\n", "caf\udce9", "é\u202e"])
@@ -28,3 +28,7 @@ def test_it_travels_between_processes() -> None:
 
 def test_no_time_is_spent_on_endless_words() -> None:
     assert suggest("x" * 10**7, ["epochs"]) == ""
+
+
+def test_an_empty_name_is_shown() -> None:
+    assert listed(["", "mass"]) == "'', mass"

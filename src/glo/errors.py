@@ -65,7 +65,9 @@ def suggest(word: str, choices: Iterable[str], *, folder: Path | None = None) ->
 def listed(names: Sequence[str], *, comma: str = ", ", rest: str = " and {} more") -> str:
     """Join the first eight names with `comma`; `rest` has {} for the number of the others."""
     more = len(names) - MAX_LISTED
-    return comma.join(names[:MAX_LISTED]) + (rest.format(more) if more > 0 else "")
+    return comma.join(name or "''" for name in names[:MAX_LISTED]) + (
+        rest.format(more) if more > 0 else ""
+    )
 
 
 def require_extra(what: str, extra: str, *libraries: str) -> None:

@@ -208,3 +208,14 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     monkeypatch.setenv("GLO_CACHE", str(tmp_path / "file"))
     assert run(["encode", str(made), "many"]) == 2
     assert run(["encode", str(made), "many", "--limit", "5"]) == 0
+
+
+def test_notes_name_conversions_and_no_option_of_training(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (40, 30), (90, 100, 90)).save("wide.png")
+    assert run(["encode", str(made), "wide.png", "--out", "a.csv"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: ")]
+    assert ["gray" in note for note in notes] == [True, False]
+    assert "40 x 30" in notes[1]
+    assert "--" not in " ".join(notes)

@@ -296,3 +296,21 @@ def test_an_interrupt_writes_nothing_and_the_file_before_stays(
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "restored.csv"]
     assert run(words) == 0
     assert pandas.read_csv("restored.csv").shape == (20, F)
+
+
+def test_the_speed_of_vectors_is_in_examples(
+    named: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["info", str(named)]) == 0
+    assert " examples/s" in capsys.readouterr().out
+
+
+def test_labels_of_a_later_table_are_no_note(
+    named: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pandas.DataFrame(with_gaps(2, 6), columns=NAMES).assign(kind="ant", more=1.5)
+    frame.to_csv("in.csv", index=False)
+    assert run(["restore", str(named), "in.csv"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: ")]
+    assert len(notes) == 1
+    assert "more" in notes[0]

@@ -54,10 +54,7 @@ def _principal(codes: Tensor, rows: Tensor, groups: _Groups) -> Plot:
 
 
 def _has_discriminants(codes: Tensor, values: Tensor) -> bool:
-    """Return whether there are labels for two directions, and codes that differ within them.
-
-    Discriminants divide by the variance within labels, which equal codes lack.
-    """
+    """Return whether there are labels for two directions, and codes that vary within them."""
     labels = values.unique()
     if len(labels) < 3 or len(codes) <= 2 * len(labels):
         return False

@@ -78,19 +78,11 @@ def _changed(folder: Path, dataset: Dataset, change: RowChange, options: SourceO
 
 def _added_options(settings: Settings, record: DataRecord, change: RowChange) -> SourceOptions:
     split: Split = "test" if change.split == "test" else "train"
-    limit = change.limit or None
+    options = replace(source_options(settings, limit=change.limit or None), split=split)
     if len(record.shape) != 3:
-        return SourceOptions(split=split, limit=limit)
+        return options
     channels, height, width = record.shape
-    size = height if height == width else None
-    return SourceOptions(
-        size=size,
-        channels=channels,
-        crop=settings.crop,
-        pixel_range=settings.pixel_range,
-        split=split,
-        limit=limit,
-    )
+    return replace(options, size=height if height == width else None, channels=channels)
 
 
 def source_options(settings: Settings, *, limit: int | None = None) -> SourceOptions:

@@ -96,7 +96,7 @@ def open_numbers(
         wide = listed([names[place] for place in layout.wide_columns])
         notes += (f"float32 would round the differences in {wide}: all columns stay float64",)
     labels, label_names = _read_labels(rows, label or "", np.arange(len(values)), missing)
-    if label is not None and labels is not None:
+    if label is not None and labels is not None and reading is None:
         notes += (_label_note(label, labels, label_names),)
     dataset = Dataset(
         rows=convert_rows(layout, None)[0],
@@ -105,7 +105,7 @@ def open_numbers(
         name=rows.name,
         ids=read_ids(rows, index, len(values)),
         reading=_reading(rows, layout.reading, names, label, index, missing),
-        notes=(_summary(rows, values, names, index), *notes),
+        notes=notes if reading else (_summary(rows, values, names, index), *notes),
     )
     return dataset, features
 

@@ -127,7 +127,7 @@ def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -
     labels, label_names, notes = classify_by_folder(
         listing.decoded, listing.names, expected, listing.folders
     )
-    notes = [*dataset.notes, *notes]
+    notes = list(dataset.notes) if options.reading else [*dataset.notes, *notes]
     return dataset.replace(labels=labels, label_names=label_names, notes=tuple(notes))
 
 

@@ -27,6 +27,7 @@ _REPORTED: tuple[tuple[str, Callable[[ImageFacts], bool]], ...] = (
         lambda each: each.has_empty_alpha,
     ),
 )
+_COLOR = " (--channels 3 for color)"
 
 
 def describe_images(
@@ -76,7 +77,7 @@ def _describe_channels(
     n_color = _count(facts, lambda each: each.is_color)
     count = f"{n_color:,} of {facts.total():,} images are in color"
     if channels == 1 and n_color:
-        return [f"{count}, and are read as gray (--channels 3 for color)."]
+        return [f"{count}, and are read as gray{'' if options.reading else _COLOR}."]
     if options.channels is None and 0 < n_color < facts.total():
         return [f"{count}, so all are read as color (--channels 1 for gray)."]
     return []
@@ -91,4 +92,5 @@ def _describe_sizes(
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     first, last = (f"{wide} x {high}" for high, wide in (by_area[0], by_area[-1]))
     found = f"Sizes from {first} to {last}" if len(sizes) > 1 else f"Size {first}"
-    return [f"{found}; {_FIT[options.crop]} to {width} x {height} (--size, --crop)."]
+    advice = "" if options.reading else " (--size, --crop)"
+    return [f"{found}; {_FIT[options.crop]} to {width} x {height}{advice}."]

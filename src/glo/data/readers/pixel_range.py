@@ -69,11 +69,11 @@ class PixelRange(NamedTuple):
         if self.reading == options.reading and not n_beyond:
             return ""
         text = f"values {low:g} to {high:g}; {self.black:g} is black and {self.white:g} is white"
-        text += f" (--pixel-range){self.note}"
+        text += f"{'' if options.reading else ' (--pixel-range)'}{self.note}"
         if n_beyond:
             text += f"; {n_beyond:,} ({n_beyond / n:.1%}) have values beyond, which are clipped"
         share = (high - low) / abs(self.white - self.black)
-        if 0 < share < _LOW_USE and self.origin == "pixels":
+        if 0 < share < _LOW_USE and self.origin == "pixels" and options.reading is None:
             text += (
                 f", of which they use {share:.1%}; if they should use all of it, give --pixel-range"
                 f" {low:g} {high:g}"
