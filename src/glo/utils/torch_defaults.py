@@ -62,16 +62,7 @@ def torch_defaults(*, gradients: bool = True) -> Iterator[None]:
 
 
 def with_torch_defaults(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function, or the steps of a generator function, to run under `torch_defaults`.
-
-    Example:
-        >>> @with_torch_defaults
-        ... def zeros():
-        ...     yield torch.zeros(1).requires_grad_().exp().requires_grad
-        >>> with torch.no_grad():
-        ...     next(zeros())
-        True
-    """
+    """Decorate a function, or the steps of a generator function, to run under `torch_defaults`."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
