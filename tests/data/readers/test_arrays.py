@@ -77,6 +77,8 @@ def test_vectors():
         (np.zeros((2, 8, 8, 4), np.uint8), UserError, "C 1 or 3"),
         (np.zeros((2, 1, 8, 8, 8), np.uint8), UserError, "C 1 or 3"),
         (np.zeros((32, 32, 3), np.uint8), UserError, r"array\[None\]"),
+        (np.zeros((30, 1, 784)), UserError, "reshape"),
+        (np.zeros((30, 784, 1)), UserError, "reshape"),
         (np.full((2, 8, 8), np.nan), UserError, "NaN"),
         (np.full((2, 8, 8), -np.inf), UserError, "infinity"),
         (np.full((2, 8, 8), 16.0), UserError, "from 16 to 16"),

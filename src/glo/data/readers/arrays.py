@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+# Pixels of an image of a single row; more are an image that was flattened.
+_MAX_LINE = 16
 # Rounding error, in standard deviations of a column, from which vectors stay float64.
 _MAX_ROUNDING = 1e-3
 
@@ -97,7 +99,10 @@ class Layout:
         if self.is_images and not self._range[1]:
             return ()
         if self.is_images:
-            size = f"{height} x {width}{' in color' if channels == 3 else ''}"
+            size = f"{height} x {width}"
+            if self.row[:2] != (height, width):
+                size += f", resized to {self.row[0]} x {self.row[1]}"
+            size += " in color" if channels == 3 else ""
             kind = self.values.dtype.name.rstrip("0123456789") if self._is_float else None
             kind = kind or self.values.dtype.name
             text = f"{self.what}: {n:,} {kind} images of {size}, read as {self.order}"
@@ -285,7 +290,12 @@ def fill_masked(values: Any) -> NDArray[Any]:
 def _channels_last(values: NDArray[Any], what: str) -> tuple[NDArray[Any], str]:
     """Return images (N, H, W, C), and the order of the axes they were given in."""
     shape = values.shape
-    if values.ndim == 3 and shape[2] in (1, 3, 4) and shape[1] > 4:
+    if values.ndim == 3 and min(shape[1:]) == 1 and max(shape[1:]) > _MAX_LINE:
+        raise UserError(
+            f"{what} has shape {shape}, images of a single row or column; give"
+            f" array.reshape(len(array), -1) for vectors, or (N, H, W) for images."
+        )
+    if values.ndim == 3 and shape[2] in (3, 4) and shape[1] > 4:
         raise UserError(
             f"{what} has shape {shape}, which looks like one image; give (N, H, W, C), for one"
             " image array[None]."
