@@ -341,3 +341,15 @@ def test_labels_of_a_csv_file_keep_their_texts_where_these_are_no_numbers(column
     assert sorted(dataset.label_names) == sorted(names)
     found = [dataset.label_names[k] if k >= 0 else "" for k in dataset.labels]
     assert found == [text.removesuffix(".0") for text in texts]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pandas.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "a"]),
+        pandas.DataFrame({"a": [1.0, "x"]}),
+    ],
+)
+def test_frames_that_arrow_cannot_hold(table):
+    with pytest.raises(UserError, match="The table cannot be read"):
+        open_source(table)

@@ -43,7 +43,14 @@ def open_frame(table: Any, options: SourceOptions) -> Dataset:
     import pyarrow
 
     check_train_split("A table", options)
-    rows = _table_rows(pyarrow.table(table), "The table", "table")
+    try:
+        converted = pyarrow.table(table)
+    except (pyarrow.ArrowException, ValueError, TypeError) as error:
+        raise UserError(
+            f"The table cannot be read ({short_reason(error)}); give unique names of columns, and "
+            f"values of one type in each column."
+        ) from None
+    rows = _table_rows(converted, "The table", "table")
     return open_arrow(replace(rows, in_memory=True), options, NO_COLUMN_SPEC, None)
 
 
