@@ -13,7 +13,7 @@ from glo.data.labels import encode_labels
 from glo.data.options import SourceOptions, check_train_split
 from glo.data.readers.arrays import open_array, to_numpy
 from glo.data.readers.images import to_array
-from glo.errors import UserError, UserTypeError, printable
+from glo.errors import UserError, UserTypeError, listed, printable
 
 __all__ = ["is_torch_dataset", "open_torch_dataset"]
 
@@ -62,16 +62,17 @@ def open_torch_dataset(source: Any, options: SourceOptions) -> Dataset:
     dataset = open_array(array, name=kind, options=options)
     if all(label is None for label in labels):
         return dataset
-    numbers, names = _encode(labels, _class_names(source), f"The labels of the dataset {kind}")
-    return dataset.replace(labels=numbers, label_names=names)
-
-
-def _encode(
-    labels: list[Any], classes: tuple[str, ...], what: str
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return numbers and names of labels, which are numbers of `classes` if these hold them all."""
-    are_numbers = all(type(label) is int and 0 <= label < len(classes) for label in labels)
-    return (np.array(labels, np.int64), classes) if are_numbers else encode_labels(labels, what)
+    classes, what = _class_names(source), f"The labels of the dataset {kind}"
+    if classes and all(type(label) is int and 0 <= label < len(classes) for label in labels):
+        return dataset.replace(labels=np.array(labels, np.int64), label_names=classes)
+    numbers, names = encode_labels(labels, what)
+    notes = dataset.notes
+    if classes and not set(names) <= set(classes):
+        notes += (
+            f"{what} are not the numbers 0 to {len(classes) - 1} of its classes, so they are the"
+            f" names themselves: {listed(names)}.",
+        )
+    return dataset.replace(labels=numbers, label_names=names, notes=notes)
 
 
 def _split_item(item: Any, row: int) -> tuple[NDArray[Any], Any]:
