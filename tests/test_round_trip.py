@@ -26,10 +26,12 @@ from PIL import Image
 import glo
 from glo.cli.app import run as command
 from glo.config.settings import Settings
+from glo.data import open_array
 from glo.runs.run import Run, open_run
 from glo.workflows.inputs import open_inputs
 
 pytest.importorskip("pyarrow")
+datasets = pytest.importorskip("datasets")
 
 _EXAMPLES = int(os.environ.get("GLO_EXAMPLES", "12"))
 _SETTINGS = Settings(
@@ -142,7 +144,7 @@ def tables(draw: st.DrawFn, folder: Path) -> Written:
     if index != "none":
         ids = [str(1000 + 7 * k) if index == "numbers" else f"row {k}, z" for k in range(n)]
         frame.index = pandas.Index([int(i) for i in ids] if index == "numbers" else ids)
-    how = draw(st.sampled_from(["csv", "semicolon", "parquet", "frame"]))
+    how = draw(st.sampled_from(["csv", "semicolon", "parquet", "frame", "hugging face"]))
     mark = {"separator": ",", "decimal": "."}
     if how == "semicolon":
         mark = {"separator": ";", "decimal": ","}
@@ -160,6 +162,9 @@ def tables(draw: st.DrawFn, folder: Path) -> Written:
             **mark,
         )
         path = table.write(folder / "data.csv")
+    elif how == "hugging face":
+        path = folder / "saved"
+        datasets.Dataset.from_pandas(frame).save_to_disk(path)
     else:
         path = folder / "data.parquet"
         frame.to_parquet(path)
@@ -242,13 +247,21 @@ def pixel_arrays(draw: st.DrawFn, folder: Path) -> Written:
     if channels == 1 and draw(st.booleans()):
         array = values[..., 0]
     chosen, labels = draw(label_values(n, gaps=False))
-    how = draw(st.sampled_from(["npy", "npz", "torch"]))
+    how = draw(st.sampled_from(["npy", "npz", "torch", "saved", "idx"]))
+    are_bytes = dtype == "u1" and channels == 1 and type(chosen[0]) in (int, float)
+    how = "npy" if how == "idx" and not (are_bytes and min(chosen) >= 0) else how
     path = folder / f"data.{'npz' if how == 'npz' else 'npy'}"
     source: Any = str(path)
     if how == "npz":
         np.savez(path, images=array, labels=np.array(chosen))
     elif how == "npy":
         np.save(path, array)
+    elif how == "saved":
+        open_array(array, labels=np.array(chosen)).save(folder / "saved")
+        source = str(folder / "saved")
+    elif how == "idx":
+        source = str(folder / "digits")
+        write_idx(folder / "digits", values[..., 0], np.array(chosen))
     else:
         are_whole = all(type(value) is int for value in chosen)
         items = [(torch.from_numpy(np.array(a)), c) for a, c in zip(array, chosen, strict=True)]
@@ -263,6 +276,14 @@ def pixel_arrays(draw: st.DrawFn, folder: Path) -> Written:
         labels=dict(zip(ids, labels, strict=True)) if labels and how != "npy" else {},
         later_ids=[f"later[{k}]" for k in range(n - 1)],
     )
+
+
+def write_idx(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    folder.mkdir()
+    for name, array in [("images-idx3", images), ("labels-idx1", labels)]:
+        sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+        content = bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+        (folder / f"train-{name}-ubyte").write_bytes(content)
 
 
 class Items(torch.utils.data.Dataset[Any]):
