@@ -22,6 +22,7 @@ from glo.errors import UserError, UserTypeError
         (np.array(["10", "9", " "]), [1, 0, -1], ("9", "10")),
         (["cat", " dog", "cat ", b" cat", "dog\t"], [0, 1, 0, 0, 1], ("cat", "dog")),
         (["b", None, "a"], [1, -1, 0], ("a", "b")),
+        ([np.float32("nan"), 1], [-1, 0], ("1",)),
         ([3, None, 1], [1, -1, 0], ("1", "3")),
         ([1, True, 1.0], [0, 1, 0], ("1", "True")),
         (pandas.array([2, pandas.NA, 0], "Int64").to_numpy(object), [1, -1, 0], ("0", "2")),

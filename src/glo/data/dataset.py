@@ -392,6 +392,8 @@ def concatenate(first: Dataset, second: Dataset) -> Dataset:
 def concatenate_ids(first: Dataset, second: Dataset) -> NDArray[Any]:
     """Return the identities of the rows of two datasets, int64 or objects (N1 + N2,)."""
     parts = [np.arange(len(e)) if e.ids is None else e.ids for e in (first, second)]
+    if all(part.dtype == np.int64 for part in parts):
+        return np.concatenate(parts)
     return to_ids([value for part in parts for value in part.tolist()])
 
 

@@ -185,7 +185,7 @@ def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _is_missing(value: Any) -> bool:
-    if isinstance(value, float):
+    if isinstance(value, float | np.floating):
         return math.isnan(value)
     if isinstance(value, str | bytes):
         return not value.strip()

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glo.data import SourceOptions, open_array, open_source
+from glo.data.readers import arrays, suspect_columns
+from glo.data.readers.pixel_range import chunks
 from glo.errors import UserError, UserTypeError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 9, 3), dtype=np.uint8)
@@ -284,3 +286,16 @@ def test_any_array_opens_or_is_a_user_error(array):
         batch = dataset.batch(np.arange(len(array)))
         assert torch.isfinite(batch).all()
         assert not dataset.is_images or batch.abs().max() <= 1
+
+
+def test_vectors_that_are_ready_are_read_once(monkeypatch):
+    passes = []
+
+    def counted(values):
+        passes.append(len(values))
+        return chunks(values)
+
+    for module in (arrays, suspect_columns):
+        monkeypatch.setattr(module, "chunks", counted)
+    open_array(np.eye(4, dtype=np.float32))
+    assert passes == [4]

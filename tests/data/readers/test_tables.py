@@ -353,3 +353,15 @@ def test_labels_of_a_csv_file_keep_their_texts_where_these_are_no_numbers(column
 def test_frames_that_arrow_cannot_hold(table):
     with pytest.raises(UserError, match="The table cannot be read"):
         open_source(table)
+
+
+def test_a_table_of_images_keeps_index_and_missing_labels_for_later_tables(tmp_path):
+    path = tmp_path / "images.parquet"
+    content = io.BytesIO()
+    Image.new("L", (8, 8)).save(content, "PNG")
+    columns = {"image": [content.getvalue()] * 3, "code": ["a", "b", "c"], "label": [0, 1, 9]}
+    parquet.write_table(pyarrow.table(columns), path)
+    first = open_source(f"{path}?index=code&missing=9", cache=tmp_path / "cache")
+    later = open_source(path, SourceOptions(reading=first.reading), cache=tmp_path / "cache")
+    assert later.ids.tolist() == first.ids.tolist() == ["a", "b", "c"]
+    assert later.labels.tolist() == first.labels.tolist() == [0, 1, -1]

@@ -16,7 +16,7 @@ from glo.data.labels import encode_targets
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.pixels import convert_channels, resize, to_bytes
 from glo.data.readers.pixel_range import chunks, read_range
-from glo.data.readers.suspect_columns import suspect_notes
+from glo.data.readers.suspect_columns import Ranges, column_ranges, suspect_notes
 from glo.data.reading import Reading
 from glo.data.standardizer import CONSTANT, column_moments
 from glo.data.storage import RowWriter, check_space
@@ -86,6 +86,11 @@ class Layout:
         return _wide_columns(self.values)
 
     @cached_property
+    def ranges(self) -> Ranges:
+        """Least and largest value of each column of vectors."""
+        return column_ranges(self.values)
+
+    @cached_property
     def reading(self) -> Reading:
         """How the values are read."""
         if self.is_images:
@@ -112,7 +117,7 @@ class Layout:
             names = listed(known.columns)
             text = f"{self.what} has no names of columns, so they are taken by their places as"
             return (f"{text} {names}.",) if names else ()
-        notes = [f"{self.what}: {note}" for note in suspect_notes(self.values)]
+        notes = [f"{self.what}: {note}" for note in suspect_notes(self.values, ranges=self.ranges)]
         if self.wide_columns:
             columns = listed([str(column) for column in self.wide_columns])
             text = f"{self.what}: float32 would round the differences in columns {columns} (from 0)"
@@ -237,8 +242,7 @@ def convert_rows(
     Values that are ready are only checked.
     """
     if not layout.is_images:
-        for part in chunks(layout.values):
-            _check_finite(layout, part)
+        _check_finite(layout)
         if layout.values.dtype == layout.dtype:
             return layout.values, None
     elif layout.is_ready:
@@ -332,11 +336,18 @@ def _mask(layout: Layout, part: slice) -> NDArray[np.bool_]:
     return resize(marked, (layout.row[0], layout.row[1]), layout.options.crop) > 0
 
 
-def _check_finite(layout: Layout, part: slice) -> None:
-    chunk = layout.values[part]
-    if chunk.dtype.kind != "f":
-        return
+def _check_finite(layout: Layout) -> None:
     limit = np.finfo(np.float32).max
+    is_empty = np.isposinf(layout.ranges[0]) & np.isneginf(layout.ranges[1])
+    low, high = (np.where(is_empty, 0, values) for values in layout.ranges)
+    if layout.values.dtype.kind != "f" or not ((low < -limit) | (high > limit)).any():
+        return
+    for part in chunks(layout.values):
+        _check_finite_rows(layout, part, limit)
+
+
+def _check_finite_rows(layout: Layout, part: slice, limit: Any) -> None:
+    chunk = layout.values[part]
     with np.errstate(invalid="ignore"):
         wrong = np.abs(chunk) > limit
     if wrong.any():

@@ -34,7 +34,7 @@ from glo.data.readers.columns import (
     read_ids,
 )
 from glo.data.readers.image_files import decode_files
-from glo.data.readers.suspect_columns import blank_columns, gap_notes
+from glo.data.readers.suspect_columns import blank_columns, column_ranges, gap_notes
 from glo.data.reading import Reading
 from glo.errors import UserError, listed, printable
 
@@ -60,7 +60,8 @@ def open_arrow(
         return open_numbers(rows, options, spec)[0]
     label, notes = choose_label(rows, spec, options.reading)
     index, _ = choose_index(rows, spec, options.reading)
-    dataset = _open_images(rows, image, label or "", index, options, folder, spec.missing)
+    missing = spec.missing or (options.reading.missing if options.reading else ())
+    dataset = _open_images(rows, image, label or "", index, options, folder, missing)
     return dataset.replace(notes=(*dataset.notes, *notes))
 
 
@@ -80,7 +81,9 @@ def open_numbers(
     values, names = read_numbers(rows, features, options.limit, missing)
     notes = (*rows.notes, *index_notes, *label_notes, *notes)
     if reading is None:
-        blank = [names[place] for place in np.flatnonzero(blank_columns(values)).tolist()]
+        blank = [
+            names[place] for place in np.flatnonzero(blank_columns(column_ranges(values))).tolist()
+        ]
         blank = [name for name in blank if name in features]
         features = [name for name in features if name not in blank]
         if not features:
@@ -136,12 +139,17 @@ def _reading(
         vectors,
         columns=tuple(names) if has_names(rows, names) else (),
         label=label or "",
-        index=index[0] if len(index) == 1 else "",
+        index=_index_name(index),
         separator=form.separator if form else "",
         decimal=form.decimal if form else "",
         thousands=form.thousands if form else "",
         missing=missing,
     )
+
+
+def _index_name(index: Sequence[str]) -> str:
+    """Return the name of an index as a `Reading` has it, empty for one of several levels."""
+    return index[0] if len(index) == 1 else ""
 
 
 def _summary(
@@ -186,7 +194,9 @@ def _value_notes(
                 f"identifies them, give it {rows.advice('index', names[place])}"
             )
     quoted = [f"'{name}'" for name in names]
-    return (*notes, *gap_notes(values, quoted, lambda m: f"give it {rows.advice('missing', m)}"))
+    ranges = column_ranges(values)
+    marks = gap_notes(values, quoted, ranges, lambda m: f"give it {rows.advice('missing', m)}")
+    return (*notes, *marks)
 
 
 def _image_column(rows: ArrowRows) -> str:
@@ -219,7 +229,7 @@ def _open_images(
     index: Sequence[str],
     options: SourceOptions,
     folder: Path | None,
-    missing: Sequence[str],
+    missing: tuple[str, ...],
 ) -> Dataset:
     skipped: list[str] = []
 
@@ -243,7 +253,7 @@ def _open_images(
         name=rows.name,
         skipped=tuple(skipped),
         ids=ids[numbers] if ids is not None else numbers if skipped else None,
-        reading=replace(files.reading, label=label),
+        reading=replace(files.reading, label=label, index=_index_name(index), missing=missing),
         notes=(*files.notes, *notes),
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from glo.data.readers.pixel_range import chunks
 from glo.errors import listed
 
-__all__ = ["blank_columns", "gap_notes", "suspect_notes"]
+__all__ = ["Ranges", "blank_columns", "column_ranges", "gap_notes", "suspect_notes"]
 
 # Numbers that programs without NaN write for a gap, and from how many rows they are told apart
 # from an extreme value: their number, or their share of all rows.
@@ -19,35 +19,42 @@ _MIN_COUNT, _MIN_SHARE = 2, 0.01
 _MIN_DISTANCE = 3
 
 
-def suspect_notes(values: NDArray[Any], names: Sequence[str] = ()) -> tuple[str, ...]:
+Ranges = tuple[NDArray[Any], NDArray[Any]]
+
+
+def suspect_notes(
+    values: NDArray[Any], names: Sequence[str] = (), ranges: Ranges | None = None
+) -> tuple[str, ...]:
     """Return a sentence on the columns of vectors (N, F) without values, and one for each gap mark.
 
     Args:
         names: F names of the columns; none: numbers from 0.
+        ranges: `column_ranges(values)`, if they are known.
     """
+    ranges = ranges or column_ranges(values)
     spelled = [f"'{n}'" for n in names] or [f"{n} (from 0)" for n in range(values.shape[1])]
-    blank = [spelled[place] for place in np.flatnonzero(blank_columns(values)).tolist()]
+    blank = [spelled[place] for place in np.flatnonzero(blank_columns(ranges)).tolist()]
     notes = [f"columns without a value, which nothing is learned of: {listed(blank)}."]
-    marks = gap_notes(values, spelled, lambda _: "give NaN")
+    marks = gap_notes(values, spelled, ranges, lambda _: "give NaN")
     return (*notes[: len(blank)], *(f"{note}." for note in marks))
 
 
-def blank_columns(values: NDArray[Any]) -> NDArray[np.bool_]:
+def blank_columns(ranges: Ranges) -> NDArray[np.bool_]:
     """Return whether each column has no value, bool (F,)."""
-    low, _ = _ranges(values)
-    return np.isposinf(low)
+    return np.isposinf(ranges[0])
 
 
 def gap_notes(
-    values: NDArray[Any], names: Sequence[str], advice: Callable[[str], str]
+    values: NDArray[Any], names: Sequence[str], ranges: Ranges, advice: Callable[[str], str]
 ) -> Iterator[str]:
     """Yield a sentence for each column whose extreme is a usual mark of a gap, far from the rest.
 
     Args:
         names: F names of the columns as the sentence has them.
+        ranges: `column_ranges(values)`.
         advice: function from a mark to what can be done.
     """
-    low, high = _ranges(values)
+    low, high = ranges
     for place in np.flatnonzero(np.isin(low, _GAPS) | np.isin(high, _GAPS)).tolist():
         column = values[:, place].astype(np.float64)
         rest = column[np.isfinite(column) & ~np.isin(column, _GAPS)]
@@ -61,7 +68,7 @@ def gap_notes(
                 )
 
 
-def _ranges(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def column_ranges(values: NDArray[Any]) -> Ranges:
     """Return the least and the largest value of each column; infinity and its negative of none."""
     low, high = np.full(values.shape[1], np.inf), np.full(values.shape[1], -np.inf)
     for part in chunks(values):
