@@ -10,14 +10,15 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from PIL import Image
-from tests.builders import contents
+from tests.builders import contents, train
+from tests.cli.test_identities import draw
 
 import glo
 from glo import errors
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
-from glo.runs.run import Run
+from glo.runs.run import Run, open_run
 from glo.utils.files import write_text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -97,6 +98,23 @@ def test_only_what_is_needed_goes_and_folders_are_not_named(pictures: Run, tmp_p
     assert {"README.md", "config.json", "config.toml", "summary.json"} <= names
     assert {name.split("/")[1] for name in names if name.startswith("checkpoint/")} == {"final"}
     assert not any(name.startswith("samples/") or name == "lock" for name in names)
+
+
+def test_no_name_of_a_training_file_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLO_CACHE", str(tmp_path / "cache"))
+    for k in range(20):
+        draw(tmp_path / f"data/{'ward' if k % 2 else 'home'}/jane-{k}.png", 10 * k)
+    (tmp_path / "data/ward/jane-broken.png").write_bytes(b"no image")
+    assert train(str(tmp_path / "data"), tmp_path / "run", "--prior", "gaussian") == 0
+    folder = save_pretrained(open_run(tmp_path / "run"), tmp_path / "mine")
+    assert b"jane" in (tmp_path / "run" / "reading.json").read_bytes()
+    assert not any(b"jane" in content for content in contents(folder).values())
+    assert open_run(folder).reading == open_run(tmp_path / "run").reading
+    # Rows that were added to an export have identities, which another export has not.
+    draw(tmp_path / "more/home/joe.png", 90)
+    assert command(["add", str(folder), str(tmp_path / "more")]) == 0
+    again = open_run(save_pretrained(open_run(tmp_path / "run"), folder))
+    assert again.row_ids.of(3) == "3"
 
 
 def test_a_folder_is_replaced_only_if_it_is_ours(pictures: Run, tmp_path: Path) -> None:

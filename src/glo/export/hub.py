@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from glo._version import __version__
+from glo.data.storage import IDS_FILE
 from glo.decoders import DecoderLike
 from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
-from glo.runs.reading_record import READING_FILE
+from glo.runs.reading_record import READING_FILE, write_reading
 from glo.runs.run import Run, open_run
 from glo.utils.files import write_text
 from glo.utils.json_toml import write_json
@@ -25,8 +26,8 @@ _EVALUATION = "evaluation.json"
 _SAMPLES = 64
 _LIBRARY: dict[str, Any] = {"library_name": "glo-torch", "library_version": __version__}
 # Copied beside the checkpoint and the priors; config.toml is written without paths.
-# Identities of rows are left out: they may be names of files of persons.
-_FILES = ("summary.json", "metrics.jsonl", "errors.safetensors", "estimator.json", READING_FILE)
+# Identities of rows and notes on the data are left out: they may hold names of persons.
+_FILES = ("summary.json", "metrics.jsonl", "errors.safetensors", "estimator.json")
 _PATTERNS = ["*.json", "*.jsonl", "*.toml", "*.safetensors", "*.md", "*.png"]
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -69,6 +70,7 @@ def save_pretrained(
         folder, settings=run.settings, data=data, preset=run.preset, decoder=run.decoder_class
     )
     shared.write_config()
+    write_reading(folder, run.reading)
     if run.is_images:
         save_picture(grid(run.sample(_SAMPLES)), folder / _PICTURE)
     card = render_card(
@@ -210,7 +212,7 @@ def _prepare_folder(run: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("checkpoint", "prior"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for file in (*_FILES, _EVALUATION, _PICTURE):
+    for file in (*_FILES, READING_FILE, IDS_FILE, _EVALUATION, _PICTURE):
         (folder / file).unlink(missing_ok=True)
 
 

@@ -8,18 +8,22 @@ from glo.data.reading import Reading
 from glo.errors import UserError, listed
 from glo.utils.json_toml import read_json, write_json
 
-__all__ = ["READING_FILE", "describe_skipped", "read_reading", "write_reading"]
+__all__ = ["READING_FILE", "describe_skipped", "notes_of", "read_reading", "write_reading"]
 
 READING_FILE = "reading.json"
 # Names of a hundred thousand columns.
 _MAX_BYTES = 16 * 2**20
 
 
-def write_reading(folder: Path, dataset: Dataset) -> None:
-    """Write the reading of a dataset to a run folder, with its notes and what was left out."""
-    notes = dataset.notes + ((describe_skipped(dataset.skipped),) if dataset.skipped else ())
-    values = {"reading": dataset.reading.to_dict(), "notes": notes}
-    write_json(folder / READING_FILE, values)
+def write_reading(folder: Path, reading: Reading, notes: Sequence[str] = ()) -> None:
+    """Write a reading to a run folder; only `notes` may have names of files and classes."""
+    write_json(folder / READING_FILE, {"reading": reading.to_dict(), "notes": notes})
+
+
+def notes_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the notes of a dataset, and a sentence on what was left out, if anything was."""
+    skipped = (describe_skipped(dataset.skipped),) if dataset.skipped else ()
+    return (*dataset.notes, *skipped)
 
 
 def read_reading(folder: Path) -> tuple[Reading, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from glo.imaging.previews import Previews
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.metrics_log import MetricsLog
-from glo.runs.reading_record import write_reading
+from glo.runs.reading_record import notes_of, write_reading
 from glo.runs.row_ids import RowIds
 from glo.runs.run import DataRecord, Run
 from glo.runs.training_data import source_options
@@ -235,7 +235,7 @@ class TrainingRun:
             return
         if self.ranks.is_main:
             run.write_config()
-            write_reading(run.folder, self.samples)
+            write_reading(run.folder, self.samples.reading, notes_of(self.samples))
             RowIds(self.samples.ids, len(self.samples)).write(run.folder)
             if checkpoint:
                 # A killed process may have left a third one.
