@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tests import builders
+from tests.utils.test_torch_defaults import state
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -34,11 +35,7 @@ OPTIONS = {"code_dim": DIM, "width": 4, "batch_size": 8, "epochs": 2, "refine_pa
 
 def _snapshot() -> tuple[object, ...]:
     return (
-        torch.get_default_dtype(),
-        str(torch.get_default_device()),
-        torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(),
-        torch.is_autocast_enabled("cpu"),
+        *state(),
         torch.get_autocast_dtype("cpu"),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_anomaly_enabled(),

@@ -1,5 +1,4 @@
 import pickle
-import tracemalloc
 import warnings
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from torch.utils.data import DataLoader, Subset
 
 from glo.data import Dataset, to_uint8
-from glo.data.dataset import concatenate, concatenate_ids
+from glo.data.dataset import concatenate
 from glo.data.sampler import EpochSampler
 from glo.errors import UserError, UserTypeError
 
@@ -216,13 +215,3 @@ def test_memory_mapped_rows_are_pickled_by_their_place(tmp_path, index):
     assert np.array_equal(again.missing, missing[index])
     in_memory = pickle.loads(pickle.dumps(Dataset(rows=rows, name="x")))
     assert np.array_equal(in_memory.rows, rows)
-
-
-def test_row_numbers_are_joined_as_arrays():
-    dataset = Dataset(rows=np.zeros((100_000, 1), np.float32), name="x")
-    tracemalloc.start()
-    ids = concatenate_ids(dataset, dataset)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert ids.tolist() == [*range(100_000)] * 2
-    assert peak < 2.5 * ids.nbytes

@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from glo.data import Dataset
-from glo.data.storage import RowWriter, check_space
+from glo.data.storage import RowWriter, check_space, join_ids, to_ids
 from glo.errors import UserError
 
 
@@ -120,3 +122,14 @@ def test_space(tmp_path):
     for folder, size in ((None, 2**30), (tmp_path, 2**70)):
         with pytest.raises(UserError, match="GLO_CACHE"):
             check_space(folder, size)
+
+
+def test_row_numbers_are_joined_as_arrays():
+    numbers = np.arange(100_000)
+    tracemalloc.start()
+    ids = join_ids([numbers, numbers])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ids.tolist() == [*range(100_000)] * 2
+    assert peak < 2.5 * ids.nbytes
+    assert join_ids([numbers[:1], to_ids(["a"])]).tolist() == [0, "a"]

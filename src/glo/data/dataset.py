@@ -18,7 +18,7 @@ from torch import Tensor
 from glo.data.labels import UNLABELED, match_labels
 from glo.data.reading import NO_READING, Reading
 from glo.data.standardizer import Standardizer
-from glo.data.storage import is_dataset_folder, read_dataset_files, to_ids, write_dataset_files
+from glo.data.storage import is_dataset_folder, join_ids, read_dataset_files, write_dataset_files
 from glo.errors import UserError, UserTypeError
 from glo.utils.files import atomic_folder
 from glo.utils.row_store import is_mapped, prefetch_rows, random_access, release_pages
@@ -379,22 +379,15 @@ def concatenate(first: Dataset, second: Dataset) -> Dataset:
     if first.labels is not None and second.labels is not None:
         numbers, names = match_labels(second.labels, second.label_names, first.label_names)
         labels = np.concatenate([first.labels, numbers])
+    ids = join_ids([np.arange(len(e)) if e.ids is None else e.ids for e in pair])
     return first.replace(
         rows=np.concatenate([first.rows, second.rows]),
         labels=labels,
         missing=missing,
         label_names=names,
-        ids=concatenate_ids(first, second),
+        ids=ids,
         skipped=(),
     )
-
-
-def concatenate_ids(first: Dataset, second: Dataset) -> NDArray[Any]:
-    """Return the identities of the rows of two datasets, int64 or objects (N1 + N2,)."""
-    parts = [np.arange(len(e)) if e.ids is None else e.ids for e in (first, second)]
-    if all(part.dtype == np.int64 for part in parts):
-        return np.concatenate(parts)
-    return to_ids([value for part in parts for value in part.tolist()])
 
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ class Reading:
         separator: character between the cells of a .csv file; empty for other sources.
         decimal: decimal sign of a .csv file; empty for other sources.
         thousands: thousands separator of a .csv file; empty if there is none.
-        missing: cells of a .csv file that are read as missing, beside empty ones.
+        missing: texts or numbers of missing cells of a table, beside the usual ones.
     """
 
     pixels: str = ""

@@ -111,13 +111,7 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
             raise
     if listing.skipped:
         raise UserError(f"{listing.skipped[0]}; name image files that pillow can read.")
-    return Dataset(
-        rows=dataset.rows,
-        name="images",
-        ids=dataset.ids,
-        reading=dataset.reading,
-        notes=dataset.notes,
-    )
+    return dataset.replace(name="images")
 
 
 def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) -> Dataset:

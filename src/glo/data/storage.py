@@ -22,6 +22,7 @@ __all__ = [
     "RowWriter",
     "check_space",
     "is_dataset_folder",
+    "join_ids",
     "read_dataset_files",
     "read_ids",
     "to_ids",
@@ -120,6 +121,13 @@ def to_ids(values: Sequence[int | str]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = list(values)
     return array
+
+
+def join_ids(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Concatenate identities of rows: int64, or objects where there are strings."""
+    if all(part.dtype == np.int64 for part in parts):
+        return np.concatenate(parts)
+    return to_ids([value for part in parts for value in part.tolist()])
 
 
 def check_space(folder: Path | None, size: int) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glo.data.storage import IDS_FILE, read_ids, to_ids, write_ids
+from glo.data.storage import IDS_FILE, join_ids, read_ids, to_ids, write_ids
 from glo.errors import MAX_LISTED, UserError, suggest
 from glo.utils.row_ranges import parse_range
 
@@ -67,9 +67,9 @@ class RowIds:
 
     def joined(self, others: "RowIds") -> "RowIds":
         """Return the identities with those of appended rows."""
-        values = [*self._values.tolist(), *others._values.tolist()]
-        n = len(values)
-        return RowIds(None if self.ids is None and values == [*range(n)] else to_ids(values), n)
+        values = join_ids([self._values, others._values])
+        is_plain = self.ids is None and np.array_equal(values, np.arange(len(values)))
+        return RowIds(None if is_plain else values, len(values))
 
     def named(self, source: str) -> "RowIds":
         """Return names for row numbers of another source, such as 'new[3]'."""

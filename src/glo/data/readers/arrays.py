@@ -16,7 +16,7 @@ from glo.data.labels import encode_targets
 from glo.data.options import DEFAULTS, SourceOptions
 from glo.data.pixels import convert_channels, resize, to_bytes
 from glo.data.readers.pixel_range import chunks, read_range
-from glo.data.readers.suspect_columns import Ranges, column_ranges, suspect_notes
+from glo.data.readers.suspect_columns import Ranges, blank_columns, column_ranges, suspect_notes
 from glo.data.reading import Reading
 from glo.data.standardizer import CONSTANT, column_moments
 from glo.data.storage import RowWriter, check_space
@@ -108,8 +108,7 @@ class Layout:
             if self.row[:2] != (height, width):
                 size += f", resized to {self.row[0]} x {self.row[1]}"
             size += " in color" if channels == 3 else ""
-            kind = self.values.dtype.name.rstrip("0123456789") if self._is_float else None
-            kind = kind or self.values.dtype.name
+            kind = "float" if self._is_float else self.values.dtype.name
             text = f"{self.what}: {n:,} {kind} images of {size}, read as {self.order}"
             return (f"{text}, {self._range[1]}.{self._axes_hint}",)
         known = self.options.reading
@@ -338,8 +337,7 @@ def _mask(layout: Layout, part: slice) -> NDArray[np.bool_]:
 
 def _check_finite(layout: Layout) -> None:
     limit = np.finfo(np.float32).max
-    is_empty = np.isposinf(layout.ranges[0]) & np.isneginf(layout.ranges[1])
-    low, high = (np.where(is_empty, 0, values) for values in layout.ranges)
+    low, high = (np.where(blank_columns(layout.ranges), 0, each) for each in layout.ranges)
     if layout.values.dtype.kind != "f" or not ((low < -limit) | (high > limit)).any():
         return
     for part in chunks(layout.values):

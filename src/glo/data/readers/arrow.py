@@ -34,7 +34,7 @@ from glo.data.readers.columns import (
     read_ids,
 )
 from glo.data.readers.image_files import decode_files
-from glo.data.readers.suspect_columns import blank_columns, column_ranges, gap_notes
+from glo.data.readers.suspect_columns import Ranges, blank_columns, column_ranges, gap_notes
 from glo.data.reading import Reading
 from glo.errors import UserError, listed, printable
 
@@ -81,18 +81,18 @@ def open_numbers(
     values, names = read_numbers(rows, features, options.limit, missing)
     notes = (*rows.notes, *index_notes, *label_notes, *notes)
     if reading is None:
-        blank = [
-            names[place] for place in np.flatnonzero(blank_columns(column_ranges(values))).tolist()
-        ]
-        blank = [name for name in blank if name in features]
+        low, high = column_ranges(values)
+        is_blank = blank_columns((low, high))
+        blank = [n for n, empty in zip(names, is_blank, strict=True) if empty and n in features]
         features = [name for name in features if name not in blank]
         if not features:
             raise UserError(f"{rows.what} has no number in {listed(blank)}; give some.")
         if blank:
             notes += (f"columns without a value, which are left out: {listed(blank)}",)
-            values = values[:, [name not in blank for name in names]]
+            kept = [name not in blank for name in names]
+            values, low, high = values[:, kept], low[kept], high[kept]
             names = [name for name in names if name not in blank]
-        notes += _value_notes(rows, features, values, names)
+        notes += _value_notes(rows, features, values, names, (low, high))
     _check_finite(rows, values, names)
     layout = infer_layout(values, options, rows.what)
     if layout.wide_columns and reading is None:
@@ -175,7 +175,11 @@ def _label_note(label: str, labels: NDArray[np.int64], names: Sequence[str]) -> 
 
 
 def _value_notes(
-    rows: ArrowRows, features: Sequence[str], values: NDArray[Any], names: Sequence[str]
+    rows: ArrowRows,
+    features: Sequence[str],
+    values: NDArray[Any],
+    names: Sequence[str],
+    ranges: Ranges,
 ) -> tuple[str, ...]:
     """Return a sentence for each column whose numbers may not be what they seem."""
     from pyarrow import types
@@ -194,7 +198,6 @@ def _value_notes(
                 f"identifies them, give it {rows.advice('index', names[place])}"
             )
     quoted = [f"'{name}'" for name in names]
-    ranges = column_ranges(values)
     marks = gap_notes(values, quoted, ranges, lambda m: f"give it {rows.advice('missing', m)}")
     return (*notes, *marks)
 

@@ -18,7 +18,6 @@ _MIN_COUNT, _MIN_SHARE = 2, 0.01
 # Distance from all other values, in their standard deviations.
 _MIN_DISTANCE = 3
 
-
 Ranges = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -34,14 +33,16 @@ def suspect_notes(
     ranges = ranges or column_ranges(values)
     spelled = [f"'{n}'" for n in names] or [f"{n} (from 0)" for n in range(values.shape[1])]
     blank = [spelled[place] for place in np.flatnonzero(blank_columns(ranges)).tolist()]
-    notes = [f"columns without a value, which nothing is learned of: {listed(blank)}."]
-    marks = gap_notes(values, spelled, ranges, lambda _: "give NaN")
-    return (*notes[: len(blank)], *(f"{note}." for note in marks))
+    notes = [f"{note}." for note in gap_notes(values, spelled, ranges, lambda _: "give NaN")]
+    if blank:
+        notes.insert(0, f"columns without a value, which nothing is learned of: {listed(blank)}.")
+    return tuple(notes)
 
 
 def blank_columns(ranges: Ranges) -> NDArray[np.bool_]:
     """Return whether each column has no value, bool (F,)."""
-    return np.isposinf(ranges[0])
+    blank: NDArray[np.bool_] = ranges[0] > ranges[1]
+    return blank
 
 
 def gap_notes(
