@@ -183,8 +183,7 @@ def _measure(place: Place) -> Any:
     a, b = FEATURES
     figures = glo.metrics.Reference("x", heldout=a, training=b)
     return [
-        figures.frechet(a + 1).value,
-        figures.kernel(a + 1).value,
+        *((each.value, each.floor) for each in (figures.frechet(a + 1), figures.kernel(a + 1))),
         glo.metrics.precision_recall_density_coverage(a, b).coverage,
         glo.metrics.MemorisationTest(a, b, features="x")(a).copying,
         glo.metrics.ssim(PICTURES, -PICTURES),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from glo.errors import UserError
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["check_row", "evenly_spaced", "parse_range", "parse_rows", "rows_text"]
 
@@ -59,6 +60,7 @@ def rows_text(rows: Tensor) -> str:
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
 
 
+@with_torch_defaults
 def evenly_spaced(n: int, count: int) -> Tensor:
     """Return `count` row numbers from 0 to n - 1, evenly spaced, int64."""
     # float32 could round the last of more than 2^24 rows to one that does not exist.
