@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,15 @@ def test_forget_the_person_that_is_meant(
     assert [float(row["z0"]) for row in table] == pytest.approx(
         before[[*range(5), *range(6, 10)], 0].tolist(), rel=1e-5
     )
+
+
+def test_forget_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    raw = os.fsdecode(b"caf\xe9.png")
+    for name in ("a.png", raw, "z.png"):
+        draw(tmp_path / "new" / name, 90)
+    assert train(str(tmp_path / "new"), tmp_path / "run") == 0
+    assert run(["forget", "run", raw]) == 0
+    assert open_run(tmp_path / "run").row_ids.names == ["a.png", "z.png"]
 
 
 def test_the_same_number_twice_removes_nobody_else(copy: Path, refuse: Any) -> None:

@@ -1,5 +1,6 @@
 """Identities of rows: right after any removals, and never a row that was not meant."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glo.data.storage import to_ids
-from glo.errors import UserError
+from glo.errors import UserError, printable
 from glo.runs.row_ids import RowIds
 
 PEOPLE = [f"person{i}.png" for i in range(12) if i not in (3, 7)]
@@ -94,6 +95,24 @@ def test_added_rows_have_identities_of_their_own() -> None:
     assert rows("3").without(RowIds(None, 4)).names == ["3 (2)"]
     assert RowIds(None, 2).joined(rows(2, 3)).ids is None
     assert RowIds(None, 2).joined(rows(3)).names == ["0", "1", "3"]
+
+
+def test_a_name_is_found_as_it_is_and_as_it_is_shown() -> None:
+    raw = os.fsdecode(b"caf\xe9\n.png")
+    for stored in (raw, printable(raw)):
+        ids = rows("a.png", stored)
+        assert ids.of(1) == ids.names[1] == printable(raw)
+        for text in (raw, printable(raw), f"id:{raw}", f"id:{printable(raw)}"):
+            assert ids.parse(text).tolist() == [ids.find(text)] == [1]
+            assert text.removeprefix("id:") in ids
+
+
+def test_thousands_of_equal_identities() -> None:
+    n, start = 20_000, time.perf_counter()
+    names = rows(*["ann"] * n).without(rows("ann", "ann (3)")).names
+    assert time.perf_counter() - start < 5
+    assert names[:3] == ["ann (2)", "ann (4)", "ann (5)"]
+    assert len({*names}) == n
 
 
 def test_a_run_folder(tmp_path: Path) -> None:

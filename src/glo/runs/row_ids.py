@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.data.storage import IDS_FILE, join_ids, read_ids, to_ids, write_ids
-from glo.errors import MAX_LISTED, UserError, suggest
+from glo.errors import MAX_LISTED, UserError, printable, suggest
 from glo.utils.row_ranges import parse_range
 
 __all__ = ["RowIds"]
@@ -28,6 +28,8 @@ _MAX_CHOICES = 10_000
 @dataclass(frozen=True, eq=False)
 class RowIds:
     """Identities of N rows; without `ids` the row numbers.
+
+    They are shown and looked up in printable form, as file names may have any bytes.
 
     Args:
         ids: (N,), row numbers in the source (int) or other identities (str); None: 0, 1, ....
@@ -86,11 +88,13 @@ class RowIds:
                 it is taken, too, a number follows, as in 'new/1.png (2)'.
         """
         taken = dict.fromkeys(others.names)
+        numbers: dict[str, int] = {}
         for name, longer in zip(self.names, names or self.names, strict=True):
-            number, free = 1, longer if name in taken else name
+            free = longer if name in taken else name
             while free in taken:
-                number += 1
-                free = f"{longer} ({number})"
+                # Lower numbers stay taken.
+                numbers[longer] = numbers.get(longer, 1) + 1
+                free = f"{longer} ({numbers[longer]})"
             taken[free] = None
         return RowIds(to_ids([*taken][-self.n :]), self.n)
 
@@ -101,11 +105,11 @@ class RowIds:
     @property
     def names(self) -> list[str]:
         """The identity of each row."""
-        return [str(value) for value in self._values.tolist()]
+        return [printable(str(value)) for value in self._values.tolist()]
 
     def of(self, row: int) -> str:
         """Return the identity of a row."""
-        return str(row if self.ids is None else self.ids[row])
+        return printable(str(row if self.ids is None else self.ids[row]))
 
     def describe(self, rows: Sequence[int]) -> str:
         """Return the numbers and identities of rows, such as 'row 5 (person6.png)'."""
@@ -117,7 +121,7 @@ class RowIds:
 
     def __contains__(self, text: str) -> bool:
         """Return whether a text is the identity of a row, other than its number."""
-        return text in self._rows_of
+        return printable(text) in self._rows_of
 
     def find(self, text: str) -> int:
         """Return the row of an identity or a row number; "id:" or "row:" in front states which.
@@ -158,6 +162,7 @@ class RowIds:
         return rows
 
     def _rows(self, text: str) -> list[int]:
+        text = printable(text)
         kind, _, name = text.partition(":")
         is_id = kind == "id" and (name in self or text not in self)
         if _RANGE.fullmatch(name) and (kind == "row" or (is_id and self.ids is None)):
