@@ -80,6 +80,16 @@ def test_a_rare_label_is_learned_and_the_others_are_held_out() -> None:
         assert 0.9 < labels.accuracy <= 1
 
 
+def test_codes_without_a_label_are_left_out() -> None:
+    codes, truth = clusters()
+    # They would be a class of their own.
+    truth[::2] = -1
+    labels = LabelClassifier().fit(codes, truth)
+    assert labels.classes == [0, 4, 8]
+    assert torch.equal(labels.training_labels, truth)
+    assert labels.accuracy > 0.97
+
+
 def test_codes_that_are_all_the_same() -> None:
     labels = LabelClassifier().fit(torch.ones(20, 3), torch.arange(20) % 2)
     assert labels.predict(torch.ones(5, 3)).unique().numel() == 1
@@ -155,6 +165,8 @@ def test_invalid_arguments_of_fit_are_refused() -> None:
     codes, truth = clusters()
     with pytest.raises(UserError, match="labels have shape"):
         LabelClassifier().fit(codes, truth[:-1])
+    with pytest.raises(UserError, match="-1"):
+        LabelClassifier().fit(codes, torch.full_like(truth, -1))
     with pytest.raises(UserError, match="codes"):
         LabelClassifier().fit(codes * float("nan"), truth)
     with pytest.raises(UserError, match="not fitted"):

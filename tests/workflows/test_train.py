@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.builders import (
     PER_EPOCH,
     STEPS,
+    N,
     assert_same,
     at_epoch,
     at_step,
@@ -20,9 +22,11 @@ from tests.builders import (
     tensors,
 )
 
+from glo.data.labels import UNLABELED
 from glo.errors import UserError
 from glo.runs.manifest import write_manifest
 from glo.runs.metrics_log import read_metrics_log
+from glo.runs.run import open_run
 
 
 @pytest.fixture
@@ -199,3 +203,11 @@ def test_seconds_that_are_none_count_nothing(tmp_path: Path, facts: dict[str, ob
     finish(out)
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     assert 0 < summary["seconds"] < 60
+
+
+def test_examples_of_which_none_is_labeled(tmp_path: Path) -> None:
+    data = samples().replace(labels=np.full(N, UNLABELED))
+    finish(tmp_path / "run", data, epochs=1)
+    run = open_run(tmp_path / "run")
+    assert not run.has_labels
+    assert run.fitted_priors

@@ -91,7 +91,8 @@ class LabelClassifier:
             seed: seed of the split and of the network's weights.
 
         Raises:
-            UserError: the numbers of codes and labels differ, or the codes are not finite.
+            UserError: the numbers of codes and labels differ, no label is 0 or more, or the codes
+                are not finite.
         """
         rows = check_codes(codes)
         if labels.shape != (len(rows),):
@@ -101,6 +102,11 @@ class LabelClassifier:
             )
         order = np.random.default_rng(seed % 2**64).permutation(len(rows))
         chosen = order[(labels >= 0).numpy()[order]][:_MAX_ROWS]
+        if not len(chosen):
+            raise UserError(
+                f"labels are -1, for a missing label, at all of {len(rows)} codes; give at least "
+                f"one label of 0 or more."
+            )
         self.training_labels = labels.clone()
         self._whitening = Whitening.fit(rows)
         self.names = tuple(names) or tuple(map(str, range(int(labels.max()) + 1)))

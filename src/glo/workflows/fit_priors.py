@@ -49,7 +49,7 @@ def fit_labels(
     *,
     every: Tensor | None = None,
 ) -> None:
-    """Fit the label classifier and save it with the labels of all examples.
+    """Fit the label classifier and save it with the labels of all examples, if any is labeled.
 
     Args:
         folder: folder of the classifier.
@@ -59,6 +59,8 @@ def fit_labels(
         settings: settings of the run.
         every: int64 (n,), labels of all examples where `codes` is a subset.
     """
+    if not bool((labels >= 0).any()):
+        return
     classifier = LabelClassifier().fit(codes, labels, names=names, seed=settings.seed)
     classifier.training_labels = classifier.training_labels if every is None else every
     save_labels(classifier, folder)

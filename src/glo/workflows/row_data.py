@@ -129,7 +129,7 @@ def write_rows(
         if keep and not refit:
             run.label_classifier.training_labels = rows.labels
             save_labels(run.label_classifier, new / "prior")
-        elif bool((rows.labels >= 0).any()):
+        else:
             fit_labels(new / "prior", codes, rows.labels, rows.names, settings)
     if run.is_images and (priors or not keep):
         draw_codes(new / "samples", run.decoder, codes, priors, settings)
