@@ -109,6 +109,24 @@ def test_folders_around_classes_are_no_classes(
     assert classes(copy, 16) == ["cat", "owl"] * len(parts)
 
 
+def test_classes_are_not_used_in_a_run_without_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(4):
+        draw(tmp_path / f"pets/{i}.png", 40 * i)
+    assert train(str(tmp_path / "pets"), tmp_path / "run") == 0
+    draw(tmp_path / "new/cat/1.png", 30)
+    draw(tmp_path / "new/dog/1.png", 210)
+    draw(tmp_path / "loose/9.png", 120)
+    for folder, has_message in (("loose", False), ("new", True)):
+        assert run(["add", "run", folder]) == 0
+        assert ("labels of the added examples are not used" in capsys.readouterr().out) is (
+            has_message
+        )
+    assert open_run(tmp_path / "run").labels is None
+    assert open_run(tmp_path / "run").row_ids.names[4:] == ["9.png", "cat/1.png", "dog/1.png"]
+
+
 def test_names_that_are_numbers(tmp_path: Path, refuse: Any) -> None:
     """Folders 1, 2, 10 and -1 with grays of their own; see case 1."""
     grays = {"1": 30, "2": 110, "10": 190, "-1": 245}

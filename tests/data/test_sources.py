@@ -1,12 +1,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from glo.data import Dataset, SourceOptions, open_source
+from glo.data.reading import Reading
 from glo.errors import UserError, UserTypeError
 
 ROWS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
@@ -82,6 +84,19 @@ def test_a_dataset_in_memory():
     for each, words in ((masked, "mask"), (vectors, "vectors")):
         with pytest.raises(UserError, match=words):
             open_source(each, SourceOptions(size=8))
+
+
+def test_a_pixel_range_is_not_used_for_a_dataset(tmp_path):
+    dataset = Dataset(rows=ROWS, name="x", notes=("a",))
+    dataset.save(tmp_path / "set")
+    options = SourceOptions(pixel_range=(0, 9))
+    for source in (dataset, tmp_path / "set"):
+        found = open_source(source, options)
+        assert found.fingerprint == dataset.fingerprint
+        assert found.notes[:1] == ("a",)
+        assert any("pixel range" in note for note in found.notes)
+        # The range of a run, not of this source.
+        assert open_source(source, replace(options, reading=Reading())).notes == ("a",)
 
 
 def test_the_home_directory_is_expanded(tmp_path, monkeypatch):

@@ -192,6 +192,9 @@ def _convert_dataset(dataset: Dataset, options: SourceOptions) -> Dataset:
         infer_layout(dataset.rows, options, what)
         return dataset
     # Its pixels are bytes from black to white, whatever the reading of their source.
+    if options.pixel_range is not None and options.reading is None:
+        note = f"{what} has pixels from black to white already, so the pixel range is not used."
+        dataset = dataset.replace(notes=(*dataset.notes, note))
     options = replace(options, pixel_range=None, reading=None)
     layout = infer_layout(dataset.rows, options, what)
     if dataset.rows.shape[1:] == layout.row:

@@ -98,7 +98,7 @@ def add_rows(
         place = {"source": source, "name": dataset.name, "fingerprint": dataset.fingerprint}
         record = run.data.added(len(dataset), split=split, limit=limit, **place)
         labels, label_names = _merged_labels(rows, dataset)
-        messages = [_added(run, errors), *_classes(rows, labels, label_names)]
+        messages = [_added(run, errors), *_classes(rows, dataset, labels, label_names)]
         ids = _added_ids(run, dataset, names)
         rows = rows.joined(codes, errors, labels, label_names, ids)
         write_rows(run, rows, record, new, keep=True, refit=refit, callback=callback)
@@ -198,8 +198,15 @@ def _merged_labels(rows: RowData, dataset: Dataset) -> tuple[Tensor, tuple[str, 
     return torch.from_numpy(numbers), names
 
 
-def _classes(rows: RowData, labels: Tensor, names: tuple[str, ...]) -> Iterator[Message]:
+def _classes(
+    rows: RowData, dataset: Dataset, labels: Tensor, names: tuple[str, ...]
+) -> Iterator[Message]:
     if rows.labels is None:
+        if dataset.labels is not None and bool((dataset.labels >= 0).any()):
+            yield Message(
+                text="The labels of the added examples are not used, because the run was trained "
+                "without labels; train again on examples with labels to sample by label."
+            )
         return
     numbers, counts = labels.unique(return_counts=True)
     count = dict(zip(numbers.tolist(), counts.tolist(), strict=True))

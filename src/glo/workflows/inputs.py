@@ -158,14 +158,14 @@ def _classified(run: Run, dataset: Dataset, origins: list[tuple[Path, str]]) -> 
         origins: folder that was given, and path of an image below it, of each image.
     """
     ids = to_ids([printable(name.replace(os.sep, "/")) for _, name in origins])
-    if run.labels is None:
-        return dataset.replace(ids=ids)
     names: list[str] = []
     # By identity: a file has no folder, and `_NO_FOLDER` equals the folder ".".
     for _, group in groupby(origins, lambda origin: id(origin[0])):
         roots, paths = zip(*group, strict=True)
         names += _classes_of(roots[0], paths, run.label_names)
     labels, label_names = encode_labels(names, "The folders of FILES")
+    if run.labels is None and not label_names:
+        return dataset.replace(ids=ids)
     return dataset.replace(ids=ids, labels=labels, label_names=label_names)
 
 
