@@ -67,7 +67,7 @@ class TrainState:
         self._n = n
         self.device = find_device(settings.device)
         self.decoder = channels_last(decoder.to(self.device))
-        self.optimizer = decoder_optimizer(settings, decoder)
+        self.optimizer = decoder_optimizer(settings, decoder, ranks)
         self.latents = latents
         self.code_optimizer = optimizer or code_optimizer(settings, latents, store)
         self.averaged: AveragedModel | None = None

@@ -125,6 +125,16 @@ class ProcessGroup:
                 result[rows] = piece
         return result
 
+    def broadcast_tensors(self, tensors: list[Tensor], owners: list[int]) -> None:
+        """Overwrite each of some tensors, of equal shapes everywhere, by that of its owner."""
+        if self.size == 1:
+            return
+        pairs = zip(tensors, owners, strict=True)
+        pending = [dist.broadcast(each, src=owner, async_op=True) for each, owner in pairs]
+        for work in pending:
+            assert work is not None, "every process takes part"
+            work.wait()
+
     def broadcast(self, value: Any = None) -> Any:
         """Return the main process's value, anything JSON-able, on all processes."""
         return self.all_gather_object(value)[0]
