@@ -4,12 +4,14 @@ A study that is stopped loses the row under way and no other: the same command m
 missing.
 """
 
+import fcntl
 import json
 import platform
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -18,7 +20,7 @@ import torch
 
 from glo.utils.files import atomic_write, write_text
 
-__all__ = ["Rows", "begin_study", "markdown", "spread", "this_machine", "write_json"]
+__all__ = ["Rows", "begin_study", "claimed", "markdown", "spread", "this_machine", "write_json"]
 
 
 @final
@@ -52,7 +54,7 @@ class Rows:
             arrays = {k: found.pop(k) for k in list(found) if isinstance(found[k], np.ndarray)}
             if arrays:
                 with atomic_write(self._npz(name)) as writing, writing.open("wb") as file:
-                    np.savez(file, **arrays)
+                    np.savez_compressed(file, **arrays)
             spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
             write_json(path, {"name": name, **found, **spent})
         row: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -80,6 +82,20 @@ def begin_study(folder: Path, about: Mapping[str, Any]) -> None:
     changed = [name for name, value in about.items() if before.get(name) != value]
     if changed:
         raise SystemExit(f"{folder} was begun with another {', '.join(changed)}.")
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Return whether this process holds a lock file; the kernel releases it on a kill."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    path.unlink(missing_ok=True)
 
 
 def this_machine() -> dict[str, Any]:

@@ -2,38 +2,38 @@
 
 import torch
 from benchmarks.compare.budget import Stopwatch
+from benchmarks.compare.latent_model import LatentModel
 from benchmarks.compare.networks import Mirror
-from benchmarks.compare.problem import Made, Problem
-from torch import Tensor
+from benchmarks.compare.problem import Problem
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from glo.config.settings import Settings
-from glo.decoders.decode import decode
 from glo.training.refine import recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import normal
 
-__all__ = ["make_dcgan"]
+__all__ = ["learn_dcgan"]
 
 _RATE = 2e-4
 _BETAS = (0.5, 0.999)
-# Batches of noise that settle batch norm's statistics at the end.
-_SETTLING = 64
+# Noise whose first 64 batches settle batch norm's statistics, and at whose images searches begin.
+_NOISE = 10_000
 
 
-def make_dcgan(problem: Problem) -> Made:
-    """Train a generator against a mirrored discriminator, and sample from N(0, I).
+def learn_dcgan(problem: Problem) -> LatentModel:
+    """Train a generator against a mirrored discriminator.
 
     One step of each per batch, Adam 2e-4 (0.5, 0.999), no schedule, the non-saturating loss, real
-    and made images in batches of their own. At the end the generator's batch norm is settled on 64
-    batches of noise, as GLO's is, which suits it better than the decayed averages.
+    and made images in batches of their own. At the end the generator's batch norm is settled on
+    noise, as GLO's is on codes, which suits it better than the decayed averages.
 
     Reference:
         Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional
         generative adversarial networks", ICLR 2016, section 4.
     """
     settings = Settings(batch_size=problem.batch, device="cpu")
-    noise = normal(problem.seed, 0, _SETTLING * problem.batch, problem.code_dim, stream="codes")
+    noise = normal(problem.seed, 0, _NOISE, problem.code_dim, stream="codes")
     # Once in vain, to know what time to keep for it.
     watch = Stopwatch()
     recompute_batchnorm_stats(channels_last(problem.decoder()), noise, settings)
@@ -65,10 +65,8 @@ def make_dcgan(problem: Problem) -> Made:
         critic.requires_grad_(True)
         steps += 1
     recompute_batchnorm_stats(generator, noise, settings)
-    trained = watch.read()
-    drawn = normal(problem.seed, 0, problem.n_samples, problem.code_dim, stream="samples")
-    samples = decode(generator, drawn, settings.precision)
-    return Made(samples=samples, rebuilt=None, training=trained, steps=steps)
+    networks = nn.ModuleDict({"decoder": generator})
+    return LatentModel(networks=networks, codes=noise, training=watch.read(), steps=steps)
 
 
 def _cost(scores: Tensor, wanted: float) -> Tensor:

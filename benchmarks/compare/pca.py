@@ -1,41 +1,57 @@
-"""PCA with a mixture, the linear baseline."""
+"""Principal components, the linear baseline."""
+
+from typing import final
 
 import torch
 from benchmarks.compare.budget import Stopwatch
-from benchmarks.compare.mixture import fit_mixture
-from benchmarks.compare.problem import Made, Problem
+from benchmarks.compare.latent_model import LatentModel
+from benchmarks.compare.problem import Problem
+from torch import Tensor, nn
 
 from glo.latents.init import fit_pca
 
-__all__ = ["make_pca"]
+__all__ = ["learn_pca", "principal_components"]
 
 _BATCH = 4096
 
 
-def make_pca(problem: Problem, components: int) -> Made:
-    """Project on D components, fit a mixture to the scores, and sample images, clipped to [-1, 1].
+@final
+class _Principal(nn.Module):
+    """Map codes to images, or images to codes if `inverse`, in float32."""
 
-    Args:
-        problem: the task.
-        components: Gaussians of the mixture.
-    """
+    mean: Tensor
+    components: Tensor
+
+    def __init__(self, shape: tuple[int, ...], dim: int, *, inverse: bool) -> None:
+        super().__init__()
+        width = torch.Size(shape).numel()
+        self.shape, self.inverse = shape, inverse
+        self.register_buffer("mean", torch.zeros(width))
+        # A parameter: networks say by their parameters where they are.
+        self.components = nn.Parameter(torch.zeros(dim, width), requires_grad=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            if self.inverse:
+                return (inputs.flatten(1) - self.mean) @ self.components.T
+            images = self.mean + inputs @ self.components
+            return images.view(-1, *self.shape).clamp(-1.0, 1.0)
+
+
+def principal_components(problem: Problem) -> nn.ModuleDict:
+    """Return the maps between codes and images, before they are fitted."""
+    shape, dim = problem.train.shape, problem.code_dim
+    maps = {"decoder": False, "encoder": True}
+    return nn.ModuleDict({k: _Principal(shape, dim, inverse=v) for k, v in maps.items()})
+
+
+def learn_pca(problem: Problem) -> LatentModel:
+    """Fit D components, and project all training images on them."""
     watch = Stopwatch()
     pca = fit_pca(problem.train, problem.code_dim, seed=problem.seed)
+    networks = principal_components(problem)
+    for network in networks.values():
+        network.load_state_dict({"mean": pca.mean, "components": pca.components})
     rows = torch.arange(len(problem.train)).split(_BATCH)
-    images = (problem.train.batch(part).flatten(1) for part in rows)
-    scores = torch.cat([(part - pca.mean) @ pca.components.T for part in images])
-    training = watch.read()
-
-    fitting = Stopwatch()
-    left = problem.seconds - watch.cpu
-    mixture, text = fit_mixture(scores, components, seconds=left, seed=problem.seed)
-    fitted = fitting.read()
-
-    drawn = torch.from_numpy(mixture.sample(problem.n_samples)[0]).float()
-    # A mixture hands its samples out one component after another.
-    drawn = drawn[torch.randperm(len(drawn), generator=torch.Generator().manual_seed(problem.seed))]
-    both = [
-        (pca.mean + codes @ pca.components).view(-1, *problem.train.shape).clamp(-1.0, 1.0)
-        for codes in (drawn, scores[problem.rebuilt_rows])
-    ]
-    return Made(samples=both[0], rebuilt=both[1], training=training, fitting=fitted, notes=(text,))
+    codes = [networks["encoder"](problem.train.batch(part)) for part in rows]
+    return LatentModel(networks=networks, codes=torch.cat(codes), training=watch.read())

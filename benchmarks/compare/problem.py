@@ -1,11 +1,9 @@
-"""Problem and result types of the methods."""
+"""Task of all methods: data, budget, code size, and the decoder that they share."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,53 +11,77 @@ from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGAN
-from glo.utils.files import atomic_write
 from glo.utils.random import permutation
 from glo.utils.row_ranges import evenly_spaced
 
-__all__ = ["Made", "Problem", "write_atomically"]
+__all__ = ["Problem"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Task of all methods: data, decoder, code size and budget.
+    """Task of all methods at one budget and seed.
 
     Args:
         data: "mnist" or a folder of IDX files.
-        folder: where results go.
+        root: folder of the study.
         seconds: CPU seconds a method may learn for, its sampler included.
-        n_samples: samples drawn, training images rebuilt, and test images compared with.
-        width: of the decoder.
+        seed: seed of everything random.
+        n: number of training images, the first ones; None: all.
+        n_samples: number of samples, of reconstructed training images, and of test images that
+            they are compared with.
+        n_heldout: number of test images that are reconstructed.
+        width: width of the decoder.
         code_dim: D.
         batch: examples in a step.
-        seed: of everything random.
-        limit: training images used, or None for all; for trials.
     """
 
     data: str
-    folder: Path
-    seconds: float = 360.0
+    root: Path
+    seconds: float = 480.0
+    seed: int = 0
+    n: int | None = None
     n_samples: int = 10_000
+    n_heldout: int = 1000
     width: int = 64
     code_dim: int = 32
     batch: int = 128
-    seed: int = 0
-    limit: int | None = None
+
+    @property
+    def shared(self) -> Path:
+        """Folder of all budgets and seeds of the data."""
+        return self.root / Path(self.data).name
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the results."""
+        part = f"-n{self.n}" if len(self.train) < len(self.whole) else ""
+        return self.shared / f"{self.seconds:g}s-seed{self.seed}{part}"
+
+    @property
+    def whole(self) -> Dataset:
+        """All training images, 32 x 32."""
+        return _open(self.data, "train")
 
     @cached_property
     def train(self) -> Dataset:
-        """The training images, 32 x 32."""
-        return open_source(self.data, SourceOptions(size=32, split="train", limit=self.limit))
+        """The training images of the methods."""
+        return self.whole.subset(np.arange(min(self.n or len(self.whole), len(self.whole))))
 
-    @cached_property
+    @property
     def test(self) -> Dataset:
         """Test images."""
-        return open_source(self.data, SourceOptions(size=32, split="test"))
+        return _open(self.data, "test")
 
-    @cached_property
+    @property
     def rebuilt_rows(self) -> Tensor:
         """Evenly spaced training rows for measuring reconstructions."""
         return evenly_spaced(len(self.train), min(self.n_samples, len(self.train)))
+
+    @property
+    def heldout(self) -> Tensor:
+        """Evenly spaced test images for measuring reconstructions, (n, C, H, W)."""
+        rows = evenly_spaced(len(self.test), min(self.n_heldout, len(self.test)))
+        return self.test.batch(rows)
 
     def decoder(self) -> DCGAN:
         """Return the decoder of every method, with initial weights."""
@@ -75,35 +97,6 @@ class Problem:
             epoch += 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """Result of a method.
-
-    Args:
-        samples: (n, C, H, W) in [-1, 1].
-        rebuilt: reconstructions of `Problem.rebuilt_rows`, or None for a method that has none.
-        training: CPU and wall seconds of training.
-        fitting: the same of the sampler.
-        steps: updates of the decoder.
-        notes: sentences for the reader.
-        facts: anything else worth keeping, ready for JSON.
-    """
-
-    samples: Tensor
-    rebuilt: Tensor | None
-    training: dict[str, float]
-    fitting: dict[str, float] = field(default_factory=lambda: {"cpu": 0.0, "wall": 0.0})
-    steps: int = 0
-    notes: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def write_atomically(path: Path, content: dict[str, Any] | str | np.ndarray) -> None:
-    """Write JSON, text or an array atomically."""
-    with atomic_write(path) as writing:
-        if isinstance(content, np.ndarray):
-            with writing.open("wb") as file:
-                np.save(file, content, allow_pickle=False)
-        else:
-            text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-            writing.write_text(text, "utf-8")
+@cache
+def _open(data: str, split: str) -> Dataset:
+    return open_source(data, SourceOptions(size=32, split=split))

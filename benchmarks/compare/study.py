@@ -1,132 +1,154 @@
-"""Comparison of GLO with autoencoders, a DCGAN and PCA, at equal CPU seconds.
+"""Comparison of GLO with its alternatives at equal CPU seconds.
 
-    python -m benchmarks.compare --data mnist --out results/compare-mnist --seconds 360
-    python -m benchmarks.compare --data FOLDER --out results/compare-fashion --seconds 360
+    python -m benchmarks.compare --seconds 480 --out results/compare
+    python -m benchmarks.compare --data FOLDER --seconds 120 480 1800 --out results/compare
+    python -m benchmarks.compare --seconds 960 --models ae-ours vae --out results/compare
+    python -m benchmarks.compare --report --out results/compare
 
-FOLDER holds IDX files (Debian: `dpkg -L dataset-fashion-mnist`). Needs
-`benchmarks/compare/requirements.txt`.
+FOLDER holds IDX files (Debian: `dpkg -L dataset-fashion-mnist`); its name becomes the name of the
+data.
 
-Every method gets the same images, decoder, code size and budget: CPU seconds of one process with
-one thread, all that it learns included. Each row of the table is written when it is done; the same
-command makes the rows that are missing. Out come table.md, table.json and grid.png. With `--rows`
-several processes may share one folder, if no two of them train the same model.
+Every method gets the same images, code size and budget, CPU seconds of one process with one thread,
+all that it learns included; and, but for PCA and flow matching on pixels, the same decoder. A model
+is trained once for all of its samplers. Models and samplers of one budget and seed have a row each,
+a JSON file with an array of images beside it, written when it is done. The same command makes the
+rows that are missing, so a study may be continued in any order, and several processes may share a
+folder: none takes a model that another works on. Each table also has the models of `TWICE` with
+twice its seconds, where they were made.
 """
 
 import argparse
 import gc
-import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.budget import one_thread, pace
-from benchmarks.compare.gan import make_dcgan
-from benchmarks.compare.glo_method import RECIPES, make_glo
+from benchmarks.compare.budget import Stopwatch, one_thread, pace
 from benchmarks.compare.measure import Judge
-from benchmarks.compare.pca import make_pca
-from benchmarks.compare.problem import Made, Problem, write_atomically
-from benchmarks.compare.report import write_report
-from benchmarks.rows import begin_study
+from benchmarks.compare.methods import METHODS
+from benchmarks.compare.problem import Problem
+from benchmarks.compare.report import FLOOR, write_reports
+from benchmarks.compare.samplers import draw
+from benchmarks.rows import Rows, claimed
 
-from glo.data import to_uint8
+__all__ = ["RESULTS", "main", "make_rows"]
 
-__all__ = ["main"]
-
-# Samples kept of each method.
-_KEPT = 100
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Compute missing rows, then write the report."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    """Compute missing rows, then write the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of IDX files")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=360.0, help="CPU seconds a method has")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[480.0], help="budgets")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--models", nargs="+", metavar="NAME", choices=METHODS, default=[*METHODS])
+    parser.add_argument("--samplers", nargs="+", metavar="NAME", help="make rows of these alone")
+    parser.add_argument("--n", type=int, help="training images used; for trials")
     parser.add_argument("--n-samples", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="training images used; for trials")
-    parser.add_argument("--rows", nargs="+", metavar="NAME", help="make these alone, see --list")
-    parser.add_argument("--list", action="store_true", help="print the names of the rows and stop")
+    parser.add_argument("--n-heldout", type=int, default=1000)
+    parser.add_argument("--list", action="store_true", help="print models and samplers and stop")
+    parser.add_argument("--report", action="store_true", help="write the tables alone")
     choice = parser.parse_args()
-    problem = Problem(
-        data=choice.data,
-        folder=choice.out,
-        seconds=choice.seconds,
-        n_samples=choice.n_samples,
-        seed=choice.seed,
-        limit=choice.limit,
-    )
+    if choice.list:
+        print("\n".join(f"{name:12s} {' '.join(m.samplers)}" for name, m in METHODS.items()))
+        return
     with one_thread():
-        rows = _rows(problem, judge := Judge(problem))
-        if choice.list:
-            print("\n".join(rows))
-            return
-        unknown = set(choice.rows or ()) - set(rows)
-        if unknown:
-            parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
-        about: dict[str, Any] = {
-            "data": problem.data,
-            "fingerprint": problem.train.fingerprint,
-            "seconds": problem.seconds,
-            "n_samples": problem.n_samples,
-            "seed": problem.seed,
+        for seconds in () if choice.report else choice.seconds:
+            for seed in choice.seeds:
+                problem = Problem(
+                    data=choice.data,
+                    root=choice.out,
+                    seconds=seconds,
+                    seed=seed,
+                    n=choice.n,
+                    n_samples=choice.n_samples,
+                    n_heldout=choice.n_heldout,
+                )
+                plan = {name: METHODS[name].samplers for name in choice.models}
+                make_rows(problem, plan, only=choice.samplers)
+    for path in write_reports(choice.out):
+        print(path)
+
+
+def make_rows(
+    problem: Problem, plan: Mapping[str, Sequence[str]], *, only: Sequence[str] | None = None
+) -> None:
+    """Compute the missing rows of one budget and seed.
+
+    Args:
+        problem: the task.
+        plan: samplers of each model, for the costliest of which the model leaves time.
+        only: the samplers of these that are made; None: all.
+    """
+    about = {
+        "data": problem.shared.name,
+        "fingerprint": problem.train.fingerprint,
+        "n": len(problem.train),
+        "seconds": problem.seconds,
+        "seed": problem.seed,
+        "n_samples": problem.n_samples,
+        "n_heldout": problem.n_heldout,
+    }
+    rows, judge = Rows(problem.folder, about), Judge(problem)
+    for name in (FLOOR, *plan):
+        with claimed(problem.folder / "models" / f"{name}.lock") as ours:
+            if ours and name == FLOOR:
+                rows.make(FLOOR, judge.floor)
+            elif ours:
+                _make_method(problem, rows, judge, name, plan[name], only)
+        gc.collect()
+
+
+def _make_method(
+    problem: Problem,
+    rows: Rows,
+    judge: Judge,
+    name: str,
+    samplers: Sequence[str],
+    only: Sequence[str] | None,
+) -> None:
+    method = METHODS[name]
+    # Loaded only if a row is missing.
+    model = cache(lambda: method.model(problem, name, samplers))
+
+    def of_model() -> dict[str, Any]:
+        learned = model()
+        return {
+            "model": name,
+            "training": learned.training,
+            "steps": learned.steps,
+            "notes": learned.notes,
+            "facts": learned.facts,
+            **judge.model(learned, rebuilds=method.rebuilds, searches=method.searches),
         }
-        begin_study(problem.folder, about)
-        failed = []
-        for name in choice.rows or rows:
-            if not _make(problem, judge, name, rows[name]):
-                failed.append(name)
-            write_report(problem, list(rows), judge.about)
-    print(f"{problem.folder / 'table.md'}" + (f"; failed: {', '.join(failed)}" if failed else ""))
 
-
-def _rows(problem: Problem, judge: Judge) -> dict[str, Callable[[], Made]]:
-    rows: dict[str, Callable[[], Made]] = {"training images": judge.floor}
-    for recipe, about in RECIPES.items():
-        for prior in about.priors:
-            rows[f"{recipe} {prior}"] = lambda r=recipe, p=prior: make_glo(problem, r, p)  # type: ignore[misc]
-    for model in ("ae", "vae", "wae", "rae-l2"):
-        for count in (10, 100):
-            rows[f"{model} mixture-{count}"] = lambda m=model, c=count: _pythae(problem, m, c)  # type: ignore[misc]
-    rows["dcgan"] = lambda: make_dcgan(problem)
-    rows["pca mixture-100"] = lambda: make_pca(problem, 100)
-    return rows
-
-
-def _pythae(problem: Problem, model: str, components: int) -> Made:
-    # Imported late: without Pythae the other rows can still be made.
-    from benchmarks.compare.pythae_methods import make_pythae
-
-    return make_pythae(problem, model, components)
-
-
-def _make(problem: Problem, judge: Judge, name: str, work: Callable[[], Made]) -> bool:
-    """Compute one row unless it exists, and return whether it succeeded."""
-    path = problem.folder / "rows" / f"{name.replace(' ', '-')}.json"
-    if path.is_file():
-        return True
-    print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-    try:
-        before = pace()
-        made = work()
-        row = {
-            "name": name,
-            "pace_ms": [before, pace()],
-            "training": made.training,
-            "fitting": made.fitting,
-            "steps": made.steps,
-            "notes": made.notes,
-            "facts": made.facts,
-            "measures": judge(made),
+    def of_sampler(sampler: str) -> dict[str, Any]:
+        learned = model()
+        drawn = draw(problem, learned, sampler)
+        decoding = Stopwatch()
+        images = learned.decode(drawn.codes)
+        return {
+            "model": name,
+            "sampler": sampler,
+            "fitting": drawn.fitting,
+            "drawing": drawn.drawing,
+            "decoding": decoding.read(),
+            "notes": drawn.notes,
+            **judge.samples(images),
         }
-    # One method that fails must not cost the others.
-    except Exception:
-        traceback.print_exc()
-        return False
-    write_atomically(path.with_suffix(".npy"), to_uint8(made.samples[:_KEPT]))
-    write_atomically(path, row)
-    spent = made.training["cpu"] + made.fitting["cpu"]
-    print(f"  {spent:.0f} CPU s, FD of samples {row['measures']['fd_samples']:.2f}", flush=True)
-    gc.collect()
-    return True
+
+    if rows.make(name, partial(_paced, of_model)) is None:
+        return
+    for sampler in samplers:
+        if only is None or sampler in only:
+            rows.make(f"{name} {sampler}", partial(_paced, partial(of_sampler, sampler)))
+
+
+def _paced(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a row with the pace of the machine before and after it."""
+    before = pace()
+    row = work()
+    return row | {"pace_ms": [before, pace()]}

@@ -16,10 +16,10 @@ from PIL import Image
 
 from glo.utils.files import atomic_write
 
-__all__ = ["write_figures"]
+__all__ = ["BLUE", "GREEN", "ORANGE", "RED", "STYLE", "save_figure", "write_figures"]
 
-_BLUE, _ORANGE, _GREEN, _RED = "#4c8dd6", "#e08a2e", "#3fa66b", "#d6604d"
-_STYLE = {
+BLUE, ORANGE, GREEN, RED = "#4c8dd6", "#e08a2e", "#3fa66b", "#d6604d"
+STYLE = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
@@ -54,14 +54,15 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
     }
     written = []
     for name, maker in makers.items():
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             drawn = maker(results)
             if drawn is not None:
-                written.append(_save(drawn, folder / f"{name}.png"))
+                written.append(save_figure(drawn, folder / f"{name}.png"))
     return written
 
 
-def _save(drawn: Figure | Image.Image, path: Path) -> Path:
+def save_figure(drawn: Figure | Image.Image, path: Path) -> Path:
+    """Write a PNG file atomically, and return its path."""
     with atomic_write(path) as writing:
         if isinstance(drawn, Figure):
             FigureCanvasAgg(drawn)
@@ -100,10 +101,10 @@ def _error_axis(axis: Any, lowest: float, highest: float = 0.7) -> None:
 def _epochs(results: Results) -> Figure | None:
     """Draw the error by epoch of the runs at their full size and width."""
     wanted = {
-        "replay": ("their settings", _RED),
-        "full-pca-d100-c1": ("PCA codes, generator x 100", _GREEN),
-        "full-d100-c5120": ("generator x 100, codes x 5,120", _BLUE),
-        "full-word": ("sums over pixels: both x 1,024", _ORANGE),
+        "replay": ("their settings", RED),
+        "full-pca-d100-c1": ("PCA codes, generator x 100", GREEN),
+        "full-d100-c5120": ("generator x 100, codes x 5,120", BLUE),
+        "full-word": ("sums over pixels: both x 1,024", ORANGE),
     }
     found = {name: cell for name in wanted if (cell := results.get(name)) is not None}
     if not found:
@@ -178,8 +179,8 @@ def _changes(results: Results) -> Figure | None:
         for place, cell in enumerate(reversed(cells)):
             if np.isfinite(cell.train):
                 axes.plot([cell.train, cell.unseen], [place] * 2, color=INK, linewidth=1, zorder=1)
-            axes.scatter(cell.train, place, color=_BLUE, s=26, zorder=2)
-            axes.scatter(cell.unseen, place, color=_ORANGE, s=26, marker="D", zorder=2)
+            axes.scatter(cell.train, place, color=BLUE, s=26, zorder=2)
+            axes.scatter(cell.unseen, place, color=ORANGE, s=26, marker="D", zorder=2)
         axes.set_xscale("log")
         _error_axis(axes.xaxis, axes.get_xlim()[0])
         axes.set_yticks(range(len(cells)), [cell.data["about"] for cell in reversed(cells)])
@@ -202,7 +203,7 @@ def _ends(results: Results, base: str) -> list[Result]:
 
 def _curve(results: Results) -> Figure | None:
     """Draw the error of fixed and of trained random codes by the number of images."""
-    kinds = {"frozen": ("gaussian-d100-c1", _RED), "learning": ("gaussian-d100-c5120", _GREEN)}
+    kinds = {"frozen": ("gaussian-d100-c1", RED), "learning": ("gaussian-d100-c5120", GREEN)}
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot()
     for kind, (same, colour) in kinds.items():

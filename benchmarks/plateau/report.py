@@ -9,11 +9,13 @@ from `page.md.jinja`, which takes every figure in its text from the results.
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.problem import write_atomically
 from benchmarks.plateau.cells import CELLS
 from benchmarks.plateau.figures import write_figures
 from benchmarks.plateau.results import Result, Results, read_results
+from benchmarks.rows import write_json
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from glo.utils.files import write_text
 
 __all__ = ["write_report"]
 
@@ -33,12 +35,10 @@ def write_report(folder: Path, docs: Path | None = None) -> None:
     results = read_results(folder)
     own = folder.resolve() == (_HERE / "results").resolve()
     docs = docs or (_DOCS if own else folder / "docs")
-    write_atomically(folder / "table.md", _tables(results))
-    write_atomically(
-        folder / "table.json", {"rows": [_row(cell) for cell in results.cells.values()]}
-    )
+    write_text(folder / "table.md", _tables(results))
+    write_json(folder / "table.json", {"rows": [_row(cell) for cell in results.cells.values()]})
     write_figures(results, docs / "images")
-    write_atomically(docs / "plateau.md", _page(results))
+    write_text(docs / "plateau.md", _page(results))
 
 
 def _tables(results: Results) -> str:

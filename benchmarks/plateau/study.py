@@ -13,24 +13,21 @@ tensorlayer-baseline` exists, `--adopt replay=RUN` measures that run in its plac
 """
 
 import argparse
-import fcntl
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks.compare.budget import one_thread
-from benchmarks.compare.problem import write_atomically
 from benchmarks.plateau.cell import FULL, Cell, N
 from benchmarks.plateau.cells import find_cells
 from benchmarks.plateau.make import SHOWN, adopt_cell, make_cell
 from benchmarks.plateau.problem import Problem, baselines, mnist_problem
 from benchmarks.plateau.report import write_report
-from benchmarks.rows import begin_study, this_machine
+from benchmarks.rows import begin_study, claimed, this_machine, write_json
 
 from glo.imaging.grids import grid, save_picture
 
@@ -95,7 +92,7 @@ def run_study(
     for cell in cells:
         if most is not None and made >= most:
             break
-        with _claimed(folder, cell.name) as ours:
+        with claimed(folder / "models" / f"{cell.name}.lock") as ours:
             path = folder / "cells" / f"{cell.name}.json"
             if not ours or path.is_file():
                 continue
@@ -118,7 +115,7 @@ def _make(path: Path, cell: Cell, work: Callable[[], tuple[dict[str, Any], Any]]
         traceback.print_exc()
         return False
     save_picture(picture, path.parent.parent / "pictures" / f"{cell.name}.png")
-    write_atomically(path, result | this_machine())
+    write_json(path, result | this_machine())
     if result["train"] is None:
         print(f"  {result['stopped']}", flush=True)
     else:
@@ -131,27 +128,12 @@ def _make(path: Path, cell: Cell, work: Callable[[], tuple[dict[str, Any], Any]]
     return True
 
 
-@contextmanager
-def _claimed(folder: Path, name: str) -> Iterator[bool]:
-    """Return whether this process holds the lock of a cell; the kernel releases it on a kill."""
-    path = folder / "models" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    path.unlink(missing_ok=True)
-
-
 def _make_baselines(folder: Path, problem: Problem) -> None:
     path = folder / "baselines.json"
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     wanted = (N, FULL, len(problem.train))
     missing = tuple(n for n in wanted if str(n) not in known)
     if missing:
-        write_atomically(path, known | baselines(problem, missing))
+        write_json(path, known | baselines(problem, missing))
         shown = [problem.train.batch(torch.arange(SHOWN)), problem.unseen_images[:SHOWN]]
         save_picture(grid(torch.cat(shown), columns=SHOWN, frame=False), folder / "digits.png")
