@@ -35,4 +35,5 @@ def test_command_parses(page: Path, words: list[str]) -> None:
 )
 def test_script_exists(page: Path, words: list[str]) -> None:
     name = words[2].replace(".", "/") if words[1] == "-m" else words[1]
-    assert (ROOT / name).exists() or name.split("/")[0] in sys.stdlib_module_names
+    exists = any((ROOT / path).exists() for path in (name, f"{name}.py"))
+    assert exists or name.split("/")[0] in sys.stdlib_module_names
