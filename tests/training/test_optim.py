@@ -2,6 +2,7 @@
 
 import copy
 import socket
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.optim import SGD, Adam, Muon, Optimizer
 from glo.config.settings import Settings
 from glo.decoders import DCGAN, Decoder, ResNet
 from glo.training.optim import (
+    QUINTICS,
     ChainedOptimizer,
     MatrixMuon,
     apply_factor,
@@ -150,7 +152,7 @@ def share(rank: int, port: int) -> None:
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
-    shapes = [(32, 320), (48, 48), (320, 32), (48, 48), (40, 200)]
+    shapes = [(32, 320), (48, 48), (320, 32), (60, 48), (40, 200)]
     generator = torch.Generator().manual_seed(0)
     alone = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
     shared = copy.deepcopy(alone)
@@ -160,7 +162,9 @@ def share(rank: int, port: int) -> None:
         for one, two in zip(shared, alone, strict=True):
             one.grad = torch.randn(one.shape, generator=generator)
             two.grad = one.grad.clone()
-        ours.step()
+        with patch("glo.training.optim.orthogonal_factor", wraps=orthogonal_factor) as made:
+            ours.step()
+        assert 0 < made.call_count < len(shapes)
         theirs.step()
     for one, two in zip(shared, alone, strict=True):
         assert torch.equal(one, two)
@@ -172,6 +176,26 @@ def test_processes_share_the_work_and_have_the_bits_of_one() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.spawn(share, (port,), nprocs=2)
+
+
+def test_most_of_the_work_in_one_matrix_is_not_shared() -> None:
+    weights = [nn.Parameter(torch.ones(64, 256)), nn.Parameter(torch.ones(32, 32))]
+    for weight in weights:
+        weight.grad = torch.eye(*weight.shape)
+    # No process group is initialized: a message would be an error.
+    MatrixMuon(weights, lr=0.1, ranks=ProcessGroup(0, 2)).step()
+    assert not any(torch.equal(weight, torch.ones(weight.shape)) for weight in weights)
+
+
+def test_the_polynomials_have_the_stated_range() -> None:
+    values = torch.logspace(-2, 0, 100_000, dtype=torch.float64)
+    slope = 1.0
+    for a, b, c in QUINTICS:
+        values = a * values + b * values**3 + c * values**5
+        slope *= a
+    assert values.min() == pytest.approx(0.67, abs=0.005)
+    assert values.max() == pytest.approx(1.20, abs=0.005)
+    assert slope == pytest.approx(73, abs=0.5)
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,19 @@ from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 
 # A matrix with a shorter side has too few directions for Muon to matter.
 MIN_SIDE = 32
+# With a larger part of the work left to one process, messages cost what the others save.
+MAX_SHARE = 0.75
 
 _MOMENTUM = 0.95
 # Coefficients a, b, c of a s + b s^3 + c s^5. Applied in turn to a singular value s in [0.01, 1]
 # they give one in [0.67, 1.20]; smaller ones grow 73 times. Each is the minimax approximation of 1
 # on the range of the one before it, widened by 1 % for rounding errors; the last is scaled, so
-# that the mean over a decoder's momenta is that of torch's five iterations, and its rates hold.
-_QUINTICS = (
+# that the mean over a decoder's momenta is near that of torch's five iterations, and its learning
+# rates hold: `benchmarks/muon.py` fits and compares them.
+QUINTICS = (
     (8.0934, -23.6204, 17.4462),
     (3.6134, -2.6553, 0.5133),
-    (2.4989, -1.8323, 0.4109),
+    (2.5010, -1.8339, 0.4113),
 )
 # Of the bound of squares: the first polynomial is steep at 1, and bfloat16 rounds.
 _MARGIN = 1.04
@@ -55,7 +58,7 @@ def _inverse_root(wide: Tensor) -> Tensor:
     # In float32: the eigenvalues are squares of singular values. Polynomials of one matrix commute.
     gram, square, bound = _bounded_powers(wide @ wide.T)
     root = factor = None
-    for a, b, c in _QUINTICS:
+    for a, b, c in QUINTICS:
         if factor is not None:
             gram = factor @ gram @ factor
             square = gram @ gram
@@ -70,7 +73,7 @@ def _polar_factor(wide: Tensor) -> Tensor:
     matrix = wide.bfloat16() if gains_from_bf16(wide.device) else wide
     gram, square, bound = _bounded_powers(matrix @ matrix.T)
     matrix = matrix / bound.sqrt()
-    for index, (a, b, c) in enumerate(_QUINTICS):
+    for index, (a, b, c) in enumerate(QUINTICS):
         if index > 0:
             gram = matrix @ matrix.T
             square = gram @ gram
@@ -104,18 +107,18 @@ def _as_matrix(tensor: Tensor, weight: Tensor) -> Tensor:
     return tensor.detach().view(len(tensor), -1)
 
 
-def _shares(matrices: list[Tensor], processes: int) -> list[int]:
-    """Return the process that orthogonalizes each matrix, so that the largest share is small."""
+def _shares(matrices: list[Tensor], processes: int) -> list[int] | None:
+    """Return the process that orthogonalizes each matrix; None: sharing the work gains little."""
     work = []
-    for matrix in matrices:
-        short, long = _wide(matrix).shape
-        products = long + 9 * short if _is_oblong(_wide(matrix)) else 6 * long + 3 * short
+    for wide in map(_wide, matrices):
+        short, long = wide.shape
+        products = long + 9 * short if _is_oblong(wide) else 6 * long + 3 * short
         work.append(short * short * products)
     loads, owners = [0] * processes, [0] * len(matrices)
     for index in sorted(range(len(work)), key=lambda each: -work[each]):
         owners[index] = loads.index(min(loads))
         loads[owners[index]] += work[index]
-    return owners
+    return owners if max(loads) <= MAX_SHARE * sum(loads) else None
 
 
 @final
@@ -131,7 +134,7 @@ class MatrixMuon(Optimizer):
         weights: parameters of two or more dimensions.
         lr: learning rate, a number or a tensor.
         ranks: processes that have the same weights and gradients. Each orthogonalizes a part of
-            the matrices, and all receive the results.
+            the matrices and sends the results to the others, unless one matrix is most of the work.
 
     Attributes:
         found_inf: None, or a scalar tensor: where it is 1, a step changes nothing. The convention
@@ -188,10 +191,12 @@ class MatrixMuon(Optimizer):
 
     def _factors(self, directions: list[Tensor]) -> list[Tensor]:
         owners = _shares(directions, self._ranks.size)
+        if owners is None:
+            return [orthogonal_factor(direction) for direction in directions]
         factors = []
         for direction, owner in zip(directions, owners, strict=True):
             if owner == self._ranks.rank:
-                factors.append(orthogonal_factor(direction).contiguous())
+                factors.append(orthogonal_factor(direction))
             else:
                 short, long = _wide(direction).shape
                 side = short if _is_oblong(_wide(direction)) else long

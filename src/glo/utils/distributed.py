@@ -1,8 +1,9 @@
 """Process group of a run that `torchrun` starts: row ownership and rare collective operations.
 
 Rank r of R owns the rows r, r + R, r + 2R, ... of the data, the codes and their optimizer state. A
-step all-reduces the decoder's gradients only; per-row state is never communicated. The operations
-below run at the start, at the end of an epoch and at a checkpoint.
+step all-reduces the decoder's gradients, and shares the work of its optimizer where that pays;
+per-row state is never communicated. The operations below but `broadcast_tensors` run at the start,
+at the end of an epoch and at a checkpoint.
 """
 
 import errno
@@ -126,9 +127,7 @@ class ProcessGroup:
         return result
 
     def broadcast_tensors(self, tensors: list[Tensor], owners: list[int]) -> None:
-        """Overwrite each of some tensors, of equal shapes everywhere, by that of its owner."""
-        if self.size == 1:
-            return
+        """Overwrite each of some tensors, contiguous, by that of the process that owns it."""
         pairs = zip(tensors, owners, strict=True)
         pending = [dist.broadcast(each, src=owner, async_op=True) for each, owner in pairs]
         for work in pending:
