@@ -16,12 +16,13 @@ from glo.config.settings import Settings
 from glo.decoders import Decoder, build_decoder
 from glo.decoders.decode import decode
 from glo.inversion import InversionOptions, decode_initial_codes, invert
+from glo.inversion.refine import refine_codes
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
 from glo.training.factory import decoder_config, training_loss
 from glo.training.loop import train
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import init_train_state
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation
@@ -78,16 +79,9 @@ def make_glo(problem: Problem, loss: str | None = None) -> Method:
     recompute_batchnorm_stats(decoder, training.codes, settings)
     passes = min(settings.refine_passes, int((problem.seconds - watch.cpu) / per_pass))
     if passes:
-        kind, rate = training_loss(settings), settings.refine_lr
+        kind, precision = training_loss(settings), settings.precision
         for _ in refine_codes(
-            decoder,
-            latents,
-            training.code_optimizer,
-            problem.train,
-            kind,
-            passes=passes,
-            lr=rate,
-            settings=settings,
+            decoder, latents, problem.train, kind, passes=passes, precision=precision
         ):
             pass
     spent = watch.cpu

@@ -19,10 +19,11 @@ from benchmarks.plateau.dense import DenseAdam
 from torch import nn
 
 from glo.config.settings import Settings
+from glo.inversion.refine import refine_codes
 from glo.latents.init import PCA, fit_pca
 from glo.losses import parse_loss
 from glo.training.loop import train
-from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import TrainState, init_train_state
 
 __all__ = ["RECIPES", "Timed", "learn_glo"]
@@ -116,12 +117,10 @@ def learn_glo(problem: Problem, recipe: str, reserved: float) -> LatentModel:
         for _ in refine_codes(
             decoder,
             training.latents,
-            training.code_optimizer,
             samples,
             parse_loss(settings.loss),
             passes=plan["passes"],
-            lr=settings.refine_lr,
-            settings=settings,
+            precision=settings.precision,
         ):
             pass
     return LatentModel(
@@ -164,12 +163,10 @@ def _refine_seconds(problem: Problem, trial: TrainState) -> float:
     batches = refine_codes(
         trial.decoder,
         trial.latents,
-        trial.code_optimizer,
         problem.train,
         parse_loss(settings.loss),
         passes=1,
-        lr=settings.refine_lr,
-        settings=settings,
+        precision=settings.precision,
     )
     # The first batch warms up.
     first = next(batches)

@@ -169,10 +169,11 @@ class Settings:
         max=0.999999,
     )
     refine_passes: int = option(
-        "Training", 3, "Passes over all codes with the final decoder frozen.", min=0, max=10_000
-    )
-    refine_lr: float = option(
-        "Training", 0.015, "Peak learning rate of the codes in these passes.", min=0.0, max=1e3
+        "Training",
+        3,
+        "Quasi-Newton steps on all codes with the final decoder frozen.",
+        min=0,
+        max=10_000,
     )
 
     prior: Literal["gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"] | None = (

@@ -18,7 +18,7 @@ from glo.inversion.local_linear import fit_local_linear, observations_per_fit
 from glo.inversion.objective import Objective, max_log_density
 from glo.inversion.options import InversionOptions
 from glo.inversion.result import Inversion, InversionCallback
-from glo.inversion.search import SearchLimits, first_rows, rows_per_batch, search
+from glo.inversion.search import MAX_LENGTH, SearchLimits, first_rows, rows_per_batch, search
 from glo.losses import MSELoss
 from glo.utils.torch_defaults import with_torch_defaults
 
@@ -26,8 +26,6 @@ __all__ = ["invert"]
 
 # Default standard deviation of the noise, as a share of the spread of the examples.
 _NOISE = 0.5
-# Length of the longest step, as a share of the spread of the codes.
-_MAX_LENGTH = 0.4
 # Examples of all solutions decoded at once.
 _DECODED = 2048
 
@@ -129,7 +127,7 @@ def _search(
     limits = SearchLimits(
         max_steps=options.max_steps,
         tolerance=options.tolerance,
-        max_length=_MAX_LENGTH * initial.codes_spread,
+        max_length=MAX_LENGTH * initial.codes_spread,
         constraint=options.constraint,
     )
     k, dim = options.n_solutions, initial.codes.shape[1]

@@ -19,6 +19,8 @@ from glo.latents.constraints import Constraint, project
 
 __all__ = ["SearchLimits", "first_rows", "rows_per_batch", "search"]
 
+# Length of the longest step, as a share of the spread of the codes.
+MAX_LENGTH = 0.4
 # A row's convergence is checked every so many decodings.
 _WINDOW = 5
 # The linear fit uses initial codes all around and so underestimates the decoder's curvature. Of

@@ -10,6 +10,7 @@ from glo.config.settings import Settings
 from glo.data import Dataset, open_source
 from glo.decoders import DecoderLike, decoder_name
 from glo.imaging.previews import Previews
+from glo.inversion.refine import refine_codes
 from glo.latents.init import fit_pca
 from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.metrics_log import MetricsLog
@@ -21,7 +22,7 @@ from glo.training.callbacks import Message, call_hook
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.factory import code_row, training_loss
 from glo.training.loop import train as train_loop
-from glo.training.refine import recompute_batchnorm_stats, refine_codes
+from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import EpochRecord
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
@@ -314,12 +315,11 @@ class TrainingRun:
             for rows in refine_codes(
                 decoder,
                 state.latents,
-                state.code_optimizer,
                 self.local_samples,
                 training_loss(settings),
                 passes=settings.refine_passes,
-                lr=settings.refine_lr,
-                settings=settings,
+                precision=settings.precision,
+                ranks=self.ranks,
             ):
                 self._call("on_refine", rows * self.ranks.size)
                 self._stop_if_asked()
