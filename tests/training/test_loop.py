@@ -371,6 +371,7 @@ def test_without_an_average_the_last_decoder_is_used(vectors: Maker, begin: Begi
 def test_the_schedule(step: int) -> None:
     cosine = 0.5 * (1 + math.cos(math.pi * step / 100))
     assert lr_factor(step, 100, Settings(schedule="cosine")) == pytest.approx(cosine)
+    assert lr_factor(step, 100, Settings(schedule="linear")) == pytest.approx(1 - step / 100)
     assert lr_factor(step, 100, Settings(schedule="constant")) == 1.0
     rise = min(1.0, (step + 1) / 20)
     warm = Settings(schedule="constant", warmup=0.2)

@@ -155,8 +155,8 @@ class Settings:
     code_betas: tuple[float, float] = option(
         "Training", (0.0, 0.9), "Decay of Adam's two moments, codes.", min=0.0, max=0.999999
     )
-    schedule: Literal["cosine", "constant"] = option(
-        "Training", "cosine", "Schedule of both learning rates: cosine decay to 0, or constant."
+    schedule: Literal["linear", "cosine", "constant"] = option(
+        "Training", "linear", "Schedule of both learning rates: a fall to 0, or constant."
     )
     warmup: float = option(
         "Training", 0.0, "Fraction of steps in which learning rates rise from 0.", min=0.0, max=1.0
