@@ -65,6 +65,7 @@ def main() -> None:
     found: dict[str, float] = {}
     if "peak" in choice.parts:
         found |= peak()
+        show(found)
     if "step" in choice.parts:
         optimizers: tuple[Literal["muon", "adam"], ...] = ("muon", "adam")
         for optimizer in optimizers:
@@ -80,17 +81,17 @@ def main() -> None:
         choice.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def peak() -> dict[str, float]:
+def peak(
+    device: torch.device = CPU, sides: tuple[int, ...] = (1024, 2048, 3072)
+) -> dict[str, float]:
     """Return the best measured rate of a matrix product for each arithmetic, in GFLOP/s."""
     rates: dict[str, float] = {}
     for dtype in (torch.float32, torch.bfloat16):
-        for side in (1024, 2048, 3072):
-            a, b = torch.randn(2, side, side).to(dtype)
-            seconds = min(_timed(lambda a=a, b=b: a @ b) for _ in range(12))  # type: ignore[misc]
+        for side in sides:
+            a, b = torch.randn(2, side, side, device=device).to(dtype)
+            seconds = min(timed(lambda a=a, b=b: a @ b, device) for _ in range(12))  # type: ignore[misc]
             name = f"peak_{str(dtype).removeprefix('torch.')}_gflops"
             rates[name] = max(rates.get(name, 0.0), 2 * side**3 / seconds / 1e9)
-    for name, rate in rates.items():
-        print(f"{name:34s} {rate:10.0f}")
     return rates
 
 
@@ -99,42 +100,48 @@ def step(peaks: dict[str, float], optimizer: Literal["muon", "adam"]) -> dict[st
     samples = open_source("mnist")
     settings = Settings(device="cpu", decoder_optimizer=optimizer)
     training = init_train_state(samples, settings, fit_pca(samples, settings.code_dim))
-    steps = _steps(training, samples)
-    training_times, bare_times, ratios = [], [], []
-    _block(steps)
-    for number in range(BLOCKS):
-        first = number * BLOCK * settings.batch_size
-        batches = list(_batches(training, samples, first))
-        bare = _timed(lambda batches=batches: _bare(training.decoder, batches, settings))  # type: ignore[misc]
-        whole = _timed(lambda: _block(steps))
-        training_times.append(whole / BLOCK)
-        bare_times.append(bare / BLOCK)
-        ratios.append(whole / bare)
-    per_step = statistics.median(training_times)
-    flops = 3 * _flops(training.decoder) * settings.batch_size
-    found = {
-        "train_images_per_second": settings.batch_size / per_step,
-        "train_step_ms": 1e3 * per_step,
-        "bare_forward_backward_ms": 1e3 * statistics.median(bare_times),
-        "training_over_bare": statistics.median(ratios),
-        "train_gflops": flops / per_step / 1e9,
-    }
+    found = compare_with_bare(training, samples)
     arithmetic = "bfloat16" if gains_from_bf16(CPU) else "float32"
     for name in (arithmetic, "float32"):
         if f"peak_{name}_gflops" in peaks:
             share = found["train_gflops"] / peaks[f"peak_{name}_gflops"]
             found[f"train_over_peak_{name}"] = share
     found = {f"{optimizer}_{name}": value for name, value in found.items()}
-    for name, value in found.items():
-        print(f"{name:34s} {value:10.3f}")
+    show(found)
     return found
 
 
-def _flops(decoder: Decoder) -> int:
+def compare_with_bare(
+    training: TrainState, samples: Dataset, *, blocks: int = BLOCKS, size: int = BLOCK
+) -> dict[str, float]:
+    """Time blocks of training steps and of bare passes of the decoder on the same data, in turn."""
+    settings, device, steps = training.settings, training.device, steps_of(training, samples)
+    training_times, bare_times, ratios = [], [], []
+    run_block(steps, size)
+    for number in range(blocks):
+        first = number * size * settings.batch_size
+        batches = list(_batches(training, samples, first, size))
+        bare = timed(lambda batches=batches: _bare(training.decoder, batches, settings), device)  # type: ignore[misc]
+        whole = timed(lambda: run_block(steps, size), device)
+        training_times.append(whole / size)
+        bare_times.append(bare / size)
+        ratios.append(whole / bare)
+    per_step = statistics.median(training_times)
+    flops = 3 * _flops(training.decoder, device) * settings.batch_size
+    return {
+        "train_images_per_second": settings.batch_size / per_step,
+        "train_step_ms": 1e3 * per_step,
+        "bare_forward_backward_ms": 1e3 * statistics.median(bare_times),
+        "training_over_bare": statistics.median(ratios),
+        "train_gflops": flops / per_step / 1e9,
+    }
+
+
+def _flops(decoder: Decoder, device: torch.device) -> int:
     """Count the operations of one forward pass for one example."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        decoder.eval()(torch.zeros(1, decoder.code_dim))
-    return counter.get_total_flops()
+        decoder.eval()(torch.zeros(1, decoder.code_dim, device=device))
+    return int(counter.get_total_flops())
 
 
 def rows() -> dict[str, float]:
@@ -145,21 +152,20 @@ def rows() -> dict[str, float]:
         runs = {}
         for n in sizes:
             before = _resident_mb()
-            training, samples = _large(n, Path(folder) / f"{n}.bin")
-            steps = _steps(training, samples)
-            _block(steps)
+            samples = large(n, Path(folder) / f"{n}.bin")
+            steps = steps_of(begin_large(samples), samples)
+            run_block(steps)
             found[f"memory_mb_at_{n}"] = _resident_mb() - before
             runs[n] = steps
         times: dict[int, list[float]] = {n: [] for n in sizes}
         for _ in range(BLOCKS):
             for n, steps in runs.items():
-                times[n].append(_timed(lambda steps=steps: _block(steps)) / BLOCK)  # type: ignore[misc]
+                times[n].append(timed(lambda steps=steps: run_block(steps)) / BLOCK)  # type: ignore[misc]
     for n in sizes:
         found[f"step_ms_at_{n}"] = 1e3 * statistics.median(times[n])
         pairs = [own / first for own, first in zip(times[n], times[sizes[0]], strict=True)]
         found[f"step_at_{n}_over_{sizes[0]}"] = statistics.median(pairs)
-    for name, value in found.items():
-        print(f"{name:34s} {value:10.3f}")
+    show(found)
     return found
 
 
@@ -193,15 +199,14 @@ def compiling() -> dict[str, float]:
         plain, made = (_begun(samples, precision, compile=each) for each in (False, True))
         # The first block compiles, in programs of their own.
         for steps in (plain, made):
-            _block(steps, block)
+            run_block(steps, block)
         pairs = []
         for _ in range(BLOCKS):
-            pairs.append([_worked(lambda s=s, b=block: _block(s, b)) for s in (plain, made)])  # type: ignore[misc]
+            pairs.append([_worked(lambda s=s, b=block: run_block(s, b)) for s in (plain, made)])  # type: ignore[misc]
         found[f"{name}_step_ms"] = 1e3 * statistics.median(own for own, _ in pairs) / block
         found[f"{name}_compiled_step_ms"] = 1e3 * statistics.median(own for _, own in pairs) / block
         found[f"{name}_compiled_over_plain"] = statistics.median(b / a for a, b in pairs)
-    for name, value in found.items():
-        print(f"{name:34s} {value:10.3f}")
+    show(found)
     return found
 
 
@@ -211,34 +216,43 @@ def _begun(
     settings = Settings(device="cpu", precision=precision, compile=compile, init="gaussian")
     if not samples.is_images:
         settings = replace(settings, decoder="mlp")
-    return _steps(init_train_state(samples, settings, UNUSED), samples)
+    return steps_of(init_train_state(samples, settings, UNUSED), samples)
 
 
-def _large(n: int, path: Path) -> tuple[TrainState, Dataset]:
-    # A file of n * 1,024 zero bytes that takes no room: reading its rows costs what any would.
-    data = np.memmap(path, dtype=np.uint8, mode="w+", shape=(n, 32, 32, 1))
-    data[:1000] = open_source("mnist").rows[:1000]
-    settings = Settings(init="gaussian", gaussian_std=0.1, epochs=100, device="cpu")
-    samples = Dataset(rows=data, name=f"{n} rows")
-    return init_train_state(samples, settings, UNUSED), samples
+def large(n: int, path: Path | None = None) -> Dataset:
+    """Make n images of 32 x 32 that take no room, in a file or in memory: nearly all are zero."""
+    shape = (n, 32, 32, 1)
+    # Reading a row of a sparse file costs what any would.
+    data = np.memmap(path, np.uint8, "w+", shape=shape) if path else np.zeros(shape, np.uint8)
+    digits = open_source("mnist").rows[: min(n, 1000)]
+    data[: len(digits)] = digits
+    return Dataset(rows=data, name=f"{n} rows")
 
 
-def _steps(training: TrainState, samples: Dataset) -> Iterator[StepRecord]:
+def begin_large(samples: Dataset, device: str = "cpu") -> TrainState:
+    """Start a run of the default recipe with random codes."""
+    settings = Settings(init="gaussian", gaussian_std=0.1, epochs=100, device=device)
+    return init_train_state(samples, settings, UNUSED)
+
+
+def steps_of(training: TrainState, samples: Dataset) -> Iterator[StepRecord]:
+    """Yield the steps of a run."""
     return (record for record in train(training, samples) if isinstance(record, StepRecord))
 
 
-def _block(steps: Iterator[StepRecord], count: int = BLOCK) -> None:
+def run_block(steps: Iterator[StepRecord], count: int = BLOCK) -> None:
+    """Make some steps."""
     for _ in range(count):
         next(steps)
 
 
 def _batches(
-    training: TrainState, samples: Dataset, first: int
+    training: TrainState, samples: Dataset, first: int, count: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    size = training.settings.batch_size
-    for low in range(first, first + BLOCK * size, size):
-        rows = torch.arange(low, low + size)
-        yield training.codes[rows], samples.batch(rows)
+    size, device = training.settings.batch_size, training.device
+    for low in range(first, first + count * size, size):
+        rows = torch.arange(low, low + size) % len(samples)
+        yield training.codes[rows].to(device), samples.batch(rows).to(device)
 
 
 def _bare(
@@ -247,16 +261,30 @@ def _bare(
     loss = MSELoss()
     for codes, target in batches:
         codes.requires_grad_()
-        with autocast(CPU, settings.precision):
+        with autocast(codes.device, settings.precision):
             output = decoder(codes)
         loss(output, target).mean().backward()
         decoder.zero_grad(set_to_none=True)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object], device: torch.device = CPU) -> float:
+    """Return the seconds of some work, with all that it left to be done on the device."""
+    _synchronize(device)
     began = time.perf_counter()
     work()
+    _synchronize(device)
     return time.perf_counter() - began
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def show(found: dict[str, float]) -> None:
+    """Print figures, one a line."""
+    for name, value in found.items():
+        print(f"{name:34s} {value:10.3f}", flush=True)
 
 
 def _worked(work: Callable[[], object]) -> float:

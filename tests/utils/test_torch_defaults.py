@@ -5,11 +5,13 @@ from threading import Barrier, Thread
 
 import pytest
 import torch
+from torch.backends import cudnn
 
 from glo.utils.torch_defaults import torch_defaults, with_torch_defaults
 
-USUAL = (torch.float32, "cpu", True, False, False)
-ODD = (torch.float64, "meta", False, True, True)
+# The last two are of cuDNN: deterministic kernels, and a benchmark to choose them.
+USUAL = (torch.float32, "cpu", True, False, False, True, False)
+ODD = (torch.float64, "meta", False, True, True, False, True)
 
 
 def state() -> tuple[object, ...]:
@@ -19,6 +21,8 @@ def state() -> tuple[object, ...]:
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.is_autocast_enabled("cpu"),
+        cudnn.deterministic,
+        cudnn.benchmark,
     )
 
 
@@ -26,10 +30,12 @@ def state() -> tuple[object, ...]:
 def odd_defaults() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     torch.set_default_device("meta")
+    cudnn.benchmark = True
     try:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             yield
     finally:
+        cudnn.benchmark = False
         torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
 

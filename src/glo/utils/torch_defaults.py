@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
+from torch.backends import cudnn
 
 __all__ = ["torch_defaults", "with_torch_defaults"]
 
@@ -15,40 +16,52 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _DefaultDtype:
-    """Float32 as the default dtype, which all threads share, while any thread is in a call.
+class _SharedDefaults:
+    """Defaults that all threads share, while any thread is in a call.
 
-    The first call stores the user's and the last one restores it.
+    They are float32, and the deterministic kernels of cuDNN, for an exact resume on a GPU. The
+    first call stores the user's and the last one restores them.
     """
 
     def __init__(self) -> None:
-        self._lock, self._calls, self._outside = threading.Lock(), 0, torch.float32
+        self._lock, self._calls, self._outside = threading.Lock(), 0, _read_shared()
 
     def __enter__(self) -> None:
         with self._lock:
             if self._calls == 0:
-                self._outside = torch.get_default_dtype()
+                self._outside = _read_shared()
             self._calls += 1
-            torch.set_default_dtype(torch.float32)
+            _set_shared(torch.float32, deterministic=True, benchmark=False)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._calls -= 1
             if self._calls == 0:
-                torch.set_default_dtype(self._outside)
+                dtype, deterministic, benchmark = self._outside
+                _set_shared(dtype, deterministic=deterministic, benchmark=benchmark)
 
 
-_default_dtype = _DefaultDtype()
+def _read_shared() -> tuple[torch.dtype, bool, bool]:
+    return torch.get_default_dtype(), cudnn.deterministic, cudnn.benchmark
+
+
+def _set_shared(dtype: torch.dtype, *, deterministic: bool, benchmark: bool) -> None:
+    torch.set_default_dtype(dtype)
+    cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
+
+
+_shared_defaults = _SharedDefaults()
 
 
 @contextmanager
 def torch_defaults(*, gradients: bool = True) -> Iterator[None]:
     """Set float32, the CPU, gradients and no autocast as torch's defaults in a `with` block.
 
-    Inference mode ends in the block; `gradients` is whether gradients are computed.
+    Inference mode ends in the block, and cuDNN uses deterministic kernels; `gradients` is whether
+    gradients are computed.
     """
     with ExitStack() as stack:
-        stack.enter_context(_default_dtype)
+        stack.enter_context(_shared_defaults)
         # The mode of a device slows every call of torch down.
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
