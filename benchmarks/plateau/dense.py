@@ -52,24 +52,29 @@ class DenseAdam(RowOptimizer):
         return {"exp_avg": whole, "exp_avg_sq": whole, "step": ((n,), torch.int32)}
 
     def row_update(
-        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+        self, state: dict[str, Tensor], gradient: Tensor, group: dict[str, Any]
     ) -> Tensor:
-        """Return the change of all rows, (N, D)."""
+        """Return the change of all rows, (N, D), for gradients (N, D)."""
         b1, b2 = self.betas
         state["step"] += 1
         steps, first, second = int(state["step"][0]), state["exp_avg"], state["exp_avg_sq"]
-        first.mul_(b1)
-        second.mul_(b2)
-        first[rows] += (1 - b1) * gradient
-        second[rows] += (1 - b2) * gradient.square()
+        first.mul_(b1).add_((1 - b1) * gradient)
+        second.mul_(b2).add_((1 - b2) * gradient.square())
         root = (second / (1 - b2**steps)).sqrt_().add_(_EPS)
         return -group["lr"] * first / (1 - b1**steps) / root
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
         """Update all rows."""
+        self.step_rows(*row_gradient(self.latents.weight))
+
+    @torch.no_grad()
+    def step_rows(self, rows: Tensor, gradient: Tensor, moves: Tensor | None = None) -> None:
+        """Update all rows, unless none of the batch moves."""
+        if moves is not None and not bool(moves.any()):
+            return
         table = self.latents.weight
-        rows, gradient = row_gradient(table)
-        table += self.row_update(self.row_state(), rows, gradient, self.param_groups[0])
+        whole = torch.zeros_like(table).index_copy_(0, rows, gradient)
+        table += self.row_update(self.row_state(), whole, self.param_groups[0])
         if self.project:
             self.latents.project_()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glo.data import Dataset
-from glo.data.loader import prefetch_batches
+from glo.data.loader import BatchLoader
 
 ORDER = torch.tensor([3, 0, 4, 1, 2, 6, 5])
 
@@ -23,14 +23,14 @@ def datasets(tmp_path):
 
 def test_batches(datasets):
     assert [dataset.is_mapped for dataset in datasets] == [False, True]
-    memory, disk = (list(prefetch_batches(each, ORDER.split(2))) for each in datasets)
+    memory, disk = (list(BatchLoader(each).batches(ORDER.split(2))) for each in datasets)
     assert len(memory) == len(disk) == 4
     for parts in zip(memory, disk, strict=True):
         assert all(torch.equal(one, two) for one, two in zip(*parts, strict=True))
 
 
 def test_an_early_stop_ends_the_thread(datasets):
-    batches = prefetch_batches(datasets[1], ORDER.split(1))
+    batches = BatchLoader(datasets[1]).batches(ORDER.split(1))
     assert int(next(batches)[0]) == 3
     batches.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("glo-read")]
@@ -38,4 +38,4 @@ def test_an_early_stop_ends_the_thread(datasets):
 
 def test_an_error_of_reading_is_raised(datasets):
     with pytest.raises(IndexError):
-        list(prefetch_batches(datasets[1], torch.tensor([[0], [9]])))
+        list(BatchLoader(datasets[1]).batches(torch.tensor([[0], [9]])))

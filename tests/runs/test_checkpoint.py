@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -104,6 +105,25 @@ def test_restored_training_goes_on_bit_for_bit(tmp_path: Path, changes: dict[str
         advance(training, 5)
         assert training.step == 9
     assert_same(stored(save(tmp_path / "a", stays)), stored(save(tmp_path / "b", restored)))
+
+
+def test_steps_skipped_before_a_checkpoint_are_counted_after_it(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 6)).astype("float32")
+    recipe = settings(decoder="mlp", code_optimizer="sgd", decoder_optimizer="sgd")
+    pca = fit_pca(Dataset(rows=rows, name="vectors"), recipe.code_dim)
+    rows[7] = 1e30
+    data = Dataset(rows=rows, name="one infinite loss")
+    whole, parts = (init_train_state(data, recipe, pca) for _ in range(2))
+    advance(whole, 12, data)
+    while parts.step < 12:
+        advance(parts, 1, data)
+        save(tmp_path / "a", parts)
+        found = newest_checkpoint(tmp_path / "a")
+        assert found is not None
+        parts = restore_training(found, recipe)
+    # Once an epoch.
+    assert whole.skipped == parts.skipped == 4
+    assert_same(stored(save(tmp_path / "b", whole)), stored(save(tmp_path / "a", parts)))
 
 
 def test_the_averaged_decoder_is_the_one_to_use(tmp_path: Path) -> None:

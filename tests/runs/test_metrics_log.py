@@ -6,24 +6,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from glo.runs.metrics_log import MetricsLog, read_metrics_log
-from glo.training.statistics import StepRecord
+from glo.training.statistics import StepNumbers, StepRecord
 
+NUMBERS = StepNumbers(loss=math.nan, code_gradient=0.5, decoder_gradient=2.0, skipped=0)
 STEP = StepRecord(
-    step=0, epoch=1, rows=4, loss=math.nan, decoder_lr=0.1, code_lr=0.1, code_gradient=0.5,
-    skipped=0,
-    seconds=0.1,
-)  # fmt: skip
+    step=0, epoch=1, rows=4, decoder_lr=0.1, code_lr=0.1, seconds=0.1, read=lambda: NUMBERS
+)
 
 
 def write(path: Path, steps: range, at: int = 0) -> None:
     log = MetricsLog(every=1)
-    weights = torch.nn.Linear(1, 1)
     training = SimpleNamespace(
         run=SimpleNamespace(folder=path.parent),
-        state=SimpleNamespace(step=at, decoder=weights),
+        state=SimpleNamespace(step=at),
         seconds=1.5,
     )
     log.on_train_begin(training)

@@ -2,21 +2,24 @@
 
 import math
 from collections.abc import Callable
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from benchmarks.host_reads import HostReads
+from tests.training.reference_loop import ReferenceLoop
 from torch import Tensor
 from torch.nn import functional
 
 from glo.config.settings import Settings
 from glo.data import Dataset
+from glo.data.loader import BatchLoader
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.latents.table import LatentCodes
-from glo.training.loop import TrainingDiverged, train
+from glo.training.loop import READ_EVERY, TrainingDiverged, train
 from glo.training.refine import evaluate
 from glo.training.schedule import lr_factor
 from glo.training.state import TrainState
@@ -59,23 +62,7 @@ def assert_same(one: dict[str, Tensor], two: dict[str, Tensor]) -> None:
 
 
 def quiet(record: StepRecord | EpochRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name != "seconds"}
-
-
-class Spy:
-    """A data set that writes down which rows were asked for."""
-
-    def __init__(self, samples: Dataset) -> None:
-        self.samples, self.asked = samples, []
-
-    is_mapped = False
-
-    def batch(self, index: Tensor) -> Tensor:
-        self.asked.append(index.tolist())
-        return self.samples.batch(index)
-
-    def observed(self, index: Tensor) -> Tensor | None:
-        return self.samples.observed(index)
+    return {name: value for name, value in record.to_dict().items() if name != "seconds"}
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -280,11 +267,23 @@ def test_gradients_reach_every_parameter_of_the_mlp(vectors: Maker, begin: Begin
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_data_order_is_a_function_of_seed_and_epoch(vectors: Maker, begin: Begin) -> None:
+def test_data_order_is_a_function_of_seed_and_epoch(
+    vectors: Maker, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited: list[list[int]] = []
+    gather = BatchLoader.batch
+
+    def spy(loader: BatchLoader, rows: Tensor) -> Any:
+        visited.append(rows.tolist())
+        return gather(loader, rows)
+
+    monkeypatch.setattr(BatchLoader, "batch", spy)
+
     def asked(**choices: Any) -> list[list[int]]:
-        spy = Spy(vectors(9))
-        finish(begin(spy.samples, **choices), spy)
-        return spy.asked
+        visited.clear()
+        samples = vectors(9)
+        finish(begin(samples, **choices), samples)
+        return list(visited)
 
     first = asked(seed=1, epochs=2)
     expected = [part.tolist() for epoch in range(2) for part in permutation(9, 1, epoch).split(4)]
@@ -482,3 +481,137 @@ def test_the_travel_of_codes_starts_at_their_projected_initial_values(
     training = begin(vectors(12), init="gaussian", gaussian_std=5.0, code_lr=0.0)
     assert training.codes.norm(dim=1).max() <= 1 + 1e-6
     assert training.statistics.travel(training.codes) == 0.0
+
+
+def spoil_decoder(training: TrainState, step: int) -> None:
+    """Make the gradient of a weight NaN in one step."""
+    steps = count(1)
+    weight = next(training.decoder.parameters())
+    weight.register_hook(lambda gradient: gradient * math.nan if next(steps) == step else None)
+
+
+def spoil_code(training: TrainState, step: int) -> None:
+    """Make the first code of the batch NaN before one step."""
+    steps = count(1)
+
+    def spoil(latents: Any, rows: tuple[Tensor]) -> None:
+        if next(steps) == step:
+            latents.weight.data[rows[0][0], 0] = math.nan
+
+    training.latents.register_forward_pre_hook(spoil)
+
+
+def spoil_code_gradient(training: TrainState, step: int) -> None:
+    """Make the gradient of the second code of the batch NaN in one step."""
+    steps = count(1)
+
+    def spoil(gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        gradient[1, 0] = math.nan
+        return gradient
+
+    def hook(decoder: Any, inputs: tuple[Tensor]) -> None:
+        if next(steps) == step:
+            inputs[0].register_hook(spoil)
+
+    training.decoder.register_forward_pre_hook(hook)
+
+
+SPOILERS = {
+    "nothing": [],
+    "gradients": [(spoil_decoder, 1), (spoil_decoder, 5)],
+    "codes": [(spoil_code, 2), (spoil_code, 4)],
+    "a code's gradient": [(spoil_code_gradient, 4)],
+    "all": [(spoil_code, 2), (spoil_code_gradient, 3), (spoil_decoder, 5)],
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "the defaults": {"code_dim": 32, "width": 32, "seed": 3},
+    "one pass": {"project_every": "epoch", "ema_decay": 0.5, "decoder_optimizer": "adam"},
+    "momentum": {"code_betas": (0.5, 0.9), "constraint": "sphere", "warmup": 0.4, "loss": "mse+l1"},
+    "descent": {**PLAIN, "code_grad_reduction": "mean", "constraint": "ball", "code_lr": 5.0},
+}
+
+
+PAIRS = [
+    ("the defaults", "blobs"),
+    ("the defaults", "blobs with holes"),
+    ("one pass", "blobs"),
+    ("momentum", "vectors with holes"),
+    ("descent", "vectors, one infinite"),
+]
+
+
+def holes(samples: Dataset) -> Dataset:
+    """Hide three tenths of the numbers, and all of an example."""
+    hidden = np.random.default_rng(1).random((len(samples), *samples.rows.shape[1:-1], 1)) < 0.3
+    hidden[4] = True
+    if samples.is_images:
+        return samples.replace(missing=hidden)
+    rows = samples.rows.copy()
+    rows[np.random.default_rng(1).random(rows.shape) < 0.3] = np.nan
+    return samples.replace(rows=rows)
+
+
+@pytest.mark.parametrize("spoiled", SPOILERS)
+@pytest.mark.parametrize(("recipe", "data"), PAIRS)
+def test_the_loop_has_the_bits_of_one_on_the_host(
+    vectors: Maker, blobs: Maker, begin: Begin, recipe: str, data: str, spoiled: str
+) -> None:
+    samples = vectors(10) if "vectors" in data else blobs(10)
+    if "holes" in data:
+        samples = holes(samples)
+    choices = {"epochs": 3, "init": "gaussian", **RECIPES[recipe]}
+    training, twin = (begin(samples, **choices) for _ in range(2))
+    if "infinite" in data:
+        # The loss of this example is: its steps are skipped, and its code is drawn again.
+        rows = samples.rows.copy()
+        rows[7] = 1e30
+        samples = samples.replace(rows=rows)
+    for each in (training, twin):
+        for spoil, step in SPOILERS[spoiled]:
+            spoil(each, step)
+    records = [quiet(record) for record in train(training, samples)]
+    reference = ReferenceLoop(twin, samples)
+    # As text, since no NaN equals another.
+    for record, expected in zip(records, reference.run(), strict=True):
+        assert repr(sorted(record.items())) == repr(sorted(expected.items()))
+    averaged = training.averaged
+    training.averaged = twin.averaged = None
+    assert_same(everything(training), everything(twin))
+    if reference.averaged is not None:
+        assert averaged is not None
+        means = reference.averaged.module.state_dict()
+        for name, value in averaged.module.state_dict().items():
+            assert not value.is_floating_point() or torch.equal(value, means[name]), name
+
+
+def test_a_skipped_step_leaves_no_trace(blobs: Maker, begin: Begin) -> None:
+    samples = blobs(8)
+    training = begin(samples, code_dim=32, width=32, ema_decay=0.5, epochs=2)
+    spoil_decoder(training, 3)
+    # The step 3 is the first of the second epoch.
+    states = [everything(training) for record in train(training, samples)]
+    assert training.skipped == 1
+    assert_same(states[2], states[3])
+    assert not torch.equal(states[3]["codes"], states[4]["codes"])
+
+
+def test_steps_are_read_together(vectors: Maker, begin: Begin) -> None:
+    samples = vectors(200)
+    training = begin(samples, epochs=1)
+    with HostReads() as reads:
+        for record in islice(train(training, samples), 40):
+            assert record.rows == 4
+    assert training.total_steps == 50
+    # Beside the copies of codes and weights at the start of the epoch.
+    assert sum("loop.py" in place for place in reads.places) == 1
+    assert reads.count <= 4, reads.places
+    assert len(training.unread) == 40 - READ_EVERY
+
+
+def test_numbers_of_a_step_can_be_read_at_once(vectors: Maker, begin: Begin) -> None:
+    samples = vectors(200)
+    late, soon = (begin(samples, epochs=1) for _ in range(2))
+    expected = [quiet(record) for record in finish(late, samples)]
+    assert [quiet(record) for record in train(soon, samples)] == expected
+    assert_same(everything(late), everything(soon))

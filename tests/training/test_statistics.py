@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from glo.training.statistics import EpochStatistics, gradient_norm
+from glo.training.statistics import EpochStatistics, StepValues, gradient_norm, step_values
 from glo.utils.distributed import ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
 
@@ -13,6 +13,31 @@ from glo.utils.row_ranges import evenly_spaced
 def network() -> nn.Linear:
     torch.manual_seed(0)
     return nn.Linear(2, 3)
+
+
+def add(
+    statistics: EpochStatistics,
+    output: Tensor,
+    target: Tensor,
+    observed: Tensor | None,
+    loss: float,
+    gradients: Tensor,
+    changes: Tensor,
+) -> StepValues[float]:
+    """Add a step, as the loop does."""
+    values = step_values(
+        output,
+        target,
+        observed,
+        torch.full((len(output),), loss),
+        decoder_gradient=torch.tensor(3.0),
+        code_gradients=gradients,
+        code_changes=changes,
+        faulty=torch.tensor([True, False]),
+    )
+    row = StepValues[float](*values.tolist())
+    statistics.add(len(output), row)
+    return row
 
 
 def test_an_epoch_of_two_steps_by_hand() -> None:
@@ -27,11 +52,10 @@ def test_an_epoch_of_two_steps_by_hand() -> None:
     gradients = torch.from_numpy(rng.normal(size=(5, 2))).float()
     changes = torch.from_numpy(rng.normal(size=(5, 2))).float()
     for part, loss in ((slice(0, 3), 0.5), (slice(3, 5), 2.0)):
-        length = statistics.add(
-            outputs[part], targets[part], None, loss, gradients[part], changes[part]
+        values = add(
+            statistics, outputs[part], targets[part], None, loss, gradients[part], changes[part]
         )
-        expected = gradients[part].norm(dim=1).square().mean().sqrt()
-        assert length == pytest.approx(float(expected), rel=1e-5)
+        assert (values.loss, values.decoder_gradient, values.faulty) == (loss, 3.0, 1.0)
     weights = torch.cat([p.detach().flatten() for p in decoder.parameters()])
     with torch.no_grad():
         for parameter in decoder.parameters():
@@ -60,7 +84,7 @@ def test_hidden_numbers_do_not_count() -> None:
     statistics.start_epoch(torch.zeros(2, 1), decoder)
     output, target = torch.tensor([[1.0, 9.0], [3.0, 5.0]]), torch.zeros(2, 2)
     observed = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    statistics.add(output, target, observed, 1.0, torch.ones(2, 1), torch.ones(2, 1))
+    add(statistics, output, target, observed, 1.0, torch.ones(2, 1), torch.ones(2, 1))
     assert statistics.record(1, 1, torch.zeros(2, 1), decoder).mse == pytest.approx((1 + 17) / 2)
 
 
@@ -69,7 +93,7 @@ def test_an_epoch_starts_from_nothing() -> None:
     for value in (3.0, 1.0):
         statistics.start_epoch(torch.zeros(4, 2), decoder)
         one = torch.full((2, 2), value)
-        statistics.add(one, torch.zeros(2, 2), None, value, one, one)
+        add(statistics, one, torch.zeros(2, 2), None, value, one, one)
         record = statistics.record(1, 1, torch.zeros(4, 2), decoder)
         assert (record.rows, record.loss) == (2, value)
 
@@ -78,7 +102,7 @@ def test_a_record_is_due_until_it_is_made() -> None:
     statistics, decoder, one = EpochStatistics(torch.zeros(2, 2)), network(), torch.ones(2, 2)
     statistics.start_epoch(torch.zeros(2, 2), decoder)
     assert not statistics.due
-    statistics.add(one, one, None, 1.0, one, one)
+    add(statistics, one, one, None, 1.0, one, one)
     assert statistics.due
     statistics.record(1, 1, torch.zeros(2, 2), decoder)
     assert not statistics.due
@@ -90,12 +114,12 @@ def test_restored_statistics_goes_on_counting() -> None:
     steps = [[torch.randn(3, 2, generator=rng) for _ in range(4)] for _ in range(2)]
     whole = EpochStatistics(torch.zeros(6, 2))
     whole.start_epoch(codes, decoder)
-    whole.add(*steps[0][:2], None, 0.5, *steps[0][2:])
+    add(whole, *steps[0][:2], None, 0.5, *steps[0][2:])
     other = EpochStatistics(torch.full((6, 2), 7.0))
     other.restore([{name: tensor.clone() for name, tensor in whole.tensors().items()}])
     assert other.due
     for statistics in (whole, other):
-        statistics.add(*steps[1][:2], None, 0.25, *steps[1][2:])
+        add(statistics, *steps[1][:2], None, 0.25, *steps[1][2:])
     later = torch.full((6, 2), 2.0)
     assert other.record(1, 2, later, decoder) == whole.record(1, 2, later, decoder)
 
@@ -106,9 +130,8 @@ def test_as_many_processes_take_up_their_own_sums() -> None:
         statistics = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))
         # Added up in another order these differ in the last bit.
         statistics.start_epoch(torch.zeros(3, 2), network())
-        statistics.add(
-            torch.zeros(3, 3), torch.ones(3, 3), None, 0.1 * 3**rank, *torch.zeros(2, 3, 2)
-        )
+        output, target = torch.zeros(3, 3), torch.ones(3, 3)
+        add(statistics, output, target, None, 0.1 * 3**rank, *torch.zeros(2, 3, 2))
         parts.append(statistics.tensors())
     for rank, part in enumerate(parts):
         again = EpochStatistics(torch.zeros(3, 2), ProcessGroup(rank, 3))

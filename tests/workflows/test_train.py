@@ -3,9 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.host_reads import count_reads
 from tests.builders import (
     PER_EPOCH,
     STEPS,
@@ -18,15 +20,18 @@ from tests.builders import (
     images,
     samples,
     session,
+    settings,
     stop,
     tensors,
 )
 
+import glo
 from glo.data.labels import UNLABELED
 from glo.errors import UserError
 from glo.runs.manifest import write_manifest
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import open_run
+from glo.training.statistics import StepRecord
 
 
 @pytest.fixture
@@ -48,6 +53,23 @@ def test_hooks_of_a_run(tmp_path: Path) -> None:
         assert (hook == "on_epoch_end") == ((place + 1) % (PER_EPOCH + 1) == 0)
     assert [value for hook, value in events if hook == "on_refine"] == [20]
     assert {value[0] for hook, value in events if hook == "on_prior_fit"} == {"gaussian", "mixture"}
+
+
+class ReadEveryStep(glo.Callback):
+    """Callback that asks for the loss in every step."""
+
+    def on_step(self, training: Any, record: StepRecord) -> None:
+        assert record.loss > 0
+
+
+def test_a_run_seldom_waits_for_the_device(tmp_path: Path) -> None:
+    recipe = settings(epochs=1, batch_size=4)
+    data = samples(400)
+    few = count_reads(data, recipe, tmp_path / "few")
+    assert few.count <= 0.2 * 100, few.places
+    callbacks = [*glo.default_callbacks(), ReadEveryStep()]
+    many = count_reads(data, recipe, tmp_path / "many", callbacks=callbacks)
+    assert many.count >= 100
 
 
 def test_a_run_that_is_stopped_at_every_event_is_the_same(tmp_path: Path, whole: Path) -> None:

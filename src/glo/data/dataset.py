@@ -214,6 +214,13 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """
         gathered = torch.from_numpy(self.rows[_row_index(rows)])
         self._count_read(len(gathered))
+        return self.to_examples(gathered)
+
+    def to_examples(self, gathered: Tensor) -> Tensor:
+        """Convert gathered rows, (B, ...) on any device, to a batch as `batch` returns it.
+
+        The rows may be overwritten.
+        """
         if self.standardizer is not None:
             gathered = self.standardizer.transform(gathered)
         if not self.is_images:
@@ -240,10 +247,22 @@ class Dataset(torch.utils.data.Dataset[tuple[int, Tensor]]):
         """
         index = _row_index(rows)
         if self.missing is not None:
-            return _channels_first(torch.from_numpy(~self.missing[index])).float()
+            return self.to_observed(torch.from_numpy(self.missing[index]))
         if self.is_images or not self._has_nan:
             return None
-        return torch.from_numpy(~np.isnan(self.rows[index])).float()
+        return self.to_observed(torch.from_numpy(self.rows[index]))
+
+    def to_observed(self, gathered: Tensor) -> Tensor | None:
+        """Convert rows of the mask of missing pixels, or of vectors, to a mask as `observed` does.
+
+        Args:
+            gathered: (B, ...) on any device.
+        """
+        if self.missing is not None:
+            return _channels_first(~gathered).float()
+        if self.is_images or not self._has_nan:
+            return None
+        return (~gathered.isnan()).float()
 
     def subset(self, rows: RowIndex) -> "Dataset":
         """Select rows, in the order given.

@@ -1,7 +1,6 @@
 """TensorBoard events: a live callback, and export of a finished run."""
 
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
@@ -72,7 +71,7 @@ class TensorBoard(Callback):
             self._writer.close()
 
     def _write(self, kind: str, record: StepRecord | EpochRecord) -> None:
-        for name, value in asdict(record).items():
+        for name, value in record.to_dict().items():
             if name not in _PLACES:
                 self._writer.add_scalar(f"{kind}/{name}", value, record.step)
 

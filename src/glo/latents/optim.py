@@ -37,9 +37,9 @@ class RowOptimizer(Optimizer, ABC):
 
     @abstractmethod
     def row_update(
-        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+        self, state: dict[str, Tensor], gradient: Tensor, group: dict[str, Any]
     ) -> Tensor:
-        """Update the state of `rows` in place and return the change of the table, (B, D)."""
+        """Update the state of a batch of rows, (B, ...), in place; return the change, (B, D)."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -58,12 +58,44 @@ class RowOptimizer(Optimizer, ABC):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    rows, gradient = row_gradient(table)
-                    state = self.row_state(table)
-                    table[rows] = table[rows] + self.row_update(state, rows, gradient, group)
+                    self._move(table, *row_gradient(table), group)
         return loss
 
-    def row_state(self, table: nn.Parameter | None = None) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def step_rows(self, rows: Tensor, gradient: Tensor, moves: Tensor | None = None) -> None:
+        """Move rows of the first table by gradients that the caller has computed.
+
+        Nothing is read from the device, which sorting the rows of a sparse gradient needs.
+
+        Args:
+            rows: int64 (B,), each number once.
+            gradient: gradients of these rows, (B, D).
+            moves: bool (B,); rows where it is False keep code and state, bit for bit, whatever
+                their gradient is. None: all rows move.
+        """
+        group = self.param_groups[0]
+        self._move(group["params"][0], rows, gradient, group, moves)
+
+    def _move(
+        self,
+        table: Tensor,
+        rows: Tensor,
+        gradient: Tensor,
+        group: dict[str, Any],
+        moves: Tensor | None = None,
+    ) -> None:
+        tensors = self.row_state(table)
+        batch = {name: value[rows] for name, value in tensors.items()}
+        change = self.row_update(batch, gradient, group)
+        tensors, batch = {**tensors, "": table}, {**batch, "": table[rows] + change}
+        for name, value in tensors.items():
+            moved = batch[name]
+            if moves is not None:
+                mask = moves.view(-1, *[1] * (value.ndim - 1))
+                moved = torch.where(mask, moved, value[rows])
+            value[rows] = moved
+
+    def row_state(self, table: Tensor | None = None) -> dict[str, Tensor]:
         """Return the state of a table, by default the first one, created as zeros at first use."""
         if table is None:
             table = self.param_groups[0]["params"][0]
@@ -74,7 +106,7 @@ class RowOptimizer(Optimizer, ABC):
                 state[name] = self._store.zeros(name, shape, dtype).to(table.device)
         return state
 
-    def reset_rows(self, rows: Tensor, table: nn.Parameter | None = None) -> None:
+    def reset_rows(self, rows: Tensor, table: Tensor | None = None) -> None:
         """Set the state of `rows`, int64 (B,), to that of rows that never moved."""
         for value in self.row_state(table).values():
             value[rows] = 0
@@ -127,7 +159,7 @@ class RowSGD(RowOptimizer):
         return {}
 
     def row_update(
-        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+        self, state: dict[str, Tensor], gradient: Tensor, group: dict[str, Any]
     ) -> Tensor:
         """Return -lr g, (B, D)."""
         lr: float = group["lr"]
@@ -188,20 +220,16 @@ class RowAdam(RowOptimizer):
         return dict.fromkeys(moments, whole) | {"step": ((n,), torch.int32)}
 
     def row_update(
-        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+        self, state: dict[str, Tensor], gradient: Tensor, group: dict[str, Any]
     ) -> Tensor:
         """Return -lr m / (sqrt(v) + eps) with bias-corrected moments, (B, D)."""
         b1, b2 = group["betas"]
-        count = state["step"][rows] + 1
-        state["step"][rows] = count
-        t = count.double().unsqueeze(1)
-        second = state["exp_avg_sq"][rows].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        state["exp_avg_sq"][rows] = second
+        t = state["step"].add_(1).double().unsqueeze(1)
+        second = state["exp_avg_sq"].mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
         # With b1 = 0 the first moment is the gradient: a third of the memory is saved.
         first = gradient
         if b1 > 0.0:
-            first = state["exp_avg"][rows].mul_(b1).add_(gradient, alpha=1 - b1)
-            state["exp_avg"][rows] = first
+            first = state["exp_avg"].mul_(b1).add_(gradient, alpha=1 - b1)
             first = first / (1 - b1**t).float()
         root = (second / (1 - b2**t).float()).sqrt_().add_(group["eps"])
         change: Tensor = -group["lr"] * first / root

@@ -100,16 +100,21 @@ class LatentCodes(nn.Module):
         return codes
 
     @torch.no_grad()
-    def project_(self, rows: Tensor | None = None) -> Self:
+    def project_(self, rows: Tensor | None = None, moves: Tensor | None = None) -> Self:
         """Project codes onto the constraint in place.
 
         Args:
             rows: int64 (B,); None: all rows.
+            moves: bool (B,), rows to project; the others keep every bit. None: all of `rows`.
         """
         if self.constraint == "free":
             return self
         for block in row_blocks(len(self)) if rows is None else (rows,):
-            self.weight[block] = project(self.weight[block], self.constraint)
+            codes = self.weight[block]
+            projected = project(codes, self.constraint)
+            if moves is not None:
+                projected = torch.where(moves.unsqueeze(1), projected, codes)
+            self.weight[block] = projected
         return self
 
 

@@ -28,6 +28,7 @@ from glo.latents.table import LatentCodes
 from glo.runs.manifest import read_manifest, verify, write_manifest
 from glo.runs.row_shards import read_rows, shard_name
 from glo.training.factory import code_optimizer, code_row
+from glo.training.loop import read_steps
 from glo.training.optim import ChainedOptimizer
 from glo.training.state import TrainState
 from glo.utils.device import channels_last
@@ -99,6 +100,7 @@ def save_checkpoint(
     With several processes all call it at the same step, and all write to one folder. After an
     OSError earlier checkpoints are unchanged.
     """
+    read_steps(training)
     ranks = training.ranks
     target = root / ("final" if finished else f"step-{training.step:012d}")
     writing = root / f".writing-{ranks.broadcast(os.getpid())}"

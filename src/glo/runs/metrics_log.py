@@ -3,13 +3,12 @@
 import json
 import math
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
 from glo.training.callbacks import Callback
 from glo.training.diagnosis import explained_variance
-from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
+from glo.training.statistics import EpochRecord, StepRecord
 from glo.utils.files import read_bytes, write_text
 
 __all__ = ["MetricsLog", "read_metrics_log"]
@@ -41,13 +40,12 @@ class MetricsLog(Callback):
     def on_step(self, training: Any, record: StepRecord) -> None:
         """Append a step."""
         if record.step % self.every == 0:
-            gradient = gradient_norm(training.state.decoder)
-            _append(training, "step", asdict(record) | {"decoder_gradient": gradient})
+            _append(training, "step", record.to_dict())
 
     def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
         """Append an epoch."""
         explained = explained_variance(record.mse, training.baselines)
-        _append(training, "epoch", asdict(record) | {"explained_variance": explained})
+        _append(training, "epoch", record.to_dict() | {"explained_variance": explained})
 
 
 def _path(training: Any) -> Path:

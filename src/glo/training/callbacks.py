@@ -42,7 +42,10 @@ class Callback:
         """Handle the start of training, new or resumed, before the first step."""
 
     def on_step(self, training: Any, record: StepRecord) -> None:
-        """Handle the end of a training step."""
+        """Handle the end of a training step.
+
+        The loss of `record` and its other properties are on the device; reading them waits for it.
+        """
 
     def on_epoch_end(self, training: Any, record: EpochRecord) -> None:
         """Handle the end of an epoch, after `on_step` of its last step."""

@@ -15,29 +15,40 @@ random, so a state restored from disk continues bit for bit.
 With several processes each owns rows of data and codes, and all have the decoder. A step
 all-reduces the decoder's gradients only; per-row state is never communicated.
 
-Steps with a non-finite loss or gradient are skipped and counted, and the codes that caused them are
-re-initialized.
+A step reads nothing back from the device. Steps with a non-finite loss or gradient are skipped
+there, by masks, and counted when their results are read, every 25 steps and at the end of an epoch;
+the codes that caused them are then re-initialized.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from glo.data import Dataset
-from glo.data.loader import prefetch_batches
+from glo.data.loader import BatchLoader
 from glo.data.sampler import EpochSampler
 from glo.errors import UserError
 from glo.training.factory import training_loss
 from glo.training.optim import ChainedOptimizer
 from glo.training.schedule import lr_factor
-from glo.training.state import TrainState
-from glo.training.statistics import EpochRecord, StepRecord, gradient_norm
-from glo.utils.device import autocast
+from glo.training.state import TrainState, UnreadStep
+from glo.training.statistics import (
+    EpochRecord,
+    StepNumbers,
+    StepRecord,
+    StepValues,
+    gradient_norm,
+    step_values,
+)
+from glo.utils.device import autocast, to_device
 from glo.utils.torch_defaults import with_torch_defaults
 
+# Steps between two readings of results.
+READ_EVERY = 25
 # A broken file costs a few skipped steps, a learning rate that is too large all that follow.
 MAX_CONSECUTIVE_SKIPS = 10
 MAX_SKIPS = 1000
@@ -66,123 +77,173 @@ def train(training: TrainState, samples: Dataset) -> Iterator[StepRecord | Epoch
         >>> [type(record).__name__ for record in train(training, samples)][:3]
         ['StepRecord', 'StepRecord', 'EpochRecord']
     """
+    decoder, statistics = training.decoder, training.statistics
+    loader = BatchLoader(samples, training.device, training.store)
+    with training.rows_on_device():
+        while True:
+            epoch, first = divmod(training.step, training.steps_per_epoch)
+            # Due also after a stop between the last step of an epoch and its record.
+            if first == 0 and statistics.due:
+                yield statistics.record(epoch, training.step, training.codes, decoder)
+            if training.done:
+                return
+            if first == 0:
+                statistics.start_epoch(training.codes, decoder)
+            yield from _epoch(training, loader, epoch, first)
+
+
+def _epoch(
+    training: TrainState, loader: BatchLoader, epoch: int, first: int
+) -> Iterator[StepRecord]:
+    """Make the steps of an epoch, numbered from 0, from its step `first` on."""
     settings, latents, decoder = training.settings, training.latents, training.decoder
     network, ranks = training.network, training.ranks
     loss_of = training_loss(settings)
     per_epoch = training.steps_per_epoch
+    order = EpochSampler(
+        training.n,
+        settings.batch_size,
+        seed=settings.seed,
+        epoch=epoch,
+        shuffle=settings.shuffle,
+        shuffle_buffer=settings.shuffle_buffer,
+        shards=training.shards,
+        group=ranks,
+    )
+    began = time.perf_counter()
+    batches = loader.batches(order.batch(each) for each in range(first, per_epoch))
+    for position, (rows, target, observed) in enumerate(batches, first):
+        # The caller may have evaluated the decoder since the last record.
+        decoder.train()
+        # 1. Data and codes of the batch. A process without rows of a last, small batch takes part
+        # with its first row, which has weight zero.
+        batch_size, idle = order.size(position), len(rows) == 0
+        if idle:
+            rows, target, observed = loader.batch(torch.zeros(1, dtype=torch.int64))
+        rows = to_device(rows, training.row_device)
+        with torch.no_grad():
+            codes = latents(rows)
+        buffers = [buffer.clone() for buffer in decoder.buffers()]
 
-    while True:
-        epoch, first = divmod(training.step, per_epoch)
-        # Due also after a stop between the last step of an epoch and its record.
-        if first == 0 and training.statistics.due:
-            yield training.statistics.record(epoch, training.step, training.codes, decoder)
-        if training.done:
-            return
-        if first == 0:
-            training.statistics.start_epoch(training.codes, decoder)
-        order = EpochSampler(
-            training.n,
-            settings.batch_size,
-            seed=settings.seed,
-            epoch=epoch,
-            shuffle=settings.shuffle,
-            shuffle_buffer=settings.shuffle_buffer,
-            shards=training.shards,
-            group=ranks,
+        # 2. Decode and compare. The loss is the mean over the batch of all processes, which average
+        # their gradients; the gradient of a code is that of its own loss.
+        inputs = codes.detach().to(training.device).requires_grad_()
+        with autocast(training.device, settings.precision):
+            output = network(inputs)
+        losses = loss_of(output, target, observed)
+        loss = losses.sum() * (0 if idle else ranks.size) / batch_size
+
+        # 3. One backward pass gives both gradients. That of the codes is of the batch alone: no
+        # cost grows with N.
+        training.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        assert inputs.grad is not None, "the codes took part in the loss"
+        own = 1 if settings.code_grad_reduction == "mean" else batch_size
+        gradient = inputs.grad.to(codes.device) * (own / ranks.size)
+        factor = lr_factor(training.step, training.total_steps, settings)
+
+        # 4. Update where all is finite. The decoder's gradient is the same on all processes, and so
+        # is the decision to skip the step.
+        norm = gradient_norm(decoder)
+        finite = norm.isfinite()
+        _restore(decoder.buffers(), buffers, finite)
+        _set_lr(training.optimizer, settings.decoder_lr * factor)
+        training.optimizer.step(found_inf=(~finite).float())
+        training.update_average(finite)
+        finite = finite.to(codes.device)
+        faulty = _faulty_rows(codes, losses.detach().to(codes.device), gradient, finite)
+        moves = finite & ~faulty
+        gradient = torch.where(moves.unsqueeze(1), gradient, 0.0)
+        change = torch.zeros_like(gradient)
+        if not idle:
+            _set_lr(training.code_optimizer, settings.code_lr * factor)
+            training.code_optimizer.step_rows(rows, gradient, moves)
+            change = training.codes[rows] - codes
+            if settings.project_every == "step":
+                latents.project_(rows, moves)
+            training.store.touch(len(rows))
+        training.step += 1
+
+        # 5. Results, which stay on the device, and record.
+        values = step_values(
+            output.detach(),
+            target,
+            observed,
+            losses.detach(),
+            decoder_gradient=norm,
+            code_gradients=gradient,
+            code_changes=change,
+            faulty=faulty,
         )
-
+        size = 0 if idle else len(rows)
+        step = UnreadStep(step=training.step, size=size, rows=rows, faulty=faulty, values=values)
+        training.unread.append(step)
+        record = StepRecord(
+            step=training.step,
+            epoch=epoch + 1,
+            rows=batch_size,
+            decoder_lr=settings.decoder_lr * factor,
+            code_lr=settings.code_lr * factor,
+            seconds=time.perf_counter() - began,
+            read=partial(_numbers, training, step),
+        )
+        # The step is complete before its record: the caller may save and stop there.
+        is_last = position + 1 == per_epoch
+        if is_last or training.step % READ_EVERY == 0:
+            read_steps(training)
+        if is_last and settings.project_every == "epoch":
+            training.project_all()
+        yield record
         began = time.perf_counter()
-        local_batches = (order.batch(each) for each in range(first, per_epoch))
-        batches = prefetch_batches(samples, local_batches, training.store)
-        for position, (rows, target, observed) in enumerate(batches, first):
-            # The caller may have evaluated the decoder since the last record.
-            decoder.train()
-            # 1. Data and codes of the batch. A process without rows of a last, small batch takes
-            # part with its first row, which has weight zero.
-            batch_size, idle = order.size(position), len(rows) == 0
-            if idle:
-                rows = torch.zeros(1, dtype=torch.int64)
-                target, observed = samples.batch(rows), samples.observed(rows)
-            target = target.to(training.device)
-            observed = None if observed is None else observed.to(training.device)
-
-            # 2. Decode and compare. The loss is the mean over the batch of all processes, which
-            # average their gradients; the gradient of a code is that of its own loss.
-            own = 1 if settings.code_grad_reduction == "mean" else batch_size
-            codes = latents(rows, grad_scale=own / ranks.size)
-            inputs = codes.to(training.device)
-            if settings.compile:
-                # The compiler reads `.grad` of its inputs, and torch warns unless they are leaves.
-                inputs = inputs.detach().requires_grad_()
-            with autocast(training.device, settings.precision):
-                output = network(inputs)
-            losses = loss_of(output, target, observed)
-            loss = losses.sum() * (0 if idle else ranks.size) / batch_size
-
-            # 3. One backward pass gives both gradients.
-            training.optimizer.zero_grad(set_to_none=True)
-            training.code_optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if settings.compile:
-                codes.backward(inputs.grad)
-            gradient = _row_gradients(latents.weight)
-            factor = lr_factor(training.step, training.total_steps, settings)
-
-            # 4. Update. The decoder's gradient is the same on all processes, and so is the
-            # decision to skip the step.
-            finite = math.isfinite(gradient_norm(decoder))
-            faulty = _faulty_rows(codes, losses, gradient, finite=finite)
-            change = torch.zeros_like(gradient)
-            if finite:
-                training.skipped_in_a_row = 0
-                _set_lr(training.optimizer, settings.decoder_lr * factor)
-                training.optimizer.step()
-                if training.averaged is not None:
-                    training.averaged.update_parameters(decoder)
-                if not idle:
-                    gradient[faulty] = 0.0
-                    _set_lr(training.code_optimizer, settings.code_lr * factor)
-                    training.code_optimizer.step()
-                    change = training.codes[rows] - codes.detach()
-                    if settings.project_every == "step":
-                        latents.project_(rows)
-                    training.store.touch(len(rows))
-            else:
-                _count_skip(training)
-            if bool(faulty.any()) and not idle:
-                training.restart_rows(rows[faulty])
-            training.step += 1
-
-            # 5. Statistics and record.
-            mean_loss, code_gradient = float(losses.detach().mean()), 0.0
-            if finite and not idle:
-                code_gradient = training.statistics.add(
-                    output.detach(), target, observed, mean_loss, gradient, change
-                )
-            record = StepRecord(
-                step=training.step,
-                epoch=epoch + 1,
-                rows=batch_size,
-                loss=mean_loss,
-                decoder_lr=settings.decoder_lr * factor,
-                code_lr=settings.code_lr * factor,
-                code_gradient=code_gradient,
-                skipped=training.skipped,
-                seconds=time.perf_counter() - began,
-            )
-            # The step is complete before its record: the caller may save and stop there.
-            if settings.project_every == "epoch" and position + 1 == per_epoch:
-                training.project_all()
-            yield record
-            began = time.perf_counter()
 
 
-def _row_gradients(table: torch.nn.Parameter) -> Tensor:
-    """Return the gradients of the batch's rows, (B, D), in the order of the batch, as a view."""
-    assert table.grad is not None, "the codes took part in the loss"
-    # The public `values` wants a coalesced tensor, whose rows are sorted.
-    values: Tensor = table.grad._values()
-    return values
+@torch.no_grad()
+def read_steps(training: TrainState) -> None:
+    """Read the results of the steps since the last reading, in one transfer.
+
+    They are added to the statistics, skipped steps are counted, and the faulty rows re-initialized.
+
+    Raises:
+        TrainingDiverged: too many steps were skipped.
+    """
+    steps, training.unread = training.unread, []
+    table = torch.stack([step.values for step in steps]).tolist() if steps else []
+    diverged = None
+    for step, row in zip(steps, table, strict=True):
+        values, code_gradient = StepValues[float](*row), 0.0
+        if math.isfinite(values.decoder_gradient):
+            training.skipped_in_a_row = 0
+            if step.size:
+                training.statistics.add(step.size, values)
+                code_gradient = (values.code_gradient / step.size) ** 0.5
+        else:
+            training.skipped += 1
+            training.skipped_in_a_row += 1
+            diverged = diverged or _divergence(training, step.step)
+        if values.faulty and step.size:
+            training.restart_rows(step.rows[step.faulty].cpu())
+        step.numbers = StepNumbers(
+            loss=values.loss,
+            code_gradient=code_gradient,
+            decoder_gradient=values.decoder_gradient,
+            skipped=training.skipped,
+        )
+    if diverged is not None:
+        raise diverged
+
+
+def _numbers(training: TrainState, step: UnreadStep) -> StepNumbers:
+    if step.numbers is None:
+        read_steps(training)
+    assert step.numbers is not None, "a step without numbers is unread"
+    return step.numbers
+
+
+@torch.no_grad()
+def _restore(buffers: Iterable[Tensor], before: Iterable[Tensor], finite: Tensor) -> None:
+    """Reset the buffers of the decoder, such as statistics of batch norm, of a skipped step."""
+    for buffer, old in zip(buffers, before, strict=True):
+        buffer.copy_(torch.where(finite, buffer, old))
 
 
 def _set_lr(optimizer: torch.optim.Optimizer | ChainedOptimizer, lr: float) -> None:
@@ -190,27 +251,23 @@ def _set_lr(optimizer: torch.optim.Optimizer | ChainedOptimizer, lr: float) -> N
         group["lr"] = lr
 
 
-def _faulty_rows(codes: Tensor, losses: Tensor, gradient: Tensor, *, finite: bool) -> Tensor:
+def _faulty_rows(codes: Tensor, losses: Tensor, gradient: Tensor, finite: Tensor) -> Tensor:
     """Return the rows of a batch with a non-finite code, gradient or loss, bool (B,)."""
-    lost = ~codes.detach().isfinite().all(dim=1)
-    if bool(lost.any()):
-        # Batch norm spreads one such code over the whole batch.
-        return lost
-    if finite:
-        return ~gradient.isfinite().all(dim=1)
-    return ~losses.detach().isfinite().cpu()
+    lost = ~codes.isfinite().all(dim=1)
+    spoiled = torch.where(finite, ~gradient.isfinite().all(dim=1), ~losses.isfinite())
+    # Batch norm spreads one such code over the whole batch.
+    return torch.where(lost.any(), lost, spoiled)
 
 
-def _count_skip(training: TrainState) -> None:
-    training.skipped += 1
-    training.skipped_in_a_row += 1
+def _divergence(training: TrainState, step: int) -> TrainingDiverged | None:
+    """Return the error of too many skipped steps, `step` being the last one, or None."""
     in_a_row, settings = training.skipped_in_a_row, training.settings
     if in_a_row < MAX_CONSECUTIVE_SKIPS and training.skipped < MAX_SKIPS:
-        return
+        return None
     counted = f"{in_a_row} in a row" if in_a_row >= MAX_CONSECUTIVE_SKIPS else f"{training.skipped}"
-    raise TrainingDiverged(
+    return TrainingDiverged(
         f"The loss or a gradient was NaN or infinite in too many steps ({counted}, the last being "
-        f"step {training.step}): the learning rates are too large for this decoder, or the data "
-        f"hold such numbers; lower decoder_lr ({settings.decoder_lr:g}) or code_lr "
-        f"({settings.code_lr:g}), or look at the data."
+        f"step {step}): the learning rates are too large for this decoder, or the data hold such "
+        f"numbers; lower decoder_lr ({settings.decoder_lr:g}) or code_lr ({settings.code_lr:g}), "
+        f"or look at the data."
     )

@@ -1,13 +1,17 @@
 """State of a training run: decoder, codes, both optimizers and the step number."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from glo.config.settings import Settings
 from glo.data import Dataset
@@ -15,10 +19,10 @@ from glo.decoders import Decoder, DecoderLike, build_decoder
 from glo.latents.init import PCA, pca_codes
 from glo.latents.optim import RowOptimizer
 from glo.latents.table import LatentCodes, row_blocks
-from glo.training.factory import code_optimizer, decoder_config, store_standardizer
+from glo.training.factory import code_optimizer, code_row, decoder_config, store_standardizer
 from glo.training.optim import decoder_optimizer
-from glo.training.statistics import EpochStatistics
-from glo.utils.device import channels_last, compile_network, find_device
+from glo.training.statistics import EpochStatistics, StepNumbers
+from glo.utils.device import channels_last, compile_network, find_device, has_room
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.random import normal
 from glo.utils.row_store import IN_MEMORY, RowStore
@@ -32,6 +36,27 @@ _SYNC = (
 )
 
 
+@dataclass(kw_only=True)
+class UnreadStep:
+    """Results of a step that are still on the device.
+
+    Attributes:
+        step: number of the step, from 1.
+        size: number of local rows of the batch.
+        rows: rows of the batch, int64 (B,).
+        faulty: rows to re-initialize, bool (B,).
+        values: `StepValues` as a tensor.
+        numbers: numbers of the step once they were read.
+    """
+
+    step: int
+    size: int
+    rows: Tensor
+    faulty: Tensor
+    values: Tensor
+    numbers: StepNumbers | None = None
+
+
 @final
 class TrainState:
     """Everything that changes while a run trains; see `init_train_state`.
@@ -43,8 +68,9 @@ class TrainState:
 
     Attributes:
         averaged: exponential moving average of the decoder, or None.
-        skipped: steps skipped because of a non-finite loss or gradient.
+        skipped: steps skipped because of a non-finite loss or gradient, of those read.
         skipped_in_a_row: the last of these, without a good step in between.
+        unread: steps whose results are on the device; see `glo.training.loop.read_steps`.
         statistics: sums over the present epoch.
     """
 
@@ -72,17 +98,38 @@ class TrainState:
         self.code_optimizer = optimizer or code_optimizer(settings, latents, store)
         self.averaged: AveragedModel | None = None
         if settings.ema_decay:
-            rule = get_ema_multi_avg_fn(settings.ema_decay)
-            self.averaged = AveragedModel(decoder, multi_avg_fn=rule, use_buffers=True)
+            self.averaged = AveragedModel(decoder, device=self.device)
         self.step = 0
         self.skipped = 0
         self.skipped_in_a_row = 0
+        self.unread: list[UnreadStep] = []
         self.statistics = EpochStatistics(self.codes, ranks)
 
     @property
     def codes(self) -> Tensor:
         """Codes of this process, float32 (n, D), without gradient."""
         return self.latents.weight.detach()
+
+    @cached_property
+    def row_device(self) -> torch.device:
+        """The device of codes and row state in the loop: the decoder's if they fit, or the CPU."""
+        row = sum(value.nbytes for value in code_row(self.settings).values())
+        fits = not self.store.is_mapped and has_room(self.device, len(self.latents) * row)
+        return self.device if fits else torch.device("cpu")
+
+    @contextmanager
+    def rows_on_device(self) -> Iterator[None]:
+        """Keep codes and row state on `row_device` inside a `with` block, else on the CPU."""
+        try:
+            self._move_rows(self.row_device)
+            yield
+        finally:
+            self._move_rows(torch.device("cpu"))
+
+    def _move_rows(self, device: torch.device) -> None:
+        self.latents.weight.data = self.latents.weight.data.to(device)
+        state = self.code_optimizer.row_state()
+        state.update({name: value.to(device) for name, value in state.items()})
 
     @cached_property
     def network(self) -> nn.Module:
@@ -120,6 +167,27 @@ class TrainState:
         assert isinstance(decoder, Decoder), "an average of a decoder is a decoder"
         return decoder
 
+    @torch.no_grad()
+    def update_average(self, finite: Tensor) -> None:
+        """Update the moving average of the decoder where `finite`, bool (), is True.
+
+        Buffers that are no floats, such as counters, are copied.
+        """
+        if self.averaged is None:
+            return
+        count, average = self.averaged.n_averaged, self.averaged.module
+        # The first average is the decoder.
+        weight = torch.where(count == 0, 1.0, 1.0 - self.settings.ema_decay) * finite
+        own = chain(average.parameters(), average.buffers())
+        for mean, value in zip(
+            own, chain(self.decoder.parameters(), self.decoder.buffers()), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:
+                mean.copy_(value)
+        count += finite
+
     def project_all(self) -> None:
         """Project every code onto the constraint."""
         _project_all(self.latents, self.store)
@@ -129,7 +197,8 @@ class TrainState:
         dim = self.settings.code_dim
         numbers = (rows * self.ranks.size + self.ranks.rank).tolist()
         drawn = [normal(self.settings.seed, row, 1, dim, stream="codes") for row in numbers]
-        self.latents.weight.data[rows] = torch.cat(drawn) / dim**0.5
+        weight = self.latents.weight.data
+        weight[rows] = (torch.cat(drawn) / dim**0.5).to(weight.device)
         self.latents.project_(rows)
         self.code_optimizer.reset_rows(rows)
 

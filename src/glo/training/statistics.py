@@ -1,8 +1,12 @@
-"""Statistics of training: one record per step, one per epoch, and the sums behind them."""
+"""Statistics of training: one record per step, one per epoch, and the sums behind them.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+A step leaves its numbers on the device, `StepValues` of tensors; those of several steps are read
+together, and added to the sums of the epoch in the order of the steps.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, NamedTuple, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -16,25 +20,83 @@ _MAX_TRACKED = 4096
 _ROW_TENSORS = ("rows", "first", "codes")
 
 
+Number = TypeVar("Number", float, Tensor)
+
+
+class StepValues(NamedTuple, Generic[Number]):
+    """Results of a step on this process's share of a batch: tensors (), or floats once read."""
+
+    loss: Number
+    """Mean over the rows."""
+    decoder_gradient: Number
+    """Length of the gradient of all weights; the step is skipped unless it is finite."""
+    error: Number
+    """Squared error, summed over the rows."""
+    code_gradient: Number
+    """Squared length of a code's gradient, summed over the rows."""
+    code_update: Number
+    """Length of the change of a code, summed over the rows."""
+    output_mean: Number
+    output_std: Number
+    faulty: Number
+    """Number of rows with a non-finite code, gradient or loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepNumbers:
+    """Numbers of one update that are computed on the device."""
+
+    loss: float
+    code_gradient: float
+    decoder_gradient: float
+    skipped: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepRecord:
-    """Loss, learning rates and gradient of one update.
+    """Loss, learning rates and gradients of one update.
 
     With several processes `rows` is the whole batch; `loss` and `code_gradient` are means over this
-    process's share of it.
+    process's share of it. The properties are on the device: the first use of one waits for the
+    device and reads those of all steps so far.
+
+    Args:
+        seconds: duration of the step in this program; a GPU may still work on it.
+        read: function that returns the numbers on the device.
     """
 
     step: int
     epoch: int
     rows: int
-    loss: float
     decoder_lr: float
     code_lr: float
-    code_gradient: float
-    """Root mean square, over the batch's rows, of the length of a code's gradient."""
-    skipped: int
-    """Number of steps of the run so far that were skipped because of non-finite values."""
     seconds: float
+    read: Callable[[], StepNumbers]
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the batch, before the update."""
+        return self.read().loss
+
+    @property
+    def code_gradient(self) -> float:
+        """Root mean square, over the batch's rows, of the length of a code's gradient."""
+        return self.read().code_gradient
+
+    @property
+    def decoder_gradient(self) -> float:
+        """Length of the gradient of all weights."""
+        return self.read().decoder_gradient
+
+    @property
+    def skipped(self) -> int:
+        """Number of steps of the run so far that were skipped because of non-finite values."""
+        return self.read().skipped
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers by name."""
+        values = {name: value for name, value in vars(self).items() if name != "read"}
+        return values | asdict(self.read())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +128,10 @@ class EpochRecord:
     output_std: float
     """Spread of the last batch's outputs over its examples, root mean square over the numbers."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers by name."""
+        return asdict(self)
+
 
 @final
 class EpochStatistics:
@@ -83,13 +149,9 @@ class EpochStatistics:
         self._codes = self._first
         self._weights = torch.zeros(0)
         self._sums = torch.zeros(5, dtype=torch.float64)
-        self._output = torch.zeros(2, dtype=torch.float64)
-        self._due = torch.tensor(False)
-
-    @property
-    def due(self) -> bool:
+        self._output = (0.0, 0.0)
+        self.due = False
         """Whether the current epoch has steps without a record."""
-        return bool(self._due)
 
     def start_epoch(self, codes: Tensor, decoder: nn.Module) -> None:
         """Reset the sums and copy the codes and weights at the start of an epoch."""
@@ -97,41 +159,25 @@ class EpochStatistics:
         self._weights = _flat(decoder)
         self._sums = torch.zeros(5, dtype=torch.float64)
 
-    @torch.no_grad()
-    def add(
-        self,
-        output: Tensor,
-        target: Tensor,
-        observed: Tensor | None,
-        loss: float,
-        gradient: Tensor,
-        change: Tensor,
-    ) -> float:
-        """Add one step to the sums; `gradient` and `change` of the codes are (B, D).
-
-        Returns:
-            root mean square length of the codes' gradients.
-        """
-        n = len(output)
-        error = float(MSELoss()(output, target, observed).sum())
-        squares = float(gradient.square().sum())
-        change_norm = float(change.norm(dim=1).sum())
-        self._due = torch.tensor(True)
-        self._sums += torch.tensor([n, n * loss, error, squares, change_norm], dtype=torch.float64)
-        spread = output.std(0, correction=0).square().mean().sqrt()
-        self._output = torch.tensor([float(output.mean()), float(spread)], dtype=torch.float64)
-        return float((squares / n) ** 0.5)
+    def add(self, n: int, values: StepValues[float]) -> None:
+        """Add one step of n rows to the sums."""
+        self.due = True
+        sums = [n, n * values.loss, values.error, values.code_gradient, values.code_update]
+        self._sums += torch.tensor(sums, dtype=torch.float64)
+        self._output = (values.output_mean, values.output_std)
 
     def record(self, epoch: int, step: int, codes: Tensor, decoder: nn.Module) -> EpochRecord:
         """Return the record of the epoch that just ended, numbered from 1, after `step` updates."""
-        self._due = torch.tensor(False)
+        self.due = False
         tracked_codes, weights = codes[self._rows].cpu(), _flat(decoder)
-        step_length, norm = (tracked_codes - self._codes).norm(dim=1), tracked_codes.norm(dim=1)
-        lengths = torch.stack([step_length.double().sum(), norm.double().sum()])
+        vectors = (tracked_codes - self._codes, tracked_codes - self._first, tracked_codes)
+        lengths = torch.stack([each.norm(dim=1).double().sum() for each in vectors])
         count = torch.tensor([len(tracked_codes)], dtype=torch.float64)
         sums = self._ranks.all_reduce(torch.cat([self._sums, lengths, count])).tolist()
-        rows, loss, error, squares, updates, steps, norms, tracked = sums
-        size = float(self._weights.norm())
+        rows, loss, error, squares, updates, steps, travels, norms, tracked = sums
+        change, gradient = weights - self._weights, gradient_norm(decoder).cpu()
+        decoder_lengths = torch.stack([self._weights.norm(), change.norm(), gradient])
+        size, decoder_step, decoder_gradient = decoder_lengths.tolist()
         return EpochRecord(
             epoch=epoch,
             step=step,
@@ -141,12 +187,12 @@ class EpochStatistics:
             code_gradient=(squares / rows) ** 0.5,
             code_update=updates / rows,
             code_step=steps / tracked,
-            code_travel=self.travel(codes),
+            code_travel=travels / tracked,
             code_norm=norms / tracked,
-            decoder_gradient=gradient_norm(decoder),
-            decoder_step=float((weights - self._weights).norm()) / max(size, 1e-30),
-            output_mean=float(self._output[0]),
-            output_std=float(self._output[1]),
+            decoder_gradient=decoder_gradient,
+            decoder_step=decoder_step / max(size, 1e-30),
+            output_mean=self._output[0],
+            output_std=self._output[1],
         )
 
     def travel(self, codes: Tensor) -> float:
@@ -171,8 +217,8 @@ class EpochStatistics:
             # The same on all processes.
             "weights": self._weights if self._ranks.is_main else self._weights[:0],
             "sums": self._sums,
-            "output": self._output,
-            "due": self._due,
+            "output": torch.tensor(self._output, dtype=torch.float64),
+            "due": torch.tensor(self.due),
         }
 
     def restore(self, parts: Sequence[dict[str, Tensor]]) -> None:
@@ -190,14 +236,52 @@ class EpochStatistics:
             sums = torch.stack([each["sums"] for each in parts]).sum(0)
             # Counted once when they are summed over the processes.
             self._sums = sums if self._ranks.is_main else torch.zeros_like(sums)
-        self._weights, self._output = parts[0]["weights"], part["output"]
-        self._due = parts[0]["due"]
+        mean, std = part["output"].tolist()
+        self._weights, self._output = parts[0]["weights"], (mean, std)
+        self.due = bool(parts[0]["due"])
 
 
-def gradient_norm(decoder: nn.Module) -> float:
-    """Return the norm of the weights' gradients in the last step."""
+@torch.no_grad()
+def step_values(
+    output: Tensor,
+    target: Tensor,
+    observed: Tensor | None,
+    losses: Tensor,
+    *,
+    decoder_gradient: Tensor,
+    code_gradients: Tensor,
+    code_changes: Tensor,
+    faulty: Tensor,
+) -> Tensor:
+    """Return the `StepValues` of a step as one tensor, (8,), on the device.
+
+    Args:
+        output: decoded batch (B, ...).
+        target: batch of that shape.
+        observed: mask of observed values or None.
+        losses: (B,).
+        decoder_gradient: length of the gradient of all weights, ().
+        code_gradients: (B, D).
+        code_changes: (B, D).
+        faulty: bool (B,).
+    """
+    values = StepValues(
+        loss=losses.mean(),
+        decoder_gradient=decoder_gradient,
+        error=MSELoss()(output, target, observed).sum(),
+        code_gradient=code_gradients.square().sum(),
+        code_update=code_changes.norm(dim=1).sum(),
+        output_mean=output.mean(),
+        output_std=output.std(0, correction=0).square().mean().sqrt(),
+        faulty=faulty.sum(),
+    )
+    return torch.stack([value.to(output.device) for value in values])
+
+
+def gradient_norm(decoder: nn.Module) -> Tensor:
+    """Return the norm of the weights' gradients in the last step, ()."""
     gradients = [p.grad for p in decoder.parameters() if p.grad is not None]
-    return float(torch.stack([g.norm() for g in gradients]).norm()) if gradients else 0.0
+    return torch.stack([g.norm() for g in gradients]).norm() if gradients else torch.zeros(())
 
 
 def _flat(decoder: nn.Module) -> Tensor:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from glo.errors import UserError
 
@@ -18,6 +18,8 @@ __all__ = [
     "check_compiler",
     "compile_network",
     "find_device",
+    "has_room",
+    "to_device",
 ]
 
 Precision = Literal["auto", "float32", "bf16"]
@@ -34,6 +36,23 @@ def find_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UserError(f"device '{name}' cannot be used: {reason}; try auto or cpu.") from None
     return device
+
+
+def has_room(device: torch.device, size: float) -> bool:
+    """Return whether a GPU has twice as many free bytes as `size`; the CPU always has room.
+
+    Other accelerators count as full: they lack float64, which optimizers of codes compute with.
+    """
+    if device.type == "cuda":
+        return 2 * size <= torch.cuda.mem_get_info(device)[0]
+    return device.type == "cpu"
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device without waiting for it; on its own device it is not copied."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def gains_from_bf16(device: torch.device) -> bool:

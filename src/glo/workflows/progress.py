@@ -15,6 +15,7 @@ from glo.utils.format import format_duration
 __all__ = ["ProgressBar"]
 
 _LINE_SECONDS = 30.0
+_STATUS_SECONDS = 1.0
 # Decay of the running mean of the speed, which varies on a shared machine.
 _DECAY = 0.98
 
@@ -32,6 +33,7 @@ class ProgressBar(Callback):
 
     def __init__(self, console: Console | None = None) -> None:
         self._speed, self._last_line = _Speed(), time.perf_counter()
+        self._last_status = 0.0
         self._bar: Progress | None = None
         if console is not None or sys.stdout.isatty():
             self._bar = Progress(
@@ -61,8 +63,16 @@ class ProgressBar(Callback):
         self._speed = _Speed()
 
     def on_step(self, training: Any, record: StepRecord) -> None:
-        """Update loss, speed and time left."""
+        """Update loss, speed and time left, at most once a second."""
         self._speed.add(record.rows)
+        now = time.perf_counter()
+        wait = self._last_line + _LINE_SECONDS
+        if self._bar is not None:
+            wait = self._last_status + _STATUS_SECONDS
+        # Not more often: reading the loss waits for the device.
+        if now <= wait:
+            return
+        self._last_status = now
         left = (self._total - record.step) * record.rows / max(self._speed.rate, 1e-9)
         status = f"loss {record.loss:.4f}  {self._rate}  {format_duration(left)} left"
         self._update(f"epoch {record.epoch}/{self._epochs}", record.step, self._total, status)

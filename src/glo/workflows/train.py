@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 
 from glo.config.settings import Settings
 from glo.data import Dataset, open_source
+from glo.data.loader import fits_on_device
 from glo.decoders import DecoderLike, decoder_name
 from glo.imaging.previews import Previews
 from glo.inversion.refine import refine_codes
@@ -259,6 +260,12 @@ class TrainingRun:
         self.state = state
         self._skipped = state.skipped
         self._call("on_train_begin")
+        on_host = _parts_on_host(state, self.local_samples)
+        if on_host:
+            self._message(
+                f"The {' and the '.join(on_host)} stay on the host and are copied to "
+                f"{state.device} batch by batch: in files, or more than half of its free memory."
+            )
         self._train(state, self.baselines)
         if not (checkpoint and checkpoint.finished):
             self._refine(state)
@@ -368,6 +375,17 @@ class TrainingRun:
 
     def _call(self, hook: str, *args: Any) -> None:
         call_hook(self.callbacks, hook, self, *args)
+
+
+def _parts_on_host(state: TrainState, samples: Dataset) -> list[str]:
+    """Return the names of the parts that a step has to copy to the device of the decoder."""
+    if state.device.type == "cpu":
+        return []
+    is_there = {
+        "data": fits_on_device(samples, state.device),
+        "codes": state.row_device == state.device,
+    }
+    return [name for name, there in is_there.items() if not there]
 
 
 def _seconds(facts: dict[str, Any]) -> float:
