@@ -19,7 +19,7 @@ from glo.utils.files import write_text
 __all__ = ["FLOOR", "Part", "read_parts", "write_reports"]
 
 FLOOR = "training images"
-_LABEL = 330
+_LABEL = 400
 _GAP = 4
 _TEXT = 15
 
