@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks.compare import data_efficiency, samplers
+from benchmarks.compare import data_efficiency, samplers, study
 from benchmarks.compare import problem as problems
 from benchmarks.compare.autoencoders import KINDS, learn_autoencoder
 from benchmarks.compare.dgd import CodeMixture, MixtureRowAdam
@@ -35,6 +35,9 @@ def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Problem:
         "test": Dataset(rows=images[40:], name="squares"),
     }
     monkeypatch.setattr(problems, "_open", lambda data, split: parts[split])
+    # A step of the full decoder, which is slow.
+    for module in (study, samplers):
+        monkeypatch.setattr(module, "pace", lambda: 1.0)
     return Problem(
         data="mnist",
         root=tmp_path,
@@ -53,10 +56,10 @@ def small_flow(problem: Problem, name: str) -> dict[str, Any]:
 
 
 PLAN = {
-    "glo": ("mixture-10", "flow-matching"),
+    "glo": ("mixture-2", "flow-matching"),
     "vae-sigma": ("normal",),
     "dgd": ("joint",),
-    "pca": ("mixture-10",),
+    "pca": ("mixture-2",),
     "pixel-flow": ("normal",),
 }
 
@@ -81,7 +84,7 @@ def test_every_row_has_a_line_and_a_second_time_is_free(
     (path,) = write_reports(problem.root)
     text = path.read_text()
     assert "| DGD-style, joint | 1 |" in text
-    assert "Not made: GLO (mixture-100, gaussian); autoencoder, our optimizer (" in text
+    assert "Not made: GLO (mixture-10, mixture-100, gaussian); autoencoder, our optimizer (" in text
     assert {file.name for file in path.parent.glob("*.png")} == {"samples-1.png", "heldout-1.png"}
 
 
