@@ -65,7 +65,13 @@ _REPLAY = _theirs()
 _BASES: dict[str, dict[str, Any]] = {
     "replay": _REPLAY,
     "theirs": _REPLAY | {"code_grad_reduction": "row", "code_lr": CODE_RATE},
-    # The package's defaults with their generator and their 25 epochs, without code refinement,
-    # which would be a further difference.
-    "ours": {"decoder": "tensorlayer", "epochs": 25, "refine_passes": 0},
+    # The package's defaults of November 2026 with their generator and their 25 epochs, without code
+    # refinement, which would be a further difference.
+    "ours": {
+        "decoder": "tensorlayer",
+        "epochs": 25,
+        "refine_passes": 0,
+        "schedule": "cosine",
+        "decoder_lr": 4e-3,
+    },
 }
