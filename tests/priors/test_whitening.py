@@ -52,3 +52,11 @@ def test_columns_that_repeat_one_another() -> None:
     ready = whiten.forward(rows)
     assert ready.abs().max() < 10
     torch.testing.assert_close(whiten.inverse(ready), rows)
+
+
+def test_rows_of_other_moments_get_those_of_the_codes() -> None:
+    rows = (normal(2, 0, 400, 3, stream="codes") @ torch.rand(3, 3)).double()
+    colored = Whitening.fit(rows).then_inverse(Whitening.fit(codes())).inverse(rows)
+    torch.testing.assert_close(colored.mean(0), codes().mean(0))
+    # Both add a small ridge.
+    torch.testing.assert_close(torch.cov(colored.T), torch.cov(codes().T), rtol=1e-3, atol=1e-4)

@@ -16,6 +16,7 @@ from glo.latents.neighbours import nearest
 from glo.priors.base import check_positive
 from glo.priors.base_distribution import BaseDistribution
 from glo.priors.network_prior import NetworkPrior, make_generator, split_heldout, train_network
+from glo.priors.whitening import Whitening
 from glo.training.optim import ChainedOptimizer, MatrixMuon
 from glo.utils.device import autocast
 from glo.utils.random import normal
@@ -31,8 +32,9 @@ _MAX_HELDOUT, _CHECKS, _HELDOUT_TIMES = 2000, 20, 8
 # More codes than the updates use do not improve the field.
 _MAX_ROWS = 1_000_000
 # Spreads of x_0 that are compared when samples are calibrated, and the number of codes that the
-# samples are compared with: the more, the finer the blur that is detected.
-_SPREADS, _MAX_REFERENCE_ROWS = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0), 200_000
+# samples are compared with: the more, the finer the blur that is detected. Samples for each entry
+# of their covariance.
+_SPREADS, _MAX_REFERENCE_ROWS, _ROWS_PER_DIM = (0.6, 0.7, 0.8, 0.9, 1.0), 200_000, 256
 _FREQUENCIES, _MAX_FREQUENCY = 32, 100.0
 _CPU = torch.device("cpu")
 
@@ -49,9 +51,12 @@ class FlowMatchingPrior(NetworkPrior):
     and a sample is the solution at t = 1 of dx/dt = v(x, t) from a draw of x_0. x_0 comes from a
     mixture of Gaussians fitted to the codes, in training from the component to which x_1 belongs:
     the mixture is already close to the codes, so paths are short and rarely cross. Some codes are
-    held out, and the averaged weights with the lowest loss on them are the result. A field blurs
-    details that it does not resolve, so its samples lie too far out; the spread of x_0 is therefore
-    lowered until samples are as near to their nearest codes as held-out codes are.
+    held out, and the averaged weights with the lowest loss on them are the result.
+
+    A field blurs details that it does not resolve, so its samples lie too far from the codes. A
+    smaller spread of x_0 brings them closer, and they lose variance, which an affine map restores:
+    mean and covariance of the samples become those of the codes. The spread is the one at which
+    samples are as near to their nearest codes as held-out codes are.
 
     Args:
         constraint: constraint of the codes.
@@ -80,9 +85,9 @@ class FlowMatchingPrior(NetworkPrior):
 
     name: ClassVar[str] = "flow-matching"
     steps: int = 1000
-    batch_size: int = 4096
+    batch_size: int = 1024
     lr: float = 2e-3
-    width: int = 512
+    width: int = 384
     blocks: int = 3
     components: int | None = None
     integration: int = 8
@@ -90,6 +95,7 @@ class FlowMatchingPrior(NetworkPrior):
     spread_: Tensor = field(
         default_factory=lambda: torch.ones((), dtype=torch.float64), init=False, repr=False
     )
+    _moments: Whitening | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_positive(self, "steps", "batch_size", "lr", "width", "blocks", "integration")
@@ -136,21 +142,32 @@ class FlowMatchingPrior(NetworkPrior):
             heldout_loss=heldout_loss,
         )
         self.base_, self.network_ = base, best
-        self.spread_ = torch.ones((), dtype=torch.float64)
+        self.spread_, self._moments = torch.ones((), dtype=torch.float64), None
         if heldout is not training:
             self._calibrate(heldout, training[:_MAX_REFERENCE_ROWS], seed)
         return best
 
     @torch.no_grad()
     def _calibrate(self, heldout: Tensor, training: Tensor, seed: int) -> None:
-        """Lower the spread until samples are as near to codes as held-out codes are."""
-        noise = normal(seed, 0, len(heldout), self.noise_dim, stream="samples")
-        medians = [
-            float(nearest(self._integrate(noise, spread), training)[0].median())
-            for spread in _SPREADS
-        ]
+        """Choose the spread at which samples are as near to codes as held-out codes are.
+
+        The samples of each spread are whitened first, as the codes are.
+        """
+        n = max(len(heldout), _ROWS_PER_DIM * heldout.shape[1])
+        noise = normal(seed, 0, n, self.noise_dim, stream="samples")
+        medians = []
+        for spread in _SPREADS:
+            samples = self._integrate(noise, spread).double()
+            white = Whitening.fit(samples).forward(samples)[: len(heldout)].float()
+            medians.append(float(nearest(white, training)[0].median()))
         target = float(nearest(heldout, training)[0].median())
         self.spread_ = torch.tensor(np.interp(target, medians, _SPREADS), dtype=torch.float64)
+        samples = self._integrate(noise, float(self.spread_)).double()
+        self._moments = Whitening.fit(samples)
+
+    def coloring(self, whitening: Whitening) -> Whitening:
+        """Return the map from samples of the field to codes, which has the codes' moments."""
+        return whitening if self._moments is None else self._moments.then_inverse(whitening)
 
     @property
     def noise_dim(self) -> int:

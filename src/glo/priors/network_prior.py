@@ -36,7 +36,8 @@ class NetworkPrior(Prior):
     """A prior that maps noise to whitened codes by a network.
 
     Attributes:
-        whitening_: whitening of the codes, None before fitting.
+        whitening_: whitening whose inverse maps outputs of the network to codes, None before
+            fitting.
         network_: fitted network without gradients, None before fitting.
     """
 
@@ -71,8 +72,16 @@ class NetworkPrior(Prior):
         with seeded(seed):
             network = self.build_network(rows.shape[1])
         best = yield from self.train(network, whitening.forward(rows).float(), seed, generator)
-        self.whitening_, self.network_ = whitening, best.requires_grad_(False)
+        self.whitening_, self.network_ = self.coloring(whitening), best.requires_grad_(False)
         yield 1.0
+
+    def coloring(self, whitening: Whitening) -> Whitening:
+        """Return the whitening whose inverse maps outputs of the fitted network to codes.
+
+        Args:
+            whitening: that of the codes.
+        """
+        return whitening
 
     @property
     def noise_dim(self) -> int:

@@ -65,6 +65,14 @@ class Whitening:
         codes: Tensor = self.mean + white.double() @ self.factor.T
         return codes
 
+    def then_inverse(self, other: "Whitening") -> "Whitening":
+        """Return the whitening whose inverse whitens by this one and colors by the other.
+
+        It maps rows with the moments of this one to rows with those of the other.
+        """
+        factor = torch.linalg.solve_triangular(self.factor, other.factor, upper=False, left=False)
+        return Whitening(other.mean - factor @ self.mean, factor)
+
     @property
     def log_det(self) -> float:
         """log |det dx / dz| = -sum log F_dd."""

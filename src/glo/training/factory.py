@@ -15,7 +15,8 @@ from glo.losses import Loss, parse_loss
 from glo.utils.row_store import IN_MEMORY, RowStore
 
 _MIN_FLOW_ROWS = 5000
-_MIN_STEPS, _MAX_STEPS = 100, 2500
+# Of flow matching; an update costs about as much as two thirds of a training step of digits.
+_MIN_STEPS, _MAX_STEPS, _IMAGES_PER_STEP = 400, 10_000, 220
 
 
 def decoder_config(
@@ -85,17 +86,17 @@ def prior_name(settings: Settings, n: int) -> str:
 def prior_config(name: str, settings: Settings, n: int) -> dict[str, Any]:
     """Return the keyword arguments of a prior for the codes of such a run.
 
-    Flow matching trains in less time than the decoder: one update costs about as much as 300 images
-    in the smallest decoder.
+    Flow matching trains in less time than the decoder: its updates grow with the images that the
+    decoder was trained on.
 
     Example:
         >>> prior_config("flow-matching", Settings(epochs=2), 60_000)
-        {'constraint': 'ball', 'steps': 200}
+        {'constraint': 'ball', 'steps': 545}
     """
     config: dict[str, Any] = {"constraint": settings.constraint}
     if name == "flow-matching":
         images = settings.epochs_for(n) * n
-        config["steps"] = min(max(images // 600, _MIN_STEPS), _MAX_STEPS)
+        config["steps"] = min(max(images // _IMAGES_PER_STEP, _MIN_STEPS), _MAX_STEPS)
     return config
 
 
