@@ -54,7 +54,7 @@ def _skipped(case: Case, plant: "partial[None]", what: str, step: int) -> str:
     lost = _unfinished(ended) or _not_finite(out)
     if not lost and _summary(out)["skipped_steps"] != 1:
         lost = f"{_summary(out)['skipped_steps']} steps were skipped, not 1"
-    if not lost and "step was left out" not in ended.text:
+    if not lost and "step was skipped" not in ended.text:
         lost = f"nothing was said: {ended.text}"
     return lost and f"{what} in step {step}: {lost}"
 

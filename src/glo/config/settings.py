@@ -20,7 +20,7 @@ __all__ = ["Settings", "allowed_values", "check_settings"]
 
 # With `epochs` unset a run makes at least this many passes and steps: small data sets need more
 # passes. Tables have far fewer numbers than images: more steps overfit, and impute worse.
-MIN_EPOCHS = 25
+MIN_EPOCHS = 12
 MIN_STEPS = 3000
 MIN_STEPS_OF_VECTORS = 800
 _DECODERS = ("dcgan", "residual", "tensorlayer", "mlp")
@@ -110,7 +110,7 @@ class Settings:
     epochs: int | None = option(
         "Training",
         None,
-        "Passes over the data; unset: 25, and more for small data sets (at least 3000 steps, for "
+        "Passes over the data; unset: 12, and more for small data sets (at least 3000 steps, for "
         "vectors 800).",
         min=1,
     )
@@ -224,7 +224,7 @@ class Settings:
 
         Example:
             >>> Settings().epochs_for(60_000), Settings().epochs_for(256)
-            (25, 1500)
+            (12, 1500)
             >>> Settings(decoder="mlp").epochs_for(256)
             400
         """

@@ -57,7 +57,7 @@ class GLO(
 
     Args:
         code_dim: D, numbers in a code.
-        epochs: passes over the data; None: 25, and more for small data sets (at least 3000 steps
+        epochs: passes over the data; None: 12, and more for small data sets (at least 3000 steps
             for images, 800 for vectors).
         batch_size: B, examples in a step.
         width: width of the decoder.
