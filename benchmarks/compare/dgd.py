@@ -21,7 +21,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from glo.latents.optim import RowAdam, RowOptimizer
+from glo.latents.optim import RowAdam, RowOptimizer, row_gradient
 from glo.latents.table import LatentCodes
 from glo.priors import MixturePrior
 
@@ -108,17 +108,26 @@ class MixtureRowAdam(RowOptimizer):
         return self._rows.state_shapes(n, dim)
 
     def row_update(
-        self, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+        self, state: dict[str, Tensor], gradient: Tensor, group: dict[str, Any]
     ) -> Tensor:
-        """Return the change of the codes, (B, D), and update the mixture."""
+        """Return that of Adam per row, (B, D)."""
+        return self._rows.row_update(state, gradient, self._rows.param_groups[0] | group)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """Update the codes that have a gradient, and the mixture."""
+        self.step_rows(*row_gradient(self._codes))
+
+    def step_rows(self, rows: Tensor, gradient: Tensor, moves: Tensor | None = None) -> None:
+        """Update codes by gradients of their losses, (B, D), and the mixture."""
         with torch.enable_grad():
             codes = self._codes.detach()[rows].requires_grad_()
             losses = -self._mixture.log_prob(codes)
             self._optimizer.zero_grad()
             # Of all rows together: the mean over the batch stands for the mean over N.
             (losses.mean() + self._mixture.penalty() / self._mixture.n).backward()
-        self._optimizer.param_groups[0]["lr"] = _RATE * group["lr"] / self._lr
+        self._optimizer.param_groups[0]["lr"] = _RATE * self.param_groups[0]["lr"] / self._lr
         self._optimizer.step()
         assert codes.grad is not None, "the loss depends on the codes"
         own = gradient + self._weight * len(rows) * codes.grad
-        return self._rows.row_update(state, rows, own, self._rows.param_groups[0] | group)
+        super().step_rows(rows, own, moves)
