@@ -13,13 +13,13 @@ The error is that of all training digits. The Fréchet distances are those of 10
 run's prior and of 10,000 reconstructions to the 10,000 test digits, in the features of the digit
 network; the floor is that of 10,000 training digits. They are measured after the clock has stopped.
 
-Each run is a cell, a JSON file in --out; a cell that exists is not made again.
+Each run is a cell, a JSON file in --out beside its run folder; a cell that exists is not made
+again. One that was interrupted must be begun anew, as its seconds are lost: remove its run folder.
 """
 
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -67,39 +67,36 @@ def main() -> None:
     for epochs in choice.epochs:
         for seed in choice.seeds:
             settings = replace(base, epochs=epochs or base.epochs, seed=seed)
-            path = choice.out / f"{choice.preset}-{epochs or 'default'}-{seed}.json"
+            name = f"{choice.preset}-{epochs or 'default'}-{seed}"
+            path = choice.out / f"{name}.json"
             if not path.is_file():
-                found = measure(choice.data, settings)
-                path.parent.mkdir(parents=True, exist_ok=True)
+                found = measure(choice.data, settings, choice.out / "runs" / name)
                 write_json(path, found | {"preset": choice.preset, "seed": seed})
     _print([json.loads(path.read_text("utf-8")) for path in sorted(choice.out.glob("*.json"))])
 
 
-def measure(data: str, settings: Settings) -> dict[str, Any]:
+def measure(data: str, settings: Settings, folder: Path) -> dict[str, Any]:
     """Train with `settings` as the command does, and return costs, error and distances."""
     watch = Budget(settings)
     samples = open_source(data, SourceOptions(limit=settings.limit))
-    with tempfile.TemporaryDirectory() as folder:
-        callbacks = [*default_callbacks(), watch]
-        run = glo.train(
-            samples, settings=settings, run_dir=Path(folder) / "run", callbacks=callbacks
-        )
-        watch.lap("pictures")
-        write_report(run, data=samples)
-        watch.lap("report")
-        assert run.summary is not None, "a finished run has a summary"
-        found = {
-            "epochs": settings.epochs_for(len(samples)),
-            "n": len(samples),
-            "threads": torch.get_num_threads(),
-            "bare_step_ms": 1e3 * statistics.median(watch.bare.seconds),
-            "bare_step_ms_least": 1e3 * min(watch.bare.seconds),
-            "bare_step_ms_most": 1e3 * max(watch.bare.seconds),
-            "seconds": watch.seconds,
-            "bare_steps": watch.bare_steps,
-            "mse": run.summary["mse"],
-        }
-        return found | _distances(run, samples, data)
+    callbacks = [*default_callbacks(), watch]
+    run = glo.train(samples, settings=settings, run_dir=folder, callbacks=callbacks)
+    watch.lap("pictures")
+    write_report(run, data=samples)
+    watch.lap("report")
+    assert run.summary is not None, "a finished run has a summary"
+    found = {
+        "epochs": settings.epochs_for(len(samples)),
+        "n": len(samples),
+        "threads": torch.get_num_threads(),
+        "bare_step_ms": 1e3 * statistics.median(watch.bare.seconds),
+        "bare_step_ms_least": 1e3 * min(watch.bare.seconds),
+        "bare_step_ms_most": 1e3 * max(watch.bare.seconds),
+        "seconds": watch.seconds,
+        "bare_steps": watch.bare_steps,
+        "mse": run.summary["mse"],
+    }
+    return found | _distances(run, samples, data)
 
 
 @final
