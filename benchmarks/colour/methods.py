@@ -7,7 +7,7 @@ from typing import final
 
 import torch
 from benchmarks.colour.problem import Method, Problem, every
-from benchmarks.compare.budget import Stopwatch, cosine
+from benchmarks.compare.budget import Stopwatch
 from benchmarks.compare.glo_method import Timed
 from torch import Tensor, nn
 from torch.nn import functional
@@ -115,7 +115,7 @@ def make_autoencoder(problem: Problem, loss: str | None = None) -> Method:
             loss_of(output, target, None).mean().backward()
             for rate, optimizer in optimizers.items():
                 for group in optimizer.param_groups:
-                    group["lr"] = rate * cosine(share)
+                    group["lr"] = rate * (1 - share)
                 optimizer.step()
             step += 1
     spent = watch.cpu

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from benchmarks.compare.budget import Stopwatch, cosine
+from benchmarks.compare.budget import Stopwatch
 from benchmarks.compare.latent_model import LatentModel
 from benchmarks.compare.networks import Mirror
 from benchmarks.compare.problem import Problem
@@ -127,7 +127,7 @@ def learn_autoencoder(problem: Problem, kind: str, reserved: float) -> LatentMod
         for optimizer, rate in optimizers:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
-                group["lr"] = rate * cosine(share)
+                group["lr"] = rate * (1 - share)
         _loss(how, networks, images).backward()
         for optimizer, _ in optimizers:
             optimizer.step()

@@ -4,7 +4,6 @@ On a shared machine wall-clock seconds depend on its load; CPU seconds measure t
 They still grow a little when other programs use caches and memory bandwidth.
 """
 
-import math
 import time
 from contextlib import AbstractContextManager
 from typing import Any, final
@@ -16,7 +15,7 @@ from glo.decoders import DCGAN
 from glo.utils.device import autocast, channels_last
 from glo.utils.malloc import tune_malloc
 
-__all__ = ["Stopwatch", "cosine", "one_thread", "pace"]
+__all__ = ["Stopwatch", "one_thread", "pace"]
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -57,11 +56,6 @@ class Stopwatch:
     def read(self) -> dict[str, float]:
         """Return both readings, rounded, for a result file."""
         return {"cpu": round(self.cpu, 2), "wall": round(self.wall, 2)}
-
-
-def cosine(share: float) -> float:
-    """Return the factor of a learning rate that falls to zero along a cosine."""
-    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def pace(steps: int = 5) -> float:

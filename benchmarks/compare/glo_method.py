@@ -2,7 +2,7 @@
 
 What is trained is the library's recipe; only its length is set by the clock. The schedule needs the
 number of steps, which nobody knows while the clock runs, so `Timed` reckons it anew at each step
-from the share of the budget used: rates fall along the cosine over CPU seconds, as those of the
+from the share of the budget used: rates fall linearly over CPU seconds, as those of the
 autoencoders do. Before that, the time to reserve for code refinement is measured, by a few batches.
 """
 
