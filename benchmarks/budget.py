@@ -46,7 +46,7 @@ from glo.utils.malloc import tune_malloc
 from glo.utils.random import permutation
 from glo.workflows.train import default_callbacks
 
-__all__ = ["BareSteps", "Budget", "forward_backward", "measure"]
+__all__ = ["BareSteps", "Budget", "forward_backward", "measure", "print_cells"]
 
 STAGES = ("start", "training", "refinement", "prior", "pictures", "report")
 _EVERY, _REPEATS, _SAMPLES, _BATCH = 10.0, 3, 10_000, 500
@@ -72,7 +72,7 @@ def main() -> None:
             if not path.is_file():
                 found = measure(choice.data, settings, choice.out / "runs" / name)
                 write_json(path, found | {"preset": choice.preset, "seed": seed})
-    _print([json.loads(path.read_text("utf-8")) for path in sorted(choice.out.glob("*.json"))])
+    print_cells([json.loads(path.read_text("utf-8")) for path in sorted(choice.out.glob("*.json"))])
 
 
 def measure(data: str, settings: Settings, folder: Path) -> dict[str, Any]:
@@ -228,7 +228,8 @@ def _distances(run: Run, samples: Dataset, data: str) -> dict[str, Any]:
     return {"prior": prior.name, **found}
 
 
-def _print(cells: list[dict[str, Any]]) -> None:
+def print_cells(cells: list[dict[str, Any]]) -> None:
+    """Print a line for each run, the shortest first."""
     columns = ["preset", "epochs", "seed", "seconds", *STAGES, "bare steps", "bare ms", "MSE"]
     columns += ["FD rec.", "FD samples", "ratio", "floor"]
     print(" | ".join(columns))

@@ -1,8 +1,7 @@
 """Speed of training, relative to the limits of machine and library.
 
-    python benchmarks/speed.py                  # everything, about 15 minutes on two cores
+    python benchmarks/speed.py                  # everything, about half an hour on two cores
     python benchmarks/speed.py --parts peak step rows
-    python benchmarks/speed.py --parts reach --reach 0.02:1 0.006:6
 
 Parts, all in one process, one after the other, nothing else running:
 
@@ -11,7 +10,7 @@ step    training steps against bare forward and backward passes of the same deco
         batches, in turn, so that a machine whose speed drifts drifts for both; with the default
         optimiser of the decoder (Muon) and with Adam, whose own work is next to nothing
 rows    a step at N = 10 thousand, 1 million and 10 million rows, in turn, with memory
-reach   seconds from the start of a run to a final error, pictures and checkpoints included
+budget  the default recipe from the command to the report, in bare steps (`benchmarks/budget.py`)
 compile steps with a compiled decoder against steps with the plain one, in turn, in seconds of the
         processor (best with OMP_NUM_THREADS=1)
 """
@@ -20,6 +19,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import glo
 from glo.config.settings import Settings
 from glo.data import Dataset, open_source
 from glo.decoders import Decoder
@@ -43,7 +42,7 @@ from glo.training.statistics import StepRecord
 from glo.utils.device import autocast, gains_from_bf16
 from glo.utils.malloc import tune_malloc
 
-PARTS = ("peak", "step", "rows", "reach", "compile")
+PARTS = ("peak", "step", "rows", "budget", "compile")
 BLOCK = 20
 BLOCKS = 8
 CPU = torch.device("cpu")
@@ -56,7 +55,6 @@ def main() -> None:
     """Run the selected parts and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--reach", nargs="+", default=["0.02:1", "0.006:6"], metavar="MSE:EPOCHS")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     choice = parser.parse_args()
     tune_malloc()
@@ -72,9 +70,8 @@ def main() -> None:
             found |= step(found, optimizer)
     if "rows" in choice.parts:
         found |= rows()
-    if "reach" in choice.parts:
-        for target in choice.reach:
-            found |= reach(*target.split(":"))
+    if "budget" in choice.parts:
+        found |= budget()
     if "compile" in choice.parts:
         found |= compiling()
     if choice.json:
@@ -169,19 +166,19 @@ def rows() -> dict[str, float]:
     return found
 
 
-def reach(target: str, epochs: str) -> dict[str, float]:
-    """Time a complete run of some epochs and report its final error."""
-    samples = open_source("mnist")
+def budget() -> dict[str, float]:
+    """Measure the default recipe from the command to its report, in bare steps of its decoder."""
+    # So that `python benchmarks/speed.py` works as well as `python -m benchmarks.speed`.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from benchmarks.budget import measure, print_cells
+
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(epochs=int(epochs))
-        summary = glo.train(
-            samples, settings=settings, run_dir=Path(folder) / "run", verbose=0
-        ).summary
-    assert summary is not None, "a finished run has a summary"
-    mse, seconds = summary["mse"], summary["seconds"]
-    met = "met" if mse <= float(target) else "MISSED"
-    print(f"target {target} with {epochs} epochs: mse {mse:.4f} in {seconds:.0f} s: {met}")
-    return {f"mse_after_{epochs}_epochs": mse, f"seconds_for_{epochs}_epochs": seconds}
+        cell = measure("mnist", Settings(), Path(folder) / "run")
+    print_cells([cell | {"preset": "mnist", "seed": 0}])
+    found = {f"bare_steps_{stage}": steps for stage, steps in cell["bare_steps"].items()}
+    return found | {
+        f"run_{name}": cell[name] for name in ("mse", "fd_reconstructions", "fd_samples")
+    }
 
 
 def compiling() -> dict[str, float]:

@@ -32,7 +32,7 @@ _COLOUR: dict[str, Any] = {
 PRESETS: dict[str, Preset] = {
     "mnist": Preset(
         about=(
-            "The default. MNIST: error 0.0037 after 25 epochs, 20 minutes on two cores "
+            "The default. MNIST: error 0.0044 after 12 epochs, 20 minutes on two cores "
             "(mean image 0.2465, PCA 0.0548)."
         ),
         settings={},
