@@ -31,10 +31,10 @@ _WARMUP_STEPS = 100
 _MAX_HELDOUT, _CHECKS, _HELDOUT_TIMES = 2000, 20, 8
 # More codes than the updates use do not improve the field.
 _MAX_ROWS = 1_000_000
-# Spreads of x_0 that are compared when samples are calibrated, and the number of codes that the
-# samples are compared with: the more, the finer the blur that is detected. Samples for each entry
-# of their covariance.
-_SPREADS, _MAX_REFERENCE_ROWS, _ROWS_PER_DIM = (0.6, 0.7, 0.8, 0.9, 1.0), 200_000, 256
+# Spreads of x_0 that are compared when samples are calibrated; smaller ones gain precision at the
+# cost of recall. The number of codes that the samples are compared with: the more, the finer the
+# blur that is detected. Samples for each direction, which their covariance is estimated from.
+_SPREADS, _MAX_REFERENCE_ROWS, _ROWS_PER_DIM = (0.8, 0.85, 0.9, 0.95, 1.0), 200_000, 256
 _FREQUENCIES, _MAX_FREQUENCY = 32, 100.0
 _CPU = torch.device("cpu")
 
