@@ -423,6 +423,8 @@ def test_decimals_are_numbers() -> None:
 def test_labels_of_minus_and_plus_one() -> None:
     """Labels -1 and 1 of a table and an array, by name."""
     frame = table().assign(side=np.where(np.arange(60) % 3, 1, -1))
+    # So that the classifier of codes can find both.
+    frame[["a", "b"]] += 9.0 * frame[["side"]].to_numpy()
     dataset = read(frame, "t.csv", "?label=side", index=False)
     array = open_array(table().to_numpy(), labels=frame["side"].to_numpy())
     for each in (dataset, array):
