@@ -88,6 +88,7 @@ def test_every_row_has_a_line_and_a_second_time_is_free(
     assert {file.name for file in path.parent.glob("*.png")} == {"samples-1.png", "heldout-1.png"}
 
 
+@pytest.mark.slow
 def test_the_curve_has_a_line_for_each_number_of_images(
     problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ def test_the_curve_has_a_line_for_each_number_of_images(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_autoencoders_learn_and_leave_their_sampler_time(problem: Problem, kind: str) -> None:
     model = learn_autoencoder(Problem(**(vars(problem) | {"seconds": 3.0})), kind, reserved=1.0)
