@@ -96,6 +96,7 @@ def test_watched_training_ends_its_page(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", int(address[1])), timeout=5)
 
 
+@pytest.mark.slow
 def test_page_ends_with_its_parent(made: Path) -> None:
     # A shell that starts the page and is killed, as a training may be.
     words = [sys.executable, "-m", "glo", "explore", str(made), "--no-browser", "--parent"]

@@ -231,6 +231,7 @@ def test_no_space_left(
     assert_same(tensors(out), tensors(whole("default")))
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow(
     home: Path, whole: Callable[[str], Path], data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +260,7 @@ def as_others_are() -> None:
         ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the rights of root are taken Linux's way")
 def test_no_right_to_write(home: Path, data: str) -> None:
     closed = home / "closed"

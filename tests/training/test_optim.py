@@ -171,6 +171,7 @@ def share(rank: int, port: int) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_processes_share_the_work_and_have_the_bits_of_one() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
