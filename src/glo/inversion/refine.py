@@ -15,7 +15,7 @@ from glo.decoders import Decoder
 from glo.inversion.bfgs import Rows
 from glo.inversion.frozen_decoder import FrozenDecoder, frozen_decoder
 from glo.inversion.objective import Objective
-from glo.inversion.search import MAX_LENGTH, SearchLimits, rows_per_batch, search
+from glo.inversion.search import MAX_LENGTH, SearchLimits, new_rows, rows_per_batch, search
 from glo.latents.table import LatentCodes
 from glo.losses import Loss
 from glo.utils.device import Precision
@@ -107,21 +107,9 @@ def _objective(decode: FrozenDecoder, samples: Dataset, loss: Loss, rows: Tensor
 
 
 def _first_rows(codes: Tensor, inverse: Tensor) -> Rows:
-    b, dim = codes.shape
-    device = inverse.device
-    infinite = torch.full((b,), torch.inf, device=device)
-    return {
-        "row": torch.arange(b, device=device),
-        "solution": torch.zeros(b, dtype=torch.int64, device=device),
-        "codes": codes.to(device),
-        "inverse": inverse.expand(b, dim, dim),
-        "gradient": torch.zeros(b, dim, device=device),
-        "total": infinite,
-        "residual": infinite,
-        "checked_total": infinite,
-        "shrink": torch.ones(b, device=device),
-        "steps": torch.zeros(b, dtype=torch.int64, device=device),
-    }
+    numbers = torch.arange(len(codes), device=inverse.device)
+    inverses = inverse.expand(len(codes), *inverse.shape)
+    return new_rows(numbers, torch.zeros_like(numbers), codes.to(inverse.device), inverses)
 
 
 def _inverse_hessian(

@@ -17,7 +17,7 @@ from glo.inversion.objective import Objective
 from glo.inversion.result import InversionCallback, InversionProgress
 from glo.latents.constraints import Constraint, project
 
-__all__ = ["SearchLimits", "first_rows", "rows_per_batch", "search"]
+__all__ = ["MAX_LENGTH", "SearchLimits", "first_rows", "new_rows", "rows_per_batch", "search"]
 
 # Length of the longest step, as a share of the spread of the codes.
 MAX_LENGTH = 0.4
@@ -56,23 +56,40 @@ def first_rows(
     device = model.codes.device
     # The Hessian of a mean of n squares is 2/n J^T J.
     inverse = model.inverse * (_FIRST_STEP * counts / 2).view(-1, 1, 1)
-    infinite = torch.full((b * k,), torch.inf, device=device)
-    rows = {
-        "row": torch.arange(start, start + b, device=device).repeat_interleave(k),
-        "solution": torch.arange(k, device=device).repeat(b),
-        "codes": project(model.codes.reshape(-1, dim), limits.constraint),
-        "inverse": inverse.repeat_interleave(k, 0),
-        "gradient": torch.zeros(b * k, dim, device=device),
-        "total": infinite,
-        "residual": infinite,
-        "checked_total": infinite,
-        "shrink": torch.ones(b * k, device=device),
-        "steps": torch.zeros(b * k, dtype=torch.int64, device=device),
-    }
+    rows = new_rows(
+        torch.arange(start, start + b, device=device).repeat_interleave(k),
+        torch.arange(k, device=device).repeat(b),
+        project(model.codes.reshape(-1, dim), limits.constraint),
+        inverse.repeat_interleave(k, 0),
+    )
     if centered:
         rows["center"] = model.centers.reshape(-1, dim)
         rows["precision"] = model.precision.repeat_interleave(k, 0)
     return rows
+
+
+def new_rows(numbers: Tensor, solutions: Tensor, codes: Tensor, inverse: Tensor) -> Rows:
+    """Return rows that were not decoded yet.
+
+    Args:
+        numbers: numbers of their observations, int64 (b,).
+        solutions: numbers of their solutions, int64 (b,).
+        codes: codes at which they begin, (b, D).
+        inverse: first inverse Hessians, (b, D, D).
+    """
+    infinite = torch.full((len(codes),), torch.inf, device=codes.device)
+    return {
+        "row": numbers,
+        "solution": solutions,
+        "codes": codes,
+        "inverse": inverse,
+        "gradient": torch.zeros_like(codes),
+        "total": infinite,
+        "residual": infinite,
+        "checked_total": infinite,
+        "shrink": torch.ones_like(infinite),
+        "steps": torch.zeros_like(numbers),
+    }
 
 
 def search(
