@@ -1,9 +1,9 @@
 """Seconds of a whole run, from the command to its report, in bare steps of its decoder.
 
-    python benchmarks/budget.py                                  # the default recipe
-    python benchmarks/budget.py --preset mnist-long
-    python benchmarks/budget.py --epochs 1 3 6 12 25 50          # the trade-off, one run each
-    python benchmarks/budget.py --seeds 0 1 2
+    python -m benchmarks.budget                                  # the default recipe
+    python -m benchmarks.budget --preset mnist-long
+    python -m benchmarks.budget --epochs 1 3 6 12 25 50          # the trade-off, one run each
+    python -m benchmarks.budget --seeds 0 1 2
 
 A bare step is one forward and backward pass of the decoder at the batch size of the run. The speed
 of a machine changes within minutes, so bare steps are timed all along the run, and the seconds
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from benchmarks.speed import bare_passes, timed
 from torch import Tensor
 
 import glo
@@ -35,18 +36,16 @@ from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders.decode import decode
 from glo.features.base import embed
 from glo.features.digits import digit_features
-from glo.losses import MSELoss
 from glo.metrics.fid_kid import frechet_distance
 from glo.report import write_report
 from glo.runs.run import Run
 from glo.training.callbacks import Callback
-from glo.utils.device import autocast
 from glo.utils.json_toml import write_json
 from glo.utils.malloc import tune_malloc
 from glo.utils.random import permutation
 from glo.workflows.train import default_callbacks
 
-__all__ = ["BareSteps", "Budget", "forward_backward", "measure", "print_cells"]
+__all__ = ["BareSteps", "Budget", "measure", "print_cells"]
 
 STAGES = ("start", "training", "refinement", "prior", "pictures", "report")
 _EVERY, _REPEATS, _SAMPLES, _BATCH = 10.0, 3, 10_000, 500
@@ -124,13 +123,10 @@ class BareSteps:
         gradients = [parameter.grad for parameter in decoder.parameters()]
         was_training = decoder.training
         decoder.train()
-        times = []
-        for _ in range(1 + _REPEATS):
-            began = time.perf_counter()
-            forward_backward(decoder, codes, target, self._settings)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
+        times = [
+            timed(lambda: bare_passes(decoder, [(codes, target)], self._settings), device)
+            for _ in range(1 + _REPEATS)
+        ]
         decoder.load_state_dict(state)
         decoder.train(was_training)
         for parameter, gradient in zip(decoder.parameters(), gradients, strict=True):
@@ -138,17 +134,6 @@ class BareSteps:
         # The first one warms up.
         self.seconds.append(statistics.median(times[1:]))
         return self.seconds[-1]
-
-
-def forward_backward(
-    decoder: torch.nn.Module, codes: Tensor, target: Tensor, settings: Settings
-) -> None:
-    """Decode codes, (B, D), and compute the gradients of the squared error to `target`."""
-    codes = codes.detach().requires_grad_()
-    with autocast(codes.device, settings.precision):
-        output = decoder(codes)
-    MSELoss()(output, target).mean().backward()
-    decoder.zero_grad(set_to_none=True)
 
 
 @final

@@ -29,6 +29,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from glo.config.settings import Settings
@@ -113,12 +114,13 @@ def compare_with_bare(
 ) -> dict[str, float]:
     """Time blocks of training steps and of bare passes of the decoder on the same data, in turn."""
     settings, device, steps = training.settings, training.device, steps_of(training, samples)
+    decoder = training.decoder
     training_times, bare_times, ratios = [], [], []
     run_block(steps, size)
     for number in range(blocks):
         first = number * size * settings.batch_size
         batches = list(_batches(training, samples, first, size))
-        bare = timed(lambda batches=batches: _bare(training.decoder, batches, settings), device)  # type: ignore[misc]
+        bare = timed(lambda batches=batches: bare_passes(decoder, batches, settings), device)  # type: ignore[misc]
         whole = timed(lambda: run_block(steps, size), device)
         training_times.append(whole / size)
         bare_times.append(bare / size)
@@ -252,9 +254,10 @@ def _batches(
         yield training.codes[rows].to(device), samples.batch(rows).to(device)
 
 
-def _bare(
-    decoder: Decoder, batches: list[tuple[torch.Tensor, torch.Tensor]], settings: Settings
+def bare_passes(
+    decoder: nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]], settings: Settings
 ) -> None:
+    """Decode batches of codes, and compute the gradients of the squared error to their targets."""
     loss = MSELoss()
     for codes, target in batches:
         codes.requires_grad_()
