@@ -22,7 +22,7 @@ from glo.imaging.grids import pairs, save_picture
 from glo.inversion import Inversion, InversionOptions, decode_initial_codes, invert
 from glo.losses import MSELoss
 from glo.runs.run import Run, open_run
-from glo.training.refine import evaluate
+from glo.training.evaluation import evaluate
 from glo.utils.device import autocast
 from glo.utils.malloc import tune_malloc
 

@@ -44,7 +44,7 @@ from rows import Rows, markdown
 import glo
 from glo.data import Dataset, SourceOptions, open_source
 from glo.decoders import DCGAN, build_decoder
-from glo.training.refine import evaluate
+from glo.training.evaluation import evaluate
 from glo.utils.device import autocast, channels_last
 from glo.utils.malloc import tune_malloc
 from glo.utils.random import permutation

@@ -12,6 +12,8 @@ import torch
 from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.latents.init import fit_pca
+from glo.training.evaluation import recompute_batchnorm_stats
+from glo.training.loop import train
 from glo.training.state import TrainState, init_train_state
 
 torch.set_num_threads(1)
@@ -61,6 +63,19 @@ def begin() -> Callable[..., TrainState]:
         return init_train_state(samples, settings, pca)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def trained(
+    blobs: Callable[..., Dataset], begin: Callable[..., TrainState]
+) -> tuple[TrainState, Dataset]:
+    """Train on 32 pictures, with the batch norm of the final decoder."""
+    samples = blobs(32)
+    training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
+    for _ in train(training, samples):
+        pass
+    recompute_batchnorm_stats(training.decoder, training.codes, training.settings)
+    return training, samples
 
 
 @pytest.fixture(scope="session")

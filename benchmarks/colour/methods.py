@@ -19,10 +19,10 @@ from glo.inversion import InversionOptions, decode_initial_codes, invert
 from glo.inversion.refine import refine_codes
 from glo.latents.init import fit_pca
 from glo.priors import build_prior
+from glo.training.evaluation import recompute_batchnorm_stats
 from glo.training.factory import decoder_config, training_loss
 from glo.training.loop import train
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import init_train_state
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import permutation

@@ -16,8 +16,8 @@ from benchmarks.compare.problem import Problem
 from torch import Tensor, nn
 
 from glo.config.settings import Settings
+from glo.training.evaluation import recompute_batchnorm_stats
 from glo.training.optim import decoder_optimizer
-from glo.training.refine import recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 
 __all__ = ["KINDS", "autoencoder", "learn_autoencoder"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from glo.config.settings import Settings
-from glo.training.refine import recompute_batchnorm_stats
+from glo.training.evaluation import recompute_batchnorm_stats
 from glo.utils.device import autocast, channels_last
 from glo.utils.random import normal
 

@@ -22,8 +22,8 @@ from glo.config.settings import Settings
 from glo.inversion.refine import refine_codes
 from glo.latents.init import PCA, fit_pca
 from glo.losses import parse_loss
+from glo.training.evaluation import recompute_batchnorm_stats
 from glo.training.loop import train
-from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import TrainState, init_train_state
 
 __all__ = ["RECIPES", "Timed", "learn_glo"]

@@ -27,8 +27,8 @@ from glo.priors import GaussianPrior
 from glo.runs.checkpoint import newest_checkpoint, restore_training, save_checkpoint
 from glo.runs.run import open_run
 from glo.training.diagnosis import Baselines, diagnose
+from glo.training.evaluation import recompute_batchnorm_stats, squared_errors
 from glo.training.loop import TrainingDiverged, train
-from glo.training.refine import recompute_batchnorm_stats, squared_errors
 from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import EpochRecord
 from glo.utils.row_ranges import evenly_spaced

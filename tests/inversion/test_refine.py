@@ -1,6 +1,5 @@
 """Refinement: the decoder never moves, rows do not influence each other, and no loss increases."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,8 @@ from glo.decoders import MLP
 from glo.inversion.refine import refine_codes
 from glo.latents.table import LatentCodes
 from glo.losses import MSELoss, parse_loss
-from glo.training.loop import train
-from glo.training.refine import evaluate, recompute_batchnorm_stats, squared_errors
+from glo.training.evaluation import evaluate, squared_errors
 from glo.training.state import TrainState
-
-Maker = Callable[..., Dataset]
-Begin = Callable[..., TrainState]
-
-
-@pytest.fixture(scope="module")
-def trained(blobs: Maker, begin: Begin) -> tuple[TrainState, Dataset]:
-    samples = blobs(32)
-    training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
-    for _ in train(training, samples):
-        pass
-    recompute_batchnorm_stats(training.decoder, training.codes, training.settings)
-    return training, samples
 
 
 def copy(training: TrainState, constraint: Any = None) -> LatentCodes:

@@ -31,7 +31,7 @@ from glo.report.svg import SERIES, axes_style, log_scale, new_axes, to_plot
 from glo.runs.data_record import DataRecord
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
-from glo.training.refine import squared_errors
+from glo.training.evaluation import squared_errors
 from glo.utils.json_toml import toml_lines
 from glo.utils.random import normal
 

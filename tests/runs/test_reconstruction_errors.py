@@ -9,7 +9,7 @@ from tests.builders import cut, finish, samples
 
 from glo.runs.reconstruction_errors import read_errors, write_errors
 from glo.runs.run import open_run
-from glo.training.refine import squared_errors
+from glo.training.evaluation import squared_errors
 
 ERRORS = torch.tensor([0.5, 0.25, 0.125])
 

@@ -8,22 +8,12 @@ import torch
 from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.losses import MSELoss
+from glo.training.evaluation import evaluate, recompute_batchnorm_stats, squared_errors
 from glo.training.loop import train
-from glo.training.refine import evaluate, recompute_batchnorm_stats, squared_errors
 from glo.training.state import TrainState
 
 Maker = Callable[..., Dataset]
 Begin = Callable[..., TrainState]
-
-
-@pytest.fixture(scope="module")
-def trained(blobs: Maker, begin: Begin) -> tuple[TrainState, Dataset]:
-    samples = blobs(32)
-    training = begin(samples, batch_size=8, epochs=8, decoder_lr=0.01)
-    for _ in train(training, samples):
-        pass
-    recompute_batchnorm_stats(training.decoder, training.codes, training.settings)
-    return training, samples
 
 
 def training_mode_error(training: TrainState, samples: Dataset) -> float:
@@ -88,7 +78,7 @@ def test_errors_are_those_of_each_row(
     with torch.no_grad():
         difference = training.decoder(codes) - samples.batch(torch.arange(32))
     expected = difference.square().flatten(1).mean(1)
-    monkeypatch.setattr("glo.training.refine._BATCH", 7)
+    monkeypatch.setattr("glo.training.evaluation._BATCH", 7)
     errors = squared_errors(training.decoder.train(), codes, samples, settings)
     torch.testing.assert_close(errors, expected, atol=1e-5, rtol=1e-4)
     mean = evaluate(training.decoder, codes, samples, settings)

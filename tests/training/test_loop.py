@@ -19,8 +19,8 @@ from glo.data.loader import BatchLoader
 from glo.decoders import Decoder
 from glo.errors import UserError
 from glo.latents.table import LatentCodes
+from glo.training.evaluation import evaluate
 from glo.training.loop import READ_EVERY, TrainingDiverged, train
-from glo.training.refine import evaluate
 from glo.training.schedule import lr_factor
 from glo.training.state import TrainState
 from glo.training.statistics import EpochRecord, StepRecord

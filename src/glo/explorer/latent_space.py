@@ -23,7 +23,7 @@ from glo.latents.directions import Directions, principal_directions
 from glo.latents.neighbours import neighbours
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.training.refine import squared_errors
+from glo.training.evaluation import squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
 

@@ -13,7 +13,7 @@ from glo.errors import UserError
 from glo.priors import Prior
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import Run
-from glo.training.refine import squared_errors
+from glo.training.evaluation import squared_errors
 from glo.utils.json_toml import read_json
 from glo.utils.random import permutation
 

@@ -1,4 +1,4 @@
-"""Statistics of the final decoder: batch norm under the final weights, and errors of all rows."""
+"""Evaluation of the final decoder: batch norm under the final weights, and errors of all rows."""
 
 import torch
 from torch import Tensor

@@ -28,8 +28,8 @@ from glo.runs.run import Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
 from glo.training.callbacks import Message
+from glo.training.evaluation import recompute_batchnorm_stats, squared_errors
 from glo.training.loop import train
-from glo.training.refine import recompute_batchnorm_stats, squared_errors
 from glo.training.state import TrainState
 from glo.utils.lock import RunLock
 from glo.utils.row_ranges import check_row, rows_text

@@ -14,7 +14,7 @@ from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run
 from glo.runs.summary import summarize
 from glo.training.diagnosis import Baselines, Finding, diagnose
-from glo.training.refine import squared_errors
+from glo.training.evaluation import squared_errors
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced

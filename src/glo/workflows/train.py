@@ -21,9 +21,9 @@ from glo.runs.run import DataRecord, Run
 from glo.runs.training_data import source_options
 from glo.training.callbacks import Message, call_hook
 from glo.training.diagnosis import Baselines, diagnose
+from glo.training.evaluation import recompute_batchnorm_stats
 from glo.training.factory import code_row, training_loss
 from glo.training.loop import train as train_loop
-from glo.training.refine import recompute_batchnorm_stats
 from glo.training.state import TrainState, init_train_state
 from glo.training.statistics import EpochRecord
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
