@@ -21,7 +21,7 @@ def test_rows_go(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "Removed 4 rows: 3, 17, 18, 19; the remaining 16" in out
     assert "traces" in out
-    (tmp_path / "rows.txt").write_text("0 1\nrow:15\n")
+    (tmp_path / "rows.txt").write_text("# by hand\n0 1\n\nrow:15\n")
     assert run(["forget", str(copy), str(tmp_path / "rows.txt"), "--no-refit"]) == 0
     assert "(gaussian, mixture)" in capsys.readouterr().out
     left = [row for row in range(17) if row not in (0, 1, 3)][:-1]

@@ -74,6 +74,18 @@ def test_a_strip_in_the_run_by_default(
     assert np.array_equal(tile(path, 0, 11), decoded(made, 12))
 
 
+def test_the_points_of_a_row_list(made: Path, tmp_path: Path, refuse: Refuse) -> None:
+    (tmp_path / "rows.txt").write_text("# two of them\nid:12\n3\n")
+    assert walk(made, "--rows", "rows.txt", "--out", "listed.csv") == 0
+    assert walk(made, "--rows", "12,3", "--out", "named.csv") == 0
+    assert walk(made, "12", "3", "--out", "points.csv") == 0
+    assert Path("listed.csv").read_text() == Path("points.csv").read_text()
+    assert Path("named.csv").read_text() == Path("points.csv").read_text()
+    refuse(["walk", str(made), "3", "--rows", "12"], "--rows and POINTS")
+    refuse(["walk", str(made), "--rows", "none.txt"], "no text file 'none.txt'")
+    refuse(["walk", str(made), "--rows", "3"], "1 were given")
+
+
 def test_points_are_rows_samples_the_mean_and_files(
     made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,7 +273,7 @@ def test_ffmpeg_fails_or_is_not_there(
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ([], "A walk takes two points or more, and 0 were given"),
+        ([], "A walk takes two to 99 points, and 0 were given"),
         (["1", "20"], "Row 20 is not there: the rows are 0 to 19"),
         (["1", "lable:7"], "'lable:7' is not a point; give the row or identity of a training"),
         (["1", "maen"], "Did you mean 'mean'?"),

@@ -45,6 +45,18 @@ def test_files_hold_the_codes_bit_for_bit(pictures: Run, tmp_path: Path, ending:
     assert torch.equal(made, pictures.reconstruct(torch.arange(3)))
 
 
+def test_some_rows_in_their_order(pictures: Run, tmp_path: Path) -> None:
+    path, listed = tmp_path / "codes.csv", tmp_path / "rows.txt"
+    listed.write_text(f"# of the page\n{pictures.row_ids.format([7, 2])}")
+    export = ["export", str(pictures.folder), "--rows", str(listed)]
+    assert command([*export, "--codes", str(path)]) == 0
+    assert torch.equal(read_codes(path), pictures.codes[[7, 2]])
+    assert pandas.read_csv(path)["row"].tolist() == [7, 2]
+    assert command(export) == 2
+    assert command([*export, "--hub", str(tmp_path / "hub")]) == 2
+    assert not (tmp_path / "hub").exists()
+
+
 def test_what_encode_writes_is_read(pictures: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", Dataset.open(save_blobs(tmp_path)).rows[:3, :, :, 0])
     out = tmp_path / "codes.parquet"

@@ -28,7 +28,8 @@ def rows(*values: Any, **more: Any) -> RowIds:
         ("5", [5]),
         ("row:5", [5]),
         ("id:person6.png", [5]),
-        ("person6.png, 1\n8-9", [1, 5, 8, 9]),
+        ("person6.png, 1\n8-9\n1", [5, 1, 8, 9]),
+        ("# three\n 1\n  # 2\nid:person6.png", [1, 5]),
         ("1 2,3\r\nperson11.png\n\n", [1, 2, 3, 9]),
         ("", []),
     ],
@@ -50,6 +51,31 @@ def test_commas_blanks_and_prefixes_in_names() -> None:
     assert ids.parse("a,b.png").tolist() == [1, 5]
     assert ids.parse(" c\nrow:x").tolist() == [2, 3]
     assert [ids.find(text) for text in ("id:a", "id:id:a", "row:3")] == [1, 4, 3]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        RowIds(None, 12),
+        rows(*PEOPLE),
+        rows(*range(5), *range(6, 12), settled=5),
+        rows(
+            "ann", "#bob", "ann", "id:ann", "a, b", " c ", "3", "0-2", "", "\n", "\x85x", "#bob, x"
+        ),
+    ],
+)
+def test_a_formatted_list_is_the_same_rows(ids: RowIds) -> None:
+    listed = [*range(ids.n)][::-1]
+    text = ids.format(listed)
+    assert len(text.splitlines()) == ids.n
+    assert ids.parse(f"# of a run\n{text}").tolist() == listed
+    assert [ids.parse(line).tolist() for line in text.splitlines()] == [[row] for row in listed]
+
+
+def test_a_formatted_list_is_valid_after_removals() -> None:
+    before, kept = RowIds(None, 8), torch.tensor([0, 3, 4, 7])
+    after = RowIds(before.subset(kept).ids, 4, settled=1)
+    assert after.parse(before.format([7, 3])).tolist() == [3, 1]
 
 
 def test_a_number_is_refused_once_rows_moved() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.cli.rows import parse_rows
 
 __all__ = ["export"]
 
@@ -15,6 +16,7 @@ def export(
     web: Path | None = None,
     hub: Path | None = None,
     codes: Path | None = None,
+    rows: str | None = None,
     tensorboard: Path | None = None,
     prior: str | None = None,
     runtime: Path | None = None,
@@ -31,6 +33,8 @@ def export(
             hf upload USER/NAME FOLDER.
         codes: A .parquet or .csv file for the codes of the training examples, with their labels
             and errors.
+        rows: For --codes, the examples to write, in this order: row numbers, ranges and identities,
+            such as 3,17,40-49, or a text file of them, one a line; unset: all.
         tensorboard: A folder for an event file with the curves and pictures of the training.
         prior: The prior of --onnx and --web; unset: the default prior of the run.
         runtime: For --web, the npm package onnxruntime-web: its folder, or the .tgz of npm pack;
@@ -46,6 +50,9 @@ def export(
             "No format was given; give --onnx, --web, --hub or --tensorboard with a folder, or "
             "--codes with a file."
         )
+    if rows is not None and codes is None:
+        raise UserError("--rows chooses the codes to write; give --codes with a file, too.")
+    numbers = None if rows is None else parse_rows(opened.row_ids, rows, "--rows")
     if onnx is not None:
         graphs = to.export_onnx(opened, onnx, prior=prior)
         print(
@@ -59,7 +66,7 @@ def export(
         to.save_pretrained(opened, hub, license=license)
         print(f"{hub}: a run with its model card. To publish it: hf upload USER/NAME {hub}")
     if codes is not None:
-        n = to.save_codes(opened, codes)
+        n = to.save_codes(opened, codes, numbers)
         print(f"{n:,} codes of {opened.settings.code_dim} numbers: {codes}")
     if tensorboard is not None:
         to.export_tensorboard(opened, tensorboard)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from glo.cli.open_run import DecoderOption, open_with_decoder
+from glo.cli.rows import parse_rows
 from glo.errors import UserError
 from glo.utils.files import safe_name
 
@@ -23,7 +24,7 @@ _Task = Literal["line", "grid", "sum", "principal", "neighbors"]
 
 # Minimum and maximum number of points of each task, its steps, and the points in words.
 _TASKS: dict[_Task, tuple[int, int, int, str]] = {
-    "line": (2, 99, 12, "two points or more"),
+    "line": (2, 99, 12, "two to 99 points"),
     "grid": (3, 4, 8, "three or four points"),
     "sum": (0, 0, 12, "no points beside those of --from, --minus and --plus"),
     "principal": (0, 1, 11, "one point or none"),
@@ -36,6 +37,7 @@ def walk(
     run: Path,
     /,
     *points: str,
+    rows: str | None = None,
     path: Literal["straight", "sphere"] = "straight",
     grid: Annotated[bool, Parameter(negative="")] = False,
     begin: Annotated[str | None, Parameter("--from")] = None,
@@ -62,6 +64,8 @@ def walk(
         points: Two points or more: from the first to the last. With --grid three or four, with
             --neighbors one, with --principal one or none.
         path: Straight line, or arc of a sphere, along which the norm is kept.
+        rows: Training examples in place of points, in this order: row numbers, ranges and
+            identities, such as 3,17,40-49, or a text file of them, one a line.
         grid: Fill the triangle or the square between three or four points.
         begin: First point of vector arithmetic: the walk ends at FROM - MINUS + PLUS.
         minus: Point to subtract; repeatable.
@@ -85,6 +89,13 @@ def walk(
 
     if bool(minus or plus) != (begin is not None):
         raise UserError("--from needs --minus or --plus, and they need --from; give both.")
+    opened = open_with_decoder(run, decoder)
+    name = None
+    if rows is not None:
+        if points:
+            raise UserError("--rows and POINTS were both given; give one of them.")
+        name = f"rows-{_short(rows)}"
+        points = tuple(f"row:{row}" for row in parse_rows(opened.row_ids, rows, "--rows").tolist())
     task = _task(
         points,
         {
@@ -94,9 +105,8 @@ def walk(
             "neighbors": ("--neighbors", neighbors is not None),
         },
     )
-    opened = open_with_decoder(run, decoder)
     names = [begin, *minus, *plus] if begin is not None else list(points)
-    out = out or _default_out(opened, task, names)
+    out = out or _default_out(opened, task, [name] if name else names)
     _check_out(opened, task, out)
     if steps is None:
         steps = _VIDEO_STEPS if out.suffix in _VIDEOS else _TASKS[task][2]

@@ -16,8 +16,11 @@ __all__ = ["codes_from_table", "codes_table", "read_codes", "save_codes"]
 _SUFFIXES = (".parquet", ".csv")
 
 
-def codes_table(run: Run) -> Any:
-    """Return the codes of all training examples as a pyarrow.Table; `.to_pandas()` converts it.
+def codes_table(run: Run, rows: Tensor | None = None) -> Any:
+    """Return the codes of training examples as a pyarrow.Table; `.to_pandas()` converts it.
+
+    Args:
+        rows: int64 (m,), row numbers in the order of the table; None: all N.
 
     Columns: `row`, the number of the example; `id`, its identity in the data, such as the path of
     its file, unless that is its number; `label` if the data have labels, the name of
@@ -36,7 +39,8 @@ def codes_table(run: Run) -> Any:
         columns["error"] = pyarrow.array(run.errors.numpy())
     for i, column in enumerate(run.codes.unbind(1)):
         columns[f"z{i}"] = pyarrow.array(column.numpy())
-    return pyarrow.table(columns)
+    table = pyarrow.table(columns)
+    return table if rows is None else table.take(pyarrow.array(rows.numpy()))
 
 
 def _label_column(labels: Tensor, names: tuple[str, ...]) -> Any:
@@ -47,15 +51,20 @@ def _label_column(labels: Tensor, names: tuple[str, ...]) -> Any:
     return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names))
 
 
-def save_codes(run: Run, path: Path) -> int:
+def save_codes(run: Run, path: Path, rows: Tensor | None = None) -> int:
     """Write `codes_table` to a .parquet or .csv file atomically, and return the number of rows.
+
+    Args:
+        run: finished run.
+        path: path of the file.
+        rows: int64 (m,), row numbers in the order of the table; None: all N.
 
     Raises:
         UserError: the file name has another ending, or pyarrow is not installed.
     """
     if path.suffix not in _SUFFIXES or path.is_dir():
         raise UserError(f"Codes go into {path}; give a file that ends in .parquet or .csv.")
-    table = codes_table(run)
+    table = codes_table(run, rows)
     from pyarrow import csv, parquet
 
     write = csv.write_csv if path.suffix == ".csv" else parquet.write_table

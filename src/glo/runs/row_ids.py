@@ -135,11 +135,24 @@ class RowIds:
 
     def parse(self, text: str) -> Tensor:
         """Parse identities, row numbers and ranges, such as 'a.png,3,40-49', one a line or between
-        commas, into rising, unique rows, int64 (m,), or raise UserError as `find` does.
+        commas, into unique rows in their order, int64 (m,), or raise UserError as `find` does.
+
+        A line that begins with # is a comment, unless it is an identity.
         """
         parts = [text] if self._is_identity(text) else self._parts(text)
-        rows = {row for part in parts for row in self._rows(part)}
-        return torch.tensor(sorted(rows), dtype=torch.int64)
+        rows = dict.fromkeys(row for part in parts for row in self._rows(part))
+        return torch.tensor([*rows], dtype=torch.int64)
+
+    def format(self, rows: Sequence[int]) -> str:
+        """Return a list of rows for `parse`, one a line, that is valid after removals, too.
+
+        A row whose identity stands for several rows is given by its number.
+        """
+        return "".join(f"{self._reference(row)}\n" for row in rows)
+
+    def _reference(self, row: int) -> str:
+        name = f"id:{self.of(row)}"
+        return name if self.parse(name).tolist() == [row] else f"row:{row}"
 
     def _parts(self, text: str) -> list[str]:
         parts: list[str] = []
@@ -147,6 +160,8 @@ class RowIds:
             whole = [each for each in (line, line.strip()) if self._is_identity(each)]
             # Numbers may have blanks between them, names of files may contain them.
             split = line.replace(",", " ").split() if _NUMBERS.fullmatch(line) else line.split(",")
+            if not whole and line.lstrip().startswith("#"):
+                continue
             parts += whole[:1] or filter(None, map(str.strip, split))
         return parts
 
