@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.runs.run import Run
+    from glo.workflows.encode import SearchKind
     from glo.workflows.inputs import Inputs
 
 __all__ = ["encode"]
@@ -26,6 +27,7 @@ def encode(
     *files: str,
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
+    search: Literal["encoder", "refine", "full"] = "refine",
     out: Path = Path("codes.npz"),
     decoder: DecoderOption = None,
 ) -> int:
@@ -40,6 +42,8 @@ def encode(
             mnist. Images are cropped and scaled like the training data.
         split: Split of the source.
         limit: Maximum number of examples.
+        search: refine: a short search that begins at the code of the run's encoder; encoder: one
+            pass of it; full: a search without it.
         out: A .npz, .csv or .parquet file. Of images, two grids of the first and of the worst
             examples, each above its reconstruction, are saved beside it.
     """
@@ -52,7 +56,7 @@ def encode(
     opened = open_with_decoder(run, decoder)
     inputs = open_inputs(opened, files, split=split, limit=limit)
     print_remarks(opened, inputs.dataset)
-    table = _encode(opened, inputs)
+    table = _encode(opened, inputs, search)
     _write(out, inputs.names, table)
     residual = table["residual"]
     print(
@@ -67,7 +71,7 @@ def encode(
     return 0
 
 
-def _encode(run: "Run", inputs: "Inputs") -> dict[str, "Tensor"]:
+def _encode(run: "Run", inputs: "Inputs", search: "SearchKind") -> dict[str, "Tensor"]:
     import torch
 
     from glo.cli.progress import TaskProgress
@@ -77,7 +81,9 @@ def _encode(run: "Run", inputs: "Inputs") -> dict[str, "Tensor"]:
     parts: dict[str, list[Tensor]] = {"codes": [], "residual": [], "converged": [], "steps": []}
     initial_codes = prepare_search(run)
     with TaskProgress() as bar:
-        for batch in encode_dataset(run, inputs.dataset, initial_codes, callback=bar.show):
+        for batch in encode_dataset(
+            run, inputs.dataset, initial_codes, search=search, callback=bar.show
+        ):
             inversion = batch.inversion
             parts["codes"].append(inversion.codes)
             parts["residual"].append(inversion.residuals)

@@ -185,6 +185,13 @@ class Settings:
         )
     )
 
+    encoder: Literal["auto", "on", "off"] = option(
+        "Encoder",
+        "auto",
+        "Fit of an encoder to the codes at the end, where searches for codes begin: on, off, or "
+        "auto, from 2,000 examples on.",
+    )
+
     precision: Literal["auto", "float32", "bf16"] = option(
         "Machine", "auto", "Arithmetic of the decoder; codes and weights are float32."
     )

@@ -34,6 +34,7 @@ from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import open_run
 from glo.training.callbacks import Message
 from glo.workflows.edit_rows import add_rows, forget_rows
+from glo.workflows.encode import SearchKind
 from glo.workflows.progress import ProgressBar
 from glo.workflows.train import TrainingRun, default_callbacks
 
@@ -292,7 +293,7 @@ class GLO(
 
     # Codes and examples
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any, *, search: SearchKind = "refine") -> NDArray[np.float32]:
         """Return the codes of examples: stored ones of training rows, others found by search.
 
         A row counts as a training row if it has the same values as a row given to `fit`, `add` or
@@ -300,12 +301,16 @@ class GLO(
 
         Args:
             X: (n, ...), as for `fit`; NaN is missing.
+            search: "refine", a short search that begins at the code of the encoder; "encoder", one
+                pass of it; "full", a search without it. A model without an encoder, such as one of
+                fewer than 2,000 examples, searches in full.
 
         Returns:
             float32 (n, D).
 
         Raises:
-            UserError: another shape or range, or nothing of an example is observed.
+            UserError: another shape or range, nothing of an example is observed, or search is
+                "encoder" and there is none.
         """
         store, dataset = self._fitted(), self._dataset(X)
         # The first of equal training rows counts.
@@ -316,7 +321,7 @@ class GLO(
         codes[known] = self.codes_[rows[known]]
         if not known.all():
             new = dataset.subset(np.flatnonzero(~known))
-            codes[~known] = torch.cat([found.codes for *_, found in store.search(new)]).numpy()
+            codes[~known] = store.codes(new, search).numpy()
         return codes
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:

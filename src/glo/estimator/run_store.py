@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, final
 
+import torch
 from torch import Tensor
 
 from glo.data import Dataset
@@ -17,7 +18,7 @@ from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
 from glo.utils.torch_defaults import with_torch_defaults
-from glo.workflows.encode import encode_dataset, prepare_search
+from glo.workflows.encode import SearchKind, encode_dataset, prepare_search
 
 __all__ = ["RunStore"]
 
@@ -63,6 +64,11 @@ class RunStore:
         """Search the codes of examples, and yield rows, targets, masks and results of batches."""
         for batch in encode_dataset(self.run, samples, self.starts):
             yield batch.rows, batch.target, batch.mask, batch.inversion
+
+    def codes(self, samples: Dataset, search: SearchKind) -> Tensor:
+        """Find the codes of examples, float32 (n, D), by one kind of search."""
+        batches = encode_dataset(self.run, samples, self.starts, search=search)
+        return torch.cat([batch.inversion.codes for batch in batches])
 
     def copy_to(self, folder: Path) -> None:
         """Copy the run to a folder that does not exist yet or is empty."""

@@ -6,6 +6,7 @@ from glo.inversion.invert import invert
 from glo.inversion.operators import AveragePool, Blur, Compose, Grayscale, Operator
 from glo.inversion.options import InversionOptions
 from glo.inversion.result import Inversion, InversionCallback, InversionProgress
+from glo.inversion.start import SearchStart
 
 __all__ = [
     "AveragePool",
@@ -18,6 +19,7 @@ __all__ = [
     "InversionOptions",
     "InversionProgress",
     "Operator",
+    "SearchStart",
     "add_noise",
     "decode_initial_codes",
     "half_mask",

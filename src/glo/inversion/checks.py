@@ -9,11 +9,14 @@ from glo.errors import UserError, UserTypeError
 from glo.inversion.initial_codes import InitialCodes
 from glo.inversion.objective import LogDensity
 from glo.inversion.operators import Operator
+from glo.inversion.options import InversionOptions
+from glo.inversion.start import SearchStart
 
 __all__ = [
     "check_decoder",
     "check_log_density",
     "check_mask",
+    "check_start",
     "check_target",
     "observation_shape",
 ]
@@ -120,6 +123,26 @@ def check_log_density(log_density: LogDensity, initial: InitialCodes) -> None:
             f"{'with' if density.requires_grad else 'without'} a gradient; it must return one "
             f"number per code, with a gradient, like the prior 'mixture'."
         )
+
+
+def check_start(
+    start: SearchStart, n: int, initial: InitialCodes, options: InversionOptions
+) -> None:
+    """Check the number and size of codes at which n searches begin."""
+    if options.n_solutions > 1:
+        raise UserError(
+            f"n_solutions is {options.n_solutions}, but start has one code for each observation; "
+            f"leave one of the two out."
+        )
+    dim = initial.codes.shape[1]
+    shapes = tuple(start.codes.shape), tuple(start.inverse_hessian.shape)
+    if shapes != ((n, dim), (dim, dim)):
+        raise UserError(
+            f"start has codes {shapes[0]} and an inverse Hessian {shapes[1]}; for these "
+            f"observations they must be {(n, dim)} and {(dim, dim)}."
+        )
+    if not all(bool(torch.isfinite(part).all()) for part in (start.codes, start.inverse_hessian)):
+        raise UserError("start has NaN or infinity; give finite codes and a finite matrix.")
 
 
 def _first(rows: Tensor) -> int:

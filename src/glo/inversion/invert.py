@@ -9,6 +9,7 @@ from glo.inversion.checks import (
     check_decoder,
     check_log_density,
     check_mask,
+    check_start,
     check_target,
     observation_shape,
 )
@@ -18,7 +19,15 @@ from glo.inversion.local_linear import fit_local_linear, observations_per_fit
 from glo.inversion.objective import Objective, max_log_density
 from glo.inversion.options import InversionOptions
 from glo.inversion.result import Inversion, InversionCallback
-from glo.inversion.search import MAX_LENGTH, SearchLimits, first_rows, rows_per_batch, search
+from glo.inversion.search import (
+    MAX_LENGTH,
+    SearchLimits,
+    first_rows,
+    rows_at,
+    rows_per_batch,
+    search,
+)
+from glo.inversion.start import SearchStart
 from glo.losses import MSELoss
 from glo.utils.torch_defaults import with_torch_defaults
 
@@ -37,6 +46,7 @@ def invert(
     initial_codes: Tensor | InitialCodes,
     *,
     mask: Tensor | None = None,
+    start: SearchStart | None = None,
     options: InversionOptions | None = None,
     callback: InversionCallback | None = None,
 ) -> Inversion:
@@ -56,6 +66,8 @@ def invert(
             `decode_initial_codes`, which saves decoding them again.
         mask: 1 where x is observed and 0 where it is hidden, (n, 1, H, W), (n, F), or with n = 1
             for all; None: all but NaN is observed.
+        start: codes at which the searches begin, such as those of an encoder, for one solution per
+            observation; None: a linear fit on the nearest initial codes.
         options: options of the search, operator A, loss, prior and number of solutions; None: the
             defaults of `InversionOptions`.
         callback: function called with an `InversionProgress` after each decoding. If it returns
@@ -92,12 +104,14 @@ def invert(
         )
     if callable(options.prior):
         check_log_density(options.prior, initial_codes)
+    if start is not None:
+        check_start(start, len(x), initial_codes, options)
     with frozen_decoder(decoder, options.precision) as decode:
         target = x.detach().float().to(decode.device)
         if mask is not None:
             mask = mask.to(decode.device)
             target = torch.where(mask > 0, target, torch.zeros_like(target))
-        rows = _search(decode, target, mask, initial_codes, options, callback)
+        rows = _search(decode, target, mask, initial_codes, start, options, callback)
         return _inversion(decode, rows)
 
 
@@ -106,6 +120,7 @@ def _search(
     target: Tensor,
     mask: Tensor | None,
     initial: InitialCodes,
+    start: SearchStart | None,
     options: InversionOptions,
     callback: InversionCallback | None,
 ) -> Rows:
@@ -136,12 +151,15 @@ def _search(
     observations = initial.observe(options.operator)
     block = observations_per_fit(observations, k, batch // 4)
 
-    def next_rows(start: int) -> Rows:
-        part = slice(start, start + block)
+    def next_rows(first: int) -> Rows:
+        part = slice(first, first + block)
+        if start is not None and options.prior != "local":
+            return rows_at(start, slice(first, first + batch), limits)
         part_mask = flat if flat is None or len(flat) == 1 else flat[part]
         model = fit_local_linear(observations, target[part].flatten(1), part_mask, k)
-        centered = options.prior == "local"
-        return first_rows(model, start, counts[part], limits, centered=centered)
+        rows = first_rows(model, first, counts[part], limits, centered=options.prior == "local")
+        # The Gaussian of the nearest initial codes remains the prior.
+        return rows if start is None else rows | {"codes": rows_at(start, part, limits)["codes"]}
 
     return search(objective, next_rows, (len(target), k, dim), limits, batch, callback)
 

@@ -23,7 +23,7 @@ from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from glo.utils.row_ranges import evenly_spaced
 from glo.utils.torch_defaults import with_torch_defaults
 
-__all__ = ["refine_codes"]
+__all__ = ["mean_inverse_hessian", "refine_codes"]
 
 # Rows that estimate the curvature, 64 for each direction of a code, and the length of their probes
 # as a share of the spread of the codes.
@@ -71,7 +71,7 @@ def refine_codes(
     codes = latents.weight.detach()
     n, dim = codes.shape
     with frozen_decoder(decoder, precision) as decode:
-        inverse, spread = _inverse_hessian(decode, codes, samples, loss, ranks)
+        inverse, spread = mean_inverse_hessian(decode, codes, samples, loss, ranks)
         limits = SearchLimits(
             max_steps=passes + 1,
             tolerance=0.0,
@@ -79,7 +79,7 @@ def refine_codes(
             constraint=latents.constraint,
         )
         for rows in torch.arange(n).split(rows_per_batch(math.prod(samples.shape), dim)):
-            objective, first = _objective(decode, samples, loss, rows), codes[rows]
+            objective, first = _objective(decode, codes, samples, loss, rows), codes[rows]
             found = search(
                 objective,
                 lambda _, first=first: _first_rows(first, inverse),  # type: ignore[misc]
@@ -93,13 +93,18 @@ def refine_codes(
             yield int(rows[-1]) + 1
 
 
-def _objective(decode: FrozenDecoder, samples: Dataset, loss: Loss, rows: Tensor) -> Objective:
-    observed = samples.observed(rows)
+def _objective(
+    decode: FrozenDecoder, codes: Tensor, samples: Dataset | None, loss: Loss, rows: Tensor
+) -> Objective:
+    observed = None if samples is None else samples.observed(rows)
+    target = (
+        torch.cat(list(decode.batches(codes[rows]))) if samples is None else samples.batch(rows)
+    )
     return Objective(
         decode=decode,
         operator=None,
         loss=loss,
-        target=samples.batch(rows).to(decode.device),
+        target=target.to(decode.device),
         mask=None if observed is None else observed.to(decode.device),
         weights=torch.zeros(len(rows), device=decode.device),
         log_density=None,
@@ -112,10 +117,17 @@ def _first_rows(codes: Tensor, inverse: Tensor) -> Rows:
     return new_rows(numbers, torch.zeros_like(numbers), codes.to(inverse.device), inverses)
 
 
-def _inverse_hessian(
-    decode: FrozenDecoder, codes: Tensor, samples: Dataset, loss: Loss, ranks: ProcessGroup
+def mean_inverse_hessian(
+    decode: FrozenDecoder,
+    codes: Tensor,
+    samples: Dataset | None,
+    loss: Loss,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Tensor, float]:
     """Return the inverse of the mean Hessian of the loss by the code, and the spread of the codes.
+
+    Half of the inverse, (D, D), with which more rows decrease at the first step; see below. Without
+    `samples` the examples are the decoded codes.
 
     The gradient changes by y = H v along a probe v. For probes with covariance s^2 I the mean of
     y v^T is s^2 H. The inverse, (D, D), is positive definite.
@@ -129,8 +141,9 @@ def _inverse_hessian(
     probes = torch.randn(len(rows), dim, generator=torch.Generator().manual_seed(0))
     total = torch.zeros(dim, dim)
     local = ranks.is_local(rows).nonzero()[:, 0]
-    for part in local.split(rows_per_batch(math.prod(samples.shape), dim)):
-        objective = _objective(decode, samples, loss, ranks.local_rows(rows[part]))
+    numbers = next(decode.batches(codes[:1]))[0].numel()
+    for part in local.split(rows_per_batch(numbers, dim)):
+        objective = _objective(decode, codes, samples, loss, ranks.local_rows(rows[part]))
         own = torch.arange(len(part), device=decode.device)
         before, after = (
             objective.evaluate((first + side * probes)[part].to(decode.device), own, None, None)[2]

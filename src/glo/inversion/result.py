@@ -1,8 +1,8 @@
 """Result and progress of an inversion."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, fields
+from typing import Self, final
 
 from torch import Tensor
 
@@ -74,3 +74,18 @@ class Inversion:
     solution_residuals: Tensor
     mean: Tensor
     std: Tensor
+
+    def better_of(self, other: Self, rows: Tensor) -> Self:
+        """Return this result with `other` in the place of rows where its residual is lower.
+
+        Args:
+            other: result for some of the observations.
+            rows: int64 (m,), numbers of these observations.
+        """
+        lower = other.residuals < self.residuals[rows]
+        values = {}
+        for field in fields(self):
+            value = getattr(self, field.name).clone()
+            value[rows[lower]] = getattr(other, field.name)[lower]
+            values[field.name] = value
+        return type(self)(**values | {"steps": self.steps.index_add(0, rows, other.steps)})

@@ -15,9 +15,18 @@ from glo.inversion.bfgs import Rows, bfgs_update, newton_step
 from glo.inversion.local_linear import LocalLinearModel
 from glo.inversion.objective import Objective
 from glo.inversion.result import InversionCallback, InversionProgress
+from glo.inversion.start import SearchStart
 from glo.latents.constraints import Constraint, project
 
-__all__ = ["MAX_LENGTH", "SearchLimits", "first_rows", "new_rows", "rows_per_batch", "search"]
+__all__ = [
+    "MAX_LENGTH",
+    "SearchLimits",
+    "first_rows",
+    "new_rows",
+    "rows_at",
+    "rows_per_batch",
+    "search",
+]
 
 # Length of the longest step, as a share of the spread of the codes.
 MAX_LENGTH = 0.4
@@ -66,6 +75,14 @@ def first_rows(
         rows["center"] = model.centers.reshape(-1, dim)
         rows["precision"] = model.precision.repeat_interleave(k, 0)
     return rows
+
+
+def rows_at(start: SearchStart, part: slice, limits: SearchLimits) -> Rows:
+    """Build the rows of some observations at given codes, with one inverse Hessian for all."""
+    codes = project(start.codes[part], limits.constraint)
+    numbers = torch.arange(part.start, part.start + len(codes), device=codes.device)
+    inverse = start.inverse_hessian.expand(len(codes), *start.inverse_hessian.shape)
+    return new_rows(numbers, torch.zeros_like(numbers), codes, inverse)
 
 
 def new_rows(numbers: Tensor, solutions: Tensor, codes: Tensor, inverse: Tensor) -> Rows:

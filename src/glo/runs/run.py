@@ -7,6 +7,7 @@
     summary.json        final errors, baselines, cost and diagnosis
     checkpoint/         weights, codes and optimizer state, checksummed
     errors.safetensors  squared error of every training example
+    encoder.safetensors encoder, fitted on examples and codes
     prior/              priors and the label classifier, fitted on the codes
     samples/            pictures
 
@@ -26,6 +27,7 @@ from glo.data.labels import Label
 from glo.data.reading import Reading
 from glo.decoders import Decoder, DecoderLike, check_custom_decoder
 from glo.decoders.decode import decode
+from glo.encoders import Encoder, read_encoder
 from glo.errors import UserError
 from glo.priors import (
     LabelClassifier,
@@ -51,6 +53,7 @@ from glo.utils.lock import RunLock
 
 __all__ = ["DataRecord", "Run", "open_run"]
 
+ENCODER_FILE = "encoder.safetensors"
 # Version of the run folder's layout, written to config.toml.
 FORMAT = 1
 
@@ -120,6 +123,20 @@ class Run:
         decoder = self.checkpoint.decoder(self.decoder_class)
         self._check_fit("decoder", (decoder.code_dim, *decoder.shape), self.data.shape)
         return decoder
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """The encoder in evaluation mode on the CPU, or None in a run without one.
+
+        Raises:
+            UserError: it cannot be read, or does not fit config.toml.
+        """
+        path = self.folder / ENCODER_FILE
+        if not path.is_file():
+            return None
+        encoder = read_encoder(path)
+        self._check_fit("encoder", (encoder.code_dim, *encoder.shape), self.data.shape)
+        return encoder
 
     @cached_property
     def codes(self) -> Tensor:

@@ -24,7 +24,7 @@ from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
 from glo.runs.reading_record import READING_FILE
 from glo.runs.row_ids import RowIds
-from glo.runs.run import Run, open_run
+from glo.runs.run import ENCODER_FILE, Run, open_run
 from glo.runs.training_data import check_shape
 from glo.runs.transaction import commit, staged
 from glo.training.callbacks import Message
@@ -44,8 +44,8 @@ _ERRORS = "errors.safetensors"
 _STALE_FILES = ("evaluation.json", "report.html")
 _PICTURE_FOLDERS = ("samples", "walks")
 _RUN_FILES = {
-    "checkpoint", "config.toml", _ERRORS, IDS_FILE, READING_FILE, "estimator.json", "lock",
-    "metrics.jsonl", "prior", "summary.json", *_PICTURE_FOLDERS, *_STALE_FILES,
+    "checkpoint", "config.toml", ENCODER_FILE, _ERRORS, IDS_FILE, READING_FILE, "estimator.json",
+    "lock", "metrics.jsonl", "prior", "summary.json", *_PICTURE_FOLDERS, *_STALE_FILES,
 }  # fmt: skip
 # Ratio of the mean errors of added and earlier examples from which a warning is given.
 _UNLIKE_RATIO = 4.0
@@ -108,7 +108,8 @@ def add_rows(
         if epochs:
             text = f"The decoder was trained on the added rows; the {run.data.n:,} earlier codes"
             messages.append(Message(text=f"{text} are unchanged, and their errors were removed."))
-        commit(folder, gone=_STALE_FILES)
+        # The encoder is of the earlier decoder.
+        commit(folder, gone=(*_STALE_FILES, ENCODER_FILE) if epochs else _STALE_FILES)
     return messages
 
 
@@ -168,6 +169,7 @@ def forget_rows(
                 # An empty folder replaces the old one.
                 (new / name).mkdir(exist_ok=True)
         gone = _STALE_FILES if row_data.errors is not None else (*_STALE_FILES, _ERRORS)
+        gone = gone if (new / ENCODER_FILE).is_file() else (*gone, ENCODER_FILE)
         commit(folder, gone=gone)
     return messages
 

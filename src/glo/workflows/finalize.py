@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from glo.training.evaluation import squared_errors
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced
+from glo.workflows.fit_encoder import fit_run_encoder, has_encoder
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["finalize"]
@@ -63,6 +65,17 @@ def finalize(
         )
         _fit_labels(run, samples, codes, rows)
     prior_seconds = time.perf_counter() - start
+    encoder = None
+    if has_encoder(settings, len(codes)):
+        encoder = fit_run_encoder(
+            run.folder,
+            training.final_decoder,
+            codes,
+            samples if len(rows) == training.n else samples.subset(rows),
+            settings,
+            priors[-1],
+            callback=None if callback is None else partial(callback, "encoder"),
+        )
     if samples.is_images:
         draw_outcome(
             run.folder / "samples",
@@ -86,6 +99,8 @@ def finalize(
     )
     if priors:
         summary |= {"prior": priors[-1].name, "prior_seconds": prior_seconds}
+    if encoder is not None:
+        summary["encoder"] = encoder
     sentences = [finding.sentence for finding in findings]
     write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
     return findings

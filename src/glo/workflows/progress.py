@@ -95,7 +95,8 @@ class ProgressBar(Callback):
 
     def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
         """Show which share of the fit of a prior is done."""
-        name, percent = f"fitting the {prior} prior", round(100 * share)
+        what = prior if prior == "encoder" else f"{prior} prior"
+        name, percent = f"fitting the {what}", round(100 * share)
         self._update(name, percent, 100, f"{share:.0%}")
 
     def on_message(self, training: Any, message: Message) -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from glo.training.diagnosis import Baselines
 from glo.training.factory import prior_name
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
+from glo.workflows.fit_encoder import fit_run_encoder
 from glo.workflows.fit_priors import fit_labels, fit_priors
 
 __all__ = ["Progress", "RowData", "write_rows"]
@@ -125,6 +126,18 @@ def write_rows(
     if n > 1 and (refit or missing):
         shutil.rmtree(new / "prior")
         priors = fit_priors(new / "prior", codes, settings, callback=_percent(callback))
+    encoder = None
+    if run.encoder is not None and n > 1 and refit and not keep:
+        # The encoder saw the removed examples; the next one is fitted to decoded codes alone.
+        encoder = fit_run_encoder(
+            new,
+            rows.training.final_decoder,
+            codes,
+            None,
+            settings,
+            priors[-1],
+            callback=_share(callback, "fitting the encoder, %"),
+        )
     if n > 1 and rows.labels is not None:
         if keep and not refit:
             run.label_classifier.training_labels = rows.labels
@@ -134,14 +147,24 @@ def write_rows(
     if run.is_images and (priors or not keep):
         draw_codes(new / "samples", run.decoder, codes, priors, settings)
     Run(new, settings=settings, data=record, preset=run.preset).write_config()
-    _write_summary(run, rows, record, new, priors)
+    _write_summary(
+        run, rows, record, new, priors, encoder if not keep else _kept_encoder(run, rows)
+    )
 
 
 def _write_summary(
-    run: Run, rows: RowData, record: DataRecord, new: Path, priors: list[Prior]
+    run: Run,
+    rows: RowData,
+    record: DataRecord,
+    new: Path,
+    priors: list[Prior],
+    encoder: dict[str, Any] | None,
 ) -> None:
     summary = run.summary
     assert summary is not None, "the run is finished"
+    summary = {k: v for k, v in summary.items() if k != "encoder"}
+    if encoder is not None:
+        summary["encoder"] = encoder
     summary["data"]["n"] = record.n
     if priors:
         summary["prior"] = priors[-1].name
@@ -154,6 +177,17 @@ def _write_summary(
         baselines = Baselines(**summary["baselines"])
         summary |= error_figures(rows.errors, baselines, images=run.is_images)
     write_json(new / "summary.json", summary)
+
+
+def _kept_encoder(run: Run, rows: RowData) -> dict[str, Any] | None:
+    """Return the figures of the encoder of a run whose rows are added to, unless it is removed."""
+    assert run.summary is not None, "the run is finished"
+    # Without errors the decoder was trained on, and the encoder is of the earlier one.
+    return None if rows.errors is None else run.summary.get("encoder")
+
+
+def _share(callback: Progress | None, name: str) -> Callable[[float], None] | None:
+    return None if callback is None else lambda share: callback(name, round(100 * share), 100)
 
 
 def _percent(callback: Progress | None) -> Callable[[str, float], None] | None:
