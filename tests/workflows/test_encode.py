@@ -160,3 +160,71 @@ def test_a_run_of_one_code_cannot_encode(tmp_path: Path, blobs: Any) -> None:
     train(tmp_path / "one", blobs(1), **QUICK)
     with pytest.raises(UserError, match="one example"):
         prepare_search(open_run(tmp_path / "one"))
+
+
+@pytest.fixture(scope="module")
+def with_encoder(tmp_path_factory: pytest.TempPathFactory, blobs: Any) -> Run:
+    folder = tmp_path_factory.mktemp("amortized") / "run"
+    train(folder, blobs(80), encoder="on", **{**QUICK, "epochs": 20, "constraint": "ball"})
+    return open_run(folder)
+
+
+def test_a_run_has_an_encoder_where_it_is_asked_for(run: Run, with_encoder: Run) -> None:
+    assert run.encoder is None
+    assert with_encoder.encoder is not None
+    figures = (with_encoder.summary or {})["encoder"]
+    assert 0 < figures["mse"] < 1
+    assert figures["seconds"] > 0
+    assert "encoder" not in (run.summary or {})
+
+
+def test_one_pass_of_the_encoder(with_encoder: Run, x: Tensor) -> None:
+    initial = prepare_search(with_encoder, device="cpu")
+    encoder = with_encoder.encoder
+    assert encoder is not None
+    for mask in (None, left_hidden()):
+        found = encode(with_encoder, x, initial, mask=mask, search="encoder")
+        assert torch.equal(found.codes, encoder(x, mask))
+        errors = MSELoss()(found.reconstructions, x, mask)
+        torch.testing.assert_close(found.residuals, errors)
+        assert torch.equal(found.solutions[:, 0], found.codes)
+
+
+def test_the_short_search_begins_at_the_encoder(with_encoder: Run, x: Tensor) -> None:
+    initial = prepare_search(with_encoder, device="cpu")
+    once, short, full = (
+        encode(with_encoder, x, initial, search=search)  # type: ignore[arg-type]
+        for search in ("encoder", "refine", "full")
+    )
+    assert bool((short.residuals <= once.residuals).all())
+    assert short.residuals.mean() < 1.3 * full.residuals.mean()
+    assert_same(short, encode(with_encoder, x, initial))
+    # A row does not depend on the others.
+    alone = encode(with_encoder, x[3:4], initial)
+    torch.testing.assert_close(alone.codes, short.codes[3:4], rtol=1e-3, atol=1e-3)
+
+
+def test_what_the_encoder_does_not_explain_is_searched_in_full(with_encoder: Run) -> None:
+    initial = prepare_search(with_encoder, device="cpu")
+    strange = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    short = encode(with_encoder, strange, initial)
+    full = encode(with_encoder, strange, initial, search="full")
+    assert bool((short.residuals <= full.residuals + 1e-6).all())
+    assert bool((short.steps > full.steps).all())
+
+
+def test_hidden_values_do_not_influence_the_short_search(with_encoder: Run, x: Tensor) -> None:
+    initial, mask = prepare_search(with_encoder, device="cpu"), left_hidden()
+    other = torch.where(mask.expand_as(x) > 0, x, torch.full_like(x, torch.nan))
+    assert_same(
+        encode(with_encoder, x, initial, mask=mask), encode(with_encoder, other, initial, mask=mask)
+    )
+
+
+def test_an_encoder_that_is_missing_or_cannot_be_used_is_named(
+    run: Run, initial: InitialCodes, with_encoder: Run, x: Tensor
+) -> None:
+    with pytest.raises(UserError, match="encoder"):
+        encode(run, x, initial, search="encoder")
+    with pytest.raises(UserError, match="encoder"):
+        encode(with_encoder, x, initial, n_solutions=2, search="encoder")

@@ -123,6 +123,9 @@ class Encoder(nn.Module):
         one = examples[:, :1] if examples.ndim == 4 else examples
         if mask is None:
             return torch.cat([examples, torch.ones_like(one)], dim=1)
+        if mask.ndim == 4:
+            # A pixel is observed if all of its channels are.
+            mask = mask.amin(1, keepdim=True)
         seen = mask.to(examples.dtype).expand_as(one)
         known = torch.where(seen > 0, examples, torch.zeros_like(examples))
         return torch.cat([known, seen], dim=1)

@@ -14,8 +14,8 @@ _MOST_HIDDEN, _MOST_SIDE = 0.9, 0.75
 def random_masks(n: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """Draw n masks, 1 where observed: half of them complete, the others with hidden values.
 
-    A quarter hides a random share of the values, up to nine tenths. A quarter of those for images
-    hides a rectangle of up to three quarters of both sides, or a strip along a whole side.
+    They hide a random share of the values, up to nine tenths. Half of those for images hide a
+    rectangle of up to three quarters of both sides, or a strip along a whole side.
 
     Args:
         n: number of masks.
@@ -32,13 +32,14 @@ def random_masks(n: int, shape: Sequence[int], generator: torch.Generator) -> Te
     """
     size = (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
     masks = torch.ones(n, *size)
-    quarter = n // 4
-    share = _MOST_HIDDEN * torch.rand(quarter, *[1] * len(size), generator=generator)
-    masks[:quarter] = (torch.rand(quarter, *size, generator=generator) >= share).float()
-    if len(shape) == 3:
-        masks[quarter : 2 * quarter, 0] = _rectangles(quarter, size[1], size[2], generator)
-    else:
-        masks[quarter : 2 * quarter] = masks[:quarter].flip(0)
+    images = len(shape) == 3
+    scattered, masked = n // 4 if images else n // 2, n // 2
+    share = _MOST_HIDDEN * torch.rand(scattered, *[1] * len(size), generator=generator)
+    seen = torch.rand(scattered, *size, generator=generator) >= share
+    masks[:scattered] = seen.float()
+    if images:
+        height, width = size[1:]
+        masks[scattered:masked, 0] = _rectangles(masked - scattered, height, width, generator)
     return masks
 
 
