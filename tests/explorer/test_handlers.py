@@ -53,7 +53,10 @@ def test_map(visit: Visit, labelled: Path, method: str) -> None:
     rows = decode(values["rows"], "<i4")
     assert sorted(rows) == list(range(N))
     assert (values["n"], values["sprites"]) == (N, None)
-    np.testing.assert_array_equal(decode(values["codes"], shape=(N, 4)), run.codes[rows])
+    response = visit(labelled).post("/api/codes", content=rows.tobytes())
+    np.testing.assert_array_equal(
+        np.frombuffer(response.content, "<f4").reshape(N, 4), run.codes[rows]
+    )
     points = decode(values["xy"], shape=(N, 2))
     assert np.isfinite(points).all()
     assert points.std(0).min() > 0
@@ -192,8 +195,16 @@ def test_worst(visit: Visit, labelled: Path) -> None:
     assert run.errors is not None
     largest = run.errors.topk(5)
     assert values["rows"] == [
-        {"row": row, "id": None, "error": pytest.approx(error), "label": row % 2}
-        for row, error in zip(largest.indices.tolist(), largest.values.tolist(), strict=True)
+        {
+            "row": row,
+            "id": None,
+            "error": pytest.approx(error),
+            "percentile": pytest.approx(100 - 2.5 * i),
+            "label": row % 2,
+        }
+        for i, (row, error) in enumerate(
+            zip(largest.indices.tolist(), largest.values.tolist(), strict=True)
+        )
     ]
     assert values["source"] == "saved"
     codes = run.codes[largest.indices].numpy()
@@ -211,6 +222,16 @@ def test_neighbours(visit: Visit, labelled: Path) -> None:
         for row, distance in zip(rows.tolist(), distances.tolist(), strict=True)
     ]
     np.testing.assert_array_equal(decode(values["codes"], shape=(8, 4)), run.codes[rows].numpy())
+
+
+@pytest.mark.parametrize("form", ["codes", "rows", "rows.csv", "rows.txt"])
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [(b"", "0 bytes"), (b"xyz", "3 bytes"), (b"\0" * 4 * (N + 1), "164 bytes")]
+    + [(np.array([0, row], "<i4").tobytes(), f"row is {row}") for row in (-1, N)],
+)
+def test_bad_rows(visit: Visit, labelled: Path, form: str, body: bytes, part: str) -> None:
+    check_refusal(visit(labelled).post(f"/api/{form}", content=body), 400, part)
 
 
 @pytest.mark.parametrize("path", ["straight", "sphere"])

@@ -98,6 +98,10 @@ def _api_routes(watcher: RunWatcher, scheduler: Scheduler) -> list[Route]:
     posts = {
         "decode": handlers.decode,
         "sample": handlers.sample,
+        "codes": handlers.codes,
+        "rows": handlers.rows,
+        "rows.csv": handlers.rows_csv,
+        "rows.txt": handlers.rows_list,
         "neighbours": handlers.neighbours,
         "walk": handlers.walk,
         "encode": encode,

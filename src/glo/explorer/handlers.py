@@ -7,7 +7,7 @@ from typing import Any, final
 
 from PIL import Image
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from glo._version import __version__
 from glo.errors import UserError
@@ -23,7 +23,9 @@ from glo.explorer.protocol import (
     parse_float,
     parse_int,
     parse_object,
+    parse_rows,
 )
+from glo.explorer.row_table import errors_of, list_rows, row_table, write_csv
 from glo.explorer.run_watcher import RunWatcher
 from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
@@ -151,12 +153,35 @@ class Handlers:
         rows, errors, source = space.errors
         largest = errors.topk(min(n, len(errors)))
         worst = rows[largest.indices]
+        values = (column.tolist() for column in (worst, *errors_of(space, worst)))
         listed = [
-            space.about(row) | {"error": error}
-            for row, error in zip(worst.tolist(), largest.values.tolist(), strict=True)
+            space.about(row) | {"error": error, "percentile": percentile}
+            for row, error, percentile in zip(*values, strict=True)
         ]
         codes = codes_to_base64(space.codes[worst])
         return JSONResponse({"rows": listed, "codes": codes, "source": source, "of": len(rows)})
+
+    def codes(self, request: Request, body: bytes) -> Response:
+        """Return the codes of rows as raw float32."""
+        codes = self._space.codes[parse_rows(body, len(self._space.codes))]
+        content = codes.numpy().astype("<f4").tobytes()
+        return Response(content, media_type="application/octet-stream")
+
+    def rows(self, request: Request, body: bytes) -> Response:
+        """Return identities, labels, errors and percentiles of rows."""
+        space = self._space
+        return JSONResponse(row_table(space, parse_rows(body, len(space.codes))))
+
+    def rows_csv(self, request: Request, body: bytes) -> Response:
+        """Return the table of rows as CSV."""
+        space = self._space
+        text = write_csv(space, parse_rows(body, len(space.codes)))
+        return PlainTextResponse(text, media_type="text/csv")
+
+    def rows_list(self, request: Request, body: bytes) -> Response:
+        """Return rows as a text file for `glo forget`, `glo walk` and `glo export`."""
+        space, name = self._space, self._watcher.run.folder.resolve().name
+        return PlainTextResponse(list_rows(space, parse_rows(body, len(space.codes)), name))
 
     def neighbours(self, request: Request, body: bytes) -> Response:
         """Return the training examples with the nearest codes to a code."""

@@ -14,21 +14,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.decoders.decode import decode
-from glo.explorer.protocol import NotFound, array_to_base64, codes_to_base64
+from glo.explorer.protocol import NotFound, array_to_base64
 from glo.explorer.scheduler import Scheduler, YieldingDecoder, compute_once
 from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
 from glo.inversion import InitialCodes, decode_initial_codes
 from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
-from glo.latents.neighbours import neighbours
+from glo.latents.neighbours import distance_blocks, neighbours
 from glo.priors import Prior
 from glo.runs.run import Run
 from glo.training.evaluation import squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
 
-# Points on the map: more overlap, and are slow to draw.
-_MAX_POINTS = 4000
+# Points on the map, and bytes of their codes, which the page downloads.
+_MAX_POINTS, _MAX_CODE_BYTES = 60_000, 32 * 2**20
+# Codes that t-SNE and UMAP are fitted to, and rows whose errors are computed where none are saved.
+_MAX_FITTED_POINTS = 4000
+# Fitted codes near a further one, and the part of them whose mean is its place: the mean of all
+# would put it between clusters, their median onto the coordinates of single ones.
+_PLACE_NEIGHBOURS, _MIDDLE = 15, slice(4, 11)
 _MAX_DIRECTIONS = 12
 # Codes that the directions are fitted to: the sums are in float64.
 _MAX_FITTED = 100_000
@@ -70,7 +75,11 @@ class LatentSpace:
     @cached_property
     def map_rows(self) -> Tensor:
         """Rows on the map, int64, ascending."""
-        return permutation(len(self.codes), 0, 0)[:_MAX_POINTS].sort().values
+        fitting = _MAX_CODE_BYTES // (4 * self.codes.shape[1])
+        return self._random_rows(min(_MAX_POINTS, max(_MAX_FITTED_POINTS, fitting)))
+
+    def _random_rows(self, count: int) -> Tensor:
+        return permutation(len(self.codes), 0, 0)[:count].sort().values
 
     def decode(self, codes: Tensor) -> Tensor:
         """Decode codes, (B, D), projected first, to examples in the units of the data."""
@@ -100,7 +109,6 @@ class LatentSpace:
             "n": len(self.codes),
             "rows": array_to_base64(rows, "<i4"),
             "xy": array_to_base64(project_to_plane(codes, self.directions, method), "<f4"),
-            "codes": codes_to_base64(codes),
             "labels": None if labels is None else array_to_base64(labels[rows], "<i4"),
             "ids": None if self.row_ids.ids is None else self.row_ids.subset(self.map_rows).names,
             "sprites": None,
@@ -143,7 +151,7 @@ class LatentSpace:
         """Rows, int64 (m,), their squared errors, float32 (m,), and "saved" or "computed"."""
         if self._saved_errors is not None:
             return torch.arange(len(self._saved_errors)), self._saved_errors, "saved"
-        dataset, rows = self.examples.require(), self.map_rows
+        dataset, rows = self.examples.require(), self._random_rows(_MAX_FITTED_POINTS)
         decoder = YieldingDecoder(self.run.decoder, self._scheduler)
         errors = squared_errors(decoder, self.codes[rows], dataset.subset(rows), self.run.settings)
         self.typical_error = _median(errors)
@@ -183,22 +191,39 @@ def projection_methods(codes: Tensor) -> list[str]:
 def project_to_plane(codes: Tensor, directions: Directions, method: str) -> NDArray[np.float32]:
     """Project codes, (m, D), to the plane by one of `projection_methods`, float32 (m, 2).
 
+    t-SNE and UMAP are fitted to some of many codes; each other one lies at the trimmed mean
+    of the nearest of them.
+
     Example:
         >>> codes = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
         >>> project_to_plane(codes, principal_directions(codes), "pca")
         array([[-1.,  0.],
                [ 1.,  0.]], dtype=float32)
     """
+    if method == "pca":
+        scores = ((codes - directions.mean) @ directions.components[:2].T).numpy()
+        # One code has no direction, and codes of one number have one.
+        return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
+    rows = permutation(len(codes), 0, 0)[:_MAX_FITTED_POINTS].sort().values
+    fitted = codes[rows]
+    places = torch.from_numpy(_embed(fitted, method))
+    if len(codes) == len(fitted):
+        return places.numpy()
+    points = torch.empty(len(codes), 2)
+    for block, distances in distance_blocks(codes, fitted):
+        near = distances.topk(_PLACE_NEIGHBOURS, largest=False).indices
+        points[block] = places[near].sort(1).values[:, _MIDDLE].mean(1)
+    points[rows] = places
+    return points.numpy()
+
+
+def _embed(codes: Tensor, method: str) -> NDArray[np.float32]:
     n_neighbors = min(30, (len(codes) - 1) // 3)
     model: Any
     if method == "umap":
         model = import_module("umap").UMAP(n_neighbors=min(15, n_neighbors), random_state=0)
-    elif method == "tsne":
+    else:
         from sklearn.manifold import TSNE
 
         model = TSNE(perplexity=n_neighbors, init="pca", random_state=0)
-    else:
-        scores = ((codes - directions.mean) @ directions.components[:2].T).numpy()
-        # One code has no direction, and codes of one number have one.
-        return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
     return np.asarray(model.fit_transform(codes.numpy()), np.float32)

@@ -71,6 +71,19 @@ def parse_codes(body: bytes, dim: int, *, max_count: int) -> Tensor:
     return codes
 
 
+def parse_rows(body: bytes, n: int) -> Tensor:
+    """Decode raw int32 numbers to 1 to `n` row numbers in [0, n), int64 (m,)."""
+    count, rest = divmod(len(body), 4)
+    if rest or not 1 <= count <= n:
+        raise UserError(
+            f"The body holds {len(body):,} bytes; send 1 to {n:,} row numbers of 4 bytes each."
+        )
+    rows = torch.from_numpy(np.frombuffer(body, "<i4").astype(np.int64))
+    for row in (int(rows.min()), int(rows.max())):
+        parse_int(row, "row", 0, n - 1)
+    return rows
+
+
 def parse_pixels(values: dict[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Decode the field `name`, base64 of an image or mask, to uint8 of a shape."""
     body, size = base64_to_bytes(values.get(name), name), math.prod(shape)

@@ -38,6 +38,16 @@ def test_run_without_labels_and_data(open_page: Open, bare: Path) -> None:
         assert not page.is_visible("#legend")
         assert not page.is_visible("#label-field")
         assert "," not in page.inner_text("#hand-source")
+        before = pixels(page, "#map")
+        page.check("#methods input[value=tsne]", force=True)
+        wait_for_change(page, "#map", before)
+        page.focus("#map")
+        page.keyboard.press("a")
+        # Without data the table shows what the codes decode to.
+        page.wait_for_function(
+            "() => document.querySelector('#selected-rows canvas').width !== 300"
+        )
+        assert not page.is_visible("#selected-error-head")
         visit_panels(page)
 
 

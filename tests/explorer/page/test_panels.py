@@ -12,6 +12,8 @@ from tests.explorer.page.conftest import pixels, wait_for_change
 pytestmark = pytest.mark.slow
 
 HAND = "#hand-picture"
+BRIGHTEST = """(canvas) => Math.max(...canvas.getContext('2d')
+  .getImageData(0, 0, 16, 16).data.filter((_, i) => i % 4 === 0))"""
 
 
 def sample_sheet(page: Any, request: str = "") -> list[str]:
@@ -111,9 +113,15 @@ def test_largest_errors(page: Any) -> None:
     assert len(errors) == 60
     assert errors == sorted(errors, reverse=True)
     page.wait_for_function("() => document.querySelector('#worst-rows img').naturalWidth === 16")
+    page.wait_for_function("() => document.querySelector('#worst-rows .error').width === 16")
+    # No error has 13.
+    assert page.eval_on_selector("#worst-rows .error", BRIGHTEST) > 30
     row = page.inner_text("#worst-rows button >> nth=0")
     page.click("#worst-rows button >> nth=0")
-    assert page.inner_text("#hand-source").startswith(f"Training example {row},")
+    page.wait_for_selector(f"#hand-source:has-text('Training example {row},')")
+    page.click("#worst-select")
+    assert page.is_visible("#panel-map")
+    assert page.inner_text("#selected-count") == "60 selected"
 
 
 def test_training(page: Any) -> None:

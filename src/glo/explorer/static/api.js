@@ -49,12 +49,12 @@ export async function post(path, body) {
   return (await sendJson(path, body)).json();
 }
 
-/** Send raw float32 and return the whole response, whose body is raw too. */
-export function postFloats(path, floats) {
+/** Send raw numbers, float32 codes or int32 rows, and return the whole response. */
+export function postRaw(path, numbers) {
   return ask(path, {
     method: "POST",
     headers: { "Content-Type": "application/octet-stream" },
-    body: floats,
+    body: numbers,
   });
 }
 

@@ -1,13 +1,13 @@
 /** From codes to pictures, one at a time while something moves, or many at once. */
 
-import { postFloats } from "./api.js";
+import { postRaw } from "./api.js";
 import { isImage, run } from "./run.js";
 
 const AT_ONCE = 128;
 
 /** Decode one batch of codes, (B * D), into B arrays of pixels or numbers. */
 async function decodeBatch(codes) {
-  const response = await postFloats("api/decode", codes);
+  const response = await postRaw("api/decode", codes);
   const body = await response.arrayBuffer();
   const all = isImage() ? new Uint8Array(body) : new Float32Array(body);
   const count = codes.length / run.code_dim;

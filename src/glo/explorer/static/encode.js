@@ -4,6 +4,7 @@ import { floats, bytes, streamFile } from "./api.js";
 import { decodeAll, Live } from "./decode.js";
 import { $, complain, guard, say, short, showWhen } from "./dom.js";
 import { hand } from "./hand.js";
+import { drawHeat } from "./heat.js";
 import { draw } from "./picture.js";
 import { lineChart } from "./plot.js";
 import { run, searching } from "./run.js";
@@ -73,7 +74,7 @@ const encode = guard(async (file) => {
   }
 });
 
-const live = new Live((_, picture) => draw($("found-picture"), picture), complain);
+const live = new Live((_, picture) => showFound(picture), complain);
 
 const answers = { seen: showSeen, step: showStep, done: showDone };
 
@@ -105,6 +106,11 @@ function showStep({ share, residual, code }) {
   live.ask(floats(code));
 }
 
+function showFound(picture) {
+  draw($("found-picture"), picture);
+  drawHeat($("heat-picture"), dropped.pixels, picture);
+}
+
 function drawResiduals(typical = run.typical_residual) {
   const chart = lineChart({
     name: "Squared error while the code is found",
@@ -121,7 +127,7 @@ async function showDone(line) {
   const code = floats(line.code);
   residuals.push({ x: 1, y: line.residual });
   drawResiduals(line.typical_residual);
-  draw($("found-picture"), (await decodeAll([code]))[0]);
+  showFound((await decodeAll([code]))[0]);
   $("drop-progress").value = 1;
   $("drop-residual").textContent = short(line.residual);
   $("drop-result").dataset.state = "done";
@@ -152,6 +158,6 @@ function fail(error) {
     $("drop-verdict").textContent = "Stopped.";
     return;
   }
+  // The verdict is in view, and a screen reader says it: once is enough.
   $("drop-verdict").textContent = error.message;
-  complain(error);
 }

@@ -9,11 +9,14 @@ import { labelName } from "./run.js";
  * @param {HTMLElement} list where.
  * @param {MapData} data what is on the map.
  * @param {Set<number>} chosen the labels that are shown alone; empty for all. It is changed.
- * @param {function} changed called after each change.
+ * @param {function} changed called at first and after each change.
  */
 export function fillLegend(list, data, chosen, changed) {
   list.hidden = data.labels === null;
-  if (data.labels === null) return;
+  if (data.labels === null) {
+    changed();
+    return;
+  }
   const labels = [...new Set(data.labels)].filter((label) => label >= 0).sort((a, b) => a - b);
   const toggles = labels.map((label) => toggle(label, chosen, () => update()));
   const all = el("button", { type: "button", class: "chip", onclick: () => update(true) }, "All");
@@ -27,7 +30,7 @@ export function fillLegend(list, data, chosen, changed) {
     all.disabled = chosen.size === 0;
     changed();
   }
-  update(false);
+  update();
 }
 
 function toggle(label, chosen, update) {

@@ -11,6 +11,7 @@ import { showPaint, startPaint } from "./paint.js";
 import { startProgress } from "./progress.js";
 import { exampleAbout, loadRun, run } from "./run.js";
 import { showSample, startSample } from "./sample.js";
+import { startSelected } from "./selected.js";
 import { onOpen, startTabs } from "./tabs.js";
 import { startTray } from "./tray.js";
 import { showWorst } from "./worst.js";
@@ -109,6 +110,7 @@ async function start() {
   startBetween();
   startEncode();
   startPaint();
+  startSelected();
   await Promise.all([startMap(), guard(startDirections)()]);
   takeFirst();
   bindPanels();

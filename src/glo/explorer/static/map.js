@@ -5,14 +5,18 @@ import { drawCursor } from "./cursor.js";
 import { decodeAll } from "./decode.js";
 import { $, complain, el, guard } from "./dom.js";
 import { hand } from "./hand.js";
+import { Lasso } from "./lasso.js";
 import { fillLegend } from "./legend.js";
 import { MapData } from "./mapdata.js";
 import { listen } from "./pointer.js";
 import { draw } from "./picture.js";
 import { exampleAbout, findExample, labelled, run } from "./run.js";
 import { drawPoints, palette, sharpen } from "./scatter.js";
+import { selection } from "./selection.js";
 import { View } from "./view.js";
 
+/** A click this far from an example, in pixels, does not select it. */
+const NEAR = 24;
 const METHODS = { pca: "PCA", umap: "UMAP", tsne: "t-SNE" };
 
 /** The panel; one for the page. */
@@ -23,6 +27,9 @@ class CodeMap {
   cursor = null;
   near = [];
   chosen = new Set();
+  /** What a drag does: "decode", "lasso" or "box". */
+  tool = "decode";
+  lasso = new Lasso();
   #pictures = new Map();
   #tip = { i: -1 };
 
@@ -37,6 +44,10 @@ class CodeMap {
     new ResizeObserver(redraw).observe($("map"));
     document.addEventListener("themechange", redraw);
     hand.addEventListener("change", () => this.#follow());
+    selection.addEventListener("change", () => this.#showSelection());
+    for (const input of document.querySelectorAll("#map-tools input")) {
+      input.addEventListener("change", () => this.take(input.value));
+    }
     listen($("map"), this);
     $("find-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -60,6 +71,7 @@ class CodeMap {
     this.view.reset();
     this.near = [];
     if (hand.code) this.cursor = this.data.place(hand.code);
+    this.data.select(selection);
     fillLegend($("legend"), this.data, this.chosen, () => this.#filter());
     $("map-empty").hidden = this.data.n > 1;
   }
@@ -69,6 +81,60 @@ class CodeMap {
     this.redraw();
   }
 
+  #showSelection() {
+    this.data?.select(selection);
+    this.redraw();
+  }
+
+  /** Take up another tool. */
+  take(tool) {
+    this.tool = tool;
+    document.querySelector(`#map-tools [value=${tool}]`).checked = true;
+    $("select-how").hidden = tool === "decode";
+    this.lasso.cancel(this.view);
+  }
+
+  /** Begin an outline at a point. */
+  outlineFrom(x, y) {
+    this.leave();
+    this.lasso.begin(this.view.toPlace(x, y), this.tool === "box");
+  }
+
+  /** Draw the outline on to a point. */
+  outlineTo(x, y) {
+    this.lasso.extend(this.view.toPlace(x, y), this.view);
+  }
+
+  /** Select what is inside the outline. */
+  selectOutlined(how = $("select-how").value) {
+    selection.change(this.data.rowsInside(this.lasso.finish(this.view)), how);
+  }
+
+  /** Select every example that the legend shows. */
+  selectShown() {
+    selection.change(this.data.rowsWhere(() => true));
+  }
+
+  /** Select the example at a point, or take it away from the selection. */
+  toggleAt(x, y) {
+    this.lasso.cancel(this.view);
+    const place = this.view.toPlace(x, y);
+    const found = this.data.nearest(place.x, place.y, 1)[0];
+    if (found && found.distance * this.view.scale < NEAR) selection.toggle(this.data.rows[found.i]);
+  }
+
+  /** Move the mark of the keyboard; with the tool for it, decode what is there. */
+  moveTo(x, y) {
+    if (this.tool === "decode") this.decodeAt(x, y);
+    else {
+      this.cursor = this.view.toPlace(x, y);
+      this.near = [];
+      if (this.lasso.active) this.outlineTo(x, y);
+      this.#drawCursor();
+    }
+    this.hoverAt(x, y);
+  }
+
   /** Draw everything: after a change of size, theme, filter or view. */
   redraw() {
     const { clientWidth: width, clientHeight: height } = $("map");
@@ -76,6 +142,7 @@ class CodeMap {
     this.view.resize(width, height);
     drawPoints(sharpen($("map"), width, height), this.data, this.view, palette());
     this.#drawCursor();
+    this.lasso.draw(this.view);
   }
 
   #drawCursor() {

@@ -1,25 +1,62 @@
 /** The codes that are on the map: places in the plane, and the codes themselves. */
 
 import { floats, get, integers } from "./api.js";
+import { fetchCodes } from "./examples.js";
+import { isInside } from "./lasso.js";
 import { run } from "./run.js";
 
 const BLENDED = 6;
 
 /** Codes and their places, read from the server once for each method. */
 export class MapData {
-  constructor(answer) {
+  constructor(answer, rows, codes) {
     this.method = answer.method;
-    this.rows = integers(answer.rows);
+    this.rows = rows;
     this.labels = answer.labels ? integers(answer.labels) : null;
     this.ids = answer.ids;
-    this.codes = floats(answer.codes);
+    this.codes = codes;
     this.n = this.rows.length;
     this.xy = unit(floats(answer.xy));
     this.shown = new Uint8Array(this.n).fill(1);
+    /** Whether each is selected, or null where nothing is. */
+    this.selected = null;
+    this.middles = this.#middles();
   }
 
   static async load(method) {
-    return new MapData(await get(`api/map/${method}`));
+    const answer = await get(`api/map/${method}`);
+    const rows = integers(answer.rows);
+    return new MapData(answer, rows, await fetchCodes(rows));
+  }
+
+  /** Return whether a point has its colour: it is shown, and selected if anything is. */
+  lit(i) {
+    return this.shown[i] === 1 && (this.selected === null || this.selected[i] === 1);
+  }
+
+  /** Mark the selected examples. */
+  select(selection) {
+    this.selected = null;
+    if (selection.size === 0) return;
+    this.selected = Uint8Array.from(this.rows, (row) => (selection.has(row) ? 1 : 0));
+  }
+
+  /** Return the rows of the shown examples that a test of x and y chooses. */
+  rowsWhere(test) {
+    const { xy } = this;
+    return this.rows.filter((_, i) => this.shown[i] && test(xy[2 * i], xy[2 * i + 1]));
+  }
+
+  /** Return the rows of the shown examples inside an outline, [{x, y}]. */
+  rowsInside(corners) {
+    const range = (axis) => {
+      const values = corners.map((corner) => corner[axis]);
+      return [Math.min(...values), Math.max(...values)];
+    };
+    const [[left, right], [low, high]] = [range("x"), range("y")];
+    return this.rowsWhere(
+      (x, y) => x >= left && x <= right && y >= low && y <= high && isInside(corners, x, y),
+    );
   }
 
   code(i) {
@@ -40,6 +77,7 @@ export class MapData {
     for (let i = 0; i < this.n; i++) {
       this.shown[i] = labels.size === 0 || labels.has(this.labels[i]) ? 1 : 0;
     }
+    this.middles = this.#middles();
   }
 
   /** Return the shown examples nearest to a place, as [{i, distance}], nearest first. */
@@ -84,7 +122,7 @@ export class MapData {
   }
 
   /** Return the middle of the shown examples of each label: [{label, x, y, count}]. */
-  middles() {
+  #middles() {
     const groups = new Map();
     for (let i = 0; i < this.n; i++) {
       const label = this.label(i);

@@ -48,7 +48,7 @@ export function listen(canvas, map) {
     if (event.button > 1 || !map.data) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, point(event));
-    press = { ...point(event), moved: false, pan: event.shiftKey || event.button === 1 };
+    press = { ...point(event), moved: false, does: action(event), how: change(event) };
     if (event.button === 1) event.preventDefault();
   });
 
@@ -64,14 +64,17 @@ export function listen(canvas, map) {
     fingers.set(event.pointerId, at);
     press.moved ||= Math.hypot(at.x - press.x, at.y - press.y) > STILL;
     if (fingers.size > 1) pinch(event.pointerId, before);
-    else if (press.moved && press.pan) shift(at, before);
-    else if (press.moved && !press.pinched) drag(at);
+    else if (!press.moved || press.pinched) return;
+    else if (press.does === "pan") shift(at, before);
+    else if (press.does === "select") outline(at);
+    else drag(at);
   });
 
   for (const name of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(name, (event) => {
       fingers.delete(event.pointerId);
-      if (press && !press.moved && name === "pointerup") map.pinAt(press.x, press.y);
+      if (press && name === "pointerup") release();
+      else map.lasso.cancel(map.view);
       if (fingers.size > 0) return;
       press = null;
       rate.stop();
@@ -86,6 +89,33 @@ export function listen(canvas, map) {
     map.redraw();
   }, { passive: false });
   listenToKeys(canvas, map);
+
+  /** What a drag does: with Shift or the middle button it moves the map, unless Shift selects. */
+  function action(event) {
+    if (event.button === 1) return "pan";
+    if (map.tool !== "decode") return "select";
+    return event.shiftKey ? "pan" : "decode";
+  }
+
+  /** How a drag changes the selection; undefined leaves that to the page's control. */
+  function change(event) {
+    if (event.shiftKey) return "add";
+    return event.altKey ? "remove" : undefined;
+  }
+
+  function release() {
+    if (map.lasso.active) map.selectOutlined(press.how);
+    else if (press.moved) return;
+    else if (press.does === "select") map.toggleAt(press.x, press.y);
+    else map.pinAt(press.x, press.y);
+  }
+
+  function outline(at) {
+    if (!press.outlines) map.outlineFrom(press.x, press.y);
+    press.outlines = true;
+    // Escape ends it, although the button is still down.
+    if (map.lasso.active) map.outlineTo(at.x, at.y);
+  }
 
   function drag(at) {
     if (!rate.active) rate.start();
@@ -102,6 +132,7 @@ export function listen(canvas, map) {
   /** Two fingers: what is between them stays between them. */
   function pinch(id, before) {
     press.pinched = press.moved = true;
+    map.lasso.cancel(map.view);
     const other = [...fingers].find(([key]) => key !== id)[1];
     const now = fingers.get(id);
     const apart = (a) => Math.max(20, Math.hypot(a.x - other.x, a.y - other.y));
@@ -113,7 +144,12 @@ export function listen(canvas, map) {
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** Arrows move the pointer and decode under it, Enter takes the nearest example, + - 0 zoom. */
+const TOOLS = { d: "decode", l: "lasso", b: "box" };
+
+/**
+ * Arrows move the pointer and decode under it, Enter takes the nearest example, + - 0 zoom. With a
+ * tool that selects, Space begins and ends an outline, and Enter selects the nearest example.
+ */
 function listenToKeys(canvas, map) {
   canvas.addEventListener("keydown", (event) => {
     if (!map.data || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -125,14 +161,21 @@ function listenToKeys(canvas, map) {
       const [dx, dy] = ARROWS[event.key].map((sign) => sign * STEP * (event.shiftKey ? 5 : 1));
       const x = Math.min(width, Math.max(0, at.x + dx));
       const y = Math.min(height, Math.max(0, at.y + dy));
-      map.decodeAt(x, y);
-      map.hoverAt(x, y);
-    } else if (event.key === "Enter" || event.key === " ") map.pinAt(at.x, at.y);
+      map.moveTo(x, y);
+    } else if (event.key in TOOLS) map.take(TOOLS[event.key]);
+    else if (event.key === "a") map.selectShown();
+    else if (event.key === "Escape" && map.lasso.active) map.lasso.cancel(map.view);
+    else if (map.lasso.active && (event.key === " " || event.key === "Enter")) map.selectOutlined();
+    else if (event.key === " " && map.tool !== "decode") map.outlineFrom(at.x, at.y);
+    else if (event.key === "Enter" && map.tool !== "decode") map.toggleAt(at.x, at.y);
+    else if (event.key === "Enter" || event.key === " ") map.pinAt(at.x, at.y);
     else if (event.key === "+" || event.key === "=") map.zoom(1.5);
     else if (event.key === "-") map.zoom(1 / 1.5);
     else if (event.key === "0") map.zoom(0);
-    else if (event.key === "Escape") map.leave();
-    else return;
+    else {
+      if (event.key === "Escape") map.leave();
+      return;
+    }
     event.preventDefault();
   });
   canvas.addEventListener("blur", () => map.leave());

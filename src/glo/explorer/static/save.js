@@ -3,7 +3,8 @@
 import { canvasOf } from "./picture.js";
 import { isImage, run } from "./run.js";
 
-function saveBlob(blob, name) {
+/** Save a file. */
+export function saveBlob(blob, name) {
   const address = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = address;

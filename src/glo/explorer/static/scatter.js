@@ -4,6 +4,9 @@ import { colour } from "./dom.js";
 import { labelName } from "./run.js";
 
 const COLOURS = 10;
+const MANY = 1500;
+const VERY_MANY = 20000;
+const FAINT = 0.35;
 
 /** Return the resolved colours of the theme. */
 export function palette() {
@@ -26,45 +29,81 @@ export function sharpen(canvas, width, height) {
   return context;
 }
 
-/** Draw all points; those that are filtered out first, faint, below the others. */
+/** Draw all points; those that are not `lit` first, faint, below the others. */
 export function drawPoints(context, data, view, colours) {
-  context.clearRect(0, 0, view.width, view.height);
-  const radius = Math.min(6, (data.n > 1500 ? 2.1 : 3.4) * Math.sqrt(view.zoom) ** 0.8);
-  const shown = (wanted) => (i) => Boolean(data.shown[i]) === wanted;
-  const all = Array.from({ length: data.n }, (_, i) => i);
-  context.globalAlpha = 0.35;
-  for (const i of all.filter(shown(false))) point(context, data, view, i, radius, colours.faint);
-  context.globalAlpha = data.n > 1500 ? 0.8 : 0.95;
-  for (const i of all.filter(shown(true))) {
+  const { width, height } = context.canvas;
+  // Paths take ten times as long for 60,000 points.
+  const image = context.createImageData(width, height);
+  fill(image.data, rgb(colours.paper));
+  const paint = painter(image, view, data);
+  const faint = rgb(colours.faint);
+  for (let i = 0; i < data.n; i++) if (!data.lit(i)) paint(i, faint, FAINT);
+  const alpha = data.n > VERY_MANY ? 0.6 : data.n > MANY ? 0.8 : 0.95;
+  const [plain, labels] = [rgb(colours.plain), colours.labels.map(rgb)];
+  for (let i = 0; i < data.n; i++) {
+    if (!data.lit(i)) continue;
     const label = data.label(i);
-    const fill = label === null || label < 0 ? colours.plain : colours.labels[label % COLOURS];
-    point(context, data, view, i, radius, fill, Math.floor((label ?? 0) / COLOURS));
+    const ink = label === null || label < 0 ? plain : labels[label % COLOURS];
+    paint(i, ink, alpha, Math.floor((label ?? 0) / COLOURS));
   }
-  context.globalAlpha = 1;
+  context.putImageData(image, 0, 0);
   drawNames(context, data, view, colours);
 }
 
-/** Draw one point; labels beyond the tenth have the colours of the first ten, as other shapes. */
-function point(context, data, view, i, radius, fill, shape = 0) {
-  const { x, y } = view.toPoint(data.xy[2 * i], data.xy[2 * i + 1]);
-  if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) return;
-  context.fillStyle = fill;
-  context.beginPath();
-  if (shape % 3 === 1) context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-  else if (shape % 3 === 2) triangle(context, x, y, 1.3 * radius);
-  else context.arc(x, y, radius, 0, 7);
-  context.fill();
+/** Return the red, green and blue of a resolved colour. */
+const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
+
+function fill(pixels, [red, green, blue]) {
+  new Uint32Array(pixels.buffer).fill(((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0);
 }
 
-function triangle(context, x, y, radius) {
-  context.moveTo(x, y - radius);
-  context.lineTo(x + radius, y + radius);
-  context.lineTo(x - radius, y + radius);
+/** Return a function that blends point i into the pixels of an image. */
+function painter({ data: pixels, width, height }, view, { xy, n }) {
+  const base = n > VERY_MANY ? 1.4 : n > MANY ? 2.1 : 3.4;
+  const ratio = width / view.width;
+  const radius = ratio * Math.min(6, base * Math.sqrt(view.zoom) ** 0.8);
+  const stamps = [0, 1, 2].map((shape) => stamp(radius, shape));
+  const scale = ratio * view.scale;
+  return (i, [red, green, blue], alpha, shape = 0) => {
+    const x = Math.round(width / 2 + (xy[2 * i] - view.x) * scale);
+    const y = Math.round(height / 2 - (xy[2 * i + 1] - view.y) * scale);
+    const { reach, cover } = stamps[Math.max(0, shape) % 3];
+    if (x < reach || y < reach || x >= width - reach || y >= height - reach) return;
+    for (let dy = -reach, k = 0; dy <= reach; dy++) {
+      let at = 4 * ((y + dy) * width + x - reach);
+      for (let dx = -reach; dx <= reach; dx++, k++, at += 4) {
+        const share = alpha * cover[k];
+        pixels[at] += share * (red - pixels[at]);
+        pixels[at + 1] += share * (green - pixels[at + 1]);
+        pixels[at + 2] += share * (blue - pixels[at + 2]);
+      }
+    }
+  };
+}
+
+/** Labels beyond the tenth have the colours of the first ten, as other shapes. */
+const SHAPES = [
+  (x, y, radius) => Math.hypot(x, y) <= radius,
+  (x, y, radius) => Math.max(Math.abs(x), Math.abs(y)) <= radius,
+  (x, y, radius) => y <= 1.3 * radius && 2 * Math.abs(x) <= y + 1.3 * radius,
+];
+
+/** Return how much of each pixel around its middle a shape covers. */
+function stamp(radius, shape) {
+  const reach = Math.ceil((shape === 2 ? 1.3 : 1) * radius);
+  const side = 2 * reach + 1;
+  const parts = [-0.375, -0.125, 0.125, 0.375];
+  const cover = Float32Array.from({ length: side * side }, (_, k) => {
+    const [x, y] = [(k % side) - reach, Math.floor(k / side) - reach];
+    const inside = parts.flatMap((dy) => parts.filter((dx) => SHAPES[shape](x + dx, y + dy, radius)));
+    return inside.length / parts.length ** 2;
+  });
+  return { reach, cover };
 }
 
 /** Write each label's name in the middle of its examples, so that colour is not all there is. */
 function drawNames(context, data, view, colours) {
-  const middles = data.middles();
+  const middles = data.middles;
   if (middles.length < 2 || middles.length > 40) return;
   context.font = "600 25px 'Iowan Old Style', Palatino, P052, Georgia, serif";
   context.textAlign = "center";

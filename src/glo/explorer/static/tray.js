@@ -1,6 +1,6 @@
 /** The panel of the picture in hand: large, with its code, its neighbours and downloads. */
 
-import { floats, postFloats } from "./api.js";
+import { floats, postRaw } from "./api.js";
 import { split } from "./decode.js";
 import { $, guard, say, short, write } from "./dom.js";
 import { hand } from "./hand.js";
@@ -33,6 +33,8 @@ function toggle() {
 }
 
 function showAbout() {
+  // Those of the code before, until this one has come to rest.
+  if (run.n > 1) $("hand-neighbours").setAttribute("aria-busy", "true");
   $("hand").classList.remove("vacant");
   write("hand-source", hand.about.source);
 }
@@ -65,7 +67,7 @@ async function settle() {
 
 /** Fill a list with the training examples whose codes are nearest, if that is still wanted. */
 export async function showNeighbours(list, code, wanted = () => true) {
-  const answer = await (await postFloats("api/neighbours", code)).json();
+  const answer = await (await postRaw("api/neighbours", code)).json();
   if (!wanted()) return;
   const codes = split(floats(answer.codes));
   const items = answer.neighbours.map((example, i) => ({

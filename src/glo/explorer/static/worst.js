@@ -3,9 +3,12 @@
 import { floats, get } from "./api.js";
 import { decodeAll, split } from "./decode.js";
 import { $, el, guard, short } from "./dom.js";
-import { hand } from "./hand.js";
-import { draw } from "./picture.js";
-import { exampleAbout, isImage, labelName, run } from "./run.js";
+import { canvasCell, errorCells, hasImages, imageCell, labelCell, nameCell } from "./examples.js";
+import { drawHeat, heatLimit } from "./heat.js";
+import { draw, pixelsOf, size } from "./picture.js";
+import { run } from "./run.js";
+import { selection } from "./selection.js";
+import { openPanel } from "./tabs.js";
 
 const ROWS = 60;
 let began = false;
@@ -23,49 +26,56 @@ export const showWorst = guard(async () => {
     $("worst-text").textContent = error.message;
     return;
   }
-  fill(answer);
-  const codes = split(floats(answer.codes));
-  const pictures = await decodeAll(codes);
-  $("worst-rows").querySelectorAll("canvas").forEach((canvas, i) => draw(canvas, pictures[i]));
+  fill(answer.rows);
+  const pictures = await decodeAll(split(floats(answer.codes)));
+  [...$("worst-rows").children].forEach((row, i) => drawRow(row, pictures[i]));
 });
 
-function fill({ rows, codes }) {
+function fill(examples) {
   const typical = run.typical_residual;
   $("worst-text").textContent = typical
-    ? `Squared error of each; a typical example has ${short(typical)}.`
-    : "Squared error of each, largest first.";
-  $("worst-table").hidden = rows.length === 0;
-  const parts = split(floats(codes));
-  const showImage = isImage() && run.data;
-  $("worst-image-head").hidden = !showImage;
+    ? `Squared error; a typical example has ${short(typical)}.`
+    : "Squared error, largest first.";
+  $("worst-table").hidden = $("worst-select").hidden = examples.length === 0;
+  $("worst-select").addEventListener("click", () => {
+    selection.change(examples.map(({ row }) => row));
+    openPanel("map");
+  });
+  for (const name of ["image", "heat"]) $(`worst-${name}-head`).hidden = !hasImages();
+  $("worst-scale").hidden = !hasImages();
+  $("worst-limit").textContent = `${short(heatLimit())} or more`;
   $("worst-label-head").hidden = run.labels.length === 0;
-  $("worst-rows").replaceChildren(
-    ...rows.map((row, i) => tableRow(row, parts[i], rows[0].error, showImage)),
+  $("worst-rows").replaceChildren(...examples.map((each) => tableRow(each, examples[0].error)));
+}
+
+function tableRow(example, largest) {
+  return el(
+    "tr",
+    {},
+    nameCell(example),
+    ...(hasImages() ? [imageCell(example)] : []),
+    canvasCell(example, "Reconstruction"),
+    ...(hasImages() ? [canvasCell(example, "Error")] : []),
+    ...errorCells(example, largest),
+    ...labelCell(example),
   );
 }
 
-function tableRow(example, code, largest, showImage) {
-  const { row, id, error, label } = example;
-  const about = { ...exampleAbout(example), from: "worst" };
-  const { source } = about;
-  const take = el("button", { type: "button", class: "plain", title: `Take ${source} in hand` });
-  take.append(id ? `${row} (${id})` : `${row}`);
-  take.setAttribute("aria-label", `Take ${source} in hand`);
-  take.addEventListener("click", () => hand.take(code, about));
-  const bar = el("meter", { min: 0, max: largest, value: error, "aria-hidden": "true" });
-  const image = el("img", {
-    src: `api/example/${row}/image`,
-    alt: source,
-    loading: "lazy",
-    width: 56,
-    height: 56,
-  });
-  const cells = [
-    el("th", { scope: "row" }, take),
-    showImage ? el("td", {}, image) : null,
-    el("td", {}, el("canvas", { role: "img", "aria-label": `Reconstruction of ${source}` })),
-    el("td", { class: "number" }, short(error), bar),
-    run.labels.length ? el("td", {}, labelName(label) ?? "") : null,
-  ];
-  return el("tr", {}, ...cells.filter(Boolean));
+/** Draw the reconstruction, and the errors as soon as the image is there. */
+function drawRow(row, picture) {
+  const [decoded, heat] = row.querySelectorAll("canvas");
+  draw(decoded, picture);
+  const image = row.querySelector("img");
+  if (!heat) return;
+  const drawErrors = () => drawHeat(heat, imagePixels(image), picture);
+  if (image.complete && image.naturalWidth) drawErrors();
+  else image.addEventListener("load", drawErrors);
+}
+
+/** Return the pixels of a loaded image, uint8 (H * W * C). */
+function imagePixels(image) {
+  const canvas = document.createElement("canvas");
+  size(canvas, run.shape[2], run.shape[1]);
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  return pixelsOf(canvas);
 }
