@@ -38,7 +38,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, blobs: Callable[..., Data
     rows = blobs(40).rows
     labels = np.arange(40) % 2
     data = Dataset(rows=rows, labels=labels, label_names=("even", "odd"), name="blobs")
-    finish(folder, data, prior="gaussian", precision="float32", device="cpu")
+    more = {"prior": "gaussian", "encoder": "on"}
+    finish(folder, data, precision="float32", device="cpu", **more)
     return add_priors(folder)
 
 
@@ -48,6 +49,6 @@ def numbers(tmp_path_factory: pytest.TempPathFactory, vectors: Callable[..., Dat
     folder = tmp_path_factory.mktemp("numbers") / "run"
     rows = (vectors(40).rows * 100 + 1000).astype("float32")
     data = Dataset(rows=rows, name="vectors")
-    more = {"decoder": "mlp", "constraint": "sphere", "prior": "mixture"}
+    more = {"decoder": "mlp", "constraint": "sphere", "prior": "mixture", "encoder": "on"}
     finish(folder, data, precision="float32", device="cpu", **more)
     return add_priors(folder)

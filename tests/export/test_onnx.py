@@ -1,6 +1,7 @@
 """ONNX files compute what this package computes, for any number of rows."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from glo.errors import UserError
 from glo.export import export_onnx
 from glo.export.onnx import SamplerGraph, write_graph
 from glo.priors import build_prior
-from glo.runs.run import Run
+from glo.runs.run import ENCODER_FILE, Run, open_run
+from glo.training.factory import load_standardizer
 from glo.utils.random import normal
 
 
@@ -53,11 +55,11 @@ def test_samples_of_the_command_are_those_of_the_run(
 
 def check_files(out: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == [
-        "about.json", "decoder.onnx", "sampler.onnx",
+        "about.json", "decoder.onnx", "encoder.onnx", "sampler.onnx",
     ]  # fmt: skip
     about = json.loads((out / "about.json").read_text("utf-8"))
     assert (about["prior"], about["noise_dim"], about["shape"]) == ("mixture", 5, [1, 8, 8])
-    for name in ("sampler.onnx", "decoder.onnx"):
+    for name in ("sampler.onnx", "decoder.onnx", "encoder.onnx"):
         model = onnx.load(out / name)
         onnx.checker.check_model(model)
         assert {p.key: p.value for p in model.metadata_props}["glo"] == json.dumps(about)
@@ -76,6 +78,35 @@ def test_vectors_from_a_field_are_in_the_units_of_the_data(numbers: Run, tmp_pat
     weights = [each.raw_data for each in onnx.load(made.sampler).graph.initializer]
     large = [data for data in weights if len(data) > 64]
     assert len(large) == len(set(large)) > 5
+
+
+@pytest.mark.parametrize("kind", ["pictures", "numbers"])
+def test_the_encoder_gives_the_codes_of_the_run(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    run: Run = request.getfixturevalue(kind)
+    graphs = export_onnx(run, tmp_path)
+    assert graphs.encoder is not None
+    assert graphs.code_difference < 1e-4
+    examples = run.reconstruct(torch.arange(7))
+    shape = (7, 1, 8, 8) if run.is_images else tuple(examples.shape)
+    mask = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) > 0.4).float()
+    feed = {"examples": examples.float().numpy(), "mask": mask.numpy()}
+    (codes,) = session(graphs.encoder).run(["codes"], feed)
+    assert run.encoder is not None
+    columns = load_standardizer(run.decoder)
+    known = examples if columns is None else columns.transform(examples).float()
+    np.testing.assert_allclose(codes, run.encoder(known, mask), atol=1e-4)
+
+
+def test_a_stale_encoder_is_removed(numbers: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(numbers.folder, folder)
+    export_onnx(open_run(folder), tmp_path / "out")
+    (folder / ENCODER_FILE).unlink()
+    graphs = export_onnx(open_run(folder), tmp_path / "out")
+    assert graphs.encoder is None
+    assert not (tmp_path / "out" / "encoder.onnx").exists()
 
 
 @pytest.mark.parametrize("name", ["gaussian", "imle"])

@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from glo.cli.app import run as command
+from glo.data import to_uint8
+from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.export import export_web
 from glo.runs.run import Run
@@ -157,6 +160,36 @@ def test_a_person_samples_and_walks(
     assert page.url.endswith("#1")
     again = see(page.url)
     assert drawn(again, "#samples canvas") == drawn(page, "#samples canvas")
+
+
+def test_a_picture_is_encoded_on_the_device(
+    folder: Path,
+    pictures: Run,
+    tmp_path: Path,
+    serve: Callable[[Path], str],
+    see: Callable[..., Any],
+) -> None:
+    page = see(serve(folder))
+    example = pictures.reconstruct(torch.arange(1))
+    pixels = to_uint8(example)[0]
+    wide = np.pad(np.repeat(pixels, 3, 2), ((0, 0), (5, 5), (0, 0)))
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    before = drawn(page, "#way canvas")[0]
+    page.set_input_files("#file", tmp_path / "wide.png")
+    changed(page, "#way canvas", before)
+    # The way begins at its decoded code, which is that of the run.
+    assert drawn(page, "#way canvas")[0] == drawn(page, "#picture-decoded")[0]
+    assert pictures.encoder is not None
+    codes = pictures.encoder(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1)
+    wanted = to_uint8(decode(pictures.decoder, codes, "float32"))[0, ..., 0].astype(int)
+    script = "c => Array.from(c.getContext('2d').getImageData(0, 0, 8, 8).data)"
+    bytes_ = np.array(page.eval_on_selector("#picture-decoded", script)).reshape(8, 8, 4)
+    assert abs(bytes_[..., 0] - wanted).max() <= 1
+    (tmp_path / "no.png").write_text("no picture")
+    page.set_input_files("#file", tmp_path / "no.png")
+    page.wait_for_function(
+        "() => document.querySelector('#picture-told').textContent.includes('no.png')"
+    )
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])

@@ -59,6 +59,11 @@ def export(
             f"{graphs.sampler}: noise to codes; {graphs.decoder}: codes to examples. 16 samples "
             f"differ by at most {graphs.difference:.1e} from samples of glo in float32."
         )
+        if graphs.encoder is not None:
+            print(
+                f"{graphs.encoder}: examples and masks to codes, which differ by at most "
+                f"{graphs.code_difference:.1e} from those of glo."
+            )
     if web is not None:
         to.export_web(opened, web, runtime=runtime, prior=prior)
         print(f"{web}: a page. To see it: python -m http.server --directory {web}")

@@ -15,7 +15,7 @@ from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
 from glo.runs.reading_record import READING_FILE, write_reading
-from glo.runs.run import Run, open_run
+from glo.runs.run import ENCODER_FILE, Run, open_run
 from glo.utils.files import write_text
 from glo.utils.json_toml import write_json
 
@@ -27,7 +27,13 @@ _SAMPLES = 64
 _LIBRARY: dict[str, Any] = {"library_name": "glo-torch", "library_version": __version__}
 # Copied beside the checkpoint and the priors; config.toml is written without paths.
 # Identities of rows and notes on the data are left out: they may hold names of persons.
-_FILES = ("summary.json", "metrics.jsonl", "errors.safetensors", "estimator.json")
+_FILES = (
+    "summary.json",
+    "metrics.jsonl",
+    "errors.safetensors",
+    "estimator.json",
+    ENCODER_FILE,
+)
 _PATTERNS = ["*.json", "*.jsonl", "*.toml", "*.safetensors", "*.md", "*.png"]
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 

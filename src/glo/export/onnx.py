@@ -1,4 +1,4 @@
-"""ONNX export: the decoder and a prior as graphs, for sampling without Python and torch."""
+"""ONNX export: decoder, prior and encoder as graphs, for use without Python and torch."""
 
 import io
 import json
@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -23,7 +24,7 @@ from glo.utils.files import atomic_write
 from glo.utils.json_toml import write_json
 from glo.utils.random import normal
 
-__all__ = ["DecoderGraph", "Graphs", "SamplerGraph", "export_onnx", "write_graph"]
+__all__ = ["DecoderGraph", "EncoderGraph", "Graphs", "SamplerGraph", "export_onnx", "write_graph"]
 
 # Every runtime since 2023 reads it; the oldest that the exporter of torch writes by itself.
 _OPSET = 18
@@ -40,22 +41,28 @@ class Graphs:
     Attributes:
         decoder: path of decoder.onnx.
         sampler: path of sampler.onnx.
+        encoder: path of encoder.onnx, or None for a run without an encoder.
         about: path of about.json.
         difference: largest difference of 16 samples from those of this package, in their units.
+        code_difference: largest difference of the codes of these samples, or 0.
     """
 
     decoder: Path
     sampler: Path
+    encoder: Path | None
     about: Path
     difference: float
+    code_difference: float
 
 
 def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
-    """Write the decoder and a prior of a run as ONNX files, and compare their outputs.
+    """Write decoder, prior and encoder of a run as ONNX files, and compare their outputs.
 
-    Two graphs with any number of rows: `sampler.onnx`, from `noise`, float32 (B, noise_dim), and
+    Graphs with any number of rows: `sampler.onnx`, from `noise`, float32 (B, noise_dim), and
     `temperature`, float32 (), to `codes`, (B, D); and `decoder.onnx`, from `codes` to `examples`,
-    (B, *shape), images in [-1, 1] and vectors in the units of the data. `about.json` has the sizes.
+    (B, *shape), images in [-1, 1] and vectors in the units of the data. Of a run with an encoder
+    `encoder.onnx`, from `examples` and `mask`, 1 where observed, (B, 1, H, W) or (B, F), to
+    `codes`. `about.json` has the sizes.
     They compute in float32 where `Run.sample` may use bfloat16.
 
     Args:
@@ -79,6 +86,7 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
         "constraint": run.settings.constraint,
         "prior": source.name,
         "noise_dim": source.noise_dim,
+        "encoder": run.encoder is not None,
     }
     noise = normal(0, 0, _COMPARED_SAMPLES, source.noise_dim, stream="samples")
     inputs = {"noise": noise, "temperature": torch.tensor(1.0)}
@@ -88,10 +96,34 @@ def export_onnx(run: Run, folder: Path, *, prior: str | None = None) -> Graphs:
     paths = {name: folder / f"{name}.onnx" for name in ("sampler", "decoder")}
     write_graph(sampler, inputs, "codes", paths["sampler"], about)
     write_graph(decoder, {"codes": codes}, "examples", paths["decoder"], about)
+    encoder, code_difference = _write_encoder(run, folder / "encoder.onnx", expected, about)
     write_json(folder / "about.json", about)
     examples = _run(paths["decoder"], {"codes": _run(paths["sampler"], inputs)})
     difference = float((examples - expected).abs().max())
-    return Graphs(**paths, about=folder / "about.json", difference=difference)
+    return Graphs(
+        **paths,
+        encoder=encoder,
+        about=folder / "about.json",
+        difference=difference,
+        code_difference=code_difference,
+    )
+
+
+def _write_encoder(
+    run: Run, path: Path, examples: Tensor, about: dict[str, Any]
+) -> tuple[Path | None, float]:
+    """Write the encoder, if the run has one, and return its path and the difference of codes."""
+    if run.encoder is None:
+        # That of an earlier export to this folder is of another run.
+        path.unlink(missing_ok=True)
+        return None, 0.0
+    graph = EncoderGraph(run)
+    mask = torch.ones_like(examples[:, :1] if run.is_images else examples)
+    inputs = {"examples": examples.float(), "mask": mask.float()}
+    with torch.no_grad():
+        expected = graph(**inputs)
+    write_graph(graph, inputs, "codes", path, about)
+    return path, float((_run(path, inputs) - expected).abs().max())
 
 
 @final
@@ -108,6 +140,25 @@ class DecoderGraph(nn.Module):
         """Decode codes to float32 (B, *shape), images in [-1, 1]."""
         examples: Tensor = self.decoder(codes)
         return examples if self.columns is None else self.columns.inverse_transform(examples)
+
+
+@final
+class EncoderGraph(nn.Module):
+    """Module that maps examples (B, *shape), vectors in the units of the data, to codes (B, D)."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        assert run.encoder is not None, "the caller checked it"
+        # A copy: the run's own may be on another device.
+        self.encoder = deepcopy(run.encoder).cpu()
+        self.columns = load_standardizer(run.decoder)
+
+    def forward(self, examples: Tensor, mask: Tensor) -> Tensor:
+        """Encode examples whose `mask`, (B, 1, H, W) or (B, F), is 1 where observed."""
+        if self.columns is not None:
+            examples = self.columns.transform(examples).float()
+        codes: Tensor = self.encoder(examples, mask)
+        return codes
 
 
 @final

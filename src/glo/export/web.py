@@ -19,7 +19,7 @@ RUNTIME_VERSION = "1.30.0"
 
 # The smallest build: the script, and the WebAssembly module for the CPU.
 _RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-_PAGE_FILES = ("index.html", "style.css", "main.js", "model.js", "draw.js")
+_PAGE_FILES = ("index.html", "style.css", "main.js", "model.js", "draw.js", "picture.js")
 _DEFAULT_RUNTIME = Path("node_modules") / "onnxruntime-web"
 _NOTICE = f"""{_RUNTIME_FILES[0]} and {_RUNTIME_FILES[1]} are parts of the npm package \
 onnxruntime-web.
@@ -31,7 +31,7 @@ https://github.com/microsoft/onnxruntime/blob/main/LICENSE
 def export_web(
     run: Run, folder: Path, *, runtime: Path | None = None, prior: str | None = None
 ) -> Graphs:
-    """Write a static page that samples and interpolates a run on the visitor's device.
+    """Write a static page that samples, interpolates and encodes on the visitor's device.
 
     The folder is complete: the graphs of `export_onnx`, the page, and two files of
     onnxruntime-web, which are too large (14 MB) for this package.

@@ -1,10 +1,13 @@
-/** The page: a sheet of samples, two of them chosen, and the way between. */
+/** The page: a sheet of samples, two of them chosen, and the way between; pictures encoded. */
 
 import { draw, rangeOf } from "./draw.js";
 import { loadModel } from "./model.js";
+import { readPicture } from "./picture.js";
 
 const SAMPLES = 24;
 const STEPS = 9;
+// The number of the encoded picture among the samples.
+const OWN = -1;
 const find = (id) => document.getElementById(id);
 
 /** Let only the newest of several wishes be computed, one at a time. */
@@ -31,7 +34,7 @@ function newest(work) {
 async function main() {
   const model = await loadModel();
   const { about } = model;
-  const page = { seed: seedOf(location.hash), ends: [0, 1], codes: null, range: [-1, 1] };
+  const page = { seed: seedOf(location.hash), ends: [0, 1], codes: null, own: null, range: [-1, 1] };
   const temperature = find("temperature");
   const place = find("place");
 
@@ -52,7 +55,8 @@ async function main() {
   });
 
   const walk = newest(async () => {
-    const [a, b] = page.ends.map((end) => codeOf(page.codes, end, about.code_dim));
+    const [a, b] = page.ends.map((end) =>
+      end === OWN ? page.own : codeOf(page.codes, end, about.code_dim));
     const places = steps.map((_, i) => i / (STEPS - 1)).concat(Number(place.value));
     const examples = await model.decode(model.between(a, b, places));
     [...steps, find("between")].forEach((canvas, i) =>
@@ -79,11 +83,55 @@ async function main() {
     walk();
   });
 
+  if (model.takesPictures) {
+    takePictures(model, (code) => {
+      page.own = code;
+      page.ends = [OWN, page.ends[1] === OWN ? 0 : page.ends[1]];
+      mark(tiles, page.ends);
+      walk();
+    });
+  }
   mark(tiles, page.ends);
   await sample();
   find("state").hidden = true;
   document.querySelector("main").hidden = false;
   document.body.classList.add("ready");
+}
+
+/** Encode the pictures that are chosen or dropped, and hand on their codes. */
+function takePictures(model, use) {
+  const { about } = model;
+  const told = find("picture-told");
+  const take = async (file) => {
+    if (!file) return;
+    try {
+      const values = await readPicture(file, about.shape);
+      const code = await model.encode(values);
+      const [decoded] = await model.decode(Float32Array.from(code));
+      draw(find("picture"), values, about.shape, [-1, 1]);
+      draw(find("picture-decoded"), decoded, about.shape, [-1, 1]);
+      const squares = values.map((value, i) => (value - decoded[i]) ** 2);
+      const error = squares.reduce((sum, value) => sum + value, 0) / squares.length;
+      told.textContent = `Mean squared error ${error.toFixed(4)}; the way below begins here.`;
+      find("pictures").hidden = false;
+      use(Array.from(code));
+    } catch {
+      told.textContent = `${file.name} is not a picture that this browser can read.`;
+    }
+  };
+  const section = find("encode");
+  section.hidden = false;
+  find("file").addEventListener("change", (event) => take(event.target.files[0]));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    section.classList.add("over");
+  });
+  document.addEventListener("dragleave", () => section.classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    section.classList.remove("over");
+    take(event.dataTransfer.files[0]);
+  });
 }
 
 function seedOf(hash) {

@@ -1,4 +1,4 @@
-/** The two graphs of a run, and codes between codes. */
+/** The graphs of a run, and codes between codes. */
 
 import * as ort from "./ort.wasm.bundle.min.mjs";
 
@@ -13,14 +13,32 @@ export async function loadModel() {
   const about = await answer.json();
   const sampler = await ort.InferenceSession.create("sampler.onnx");
   const decoder = await ort.InferenceSession.create("decoder.onnx");
-  return new Model(about, sampler, decoder);
+  const encoder = about.encoder ? await ort.InferenceSession.create("encoder.onnx") : null;
+  return new Model(about, sampler, decoder, encoder);
 }
 
 class Model {
-  constructor(about, sampler, decoder) {
+  constructor(about, sampler, decoder, encoder) {
     this.about = about;
     this.sampler = sampler;
     this.decoder = decoder;
+    this.encoder = encoder;
+  }
+
+  /** Whether pictures can be encoded. */
+  get takesPictures() {
+    return this.encoder !== null && this.about.shape.length === 3;
+  }
+
+  /** Return the code of one image, Float32Array(D); `values` are (C, H, W) in [-1, 1]. */
+  async encode(values) {
+    const [, height, width] = this.about.shape;
+    const seen = new Float32Array(height * width).fill(1);
+    const { codes } = await this.encoder.run({
+      examples: new ort.Tensor("float32", values, [1, ...this.about.shape]),
+      mask: new ort.Tensor("float32", seen, [1, 1, height, width]),
+    });
+    return codes.data;
   }
 
   /** Return `n` codes, Float32Array(n D), that depend on the seed and the temperature alone. */
