@@ -44,6 +44,7 @@ def test_run_without_labels_and_data(open_page: Open, bare: Path) -> None:
         page.focus("#map")
         page.keyboard.press("a")
         # Without data the table shows what the codes decode to.
+        page.wait_for_selector("#selected-rows canvas")
         page.wait_for_function(
             "() => document.querySelector('#selected-rows canvas').width !== 300"
         )
