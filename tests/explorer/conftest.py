@@ -52,6 +52,14 @@ def bare(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def amortized(folder: Path) -> Path:
+    """Run of images with an encoder."""
+    data = save_data(folder / "amortized-data")
+    assert train(data, folder / "amortized", "--encoder", "on") == 0
+    return folder / "amortized"
+
+
+@pytest.fixture(scope="session")
 def single(folder: Path) -> Path:
     """Run of one example."""
     assert train(save_data(folder / "single-data", images(1)), folder / "single") == 0

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.builders import SIDE, images, save_data, train
 from tests.explorer.client import N, Visit, check_refusal, decode, encode, lines
@@ -65,6 +66,35 @@ def test_code_of_a_file(visit: Visit, labelled: Path) -> None:
     assert done["seconds"] > 0
     assert decode(done["code"]).shape == (4,)
     assert lines(responses[1])[-1]["code"] == done["code"]
+
+
+def test_the_code_of_the_encoder_comes_first(visit: Visit, amortized: Path) -> None:
+    picture, opened = images(20)[5], open_run(amortized)
+    seen, first, *steps, done = lines(visit(amortized).post("/api/encode", content=png(picture)))
+    assert (seen["kind"], first["kind"], done["kind"]) == ("seen", "encoded", "done")
+    assert opened.encoder is not None
+    x = torch.from_numpy(picture.astype("float32"))[None, None] / 127.5 - 1
+    with torch.no_grad():
+        code = opened.encoder(x)
+        error = float((opened.decoder(code) - x).square().mean())
+    np.testing.assert_allclose(decode(first["code"]), code[0].numpy(), atol=1e-5)
+    assert first["residual"] == pytest.approx(error, rel=0.05)
+    assert 0 < first["seconds"] < done["seconds"]
+    assert done["residual"] <= first["residual"] + 1e-6
+    assert {step["kind"] for step in steps} <= {"step", "again"}
+
+
+def test_a_search_begins_again_for_what_the_encoder_does_not_explain(
+    visit: Visit, amortized: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glo.workflows.encode._worst_error", lambda run: 0.0)
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+    events = lines(visit(amortized).post("/api/encode", content=png(noise)))
+    assert [event["kind"] for event in events].count("again") == 1
+    last = max(i for i, event in enumerate(events) if event["kind"] == "again")
+    shares = [event["share"] for event in events[last + 1 : -1]]
+    assert shares == sorted(shares)
+    assert events[-1]["kind"] == "done"
 
 
 def test_a_12_bit_file_has_the_code_of_the_command_line(visit: Visit, tmp_path: Path) -> None:

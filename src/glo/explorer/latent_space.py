@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.decoders.decode import decode
+from glo.encoders import Encoder
 from glo.explorer.protocol import NotFound, array_to_base64
 from glo.explorer.scheduler import Scheduler, YieldingDecoder, compute_once
 from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
@@ -140,6 +141,13 @@ class LatentSpace:
 
     @property
     @compute_once
+    def encoder(self) -> Encoder | None:
+        """The run's encoder on the device of the decoder, or None."""
+        encoder = self.run.encoder
+        return None if encoder is None else encoder.to(find_device("auto"))
+
+    @property
+    @compute_once
     def initial_codes(self) -> InitialCodes:
         """Initial codes of searches in a finished run; some seconds of background work."""
         decoder = YieldingDecoder(self.run.decoder, self._scheduler)
@@ -171,6 +179,7 @@ class LatentSpace:
         _ = self.directions, self.labels
         if not self.finished:
             return
+        _ = self.encoder
         if len(self.codes) > 1:
             _ = self.initial_codes
         if self.examples.dataset is not None:

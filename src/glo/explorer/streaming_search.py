@@ -17,13 +17,15 @@ from torch import Tensor
 from glo.data import SourceOptions, to_uint8
 from glo.data.pixels import resize
 from glo.data.readers.image_files import decode_files
+from glo.decoders.decode import decode
 from glo.errors import UserError, printable
 from glo.explorer.latent_space import LatentSpace
 from glo.explorer.protocol import array_to_base64, codes_to_base64, parse_int, parse_pixels
 from glo.explorer.scheduler import Scheduler
 from glo.inversion import InitialCodes, Inversion, InversionProgress
+from glo.losses import MSELoss
 from glo.utils.random import permutation
-from glo.workflows.encode import encode
+from glo.workflows.encode import SearchKind, encode
 from glo.workflows.inputs import image_options
 
 _MAX_SOLUTIONS = 8
@@ -63,11 +65,19 @@ class StreamingSearch:
         return pixels
 
     def encode(self, pixels: NDArray[np.uint8], name: str) -> Iterator[dict[str, Any]]:
-        """Yield the result of `read`, a line per decoding, and the code that the search found."""
+        """Yield the result of `read`, a line per decoding, and the code that the search found.
+
+        With an encoder its code comes first, and the search begins there. It begins again, after a
+        line of its own, where the result explains the image badly.
+        """
         yield {"kind": "seen", "pixels": array_to_base64(pixels, "u1"), "name": printable(name)}
-        space, start = self._space, time.perf_counter()
-        for event in self._search(_to_tensor(pixels), None, space.initial_codes, 1):
+        space, x, start, share = self._space, _to_tensor(pixels), time.perf_counter(), 0.0
+        yield from self._encode_once(x, start)
+        for event in self._search(x, None, space.initial_codes, 1, "refine"):
             if isinstance(event, InversionProgress):
+                if event.fraction < share:
+                    yield {"kind": "again"}
+                share = event.fraction
                 yield {
                     "kind": "step",
                     "share": event.fraction,
@@ -84,6 +94,21 @@ class StreamingSearch:
                 "seconds": time.perf_counter() - start,
                 "neighbours": space.nearest(event.codes[0]),
             }
+
+    def _encode_once(self, x: Tensor, start: float) -> Iterator[dict[str, Any]]:
+        """Yield the code of the run's encoder, which takes one pass, if there is one."""
+        run, encoder = self._space.run, self._space.encoder
+        if encoder is None:
+            return
+        with self._scheduler.interactive(), torch.no_grad():
+            codes = encoder(x.to(encoder.mean.device)).cpu()
+            decoded = decode(run.decoder, codes, run.settings.precision)
+        yield {
+            "kind": "encoded",
+            "code": codes_to_base64(codes[0]),
+            "residual": float(MSELoss()(decoded, x, None)[0]),
+            "seconds": time.perf_counter() - start,
+        }
 
     def restore(self, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Search for several images that agree with the observed pixels of one.
@@ -108,7 +133,8 @@ class StreamingSearch:
         initial = _subset(space.initial_codes, seed)
         observed = torch.from_numpy(mask)[None, None].float()
         n_solutions = min(n_solutions, len(initial))
-        for event in self._search(_to_tensor(pixels), observed, initial, n_solutions):
+        # One solution, too, depends on the seed.
+        for event in self._search(_to_tensor(pixels), observed, initial, n_solutions, "full"):
             if isinstance(event, InversionProgress):
                 yield {"kind": "step", "share": event.fraction}
                 continue
@@ -123,7 +149,12 @@ class StreamingSearch:
             }
 
     def _search(
-        self, x: Tensor, mask: Tensor | None, initial: InitialCodes, n_solutions: int
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        initial: InitialCodes,
+        n_solutions: int,
+        search: SearchKind,
     ) -> Iterator[InversionProgress | Inversion]:
         """Search in a thread, and yield its progress and its result; closing stops the search."""
         events: SimpleQueue[InversionProgress | Inversion | Exception] = SimpleQueue()
@@ -142,7 +173,13 @@ class StreamingSearch:
 
                     run = self._space.run
                     inversion = encode(
-                        run, x, initial, mask=mask, n_solutions=n_solutions, callback=report
+                        run,
+                        x,
+                        initial,
+                        mask=mask,
+                        n_solutions=n_solutions,
+                        search=search,
+                        callback=report,
                     )
                 events.put(inversion)
             except Exception as error:

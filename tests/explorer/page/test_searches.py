@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.explorer.page.conftest import REFUSED, Open, centre
+from tests.builders import images
+from tests.explorer.page.conftest import REFUSED, Open, centre, served
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,18 @@ def test_a_chosen_file_is_shown_and_can_be_painted_on(
     page.click("#tab-paint")
     page.click("#paint-dropped")
     assert page.inner_text("#paint-name") == "spot.png"
+
+
+def test_a_dropped_file_is_encoded_at_once(
+    open_page: Open, amortized: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(images(20)[3]).save(tmp_path / "one.png")
+    with served(amortized) as address:
+        page = open_page(f"{address}#drop")
+        page.set_input_files("#file", tmp_path / "one.png")
+        page.wait_for_selector("#drop-result[data-state=done]")
+        assert "encoder" in page.inner_text("#drop-seconds")
+        assert "search" in page.inner_text("#drop-seconds")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n half"])

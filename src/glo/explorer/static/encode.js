@@ -18,6 +18,8 @@ export const dropped = { pixels: null, name: "" };
 
 let stopping = null;
 let residuals = [];
+/** What the encoder found: {residual, seconds}, or null in a run without one. */
+let encoded = null;
 
 /** Bind the button, the whole page as a place to drop, and pasting. */
 export function startEncode() {
@@ -76,10 +78,18 @@ const encode = guard(async (file) => {
 
 const live = new Live((_, picture) => showFound(picture), complain);
 
-const answers = { seen: showSeen, step: showStep, done: showDone };
+const answers = {
+  seen: showSeen,
+  encoded: showEncoded,
+  step: showStep,
+  again: showAgain,
+  done: showDone,
+};
 
 function begin() {
   residuals = [];
+  encoded = null;
+  $("drop-seconds").textContent = "";
   $("drop-result").hidden = false;
   $("drop-verdict").textContent = "Reading the file.";
   $("drop-result").dataset.state = "working";
@@ -96,6 +106,23 @@ function showSeen({ pixels, name }) {
   $("seen-name").textContent = name;
   $("drop-verdict").textContent = "Looking for its code.";
   document.dispatchEvent(new Event("dropped"));
+}
+
+/** Show the code of the encoder, the first of the search. */
+function showEncoded(line) {
+  encoded = line;
+  showStep({ ...line, share: 0 });
+  $("drop-seconds").textContent = encoderText();
+  $("drop-verdict").textContent = "Encoded; the search goes on from there.";
+}
+
+const encoderText = () =>
+  encoded ? `encoder ${short(encoded.residual)} in ${Math.ceil(1000 * encoded.seconds)} ms` : "";
+
+/** The code of the encoder led nowhere: the search begins anew, at many codes. */
+function showAgain() {
+  residuals = [];
+  $("drop-verdict").textContent = "Unlike the training examples; looking again, from many codes.";
 }
 
 function showStep({ share, residual, code }) {
@@ -137,7 +164,8 @@ async function showDone(line) {
   hand.take(code, { source: `Code found for ${dropped.name}`, name, from: "drop" });
   $("drop-near").hidden = false;
   $("drop-stop").hidden = true;
-  $("drop-seconds").textContent = `${line.seconds.toFixed(1)} s`;
+  const search = `search ${short(line.residual)} in ${line.seconds.toFixed(1)} s`;
+  $("drop-seconds").textContent = [encoderText(), search].filter(Boolean).join("; ");
   await showNeighbours($("drop-neighbours"), code);
 }
 
