@@ -34,7 +34,9 @@ def test_a_table_and_a_file(two: Path, capsys: pytest.CaptureFixture[str]) -> No
     fd = [values["floor"]["fd"], values["reconstructions"]["fd"]["value"]]
     fd.append(values["priors"]["gaussian"]["fd"]["value"])
     assert row == ["FD", f"{fd[0]:.3g}", f"{fd[1]:.3g}", "-", f"{fd[2]:.3g}"]
+    assert any(line.split() == ["right", "half", "nearest"] for line in lines)
     for part in (
+        "Right half: of 20 held-out images",
         "thumbnails of 8 x 8, 64 numbers (for grey images other than MNIST there is no network)",
         "compared with 20 held-out examples",
         "gaussian, in thumbnails of 8 x 8: ",

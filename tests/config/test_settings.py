@@ -23,7 +23,15 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_has_a_group_and_help(name: str) -> None:
     metadata = FIELDS[name].metadata
-    assert metadata["group"] in {"Data", "Decoder", "Codes", "Training", "Prior", "Machine"}
+    assert metadata["group"] in {
+        "Data",
+        "Decoder",
+        "Codes",
+        "Training",
+        "Prior",
+        "Encoder",
+        "Machine",
+    }
     assert metadata["help"].endswith(".")
     assert len(metadata["help"]) > 15
 

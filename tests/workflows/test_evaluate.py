@@ -14,11 +14,13 @@ from glo.data import Dataset, to_uint8
 from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.features.base import Thumbnails
+from glo.inversion import half_mask
 from glo.metrics import frechet_distance, psnr, ssim
 from glo.runs.run import Run, open_run
 from glo.utils.json_toml import finite_json
 from glo.utils.random import permutation
-from glo.workflows.evaluate import evaluate
+from glo.workflows.encode import encode, prepare_search
+from glo.workflows.evaluate import evaluate, nearest_by_left_half
 from glo.workflows.evaluation_plan import choose_features, prepare
 
 N, N_HELDOUT = 60, 40
@@ -71,6 +73,42 @@ def test_the_search_finds_what_the_decoder_can_make(
     assert 0 < figures["mse"] < 0.1 * float(made.batch(torch.arange(20)).var(0).mean())
     assert figures["mse"] < 0.1 * values["heldout"]["mse"]
     assert figures["per_second"] == pytest.approx(20 / figures["seconds"])
+
+
+def test_the_right_half_is_measured_under_the_code_of_the_left(
+    run: Run, images: tuple[Dataset, Dataset], values: dict[str, Any]
+) -> None:
+    halves, rows = values["halves"], permutation(N_HELDOUT, 0, 1)[:30]
+    truth = images[1].batch(rows)
+    found = encode(run, truth, prepare_search(run), mask=half_mask((1, 8, 8), "right"))
+    errors = (found.reconstructions - truth)[..., 4:].square().mean((1, 2, 3))
+    assert halves["n"] == 30
+    assert halves["mse"] == pytest.approx(float(errors.mean()), rel=1e-4)
+    assert halves["left_mse"] == pytest.approx(float(found.residuals.mean()), rel=1e-4)
+    # Halves of four pixels are too small for the window of SSIM.
+    assert "ssim" not in halves
+    assert -1 <= halves["rank_correlation"] <= 1
+    near = images[0].batch(nearest_by_left_half(truth, images[0], torch.arange(N)))
+    distances = torch.cdist(truth[..., :4].flatten(1), every(images[0])[..., :4].flatten(1))
+    torch.testing.assert_close(
+        (near - truth)[..., :4].flatten(1).norm(dim=1), distances.amin(1), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_hidden_half_does_not_count(run: Run, images: tuple[Dataset, Dataset]) -> None:
+    rows = images[1].rows.copy()
+    rows[:, :, 4:] = 255 - rows[:, :, 4:]
+    other = Dataset(rows=rows, name="other")
+    one, two = (
+        figures_of(run, images[0], heldout=heldout, priors=("gaussian",), n=30)["halves"]
+        for heldout in (images[1], other)
+    )
+    assert one["left_mse"] == pytest.approx(two["left_mse"], rel=1e-6)
+    assert one["mse"] != pytest.approx(two["mse"], rel=1e-2)
+
+
+def every(dataset: Dataset) -> torch.Tensor:
+    return dataset.batch(torch.arange(len(dataset)))
 
 
 def test_distances_and_their_floor_are_of_the_same_numbers(
@@ -128,6 +166,7 @@ def test_the_callback_reports_every_part(run: Run, images: tuple[Dataset, Datase
     assert list(dict.fromkeys(part for part, done, total in calls if done == total)) == [
         "reconstructing training examples",
         "searching codes of held-out examples",
+        "searching codes of left halves",
         "thumbnails of 8 x 8 of held-out examples",
         "thumbnails of 8 x 8 of training examples",
         "drawing from gaussian",

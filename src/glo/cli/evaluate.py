@@ -50,7 +50,7 @@ def evaluate(
     from glo.utils.json_toml import write_json
     from glo.workflows.evaluate import evaluate as measure
     from glo.workflows.evaluation_plan import prepare
-    from glo.workflows.evaluation_table import sentences
+    from glo.workflows.evaluation_table import figures, half_figures, sentences
 
     out = out or run / "evaluation.json"
     if out.suffix != ".json" or out.is_dir():
@@ -66,22 +66,23 @@ def evaluate(
     console = Console(highlight=False, markup=False)
     console.print(_title(values), soft_wrap=True)
     console.print()
-    console.print(_table(values))
+    console.print(_table(figures(values)))
     console.print()
+    if "halves" in values:
+        console.print(_table(half_figures(values)))
+        console.print()
     for sentence in sentences(values):
         console.print(sentence, soft_wrap=True)
     print(f"All figures: {out}")
     return 0
 
 
-def _table(values: dict[str, Any]) -> "Table":
-    """Return the table of the figures."""
+def _table(figures: tuple[list[str], list[tuple[str, list[str]]]]) -> "Table":
+    """Return a table of figures."""
     from rich import box
     from rich.table import Table
 
-    from glo.workflows.evaluation_table import figures
-
-    columns, rows = figures(values)
+    columns, rows = figures
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0), show_edge=False)
     table.add_column("", no_wrap=True)
     for name in columns:

@@ -6,10 +6,10 @@ from torch import Tensor
 from glo.errors import UserError
 from glo.utils.torch_defaults import torch_defaults
 
-__all__ = ["psnr", "psnr_from_mse", "ssim"]
+__all__ = ["MIN_SIDE", "psnr", "psnr_from_mse", "ssim"]
 
 # The padding of SSIM's window needs this many pixels.
-_MIN_SIDE = 6
+MIN_SIDE = 6
 
 
 def psnr_from_mse(error: Tensor) -> Tensor:
@@ -76,10 +76,10 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     _check(prediction, target)
-    if min(prediction.shape[2:]) < _MIN_SIDE:
+    if min(prediction.shape[2:]) < MIN_SIDE:
         raise UserError(
             f"images are {tuple(prediction.shape[2:])}; SSIM has a window of 11 x 11 and needs at "
-            f"least {_MIN_SIDE} pixels on each side. Use the MSE."
+            f"least {MIN_SIDE} pixels on each side. Use the MSE."
         )
     x, y = (images.float().clamp(-1, 1).add(1).div(2) for images in (prediction, target))
     # Under autocast the library would filter in half precision.

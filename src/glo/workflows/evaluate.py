@@ -1,29 +1,40 @@
-"""Evaluation of a run: reconstructions, samples of each prior, memorisation."""
+"""Evaluation of a run: reconstructions, halves, samples of each prior, memorisation."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from glo.data import Dataset
 from glo.decoders.decode import decode
 from glo.features.base import Features, embed
+from glo.inversion import InitialCodes, half_mask
 from glo.losses import MSELoss
 from glo.metrics import MemorisationTest, Reference, psnr, ssim
+from glo.metrics.reconstruction import MIN_SIDE
 from glo.priors import Prior
 from glo.utils.device import find_device
 from glo.utils.json_toml import finite_json
-from glo.workflows.encode import ProgressCallback, encode_dataset, prepare_search
+from glo.workflows.encode import (
+    ProgressCallback,
+    encode_batches,
+    encode_dataset,
+    prepare_search,
+)
 from glo.workflows.evaluation_plan import EvaluationPlan, FeatureChoice
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "nearest_by_left_half"]
 
 # Whole blocks of most priors.
 _SAMPLE_BATCH = 1024
 _BATCH = 512
+# Held-out images whose halves are measured.
+_MAX_HALVES = 500
 
 
 def _ignore(part: str, done: int, total: int) -> None:
@@ -60,6 +71,8 @@ def evaluate(plan: EvaluationPlan, *, callback: ProgressCallback = _ignore) -> d
         "training": evaluation.training_errors(),
         "heldout": None if plan.heldout is None else evaluation.heldout_errors(plan.heldout),
     }
+    if plan.heldout is not None and _has_halves(plan.heldout):
+        values["halves"] = evaluation.half_errors(plan.heldout)
     if plan.features is not None and plan.heldout is not None:
         values |= evaluation.distances(plan.features, plan.heldout)
     values |= {"notes": evaluation.notes, "seconds": time.perf_counter() - started}
@@ -75,6 +88,10 @@ class _Evaluation:
     notes: list[str]
     reconstructions: list[Tensor] = field(default_factory=list)
     """Features of the reconstructions of training examples, batch by batch."""
+
+    @cached_property
+    def initial_codes(self) -> InitialCodes:
+        return prepare_search(self.plan.run)
 
     def decode(self, codes: Tensor) -> Tensor:
         return decode(self.plan.run.decoder, codes, self.plan.run.settings.precision)
@@ -95,7 +112,7 @@ class _Evaluation:
         errors, steps, seconds = [], [], 0.0
         self.callback(part, 0, plan.n)
         started = time.perf_counter()
-        initial_codes = prepare_search(plan.run)
+        initial_codes = self.initial_codes
         for batch in encode_dataset(
             plan.run,
             heldout,
@@ -110,6 +127,46 @@ class _Evaluation:
         decodings = float(torch.cat(steps).double().mean())
         means = _means(errors)
         return means | {"name": heldout.name, "decodings": decodings} | _speed(plan.n, seconds)
+
+    def half_errors(self, heldout: Dataset) -> dict[str, Any]:
+        """Find codes on the left halves of images, and measure the right halves.
+
+        Beside them the right halves of the training images with the nearest left halves, and how
+        far the error of the left half predicts that of the right one.
+
+        Reference:
+            Martin-Brualla et al., "NeRF in the wild: Neural radiance fields for unconstrained photo
+            collections", CVPR 2021, section 5, evaluates appearance codes so.
+        """
+        plan, part = self.plan, "searching codes of left halves"
+        rows = plan.heldout_rows[:_MAX_HALVES]
+        mask = half_mask(heldout.shape, "right")
+        self.callback(part, 0, len(rows))
+        initial_codes = self.initial_codes
+        found = [
+            batch.inversion
+            for batch in encode_batches(
+                plan.run,
+                rows,
+                lambda batch: (heldout.batch(batch), mask),
+                initial_codes,
+                callback=lambda _, done, total: self.callback(part, done, total),
+            )
+        ]
+        images = torch.cat([inversion.reconstructions for inversion in found])
+        seen = torch.cat([inversion.residuals for inversion in found]).double()
+        truth = heldout.batch(rows)
+        right = _right_errors(images, truth)
+        near = nearest_by_left_half(truth, plan.training, plan.training_rows[: plan.n])
+        baseline = _right_errors(plan.training.batch(near), truth)
+        hidden = right["mse"].double()
+        varies = float(seen.std()) > 0 and float(hidden.std()) > 0
+        rank = float(spearmanr(seen.numpy(), hidden.numpy()).statistic) if varies else None
+        return _means([right]) | {
+            "nearest": _means([baseline]),
+            "left_mse": float(seen.mean()),
+            "rank_correlation": rank,
+        }
 
     def distances(self, choice: FeatureChoice, heldout: Dataset) -> dict[str, Any]:
         plan, features, memorisation = self.plan, choice.distances, choice.memorisation
@@ -166,6 +223,39 @@ class _Evaluation:
                 self.callback(f"{features.name} of {name} examples", done, len(rows))
 
         return embed(features, batches())
+
+
+def nearest_by_left_half(images: Tensor, training: Dataset, rows: Tensor) -> Tensor:
+    """Return the row of the training image with the nearest left half for each image, int64 (b,).
+
+    Args:
+        images: (b, C, H, W).
+        training: training images.
+        rows: int64 (m,), rows of them to compare with.
+    """
+    best = torch.full((len(images),), torch.inf)
+    nearest = torch.zeros(len(images), dtype=torch.int64)
+    width = images.shape[3] // 2
+    left = images[..., :width].flatten(1)
+    for part in rows.split(_BATCH):
+        distance = torch.cdist(left, training.batch(part)[..., :width].flatten(1))
+        lowest, place = distance.min(1)
+        nearest = torch.where(lowest < best, part[place], nearest)
+        best = torch.minimum(lowest, best)
+    return nearest
+
+
+def _has_halves(heldout: Dataset) -> bool:
+    complete = heldout.observed(torch.zeros(1, dtype=torch.int64)) is None
+    return heldout.is_images and complete and heldout.shape[2] > 1
+
+
+def _right_errors(images: Tensor, target: Tensor) -> dict[str, Tensor]:
+    middle = target.shape[3] // 2
+    images, target = images[..., middle:], target[..., middle:]
+    errors = {"mse": MSELoss()(images, target, None), "psnr": psnr(images, target)}
+    # The window of SSIM does not fit smaller halves.
+    return errors | ({"ssim": ssim(images, target)} if min(target.shape[2:]) >= MIN_SIDE else {})
 
 
 def _distances(reference: Reference, embedded: Tensor) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["figures", "sentences"]
+__all__ = ["figures", "half_figures", "sentences"]
 
 _ABSENT = "-"
 _ROWS = (
@@ -43,7 +43,23 @@ def figures(values: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str
     columns["training"] = values["training"] | values.get("reconstructions", {})
     if values["heldout"] is not None:
         columns["held-out"] = values["heldout"]
-    columns |= values.get("priors", {})
+    return _table(columns | values.get("priors", {}))
+
+
+def half_figures(values: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the figures of right halves as a table, as `figures` does; empty without them.
+
+    Example:
+        >>> half_figures({"halves": {"mse": 0.25, "nearest": {"mse": 0.5}}})
+        (['right half', 'nearest'], [('MSE', ['0.25000', '0.50000'])])
+    """
+    if "halves" not in values:
+        return [], []
+    halves = values["halves"]
+    return _table({"right half": halves, "nearest": halves["nearest"]})
+
+
+def _table(columns: dict[str, dict[str, Any]]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     rows = [
         (label, [_cell(column, path, form) for column in columns.values()])
         for label, path, form in _ROWS
@@ -63,6 +79,15 @@ def sentences(values: dict[str, Any]) -> list[str]:
     """
     searched = "" if values["heldout"] is None else " Held-out: from codes found by search."
     lines = [f"Training: reconstructed from their own codes.{searched}"]
+    if "halves" in values:
+        halves = values["halves"]
+        rank = halves["rank_correlation"]
+        lines.append(
+            f"Right half: of {halves['n']:,} held-out images whose codes were found on the left "
+            f"half, with error {halves['left_mse']:.5f} there"
+            + ("" if rank is None else f" (rank correlation of the two errors {rank:.2f})")
+            + "; nearest: that of the training image with the nearest left half."
+        )
     if "features" in values:
         features = values["features"]
         lines.append(
