@@ -25,7 +25,13 @@ def _option(field: dataclasses.Field[Any]) -> tuple[str, Any, Any]:
         parts = field.default if isinstance(field.default, tuple) else (field.default,)
         text += f" [{' '.join(str(part).lower() for part in parts)}]"
     group = Group(field.metadata["group"], sort_key=_GROUPS.index(field.metadata["group"]))
-    parameter = Parameter(help=text, group=group, show_default=False, negative_iterable=())
+    parameter = Parameter(
+        name=field.metadata["flag"],
+        help=text,
+        group=group,
+        show_default=False,
+        negative_iterable=(),
+    )
     return (field.name, Annotated[_HINTS[field.name] | None, parameter], None)
 
 

@@ -29,10 +29,17 @@ _CLASS = re.compile(r"[\w.]+:[\w.<>]+")
 
 
 def option(
-    group: str, default: Any, help: str, *, min: float = -math.inf, max: float = math.inf
+    group: str,
+    default: Any,
+    help: str,
+    *,
+    min: float = -math.inf,
+    max: float = math.inf,
+    flag: str | None = None,
 ) -> Any:
-    """Declare a setting."""
-    return field(default=default, metadata={"group": group, "help": help, "min": min, "max": max})
+    """Declare a setting, whose name on the command line is `flag` where it is another one."""
+    metadata = {"group": group, "help": help, "min": min, "max": max, "flag": flag}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +114,13 @@ class Settings:
         "Codes", "step", "Projection onto the constraint: after every step, or epoch."
     )
 
+    start: str | None = option(
+        "Training",
+        None,
+        "Run folder whose decoder the training begins with, where shape, code size and decoder are "
+        "the same; unset: a new decoder.",
+        flag="--from",
+    )
     epochs: int | None = option(
         "Training",
         None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glo._version import __version__
+from glo.config.settings import Settings
 from glo.data.storage import IDS_FILE
 from glo.decoders import DecoderLike
 from glo.errors import UserError, require_extra
@@ -73,7 +74,11 @@ def save_pretrained(
     if evaluation:
         write_json(folder / _EVALUATION, {**evaluation, "run": data.name, "data": data.to_dict()})
     shared = Run(
-        folder, settings=run.settings, data=data, preset=run.preset, decoder=run.decoder_class
+        folder,
+        settings=_without_start(run.settings),
+        data=data,
+        preset=run.preset,
+        decoder=run.decoder_class,
     )
     shared.write_config()
     write_reading(folder, run.reading)
@@ -220,6 +225,13 @@ def _prepare_folder(run: Run, folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
     for file in (*_FILES, READING_FILE, IDS_FILE, _EVALUATION, _PICTURE):
         (folder / file).unlink(missing_ok=True)
+
+
+def _without_start(settings: Settings) -> Settings:
+    """Return settings with the name of the run that the training began with, not its path."""
+    return (
+        settings if settings.start is None else replace(settings, start=_last_part(settings.start))
+    )
 
 
 def _without_paths(data: DataRecord) -> DataRecord:

@@ -233,18 +233,24 @@ def init_train_state(
     ranks: ProcessGroup = SINGLE_PROCESS,
     store: RowStore = IN_MEMORY,
     custom: DecoderLike | None = None,
+    decoder: Decoder | None = None,
+    initial_codes: Tensor | None = None,
 ) -> TrainState:
     """Build the state at step 0: the decoder, and initial codes of the examples of this process.
 
-    `n` is the number of rows of all processes; None: rows of `samples`.
+    `n` is the number of rows of all processes; None: rows of `samples`. A warm start gives the
+    decoder, and the codes (n, D) of `samples` under it.
     """
     dim = settings.code_dim
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        decoder = build_decoder(decoder_config(samples, settings, custom), custom)
-    store_standardizer(decoder, samples)
+    if decoder is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            decoder = build_decoder(decoder_config(samples, settings, custom), custom)
+        store_standardizer(decoder, samples)
     codes = store.zeros("codes", (len(samples), dim), torch.float32)
-    if settings.init == "pca":
+    if initial_codes is not None:
+        codes.copy_(initial_codes)
+    elif settings.init == "pca":
         pca_codes(samples, dim, pca=pca, seed=settings.seed, ranks=ranks, out=codes)
     else:
         for rows in row_blocks(len(codes)):

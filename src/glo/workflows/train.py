@@ -33,6 +33,7 @@ from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.finalize import finalize
 from glo.workflows.preflight import check_folder, check_settings, lock_folder
 from glo.workflows.progress import ProgressBar
+from glo.workflows.warm_start import WarmStart
 
 __all__ = ["TrainingRun", "default_callbacks", "train"]
 
@@ -191,6 +192,9 @@ class TrainingRun:
         # Before anything is written: a folder with a mistake in it would block the next try.
         check_folder(self.run)
         check_settings(samples, settings, ranks, self.run.decoder_class)
+        self._warm_start: WarmStart | None = None
+        if settings.start is not None and newest_checkpoint(folder / "checkpoint") is None:
+            self._warm_start = WarmStart.open(self.run, samples)
         self._lock = lock_folder(folder, ranks)
         self._store = self._row_store()
 
@@ -256,6 +260,10 @@ class TrainingRun:
             self._earlier_seconds = _seconds(checkpoint.facts)
             self._saved_step = checkpoint.step
         else:
+            if self._warm_start is not None:
+                self._message(self._warm_start.sentence)
+                options["decoder"] = self._warm_start.decoder(self.local_samples)
+                options["initial_codes"] = self._warm_start.codes(self.local_samples)
             state = init_train_state(self.local_samples, settings, pca, **options)
         self.state = state
         self._skipped = state.skipped
