@@ -3,11 +3,13 @@
     python benchmarks/explorer_pictures.py runs/mnist --out docs/images
 
 Light and dark, 1280 pixels wide and 390, as a person sees them who has played a little:
-explore-map, -directions, -sample, -between, -drop, -paint, each with -light or -dark and -phone.
-They look the same wherever the fonts Inter and P052 are (Debian: fonts-inter, fonts-urw-base35).
+explore-map, -select, -directions, -sample, -between, -drop, -paint, -worst, each with -light or
+-dark, and -phone. They look the same wherever the fonts Inter and P052 are (Debian: fonts-inter,
+fonts-urw-base35).
 """
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,36 @@ def show_map(page: Any, file: dict[str, Any]) -> None:
     page.wait_for_selector("#tip", state="visible")
     # It is that of the machine which draws, and of whatever else that one does.
     page.evaluate("document.querySelector('#rate').textContent = ''")
+
+
+def show_select(page: Any, file: dict[str, Any]) -> None:
+    """Draw a lasso on the map, and show the table."""
+    page.click("#tab-map")
+    choose_method(page, "tsne")
+    page.check("#map-tools [value=lasso]", force=True)
+    box = page.locator("#map").bounding_box()
+    side = min(box["width"], box["height"])
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for k in range(41):
+        angle = k * 2 * math.pi / 40
+        page.mouse.move(x + 0.2 * side * math.cos(angle), y + 0.15 * side * math.sin(angle))
+        if k == 0:
+            page.mouse.down()
+    page.mouse.up()
+    page.wait_for_selector("#selected-rows tr")
+    page.check("#map-tools [value=decode]", force=True)
+    page.evaluate("document.querySelector('#selected').scrollIntoView({block: 'end'})")
+    page.wait_for_timeout(1500)
+
+
+def show_worst(page: Any, file: dict[str, Any]) -> None:
+    """Wait for the heat maps."""
+    page.keyboard.press("Escape")
+    page.click("#tab-worst")
+    page.wait_for_function("() => document.querySelector('.worst .error')?.width > 0")
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(1500)
+    wait_for_neighbors(page)
 
 
 def show_directions(page: Any, file: dict[str, Any]) -> None:
@@ -110,11 +142,13 @@ def show_paint(page: Any, file: dict[str, Any]) -> None:
 
 PANELS: dict[str, Callable[[Any, dict[str, Any]], None]] = {
     "map": show_map,
+    "select": show_select,
     "directions": show_directions,
     "sample": show_samples,
     "between": show_between,
     "drop": show_drop,
     "paint": show_paint,
+    "worst": show_worst,
 }
 
 
