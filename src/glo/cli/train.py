@@ -151,6 +151,12 @@ def _show_outcome(training: "TrainingRun") -> None:
         f"{100 * summary['explained_variance']:.1f} % of the variance explained "
         f"in {format_duration(summary['seconds'])}."
     )
+    if record := training.validation.record:
+        held_out = summary["validation"]
+        print(
+            f"MSE {held_out['mse']:.4f} on {held_out['n']:,} held-out examples; the best check was "
+            f"{record.best.error:.4f} after epoch {record.best.epoch} of {record.last.epoch}."
+        )
     pictures = sorted(path.name for path in (folder / "samples").glob("*.png"))
     final = [name for name in pictures if not name.startswith("epoch-")]
     if final:

@@ -9,8 +9,10 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -190,6 +192,20 @@ class Settings:
         max=10_000,
     )
 
+    validation: float | str | None = option(
+        "Training",
+        None,
+        "Examples held out of training, whose error is measured meanwhile: a fraction of the rows "
+        "such as 0.05, or the path of others; unset: none.",
+    )
+    patience: int | None = option(
+        "Training",
+        None,
+        "Stop after so many checks of the held-out error without improvement, and end with the "
+        "decoder and codes of the best one; unset: train to the end. Needs validation.",
+        min=1,
+    )
+
     prior: Literal["gaussian", "mixture", "flow-matching", "normalizing-flow", "imle"] | None = (
         option(
             "Prior",
@@ -298,6 +314,8 @@ def check_settings(values: Mapping[str, Any], *, where: str = "") -> dict[str, A
 def allowed_values(name: str) -> str:
     """Return a phrase for the values that a setting may have."""
     kind = _kind(name)
+    if name == "validation":
+        return "a fraction above 0 and below 1, or a path"
     if choices := _choices(name):
         more = ", or a class as module:Class" if name == "decoder" else ""
         return f"one of {', '.join(map(str, choices))}{more}"
@@ -314,6 +332,8 @@ def _convert(name: str, value: Any) -> Any:
     kind = _kind(name)
     if value is None and NoneType in get_args(_hints()[name]):
         return None
+    if name == "validation":
+        return _fraction_or_path(value)
     if choices := _choices(name):
         own_class = name == "decoder" and isinstance(value, str) and _CLASS.fullmatch(value)
         if not own_class and (value not in choices or isinstance(value, bool)):
@@ -328,6 +348,19 @@ def _convert(name: str, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError
     return value
+
+
+def _fraction_or_path(value: Any) -> float | str:
+    if isinstance(value, str | Path):
+        value = str(value)
+        # The command line gives strings.
+        with suppress(ValueError):
+            value = float(value)
+    is_path = isinstance(value, str) and value != ""
+    if not is_path and not (isinstance(value, float) and 0 < value < 1):
+        raise ValueError
+    result: float | str = value
+    return result
 
 
 def _number(name: str, value: Any, kind: type) -> Any:

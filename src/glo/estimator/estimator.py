@@ -18,6 +18,7 @@ from glo.data.labels import Label
 from glo.decoders import Decoder, DecoderLike
 from glo.decoders.decode import decode
 from glo.errors import UserError
+from glo.estimator.example_format import ExampleFormat
 from glo.estimator.parameters import read_parameters, settings_of, write_parameters
 from glo.estimator.run_store import RunStore
 from glo.estimator.validation import (
@@ -32,6 +33,7 @@ from glo.losses import MSELoss
 from glo.priors import Prior
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import open_run
+from glo.runs.training_data import split_rows
 from glo.training.callbacks import Message
 from glo.workflows.edit_rows import add_rows, forget_rows
 from glo.workflows.encode import SearchKind
@@ -79,19 +81,21 @@ class GLO(
         settings: other settings, as a mapping such as {"schedule": "constant"} or `glo.Settings`.
         run_dir: folder of the run, resumed where it was interrupted; None: a temporary folder,
             until `save`.
-        validation: examples of the form of X that are not trained on; their error by search is
-            measured after training.
+        validation: examples that are not trained on, whose error is measured while training: a
+            fraction of X, such as 0.05, or examples of the form of X; None: none. With
+            `settings={"patience": 5}` training stops after 5 checks without improvement.
         callbacks: objects with hooks of `glo.Callback`; None: `glo.default_callbacks()`.
         verbose: 1 shows progress with the time left; 0 shows nothing.
 
     Attributes:
-        codes_: float32 (N, D), row i the code of row i of X.
+        codes_: float32 (N, D), row i the code of the i-th training row of X.
         decoder_: network from codes to examples, in evaluation mode.
         prior_: density on the codes.
         summary_: figures of the run, as in `summary.json`.
-        n_iter_: epochs trained.
+        n_iter_: epochs of the training of `decoder_` and `codes_`.
         loss_curve_: mean loss of each epoch.
         validation_score_: `score` of the validation examples, or None without them.
+        validation_rows_: int64 (m,), rows of X that `validation` as a fraction held out.
         n_features_in_: numbers in an example.
 
     Reference:
@@ -173,24 +177,30 @@ class GLO(
         Warns:
             ConvergenceWarning: one sentence per finding of the diagnosis.
         """
-        self._train(X, y)
-        self.validation_score_ = None
-        if self.validation is not None:
-            self.validation_score_ = self.score(self.validation)
+        held_out = self._train(X, y)
+        self.validation_score_ = None if held_out is None else float(self._scores(held_out).mean())
         for sentence in self.summary_["diagnosis"]:
             warnings.warn(sentence, ConvergenceWarning, stacklevel=2)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> NDArray[np.float32]:
-        """Train on examples and return their codes, `codes_`, float32 (N, D)."""
-        return self.fit(X, y, **fit_params).codes_
+        """Train on examples and return their codes, float32 (n, D).
 
-    def _train(self, X: Any, y: Any, **changes: Any) -> None:
+        Rows that `validation` as a fraction holds out get codes by search.
+        """
+        self.fit(X, y, **fit_params)
+        return self.transform(X) if len(self.validation_rows_) else self.codes_
+
+    def _train(self, X: Any, y: Any, **changes: Any) -> Dataset | None:
+        """Train, and return the held-out examples."""
         params = self.get_params(deep=False)
         settings = settings_of({**params, **changes})
         dataset, form = check_training_data(
             self, X, y, size=self.size, pixel_range=settings.pixel_range
         )
+        held_out = None
+        if {**params, **changes}["validation"] is not None and settings.validation is None:
+            held_out = self._converted(self.validation, form)
         decoder = None if isinstance(self.decoder, str) else self.decoder
         folder = None if self.run_dir is None else Path(self.run_dir)
         store = RunStore(folder, device=self.device, decoder=decoder)
@@ -202,6 +212,7 @@ class GLO(
             source="array",
             preset="python",
             decoder=decoder,
+            validation=held_out,
             callbacks=[*callbacks, ProgressBar()] if self.verbose else callbacks,
         )
         try:
@@ -218,8 +229,13 @@ class GLO(
             )
         self._form, self._store = form, store
         self._n_features_out = settings.code_dim
-        self._digests = row_digests(dataset)
+        self._digests = row_digests(training.samples)
+        self.validation_rows_ = np.zeros(0, np.int64)
+        if isinstance(settings.validation, float):
+            _, rows = split_rows(len(dataset), settings.validation, seed=settings.seed)
+            self.validation_rows_ = rows.numpy()
         write_parameters(store.folder, params, settings.seed, form)
+        return training.validation.held_out
 
     def add(self, X: Any, y: Any = None) -> Self:
         """Append examples without training: their codes are found by search.
@@ -257,7 +273,7 @@ class GLO(
             UserError: data or settings cannot be used, or the folder is in use.
         """
         if not self.__sklearn_is_fitted__():
-            self._train(X, y, epochs=1)
+            self._train(X, y, epochs=1, validation=None)
         else:
             self._append(self._dataset(X, y), epochs=1)
         return self
@@ -394,10 +410,13 @@ class GLO(
         Returns:
             (n,), at most 0.
         """
+        return self._scores(self._dataset(X))
+
+    def _scores(self, dataset: Dataset) -> NDArray[np.float64]:
         error = MSELoss()
         parts = [
             error(found.reconstructions.cpu(), target, observed)
-            for _, target, observed, found in self._fitted().search(self._dataset(X))
+            for _, target, observed, found in self._fitted().search(dataset)
         ]
         return -torch.cat(parts).double().numpy()
 
@@ -498,12 +517,13 @@ class GLO(
         return store
 
     def _dataset(self, X: Any, y: Any = None) -> Dataset:
+        return self._converted(X, self._form, y)
+
+    def _converted(self, X: Any, form: ExampleFormat, y: Any = None) -> Dataset:
         array = check_examples(self, X, reset=False)
         if isinstance(array, Dataset):
             return array
-        return self._form.samples(
-            array, ids=ids_of(X), **labels_of(y, len(array), are_classes=True)
-        )
+        return form.samples(array, ids=ids_of(X), **labels_of(y, len(array), are_classes=True))
 
     def _append(self, dataset: Dataset, *, epochs: int) -> None:
         store = self._fitted()

@@ -46,6 +46,7 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     # `size` is the estimator's own: images are resized before and after the run.
     values.pop("size", None)
     named = {name: params[name] for name in _SETTINGS if name in params}
+    named |= _validation(params)
     state = params.get("random_state", 0)
     whole = isinstance(state, int | np.integer)
     named["seed"] = state if whole else check_random_state(state).randint(2**31 - 1)
@@ -67,9 +68,10 @@ def write_parameters(
 ) -> None:
     """Write an estimator's parameters and the format of its examples into its run folder."""
     more = params["settings"] or {}
+    others = more.to_dict() if isinstance(more, Settings) else dict(more)
     stored = {name: params[name] for name in (*_SETTINGS, "size")} | {
         "random_state": seed,
-        "settings": more.to_dict() if isinstance(more, Settings) else dict(more),
+        "settings": {**others, **_validation(params)},
     }
     write_json(folder / _FILE, {"params": _plain(stored), "form": form.to_dict()})
 
@@ -98,6 +100,12 @@ def read_parameters(run: Run) -> tuple[dict[str, Any], ExampleFormat]:
         return params, ExampleFormat.from_dict(about["form"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it to load the run.") from None
+
+
+def _validation(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `validation` as a setting where it is a fraction; examples are no setting."""
+    value = params.get("validation")
+    return {"validation": value} if isinstance(value, float | int | np.number) else {}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

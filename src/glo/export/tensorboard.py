@@ -47,7 +47,7 @@ class TensorBoard(Callback):
     def on_train_begin(self, training: Any) -> None:
         """Open an event file and hide events after the resumed step."""
         self._writer = _open_writer(
-            self.folder or training.run.folder / "tensorboard", purge_step=training.state.step + 1
+            self.folder or training.run.folder / "tensorboard", purge_step=training.steps_made + 1
         )
         _write_settings(self._writer, training.run)
 

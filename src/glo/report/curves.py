@@ -34,7 +34,11 @@ def curves_section(context: ReportContext) -> Section:
         if steps or epochs:
             plots.append(_loss(steps, epochs))
         if epochs:
-            plots += [_explained(epochs, context), _travel(epochs)]
+            plots.append(_explained(epochs, context))
+        if checks := _complete(epochs, "epoch", ("mse", "validation_mse")):
+            plots.append(_validation(checks))
+        if epochs:
+            plots.append(_travel(epochs))
         if len(context.errors) > 1 and float(context.errors.max()) > 0:
             plots.append(_errors(context))
     return Section(
@@ -80,6 +84,29 @@ def _explained(epochs: _Records, context: ReportContext) -> Plot:
     axes.set(xlabel="epoch", ylabel="explained, %", ylim=(bottom, 103))
     caption = "Variance of the data that the reconstructions explain"
     return to_plot(axes, "explained", alt=alt, caption=caption, legend=legend)
+
+
+def _validation(checks: _Records) -> Plot:
+    axes, legend = new_axes(), []
+    for name, colour, text in (
+        ("validation_mse", _FIRST, "held-out examples"),
+        ("mse", _SECOND, "training examples"),
+    ):
+        _line(axes, checks, "epoch", name, color=colour)
+        legend.append((colour, text))
+    if all(record["mse"] > 0 and record["validation_mse"] > 0 for record in checks):
+        log_scale(axes, "y")
+    best = min(checks, key=lambda record: float(record["validation_mse"]))
+    axes.axvline(best["epoch"], color=INK, linewidth=1.2, linestyle=_DASHED)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="squared error")
+    error, last = best["validation_mse"], checks[-1]
+    alt = (
+        f"The squared error of held-out and training examples; the lowest of held-out examples is "
+        f"{error:.4g} after epoch {best['epoch']}, the last is {last['validation_mse']:.4g}."
+    )
+    caption = f"Held-out error, lowest after epoch {best['epoch']} (dashed): {error:.4f}"
+    return to_plot(axes, "validation", alt=alt, caption=caption, legend=legend)
 
 
 def _travel(epochs: _Records) -> Plot:

@@ -40,6 +40,7 @@ from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
     "Checkpoint",
+    "checkpoint_at",
     "keep_last",
     "newest_checkpoint",
     "remove_unfinished",
@@ -93,16 +94,21 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    root: Path, training: TrainState, *, finished: bool, facts: dict[str, Any]
+    root: Path,
+    training: TrainState,
+    *,
+    finished: bool,
+    facts: dict[str, Any],
+    best: int | None = None,
 ) -> Path:
-    """Write a checkpoint, remove all but the last two, and return its path.
+    """Write a checkpoint, remove all but the last two and that of step `best`, return its path.
 
     With several processes all call it at the same step, and all write to one folder. After an
     OSError earlier checkpoints are unchanged.
     """
     read_steps(training)
     ranks = training.ranks
-    target = root / ("final" if finished else f"step-{training.step:012d}")
+    target = root / ("final" if finished else _step_name(training.step))
     writing = root / f".writing-{ranks.broadcast(os.getpid())}"
     try:
         with _raise_on_all(ranks):
@@ -137,7 +143,7 @@ def save_checkpoint(
             if damaged == target:
                 break
             _remove(damaged)
-        keep_last(root, target)
+        keep_last(root, target, best=best)
     return target
 
 
@@ -190,23 +196,39 @@ def newest_checkpoint(root: Path) -> Checkpoint | None:
     for folder in _newest_first(root):
         fault = verify(folder)
         if fault is None:
-            manifest = read_manifest(folder)
-            return Checkpoint(
-                folder=folder,
-                step=manifest["step"],
-                finished=manifest["finished"],
-                facts=manifest["facts"],
-                ranks=manifest["ranks"],
-                shards=manifest["shards"],
-                skipped=tuple(manifest["skipped"]),
-                notes=tuple(f"{fault}; the checkpoint before it is used." for fault in faults),
-            )
+            notes = tuple(f"{fault}; the checkpoint before it is used." for fault in faults)
+            return _read_checkpoint(folder, notes)
         faults.append(f"{folder} is damaged: {fault}")
     if faults:
         raise UserError(
             f"{'; '.join(faults)}; no whole checkpoint is left, so train again into another folder."
         )
     return None
+
+
+def checkpoint_at(root: Path, step: int) -> Checkpoint:
+    """Return the checkpoint of a step of training; UserError if it is missing or damaged."""
+    folder = root / _step_name(step)
+    fault = verify(folder) if folder.is_dir() else "it is missing"
+    if fault is not None:
+        raise UserError(
+            f"{folder}, the best checkpoint, is damaged: {fault}; train again into another folder."
+        )
+    return _read_checkpoint(folder)
+
+
+def _read_checkpoint(folder: Path, notes: tuple[str, ...] = ()) -> Checkpoint:
+    manifest = read_manifest(folder)
+    return Checkpoint(
+        folder=folder,
+        step=manifest["step"],
+        finished=manifest["finished"],
+        facts=manifest["facts"],
+        ranks=manifest["ranks"],
+        shards=manifest["shards"],
+        skipped=tuple(manifest["skipped"]),
+        notes=notes,
+    )
 
 
 def restore_training(
@@ -283,11 +305,16 @@ def remove_unfinished(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def keep_last(root: Path, newest: Path) -> None:
-    """Remove all checkpoints but the newest whole one and the one before it."""
+def keep_last(root: Path, newest: Path, *, best: int | None = None) -> None:
+    """Remove all checkpoints but the newest whole one, the one before it, and step `best`."""
     folders = _newest_first(root)
     for folder in folders[folders.index(newest) + _MAX_CHECKPOINTS :]:
-        _remove(folder)
+        if best is None or folder.name != _step_name(best):
+            _remove(folder)
+
+
+def _step_name(step: int) -> str:
+    return f"step-{step:012d}"
 
 
 def _newest_first(root: Path) -> list[Path]:

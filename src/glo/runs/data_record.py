@@ -69,6 +69,8 @@ class DataRecord:
         shape: shape of an example, (C, H, W) or (F,).
         fingerprint: hash of the data; after a change of rows a hash of the earlier fingerprint and
             the change, so that equal histories have equal fingerprints.
+        held_out: hash of the examples held out of training; empty: none.
+        whole: hash of the source, where a fraction of it is held out; empty: all of it is the data.
     """
 
     source: str
@@ -76,6 +78,8 @@ class DataRecord:
     n: int
     shape: tuple[int, ...]
     fingerprint: str
+    held_out: str = ""
+    whole: str = ""
     changes: tuple[RowChange, ...] = ()
 
     @property
@@ -103,7 +107,7 @@ class DataRecord:
     def fingerprints(self) -> set[str]:
         """Fingerprints of the data and of all their parts and earlier states."""
         parts = {mark for each in self.changes for mark in (each.before, each.fingerprint)}
-        return {self.fingerprint, *parts} - {""}
+        return {self.fingerprint, self.whole, *parts} - {""}
 
     def added(self, n: int, **source: Any) -> Self:
         """Return the record after `n` rows were added at the end; `source` as for `RowChange`."""
@@ -121,10 +125,11 @@ class DataRecord:
         return replace(self, n=n, fingerprint=digest, changes=(*self.changes, change))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record for JSON; without `changes` if there are none."""
+        """Return the record for JSON; without `changes`, `held_out` and `whole` if empty."""
         values = {**vars(self), "shape": list(self.shape)}
         values["changes"] = [change.to_dict() for change in self.changes]
-        return values if self.changes else {k: v for k, v in values.items() if k != "changes"}
+        optional = ("changes", "held_out", "whole")
+        return {name: value for name, value in values.items() if value or name not in optional}
 
     def toml(self) -> str:
         """Return the record as the TOML table [data] and one [[data.changes]] per change."""

@@ -33,7 +33,7 @@ class MetricsLog(Callback):
 
     def on_train_begin(self, training: Any) -> None:
         """Drop records after the step of the checkpoint."""
-        path, step = _path(training), training.state.step
+        path, step = _path(training), training.steps_made
         records = [record for record in read_metrics_log(path) if record["step"] <= step]
         write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 

@@ -32,16 +32,20 @@ def summarize(
     *,
     code_travel: float,
     seconds: float,
+    epochs: int | None = None,
 ) -> dict[str, Any]:
     """Return the figures of a finished run, without its diagnosis.
 
-    Errors, (N,), are those of the final codes; seconds are those of all sessions together.
+    Errors, (N,), are those of the final codes; seconds are those of all sessions together. `epochs`
+    are those trained in these seconds, None for those of the state, which may be an earlier one.
     """
-    rows = training.step * min(training.settings.batch_size, training.n)
+    state_epochs = training.step // training.steps_per_epoch
+    steps = training.step if epochs is None else epochs * training.steps_per_epoch
+    rows = steps * min(training.settings.batch_size, training.n)
     return {
         "data": {"name": data.name, "n": data.n, "shape": list(data.shape)},
         "preset": preset,
-        "epochs": training.settings.epochs_for(training.n),
+        "epochs": state_epochs,
         "steps": training.step,
         **error_figures(errors, baselines, images=len(data.shape) == 3),
         "code_travel": code_travel,

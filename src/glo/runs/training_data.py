@@ -4,17 +4,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.dataset import concatenate
 from glo.data.options import Split
 from glo.data.reading import Reading
+from glo.data.storage import MAX_MEMORY_BYTES
 from glo.errors import UserError
 from glo.runs.data_record import DataRecord, RowChange
+from glo.utils.random import permutation
 from glo.utils.row_ranges import parse_rows
 
-__all__ = ["Source", "check_shape", "open_training_data", "source_options"]
+__all__ = [
+    "Source",
+    "check_shape",
+    "hold_out",
+    "open_training_data",
+    "source_options",
+    "split_rows",
+]
+
+# Number of the epoch whose order chooses the held-out rows.
+_BEFORE_TRAINING = -1
 
 Source = str | Path | Dataset
 
@@ -34,9 +47,10 @@ def open_training_data(
     source = record.source if data is None else data
     try:
         # As at training, which finds decoded data in the cache.
-        dataset = open_source(source, options)
+        dataset = _training_part(open_source(source, options), settings, record)
         if dataset.fingerprint != expected:
             dataset = open_source(source, replace(options, reading=reading))
+            dataset = _training_part(dataset, settings, record)
     except UserError as error:
         if data is not None:
             raise
@@ -55,6 +69,50 @@ def open_training_data(
         options = _added_options(settings, record, change)
         dataset = _changed(folder, dataset, change, replace(options, reading=reading))
     return dataset
+
+
+def split_rows(n: int, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the training rows and the held-out rows of n, int64, ascending, chosen by a seed.
+
+    Raises:
+        UserError: fewer than two rows are left for training.
+
+    Example:
+        >>> split_rows(6, 0.3, seed=0)
+        (tensor([0, 2, 4, 5]), tensor([1, 3]))
+    """
+    count = max(1, round(fraction * n))
+    if n - count < 2:
+        raise UserError(
+            f"validation is {fraction:g}, which leaves {max(n - count, 0)} of {n} examples for "
+            f"training; give a smaller fraction, more examples, or the path of others."
+        )
+    order = permutation(n, seed, _BEFORE_TRAINING)
+    return order[count:].sort().values, order[:count].sort().values
+
+
+def hold_out(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
+    """Split a dataset into training rows and held-out rows, which keep their identities.
+
+    Raises:
+        UserError: fewer than two rows are left, or a copy of the rows would exceed 1 GiB.
+    """
+    training, held_out = split_rows(len(dataset), fraction, seed=seed)
+    if dataset.is_mapped and dataset.rows.nbytes > MAX_MEMORY_BYTES:
+        raise UserError(
+            f"validation is {fraction:g} of {dataset.rows.nbytes / 2**30:.1f} GiB of examples in a "
+            f"file, and the others would be copied into memory; give the path of held-out examples."
+        )
+    note = f"{len(held_out):,} examples, chosen by the seed, are held out of training."
+    noted = dataset.replace(notes=(*dataset.notes, note))
+    return noted.subset(training), dataset.subset(held_out)
+
+
+def _training_part(dataset: Dataset, settings: Settings, record: DataRecord) -> Dataset:
+    """Return the rows of a source that a run was trained on."""
+    if dataset.fingerprint != record.whole or not isinstance(settings.validation, float):
+        return dataset
+    return hold_out(dataset, settings.validation, seed=settings.seed)[0]
 
 
 def _changed(folder: Path, dataset: Dataset, change: RowChange, options: SourceOptions) -> Dataset:

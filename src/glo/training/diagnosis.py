@@ -13,6 +13,7 @@ from typing import Any
 from glo.config.settings import Settings
 from glo.training.schedule import lr_factor
 from glo.training.statistics import EpochRecord
+from glo.training.validation import ValidationRecord
 
 # Share of explained variance: a healthy run exceeds a half in its first epoch; below a tenth the
 # decoder ignores its codes.
@@ -61,7 +62,14 @@ def explained_variance(mse: float, baselines: Baselines) -> float:
 
 
 def diagnose(
-    record: EpochRecord, baselines: Baselines, settings: Settings, *, mse: float, n: int, last: bool
+    record: EpochRecord,
+    baselines: Baselines,
+    settings: Settings,
+    *,
+    mse: float,
+    n: int,
+    last: bool,
+    validation: ValidationRecord | None = None,
 ) -> list[Finding]:
     """List the problems of a run after an epoch, causes before their effects; empty if healthy.
 
@@ -72,6 +80,7 @@ def diagnose(
         mse: error that is judged: the epoch's, or that of the final codes.
         n: N, number of examples.
         last: whether training is over, so that few steps no longer excuse a large error.
+        validation: checks of the held-out error so far, or None.
     """
     if baselines.mean_image < 1e-8:
         text = "All examples are the same, so there is nothing to learn; check the data."
@@ -94,6 +103,8 @@ def diagnose(
         findings.append(_worse_than_pca(baselines, settings, mse))
     if findings and baselines.mean_image < _MIN_VARIANCE:
         findings = [_low_variance(baselines)]
+    if validation is not None and validation.memorizes:
+        findings.append(_memorizes(validation, settings))
     return findings + _sizes(settings, n)
 
 
@@ -235,6 +246,19 @@ def _worse_than_pca(baselines: Baselines, settings: Settings, mse: float) -> Fin
     init = _changed(settings, init="pca")
     text += f", and start the codes there ({init})." if init else "."
     return Finding(name="worse_than_pca", sentence=text)
+
+
+def _memorizes(validation: ValidationRecord, settings: Settings) -> Finding:
+    last, best = validation.last, validation.best
+    remedy = "train on more examples, or with a smaller code_dim or width"
+    if settings.patience is None:
+        remedy = f"end there (patience), {remedy}"
+    text = (
+        f"The run memorizes its training examples: from epoch {best.epoch} to {last.epoch} the "
+        f"error of held-out examples rose from {best.error:.4f} to {last.error:.4f} while that of "
+        f"training examples fell from {best.mse:.4f} to {last.mse:.4f}; {remedy}."
+    )
+    return Finding(name="memorizes", sentence=text)
 
 
 def _sizes(settings: Settings, n: int) -> list[Finding]:

@@ -127,10 +127,12 @@ class EpochRecord:
     output_mean: float
     output_std: float
     """Spread of the last batch's outputs over its examples, root mean square over the numbers."""
+    validation_mse: float | None = None
+    """Squared error of held-out examples after this epoch; None without a check of it."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all numbers by name."""
-        return asdict(self)
+        """Return all numbers by name, without `validation_mse` where there was no check."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @final

@@ -21,6 +21,7 @@ from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced
 from glo.workflows.fit_encoder import fit_run_encoder, has_encoder
 from glo.workflows.fit_priors import fit_labels, fit_priors
+from glo.workflows.validate import Validation, held_out_error
 
 __all__ = ["finalize"]
 
@@ -34,6 +35,7 @@ def finalize(
     samples: Dataset,
     local_samples: Dataset,
     baselines: Baselines,
+    validation: Validation,
     *,
     elapsed: Callable[[], float],
     callback: Callable[[str, float], None] | None = None,
@@ -41,15 +43,17 @@ def finalize(
     """Write errors, priors, pictures and summary of a run whose training is over.
 
     Every process measures its own rows, `local_samples`; the first one alone continues after that.
-    The findings of the diagnosis are returned, none when the run is healthy.
+    The error of the held-out examples is measured likewise. The findings of the diagnosis are
+    returned, none when the run is healthy.
     """
     settings, ranks, codes = run.settings, training.ranks, training.codes
     travel = training.statistics.travel(codes)
     measured = squared_errors(training.final_decoder, codes, local_samples, settings)
     errors = ranks.gather_to_main(measured, training.n)
-    record = training.statistics.record(
-        settings.epochs_for(training.n), training.step, codes, training.decoder
-    )
+    epoch = training.step // training.steps_per_epoch
+    record = training.statistics.record(epoch, training.step, codes, training.decoder)
+    held_out = validation.held_out
+    held_out_mse = None if held_out is None else held_out_error(training, held_out)
     rows = evenly_spaced(training.n, min(training.n, MAX_PRIOR_CODES))
     if len(rows) < training.n or ranks.size > 1:
         codes = ranks.all_gather_rows(codes, rows)
@@ -87,7 +91,16 @@ def finalize(
             settings,
         )
     mse = float(errors.double().mean())
-    findings = diagnose(record, baselines, settings, mse=mse, n=training.n, last=True)
+    findings = diagnose(
+        record,
+        baselines,
+        settings,
+        mse=mse,
+        n=training.n,
+        last=True,
+        # With patience the run ends with the best check, not with the last.
+        validation=validation.record if settings.patience is None else None,
+    )
     summary = summarize(
         run.data,
         run.preset,
@@ -96,7 +109,10 @@ def finalize(
         baselines,
         code_travel=travel,
         seconds=elapsed(),
+        epochs=validation.record.last.epoch if validation.record else None,
     )
+    if held_out_mse is not None:
+        summary["validation"] = validation.summary(held_out_mse)
     if priors:
         summary |= {"prior": priors[-1].name, "prior_seconds": prior_seconds}
     if encoder is not None:

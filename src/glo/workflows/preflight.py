@@ -96,7 +96,8 @@ def _check_same(old: Run, new: Run) -> None:
             f"The rows of {old.folder} were changed after training ({old.data.history}), so no "
             f"data make this run again; use it unchanged, or give --out another folder."
         )
-    if old.data.fingerprint != new.data.fingerprint:
+    sources = [run.data.whole or run.data.fingerprint for run in (old, new)]
+    if sources[0] != sources[1]:
         raise UserError(
             f"{old.folder} was trained on other data ({old.data.name}, {old.data.n} examples of "
             f"shape {old.data.shape}) than these ({new.data.name}, {new.data.n} of shape "
@@ -112,4 +113,9 @@ def _check_same(old: Run, new: Run) -> None:
         raise UserError(
             f"{old.folder} was started with other settings ({'; '.join(changed)}); use the same "
             f"ones to resume it, or give --out another folder."
+        )
+    if old.data.held_out != new.data.held_out:
+        raise UserError(
+            f"{old.folder} was started with other validation examples, or none; use the same ones "
+            f"to resume it, or give --out another folder."
         )

@@ -82,8 +82,11 @@ class ProgressBar(Callback):
         explained = 100 * explained_variance(record.mse, self._baselines)
         steps_left = (self._total - record.step) / max(record.step, 1) * record.epoch
         seconds = steps_left * record.rows / max(self._speed.rate, 1e-9) if record.epoch else 0.0
+        held_out = ""
+        if record.validation_mse is not None:
+            held_out = f"held out {record.validation_mse:.4f}  "
         self.line(
-            f"epoch {record.epoch}/{self._epochs}  mse {record.mse:.4f}  "
+            f"epoch {record.epoch}/{self._epochs}  mse {record.mse:.4f}  {held_out}"
             f"explains {explained:.1f} %  {self._rate}  "
             f"{format_duration(seconds)} left"
         )

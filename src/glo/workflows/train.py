@@ -13,7 +13,13 @@ from glo.decoders import DecoderLike, decoder_name
 from glo.imaging.previews import Previews
 from glo.inversion.refine import refine_codes
 from glo.latents.init import fit_pca
-from glo.runs.checkpoint import keep_last, newest_checkpoint, restore_training, save_checkpoint
+from glo.runs.checkpoint import (
+    checkpoint_at,
+    keep_last,
+    newest_checkpoint,
+    restore_training,
+    save_checkpoint,
+)
 from glo.runs.metrics_log import MetricsLog
 from glo.runs.reading_record import notes_of, write_reading
 from glo.runs.row_ids import RowIds
@@ -33,6 +39,7 @@ from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.finalize import finalize
 from glo.workflows.preflight import check_folder, check_settings, lock_folder
 from glo.workflows.progress import ProgressBar
+from glo.workflows.validate import Validation, open_validation
 from glo.workflows.warm_start import WarmStart
 
 __all__ = ["TrainingRun", "default_callbacks", "train"]
@@ -58,6 +65,7 @@ def train(
     settings: Settings | None = None,
     run_dir: str | Path | None = None,
     decoder: DecoderLike | None = None,
+    validation: Any = None,
     callbacks: Sequence[object] | None = None,
     verbose: bool | Literal[0, 1] = 1,
 ) -> Run:
@@ -72,6 +80,8 @@ def train(
             are applied to `data`.
         run_dir: path of the run folder; None: `runs/` and the name of the data.
         decoder: custom decoder; None: the one that `settings` names.
+        validation: held-out examples, anything that `data` may be, whose error is measured while
+            training; None: those that `settings` names by a fraction or a path.
         callbacks: objects with hooks of `glo.Callback`; None: `glo.default_callbacks()`.
         verbose: 1 shows progress with the time left; 0 shows nothing.
 
@@ -95,6 +105,12 @@ def train(
     """
     settings = settings or Settings()
     samples = open_source(data, source_options(settings, limit=settings.limit))
+    held_out = None
+    if isinstance(validation, int | float | str | Path):
+        settings = Settings(**{**vars(settings), "validation": validation})
+    elif validation is not None:
+        options = replace(source_options(settings), reading=samples.reading)
+        held_out = open_source(validation, options)
     hooks = default_callbacks() if callbacks is None else list(callbacks)
     if verbose:
         hooks.append(ProgressBar())
@@ -106,6 +122,7 @@ def train(
             source=str(data) if isinstance(data, str | Path) else samples.name,
             preset="python",
             decoder=decoder,
+            validation=held_out,
             callbacks=hooks,
             stop=lambda: stop.requested,
         )
@@ -133,14 +150,16 @@ class TrainingRun:
         source: the data as the user named them.
         ranks: processes that train the run together.
         decoder: custom decoder; None: the one that `settings` names.
+        validation: held-out examples; None: those that `settings` names.
         stop: returns True where the run should stop, such as after a signal.
 
     Attributes:
         run: the run, as `glo.open_run` opens it.
-        samples: examples of all processes; columns of vectors are standardized.
+        samples: training examples of all processes; columns of vectors are standardized.
         local_samples: examples of this process.
         state: decoder, codes, optimizers and step number; None before `fit`.
         baselines: errors of the mean image and of PCA; None before `fit`.
+        validation: held-out examples, and the checks of their error so far.
         should_stop: set it to True to stop after the present step.
 
     Raises:
@@ -158,15 +177,20 @@ class TrainingRun:
         preset: str,
         ranks: ProcessGroup = SINGLE_PROCESS,
         decoder: DecoderLike | None = None,
+        validation: Dataset | None = None,
         callbacks: Sequence[object] = (),
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
+        whole = samples
+        samples, validation = open_validation(samples, settings, validation)
         record = DataRecord(
             source=source,
             name=samples.name,
             n=len(samples),
             shape=tuple(samples.shape),
             fingerprint=samples.fingerprint,
+            held_out=validation.fingerprint if validation is not None else "",
+            whole=whole.fingerprint if len(whole) > len(samples) else "",
         )
         if settings.decoder is None and decoder is not None:
             settings = replace(settings, decoder=decoder_name(decoder))
@@ -176,6 +200,7 @@ class TrainingRun:
         self.run = Run(folder, settings=settings, data=record, preset=preset, decoder=decoder)
         # Errors, and so the run, are in standard deviations of each column.
         self.samples = samples = samples.standardized()
+        self.validation = Validation(samples, validation, settings)
         self.ranks = ranks
         self.local_samples = (
             samples if ranks.size == 1 else samples.subset(ranks.row_range(len(samples)))
@@ -202,6 +227,12 @@ class TrainingRun:
     def seconds(self) -> float:
         """Seconds spent on the run, earlier jobs included."""
         return self._earlier_seconds + time.perf_counter() - self._start
+
+    @property
+    def steps_made(self) -> int:
+        """Steps of training, more than `state.step` where the run ends with an earlier check."""
+        step = 0 if self.state is None else self.state.step
+        return max(step, self.validation.last_step)
 
     @with_torch_defaults
     def fit(self) -> bool:
@@ -239,27 +270,25 @@ class TrainingRun:
         if checkpoint and checkpoint.finished and run.summary is not None:
             self._message(f"{run.folder} is already trained; nothing was changed.")
             return
+        if checkpoint:
+            self.validation.restore(checkpoint.facts)
         if self.ranks.is_main:
             run.write_config()
             write_reading(run.folder, self.samples.reading, notes_of(self.samples))
             RowIds(self.samples.ids, len(self.samples)).write(run.folder)
             if checkpoint:
                 # A killed process may have left a third one.
-                keep_last(run.folder / "checkpoint", checkpoint.folder)
+                root, best = run.folder / "checkpoint", self.validation.best_step
+                keep_last(root, checkpoint.folder, best=best)
         pca = fit_pca(self.local_samples, settings.code_dim, seed=settings.seed, ranks=self.ranks)
         self._store.release()
         self.baselines = Baselines(mean_image=pca.mean_image_mse, pca=pca.pca_mse)
-        options: dict[str, Any] = {
-            "n": len(self.samples),
-            "ranks": self.ranks,
-            "store": self._store,
-            "custom": run.decoder_class,
-        }
         if checkpoint:
-            state = restore_training(checkpoint, settings, **options)
+            state = restore_training(checkpoint, settings, **self._state_options)
             self._earlier_seconds = _seconds(checkpoint.facts)
             self._saved_step = checkpoint.step
         else:
+            options = self._state_options
             if self._warm_start is not None:
                 self._message(self._warm_start.sentence)
                 options["decoder"] = self._warm_start.decoder(self.local_samples)
@@ -274,8 +303,9 @@ class TrainingRun:
                 f"The {' and the '.join(on_host)} stay on the host and are copied to "
                 f"{state.device} batch by batch: in files, or more than half of its free memory."
             )
-        self._train(state, self.baselines)
         if not (checkpoint and checkpoint.finished):
+            self._train(state, self.baselines)
+            self.state = state = self._best_state(state)
             self._refine(state)
         findings = finalize(
             run,
@@ -283,6 +313,7 @@ class TrainingRun:
             self.samples,
             self.local_samples,
             self.baselines,
+            self.validation,
             elapsed=lambda: self.seconds,
             callback=self._prior_progress,
         )
@@ -291,10 +322,17 @@ class TrainingRun:
 
     def _train(self, state: TrainState, baselines: Baselines) -> None:
         reported, saved = set[str](), time.perf_counter()
-        for record in train_loop(state, self.local_samples):
+        validation = self.validation
+        for record in () if validation.is_exhausted else train_loop(state, self.local_samples):
             if isinstance(record, EpochRecord):
+                record = validation.check(record, state)
                 self._call("on_epoch_end", record)
                 self._diagnose(record, state, baselines, reported)
+                if record.step == validation.best_step:
+                    # At once: a later checkpoint is of no use without it.
+                    self.save()
+                if validation.is_exhausted:
+                    break
             else:
                 self._call("on_step", record)
                 # A stop at the last step of an epoch must not lose the epoch's record.
@@ -307,6 +345,24 @@ class TrainingRun:
         # Before the refinement: an interrupt then costs only the refinement.
         self.save()
 
+    @property
+    def _state_options(self) -> dict[str, Any]:
+        return {
+            "n": len(self.samples),
+            "ranks": self.ranks,
+            "store": self._store,
+            "custom": self.run.decoder_class,
+        }
+
+    def _best_state(self, state: TrainState) -> TrainState:
+        """Return the state of the best check where the settings ask for it, else the last one."""
+        step = self.validation.best_step
+        if step is None or step == state.step:
+            return state
+        self._message(self.validation.describe())
+        checkpoint = checkpoint_at(self.run.folder / "checkpoint", step)
+        return restore_training(checkpoint, self.run.settings, **self._state_options)
+
     def _diagnose(
         self, record: EpochRecord, state: TrainState, baselines: Baselines, reported: set[str]
     ) -> None:
@@ -317,7 +373,13 @@ class TrainingRun:
         if state.done:
             return
         for finding in diagnose(
-            record, baselines, self.run.settings, mse=record.mse, n=state.n, last=False
+            record,
+            baselines,
+            self.run.settings,
+            mse=record.mse,
+            n=state.n,
+            last=False,
+            validation=self.validation.record,
         ):
             if finding.name not in reported:
                 reported.add(finding.name)
@@ -373,7 +435,11 @@ class TrainingRun:
             self.run.folder / "checkpoint",
             state,
             finished=finished,
-            facts={"seconds": self.seconds},
+            facts={
+                "seconds": self.seconds,
+                **self.validation.facts,
+            },
+            best=None if finished else self.validation.best_step,
         )
         self._saved_step = state.step
         self._call("on_checkpoint", folder)
