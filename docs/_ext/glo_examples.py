@@ -6,6 +6,7 @@ from glo.config.presets import find_preset
 from glo.config.settings import Settings
 from glo.training.diagnosis import Baselines, Finding, diagnose
 from glo.training.statistics import EpochRecord
+from glo.training.validation import Check, ValidationRecord
 
 __all__ = ["examples"]
 
@@ -27,6 +28,10 @@ _HEALTHY = EpochRecord(
     decoder_step=0.05,
     output_mean=-0.6,
     output_std=0.4,
+)
+
+_MEMORIZES = ValidationRecord.first(Check(epoch=51, error=0.0201, mse=0.0058)).after(
+    Check(epoch=750, error=0.0251, mse=0.0007)
 )
 
 
@@ -55,6 +60,9 @@ def examples() -> dict[str, Finding]:
         *diagnose(still, _MNIST, tensorlayer, mse=still.mse, n=_N, last=False),
         *diagnose(poor, _MNIST, Settings(), mse=poor.mse, n=_N, last=True),
         *diagnose(_HEALTHY, _MNIST, Settings(), mse=_HEALTHY.mse, n=20, last=True),
+        *diagnose(
+            _HEALTHY, _MNIST, Settings(), mse=0.0007, n=475, last=True, validation=_MEMORIZES
+        ),
     ]
     # The first of each name: a cause comes before its effects.
     return {finding.name: finding for finding in reversed(findings)}

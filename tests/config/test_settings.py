@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,13 @@ def test_a_name_far_from_all_suggests_nothing() -> None:
         ("code_betas", [0.5, "x"], "two numbers from 0.0 to 0.999999"),
         ("code_betas", (0.5, 1.0), "two numbers from 0.0 to 0.999999"),
         ("code_betas", 0.5, "two numbers from 0.0 to 0.999999"),
+        ("validation", 1.0, "a fraction above 0 and below 1, or a path"),
+        ("validation", 0.0, "a fraction above 0 and below 1, or a path"),
+        ("validation", math.nan, "a fraction above 0 and below 1, or a path"),
+        ("validation", "1.5", "a fraction above 0 and below 1, or a path"),
+        ("validation", "", "a fraction above 0 and below 1, or a path"),
+        ("validation", True, "a fraction above 0 and below 1, or a path"),
+        ("patience", 0, "an integer of at least 1"),
         ("channels", 2, "one of 1, 3"),
         ("channels", True, "one of 1, 3"),
         ("crop", 5, "one of center, pad, stretch"),
@@ -119,6 +127,7 @@ CHOICES = st.fixed_dictionaries(
         "size": st.none() | st.integers(2, 4096),
         "channels": st.sampled_from([None, 1, 3]),
         "crop": st.sampled_from(["center", "pad", "stretch"]),
+        "validation": st.none() | st.floats(0.001, 0.999) | st.just("photos"),
         "loss": st.text(st.characters(exclude_categories=["Cs"])),
         "epochs": st.none() | st.integers(1, 2**60),
         "decoder_lr": RATES,
@@ -134,6 +143,12 @@ def test_settings_round_trip_through_toml(choices: dict[str, Any]) -> None:
     settings = Settings(**choices)
     text = toml_lines(settings.to_dict())
     assert Settings.from_mapping(tomllib.loads(text)) == settings
+
+
+def test_validation_is_a_fraction_or_a_path() -> None:
+    values = ["0.05", 0.05, "photos/held out", Path("photos") / "held out"]
+    found = [Settings(validation=value).validation for value in values]  # type: ignore[arg-type]
+    assert found == [0.05, 0.05, "photos/held out", str(Path("photos") / "held out")]
 
 
 def test_integers_become_floats_and_lists_tuples() -> None:

@@ -495,6 +495,43 @@ def test_progress_curve_callbacks_and_validation(capsys: pytest.CaptureFixture[s
     assert silent.validation_score_ is None
 
 
+@pytest.mark.parametrize("via", ["parameter", "settings"])
+def test_a_fraction_is_held_out(via: str) -> None:
+    X = table(40)
+    choice: dict[str, Any] = {"validation": 0.1}
+    if via == "settings":
+        choice = {"settings": choice}
+    model = GLO(**{**TINY, "epochs": 3}, **choice)
+    codes = model.fit_transform(X)
+    held_out = model.validation_rows_
+    assert (len(held_out), len(codes), len(model.codes_)) == (4, 40, 36)
+    assert np.array_equal(codes[np.setdiff1d(np.arange(40), held_out)], model.codes_)
+    assert model.validation_score_ == pytest.approx(model.score(X[held_out]))
+    assert model.summary_["validation"]["n"] == 4
+    plain = GLO(**{**TINY, "epochs": 3}).fit(np.delete(X, held_out, axis=0))
+    assert np.array_equal(plain.codes_, model.codes_)
+    assert len(plain.validation_rows_) == 0
+
+
+def test_a_fraction_survives_a_save(tmp_path: Path) -> None:
+    model = GLO(**{**TINY, "epochs": 1}, validation=0.1).fit(table(40))
+    model.save(tmp_path / "run")
+    again = glo.load(tmp_path / "run")
+    assert np.array_equal(again.codes_, model.codes_)
+    assert np.array_equal(clone(again).fit(table(40)).validation_rows_, model.validation_rows_)
+
+
+def test_examples_to_validate_on_are_checked() -> None:
+    for wrong in (table(10)[:, :4], 1.5, np.zeros((3, 8, 8), np.uint8)):
+        with pytest.raises(ValueError, match=r"features|validation is 1\.5|shape"):
+            GLO(**TINY, validation=wrong).fit(table(20))
+
+
+def test_partial_fit_holds_nothing_out() -> None:
+    model = GLO(**TINY, validation=0.5).partial_fit(table(20))
+    assert len(model.codes_) == 20
+
+
 def test_a_stopped_fit_is_resumed(tmp_path: Path) -> None:
     def ask(training: Any) -> None:
         training.should_stop = True

@@ -23,6 +23,7 @@ from glo.latents.neighbours import neighbours
 from glo.report.blocks import Picture, Plot
 from glo.report.code_scatter import code_scatter_section
 from glo.report.context import read_context
+from glo.report.curves import curves_section
 from glo.report.overview import train_command
 from glo.report.reconstructions import reconstructions_section
 from glo.report.samples import nearest_section
@@ -87,6 +88,19 @@ def test_drawings_have_a_style_of_their_own_and_leave_no_trace() -> None:
     assert 'aria-label="say &#34;this&#34;"' in drawn[0]
     assert ">20</text>" in drawn[0], "numbers between the powers of ten"
     assert "31px" not in drawn[0]
+
+
+def test_the_held_out_error_is_a_curve_where_it_was_measured(pictures: Run) -> None:
+    context = read_context(pictures, None)
+    errors = iter([0.02, 0.05])
+    records = [
+        {**record, "validation_mse": next(errors)} if record["kind"] == "epoch" else record
+        for record in context.records
+    ]
+    drawn = curves_section(replace(context, records=records)).items
+    assert len(drawn) == len(curves_section(context).items) + 1
+    (plot,) = (each for each in drawn if isinstance(each, Plot) and "Held-out" in each.caption)
+    assert "is 0.02 after epoch 1, the last is 0.05" in plot.svg
 
 
 def test_rows_are_sorted_by_the_errors_that_the_run_keeps(pictures: Run) -> None:

@@ -13,10 +13,11 @@ from glo.config.settings import Settings
 from glo.data.options import SourceOptions
 from glo.data.sources import open_source
 from glo.latents.init import fit_pca
-from glo.training.diagnosis import Baselines, diagnose, explained_variance
+from glo.training.diagnosis import Baselines, Finding, diagnose, explained_variance
 from glo.training.loop import train
 from glo.training.state import init_train_state
 from glo.training.statistics import EpochRecord
+from glo.training.validation import Check, ValidationRecord
 
 BASELINES = Baselines(mean_image=0.25, pca=0.05)
 SETTINGS = Settings(epochs=10, code_dim=32, batch_size=128, schedule="constant")
@@ -52,6 +53,24 @@ def names(
     for finding in found:
         assert re.fullmatch(r"[A-Z].*\.", finding.sentence), finding
     return [finding.name for finding in found]
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+def test_held_out_examples_whose_error_rises(patience: int | None) -> None:
+    checks = ValidationRecord.first(Check(epoch=2, error=0.03, mse=0.03))
+    settings = replace(SETTINGS, patience=patience)
+
+    def found(error: float) -> list[Finding]:
+        record = checks.after(Check(epoch=5, error=error, mse=0.02))
+        return diagnose(HEALTHY, BASELINES, settings, mse=0.02, n=N, last=False, validation=record)
+
+    assert found(0.031) == []
+    (finding,) = found(0.04)
+    assert finding.name == "memorizes"
+    for part in ("epoch 2 to 5", "0.0300 to 0.0400", "0.0300 to 0.0200"):
+        assert part in finding.sentence
+    # Not advised where it is set.
+    assert ("patience" in finding.sentence) == (patience is None)
 
 
 @pytest.mark.parametrize("last", [True, False])

@@ -79,7 +79,7 @@ def split_rows(n: int, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> split_rows(6, 0.3, seed=0)
-        (tensor([0, 2, 4, 5]), tensor([1, 3]))
+        (tensor([2, 3, 4, 5]), tensor([0, 1]))
     """
     count = max(1, round(fraction * n))
     if n - count < 2:
