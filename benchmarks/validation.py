@@ -9,6 +9,8 @@ finished is not trained again.
 """
 
 import argparse
+import statistics
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,18 @@ def measure(run: Run, test: Dataset) -> dict[str, Any]:
         "diagnosis": summary["diagnosis"],
         "seconds": summary["seconds"],
         "training_mse": summary["mse"],
+        "check_epochs": check_epochs(records),
         "test_mse": float(residuals.double().mean()),
     }
+
+
+def check_epochs(records: list[dict[str, Any]]) -> float:
+    """Return the median duration of a check in epochs without one."""
+    epochs = [record for record in records if record["kind"] == "epoch"]
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for before, after in pairwise(epochs):
+        seconds["validation_mse" in after].append(after["elapsed"] - before["elapsed"])
+    return statistics.median(seconds[True]) / statistics.median(seconds[False]) - 1
 
 
 def show(name: str, figures: dict[str, Any], test: int) -> None:
@@ -85,7 +97,8 @@ def show(name: str, figures: dict[str, Any], test: int) -> None:
         f"{figures['best_epoch']}; at the end MSE "
         f"{figures['training_mse']:.5f} on training digits, "
         f"{figures['mse']:.5f} on {figures['n']} held-out digits by the short search, "
-        f"{figures['test_mse']:.5f} on {test} test digits by the full search",
+        f"{figures['test_mse']:.5f} on {test} test digits by the full search; a check "
+        f"took {figures['check_epochs']:.2f} epochs",
         *figures["diagnosis"],
         sep="\n",
         flush=True,

@@ -366,6 +366,20 @@ def test_dry_run_prints_what_would_be_used_and_writes_nothing(
     assert [p.name for p in home.iterdir()] == ["my.toml"]
 
 
+@pytest.mark.parametrize("given", ["0.2", "other.npy"])
+def test_held_out_examples_are_shown(
+    home: Path, data: str, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    save_data(home, images(4, seed=9), "other.npy")
+    words = ("--validation", str(home / given) if given.endswith("npy") else given)
+    assert train(data, home / "run", *words, "--prior", "gaussian") == 0
+    out = capsys.readouterr().out
+    assert "held out 0." in out
+    assert "4 held-out examples; the best check" in out
+    assert summary(home / "run")["validation"]["n"] == 4
+    assert summary(home / "run")["data"]["n"] == (16 if given == "0.2" else 20)
+
+
 def test_the_config_of_a_run_makes_the_same_run(
     home: Path, whole: Callable[[str], Path], data: str
 ) -> None:
