@@ -46,6 +46,8 @@ def test_a_dropped_file_is_encoded_at_once(
         page.wait_for_selector("#drop-result[data-state=done]")
         assert "encoder" in page.inner_text("#drop-seconds")
         assert "search" in page.inner_text("#drop-seconds")
+        # Its requests end before the server.
+        page.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n half"])
