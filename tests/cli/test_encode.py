@@ -3,6 +3,8 @@
 import csv
 import gc
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from glo.cli.app import run
 from glo.data import Dataset
 from glo.inversion import invert
 from glo.runs.run import open_run
+from glo.workflows.anomaly import fit_anomaly_model
 from glo.workflows.encode import encode, prepare_search
 from glo.workflows.inputs import open_inputs
 
@@ -39,7 +42,11 @@ def test_codes_are_those_of_invert(
     opened = open_run(made)
     wanted = torch.from_numpy(images(5, seed=2)[:4]).unsqueeze(1).float() / 127.5 - 1
     truth = invert(opened.decoder, wanted, opened.codes)
-    assert sorted(found) == ["codes", "converged", "names", "residual", "steps"]
+    scores = ["anomaly", "code_percentile", "residual_percentile"]
+    assert sorted(found) == sorted(["codes", "converged", "names", "residual", "steps", *scores])
+    model = fit_anomaly_model(opened)
+    for name, values in vars(model.score(truth.codes, truth.residuals)).items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3)
     assert found["codes"].dtype == np.float32
     np.testing.assert_allclose(found["codes"], truth.codes, atol=1e-5)
     np.testing.assert_allclose(found["residual"], truth.residuals, rtol=1e-4)
@@ -49,10 +56,11 @@ def test_codes_are_those_of_invert(
     assert "4 codes of 4 numbers: new/codes.npz" in said.out
     assert f"highest {truth.residuals.max():.5f}; " in said.out
     assert said.err == "searching codes: 4 of 4\n"
-    for name in ("first", "worst"):
-        # Two lines of four, zoomed by 8 and set apart by 2.
+    for name, lines in (("first", 2), ("worst", 2), ("errors", 3)):
+        # Lines of four, zoomed by 8 and set apart by 2.
         with Image.open(f"new/codes-{name}.png") as picture:
-            assert picture.size == (4 * 66 + 2, 2 * 66 + 2)
+            assert picture.size == (4 * 66 + 2, lines * 66 + 2)
+            assert picture.mode == ("RGB" if name == "errors" else "L")
 
 
 def test_a_range_that_was_given_clips_later_images(tmp_path: Path) -> None:
@@ -78,7 +86,9 @@ def test_a_folder_and_its_files_are_the_same_table(
     with open("a.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == files
-    assert list(rows[0]) == ["name", "residual", "converged", "steps", "z0", "z1", "z2", "z3"]
+    scores = ["residual_percentile", "code_percentile", "anomaly"]
+    codes = ["z0", "z1", "z2", "z3"]
+    assert list(rows[0]) == ["name", "residual", "converged", "steps", *scores, *codes]
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert run(["encode", str(made), "some", "--out", "c.npz"]) == 0
     with np.load("c.npz") as file:
@@ -115,6 +125,7 @@ def test_the_test_split_and_strangers(made: Path, capsys: pytest.CaptureFixture[
     assert "21 codes of 4 numbers" in said
     assert "Warning: 1 of 21 have a residual above 10 times the median" in said
     assert "two[20] (" in said
+    assert float(re.findall(r"highest ([\d.]+) \(two\[20\]\)", said)[0]) > 2
     with Image.open("codes-worst.png") as picture:
         # The first tile of 8 x 8 pixels, zoomed by 8, behind a line of 2.
         worst = np.asarray(picture)[6:66:8, 6:66:8]
@@ -177,6 +188,19 @@ def test_refusals(
     np.save("vectors.npy", np.zeros((4, 6), np.float32))
     save_data(tmp_path)
     refuse_unchanged(["encode", str(made), *words], part)
+
+
+def test_a_run_without_errors_has_no_anomaly_scores(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made, tmp_path / "run")
+    (tmp_path / "run" / "errors.safetensors").unlink()
+    data = save_data(tmp_path, images(5, seed=2))
+    assert run(["encode", "run", data]) == 0
+    assert "no anomaly scores" in capsys.readouterr().out
+    with np.load("codes.npz") as file:
+        assert sorted(file) == ["codes", "converged", "names", "residual", "steps"]
+    assert not Path("codes-errors.png").exists()
 
 
 def test_parquet_needs_its_library(

@@ -124,6 +124,29 @@ def test_scores_are_negative_errors(fitted: GLO) -> None:
     np.testing.assert_allclose(-scores, error, rtol=1e-2, atol=1e-5)
 
 
+def test_outliers_are_those_of_high_anomaly_scores(fitted: GLO) -> None:
+    far = table(20, seed=1)
+    far[:5, 0] += 8
+    score = fitted.anomaly_score(far)
+    assert score.shape == (20,)
+    assert np.median(score[:5]) > max(2, score[5:].max())
+    assert np.array_equal(fitted.predict(far) == -1, score > 1)
+    assert np.array_equal(fitted.decision_function(far) < 0, score > 1)
+    strict = copy.deepcopy(fitted).set_params(contamination=1e-6)
+    assert (strict.predict(far) == -1).sum() <= (fitted.predict(far) == -1).sum()
+    for share in (0, 0.6, "auto", np.nan):
+        with pytest.raises(UserError, match=f"contamination is {share!r}"):
+            strict.set_params(contamination=share).predict(far)
+
+
+def test_the_share_of_outliers_among_unseen_examples_is_the_contamination() -> None:
+    model = GLO(**TINY, contamination=0.2).fit(table(400))
+    assert 0.1 < (model.predict(table(300, seed=1)) == -1).mean() < 0.3
+    model.partial_fit(table(40, seed=2))
+    with pytest.raises(UserError, match="no errors of its examples"):
+        model.predict(table(3))
+
+
 def test_what_is_missing_is_filled() -> None:
     whole = table(150)
     hidden = np.random.default_rng(1).random(whole.shape) < 0.2

@@ -19,6 +19,8 @@ _MAX_IMAGES = 32
 _MAX_NAMES = 5
 # Multiple of the median residual above which an example is reported as unlike the training data.
 _OUTLIER = 10
+# Anomaly score above which examples are counted.
+_UNUSUAL = 2
 
 
 def encode(
@@ -34,7 +36,8 @@ def encode(
     """Search for the codes of unseen examples.
 
     Each row of the table has a name, a code, the residual (mean squared error of the decoded code),
-    the number of decodings, and whether the search converged.
+    the percentiles of residual and code among ordinary examples, an anomaly score, the number of
+    decodings, and whether the search converged.
 
     Args:
         run: Run folder.
@@ -45,7 +48,8 @@ def encode(
         search: refine: a short search that begins at the code of the run's encoder; encoder: one
             pass of it; full: a search without it.
         out: A .npz, .csv or .parquet file. Of images, two grids of the first and of the worst
-            examples, each above its reconstruction, are saved beside it.
+            examples, each above its reconstruction, are saved beside it, and one of the most
+            anomalous, with maps of their squared errors.
     """
     from glo.workflows.inputs import open_inputs
 
@@ -57,6 +61,7 @@ def encode(
     inputs = open_inputs(opened, files, split=split, limit=limit)
     print_remarks(opened, inputs.dataset)
     table = _encode(opened, inputs, search)
+    table |= _score(opened, table)
     _write(out, inputs.names, table)
     residual = table["residual"]
     print(
@@ -65,6 +70,7 @@ def encode(
         f"highest {float(residual.max()):.5f}; "
         f"{int(table['converged'].sum()):,} of {len(inputs):,} searches converged"
     )
+    _report_anomalies(inputs.names, table)
     _warn_of_outliers(inputs.names, residual)
     if opened.is_images:
         _draw(opened, inputs, table, out)
@@ -92,6 +98,30 @@ def _encode(run: "Run", inputs: "Inputs", search: "SearchKind") -> dict[str, "Te
     return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 
+def _score(run: "Run", table: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Return the columns of the anomaly scores, none where the run has no recorded errors."""
+    import torch
+
+    from glo.workflows.anomaly import fit_anomaly_model
+
+    if run.errors is None:
+        print(f"Note: {run.folder} has no errors of its examples, so there are no anomaly scores.")
+        return {}
+    scores = fit_anomaly_model(run).score(table["codes"], table["residual"])
+    return {name: torch.from_numpy(values).float() for name, values in vars(scores).items()}
+
+
+def _report_anomalies(names: tuple[str, ...], table: dict[str, "Tensor"]) -> None:
+    if "anomaly" in table:
+        anomaly = table["anomaly"]
+        worst = int(anomaly.argmax())
+        print(
+            f"anomaly score above {_UNUSUAL}: {int((anomaly > _UNUSUAL).sum()):,} of "
+            f"{len(names):,}, where 1 of {10**_UNUSUAL} ordinary examples is; highest "
+            f"{float(anomaly[worst]):.1f} ({names[worst]})"
+        )
+
+
 def _write(out: Path, names: tuple[str, ...], table: dict[str, "Tensor"]) -> None:
     import numpy as np
 
@@ -101,7 +131,7 @@ def _write(out: Path, names: tuple[str, ...], table: dict[str, "Tensor"]) -> Non
     arrays: dict[str, Any] = {name: values.numpy() for name, values in table.items()}
     codes = arrays["codes"]
     columns = {"name": list(names)}
-    columns |= {name: list(arrays[name]) for name in ("residual", "converged", "steps")}
+    columns |= {name: list(array) for name, array in arrays.items() if name != "codes"}
     if out.suffix == ".csv":
         write_rows(out, columns, codes=table["codes"], examples=table["codes"][:, :0])
         return
@@ -133,12 +163,18 @@ def _draw(run: "Run", inputs: "Inputs", table: dict[str, "Tensor"], out: Path) -
     import torch
 
     from glo.decoders.decode import decode
-    from glo.imaging.grids import pairs, save_picture
+    from glo.imaging.grids import error_maps, pairs, save_picture
 
     count = min(_MAX_IMAGES, len(inputs))
-    worst = table["residual"].argsort(descending=True, stable=True)[:count]
-    for name, rows in (("first", torch.arange(count)), ("worst", worst)):
+    shown = {"first": torch.arange(count)}
+    for name, column in (("worst", "residual"), ("errors", "anomaly")):
+        if column in table:
+            order = table[column].argsort(descending=True, stable=True)
+            shown[name] = order[:count]
+    for name, rows in shown.items():
+        originals = inputs.dataset.batch(rows)
         copies = decode(run.decoder, table["codes"][rows], run.settings.precision)
-        picture = pairs(inputs.dataset.batch(rows), copies, columns=min(count, 16))
+        maps = [error_maps(originals, copies)] if name == "errors" else []
+        picture = pairs(originals, copies, *maps, columns=min(count, 16))
         path = save_picture(picture, out.with_name(f"{out.stem}-{name}.png"))
         print(f"Pictures: {path}")

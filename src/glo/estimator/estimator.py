@@ -1,5 +1,6 @@
 """`GLO`, the scikit-learn estimator: a run folder behind fit, transform and sample."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,8 @@ class GLO(
         settings: other settings, as a mapping such as {"schedule": "constant"} or `glo.Settings`.
         run_dir: folder of the run, resumed where it was interrupted; None: a temporary folder,
             until `save`.
+        contamination: share of ordinary examples that `predict` takes for outliers, above 0 and at
+            most 0.5.
         validation: examples that are not trained on, whose error is measured while training: a
             fraction of X, such as 0.05, or examples of the form of X; None: none. With
             `settings={"patience": 5}` training stops after 5 checks without improvement.
@@ -134,6 +137,7 @@ class GLO(
         random_state: int | np.random.RandomState | None = 0,
         settings: Mapping[str, Any] | Settings | None = None,
         run_dir: str | Path | None = None,
+        contamination: float = 0.1,
         validation: Any = None,
         callbacks: Sequence[object] | None = None,
         verbose: int = 0,
@@ -156,6 +160,7 @@ class GLO(
         self.random_state = random_state
         self.settings = settings
         self.run_dir = run_dir
+        self.contamination = contamination
         self.validation = validation
         self.callbacks = callbacks
         self.verbose = verbose
@@ -419,6 +424,53 @@ class GLO(
             for _, target, observed, found in self._fitted().search(dataset)
         ]
         return -torch.cat(parts).double().numpy()
+
+    def anomaly_score(self, X: Any) -> NDArray[np.float64]:
+        """Return how unusual residual and code of each example are, found by search.
+
+        It is -log10 of the probability that an ordinary example is at least as unusual: 1 in 10
+        ordinary examples is above 1, and 1 in 100 above 2. Its calibration is for whole examples
+        that were not trained on; training examples score lower.
+
+        Args:
+            X: (n, ...), as for `transform`.
+
+        Returns:
+            (n,), above 0, higher for more anomalous examples.
+
+        Raises:
+            UserError: `partial_fit` changed the decoder, so ordinary residuals are unknown.
+        """
+        store = self._fitted()
+        parts = [
+            store.anomaly_model.score(found.codes, found.residuals).anomaly
+            for *_, found in store.search(self._dataset(X))
+        ]
+        return np.concatenate(parts)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the threshold of `contamination` minus `anomaly_score`: below 0 for outliers.
+
+        Raises:
+            UserError: as for `anomaly_score`, or `contamination` is out of range.
+        """
+        share: Any = self.contamination
+        if not isinstance(share, int | float | np.number) or not 0 < share <= 0.5:
+            raise UserError(f"contamination is {share!r}; it must be above 0 and at most 0.5.")
+        return -math.log10(share) - self.anomaly_score(X)
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return 1 for ordinary examples and -1 for outliers, as scikit-learn's detectors do.
+
+        Of ordinary examples that were not trained on, a share of `contamination` gets -1.
+
+        Args:
+            X: (n, ...), as for `transform`.
+
+        Raises:
+            UserError: as for `decision_function`.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
 
     # Fitted attributes
 

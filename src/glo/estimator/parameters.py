@@ -23,6 +23,9 @@ _SETTINGS = (
     "decoder_lr", "code_lr", "refine_passes", "prior", "precision", "device",
 )  # fmt: skip
 
+# Parameters of the estimator alone.
+_OWN = ("size", "contamination")
+
 
 def settings_of(params: Mapping[str, Any]) -> Settings:
     """Return the settings of a run for an estimator's parameters.
@@ -69,7 +72,7 @@ def write_parameters(
     """Write an estimator's parameters and the format of its examples into its run folder."""
     more = params["settings"] or {}
     others = more.to_dict() if isinstance(more, Settings) else dict(more)
-    stored = {name: params[name] for name in (*_SETTINGS, "size")} | {
+    stored = {name: params[name] for name in (*_SETTINGS, *_OWN)} | {
         "random_state": seed,
         "settings": {**others, **_validation(params)},
     }
@@ -93,7 +96,7 @@ def read_parameters(run: Run) -> tuple[dict[str, Any], ExampleFormat]:
         about = read_json(path)
         params = dict(about["params"])
         params["settings"] = params["settings"] or None
-        if unknown := params.keys() - {*_SETTINGS, "size", "random_state", "settings"}:
+        if unknown := params.keys() - {*_SETTINGS, *_OWN, "random_state", "settings"}:
             raise ValueError(f"it names {', '.join(sorted(unknown))}")
         # Raises for values that no run can have, in the name of this file.
         settings_of(params)

@@ -18,6 +18,7 @@ from glo.inversion import InitialCodes, Inversion
 from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
 from glo.utils.torch_defaults import with_torch_defaults
+from glo.workflows.anomaly import AnomalyModel, fit_anomaly_model
 from glo.workflows.encode import SearchKind, encode_dataset, prepare_search
 
 __all__ = ["RunStore"]
@@ -60,6 +61,11 @@ class RunStore:
         """Training codes and their examples, the initial codes of searches."""
         return prepare_search(self.run, device=self.device)
 
+    @cached_property
+    def anomaly_model(self) -> AnomalyModel:
+        """Anomaly scores of the run."""
+        return fit_anomaly_model(self.run)
+
     def search(self, samples: Dataset) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
         """Search the codes of examples, and yield rows, targets, masks and results of batches."""
         for batch in encode_dataset(self.run, samples, self.starts):
@@ -95,7 +101,7 @@ class RunStore:
 
     def refresh(self) -> None:
         """Drop the cached run after a change of its rows."""
-        for name in ("run", "starts"):
+        for name in ("run", "starts", "anomaly_model"):
             self.__dict__.pop(name, None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -16,6 +16,7 @@ from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
 from glo.runs.reading_record import READING_FILE, write_reading
+from glo.runs.reconstruction_errors import CALIBRATION_FILE
 from glo.runs.run import ENCODER_FILE, Run, open_run
 from glo.utils.files import write_text
 from glo.utils.json_toml import write_json
@@ -33,6 +34,7 @@ _FILES = (
     "metrics.jsonl",
     "errors.safetensors",
     "estimator.json",
+    CALIBRATION_FILE,
     ENCODER_FILE,
 )
 _PATTERNS = ["*.json", "*.jsonl", "*.toml", "*.safetensors", "*.md", "*.png"]

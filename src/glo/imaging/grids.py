@@ -11,7 +11,7 @@ from torch import Tensor
 from glo.data import to_uint8
 from glo.utils.files import atomic_write
 
-__all__ = ["grid", "pairs", "save_picture", "tile"]
+__all__ = ["error_maps", "grid", "pairs", "save_picture", "tile"]
 
 _GAP = 2
 # Small images are enlarged by a whole factor until the longer side has about this many pixels.
@@ -56,13 +56,43 @@ def grid(images: Tensor, *, columns: int | None = None, frame: bool = True) -> I
     return Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
 
 
-def pairs(originals: Tensor, copies: Tensor, *, columns: int = 16) -> Image.Image:
-    """Draw originals (B, C, H, W) in [-1, 1] in odd lines, each with its copy right below it."""
-    padding = originals.new_ones(-len(originals) % columns, *originals.shape[1:])
-    lines = [
-        torch.cat([images, padding]).unflatten(0, (-1, columns)) for images in (originals, copies)
-    ]
+def pairs(originals: Tensor, copies: Tensor, *others: Tensor, columns: int = 16) -> Image.Image:
+    """Draw originals (B, C, H, W) in [-1, 1], each with its copy and others right below it.
+
+    Where some are in color, (B, 3, H, W), gray ones are drawn in gray.
+    """
+    parts = (originals, copies, *others)
+    channels = max(part.shape[1] for part in parts)
+    padding = -len(originals) % columns
+    lines = []
+    for part in parts:
+        empty = part.new_ones(padding, *part.shape[1:])
+        images = torch.cat([part, empty]).expand(-1, channels, -1, -1)
+        lines.append(images.unflatten(0, (-1, columns)))
     return grid(torch.stack(lines, dim=1).flatten(0, 2), columns=columns)
+
+
+def error_maps(originals: Tensor, copies: Tensor) -> Tensor:
+    """Draw the squared error of each pixel in color, dark at 0 and bright at the highest of all.
+
+    Args:
+        originals: (B, C, H, W).
+        copies: (B, C, H, W).
+
+    Returns:
+        float32 (B, 3, H, W), in [-1, 1].
+
+    Example:
+        >>> error_maps(torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    from matplotlib import colormaps
+
+    # The mean over the channels.
+    errors = (originals - copies).square().mean(1)
+    shares = errors / errors.max().clamp(min=1e-12)
+    colors = torch.from_numpy(colormaps["inferno"](shares.numpy())[..., :3])
+    return (2 * colors - 1).float().permute(0, 3, 1, 2)
 
 
 def save_picture(picture: Image.Image, path: Path) -> Path:

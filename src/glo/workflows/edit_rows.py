@@ -23,6 +23,7 @@ from glo.imaging.previews import draw_progress
 from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
 from glo.runs.reading_record import READING_FILE
+from glo.runs.reconstruction_errors import CALIBRATION_FILE
 from glo.runs.row_ids import RowIds
 from glo.runs.run import ENCODER_FILE, Run, open_run
 from glo.runs.training_data import check_shape
@@ -40,8 +41,8 @@ from glo.workflows.row_data import Progress, RowData, write_rows
 __all__ = ["add_rows", "forget_rows"]
 
 _ERRORS = "errors.safetensors"
-# Files and folders of pictures that show the earlier rows.
-_STALE_FILES = ("evaluation.json", "report.html")
+# Files and folders of pictures that were made from the earlier rows.
+_STALE_FILES = ("evaluation.json", "report.html", CALIBRATION_FILE)
 _PICTURE_FOLDERS = ("samples", "walks")
 _RUN_FILES = {
     "checkpoint", "config.toml", ENCODER_FILE, _ERRORS, IDS_FILE, READING_FILE, "estimator.json",

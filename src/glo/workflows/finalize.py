@@ -12,13 +12,14 @@ from glo.data import Dataset
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
 from glo.runs.reconstruction_errors import write_errors
-from glo.runs.run import Run
+from glo.runs.run import Run, open_run
 from glo.runs.summary import summarize
 from glo.training.diagnosis import Baselines, Finding, diagnose
 from glo.training.evaluation import squared_errors
 from glo.training.state import TrainState
 from glo.utils.json_toml import write_json
 from glo.utils.row_ranges import evenly_spaced
+from glo.workflows.fit_calibration import fit_calibration
 from glo.workflows.fit_encoder import fit_run_encoder, has_encoder
 from glo.workflows.fit_priors import fit_labels, fit_priors
 from glo.workflows.validate import Validation, held_out_error
@@ -119,6 +120,8 @@ def finalize(
         summary["encoder"] = encoder
     sentences = [finding.sentence for finding in findings]
     write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
+    # The searches use figures of the summary.
+    fit_calibration(open_run(run.folder, decoder=run.decoder_class), samples)
     return findings
 
 
