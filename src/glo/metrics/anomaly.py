@@ -47,8 +47,8 @@ class TailProbability:
         >>> tail = TailProbability.fit(np.arange(1000.0))
         >>> tail.percentile(np.array([499.5]))
         array([50.])
-        >>> tail.surprisal(np.array([899.5, 5000.0])).round(1)
-        array([ 1. , 72.6])
+        >>> tail.surprisal(np.array([899.5, 1050.0])).round(1)
+        array([1., 3.])
     """
 
     ordinary: Array
@@ -118,7 +118,7 @@ class AnomalyScorer:
         >>> import torch
         >>> residuals, distances = torch.rand(2, 500, generator=torch.Generator().manual_seed(0))
         >>> scorer = AnomalyScorer.fit(residuals, distances)
-        >>> scores = scorer.score(torch.tensor([0.5, 9.0]), torch.tensor([0.5, 0.5]))
+        >>> scores = scorer.score(torch.tensor([0.5, 1.1]), torch.tensor([0.5, 0.5]))
         >>> scores.anomaly.round(1)
         array([0.2, 3.6])
     """

@@ -7,6 +7,7 @@
     summary.json        final errors, baselines, cost and diagnosis
     checkpoint/         weights, codes and optimizer state, checksummed
     errors.safetensors  squared error of every training example
+    calibration.safetensors  residuals and codes of examples as unseen ones have them
     encoder.safetensors encoder, fitted on examples and codes
     prior/              priors and the label classifier, fitted on the codes
     samples/            pictures
