@@ -121,7 +121,7 @@ def finalize(
     sentences = [finding.sentence for finding in findings]
     write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
     # The searches use figures of the summary.
-    fit_calibration(open_run(run.folder, decoder=run.decoder_class), samples)
+    fit_calibration(open_run(run.folder, decoder=run.decoder_class), samples, held_out)
     return findings
 
 
