@@ -117,7 +117,8 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         axes.plot(epochs, [check[name] for check in checks], marker=".", label=label)
     axes.axvline(stopped["best_epoch"], color="0.3", linestyle="--", label="kept by patience")
     axes.axvline(stopped["epochs"], color="0.3", linestyle=":", label="stopped by patience")
-    axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
+    top = 2 * stopped["best_mse"]
+    axes.set(xlabel="epoch", ylabel="mean squared error", ylim=(0, top))
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
 

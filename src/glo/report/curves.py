@@ -94,13 +94,13 @@ def _validation(checks: _Records) -> Plot:
     ):
         _line(axes, checks, "epoch", name, color=colour)
         legend.append((colour, text))
-    if all(record["mse"] > 0 and record["validation_mse"] > 0 for record in checks):
-        log_scale(axes, "y")
     best = min(checks, key=lambda record: float(record["validation_mse"]))
     axes.axvline(best["epoch"], color=INK, linewidth=1.2, linestyle=_DASHED)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="squared error")
     error, last = best["validation_mse"], checks[-1]
+    # Bounded above: the first checks would flatten the rest.
+    top = 1.1 * max(2 * error, last["validation_mse"])
+    axes.set(xlabel="epoch", ylabel="squared error", ylim=(0, top or None))
     alt = (
         f"The squared error of held-out and training examples; the lowest of held-out examples is "
         f"{error:.4g} after epoch {best['epoch']}, the last is {last['validation_mse']:.4g}."

@@ -256,7 +256,7 @@ def _memorizes(validation: ValidationRecord, settings: Settings) -> Finding:
     text = (
         f"The run memorizes its training examples: from epoch {best.epoch} to {last.epoch} the "
         f"error of held-out examples rose from {best.error:.4f} to {last.error:.4f} while that of "
-        f"training examples fell from {best.mse:.4f} to {last.mse:.4f}; {remedy}."
+        f"training examples fell from {best.mse:.2g} to {last.mse:.2g}; {remedy}."
     )
     return Finding(name="memorizes", sentence=text)
 
