@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.compare.networks import Mirror
-from glo.workflows.anomaly import fit_anomaly_model
 from numpy.typing import NDArray
 from scipy.stats import kstest
 from sklearn.datasets import load_breast_cancer
@@ -40,6 +39,7 @@ from glo.data import SourceOptions, open_source
 from glo.decoders import DCGAN, MLP
 from glo.training.optim import decoder_optimizer
 from glo.training.schedule import linear
+from glo.workflows.anomaly import fit_anomaly_model
 from glo.workflows.encode import encode_dataset, prepare_search
 
 Array = NDArray[Any]
