@@ -18,6 +18,7 @@ from glo.latents.constraints import project
 from glo.latents.interpolation import interpolate
 from glo.latents.neighbours import neighbours
 from glo.runs.run import open_run
+from glo.workflows.anomaly import fit_anomaly_model
 
 
 def test_run(visit: Visit, labelled: Path) -> None:
@@ -194,12 +195,14 @@ def test_worst(visit: Visit, labelled: Path) -> None:
     values, run = visit(labelled).get("/api/worst?n=5").json(), open_run(labelled)
     assert run.errors is not None
     largest = run.errors.topk(5)
+    scores = fit_anomaly_model(run).score(run.codes, run.errors).anomaly
     assert values["rows"] == [
         {
             "row": row,
             "id": None,
             "error": pytest.approx(error),
             "percentile": pytest.approx(100 - 2.5 * i),
+            "anomaly": pytest.approx(scores[row]),
             "label": row % 2,
         }
         for i, (row, error) in enumerate(
@@ -210,6 +213,9 @@ def test_worst(visit: Visit, labelled: Path) -> None:
     codes = run.codes[largest.indices].numpy()
     np.testing.assert_array_equal(decode(values["codes"], shape=(5, 4)), codes)
     assert len(visit(labelled).get("/api/worst").json()["rows"]) == N
+    unusual = visit(labelled).get("/api/worst?n=5&by=anomaly").json()["rows"]
+    assert [each["row"] for each in unusual] == np.argsort(-scores)[:5].tolist()
+    check_refusal(visit(labelled).get("/api/worst?by=row"), 400, "by is 'row'")
     check_refusal(visit(labelled).get("/api/worst?n=0"), 400, "n is '0'")
 
 

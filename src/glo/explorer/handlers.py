@@ -33,6 +33,7 @@ from glo.priors import sample_label
 
 _MAX_DECODED, _MAX_SAMPLES, _MAX_STEPS, _MAX_WORST = 256, 100, 60, 500
 _MAX_SEED = 2**31 - 1
+_ORDERS = ("error", "anomaly")
 _PATHS: tuple[WalkPath, ...] = ("straight", "sphere")
 
 
@@ -147,16 +148,22 @@ class Handlers:
         return Response(file.getvalue(), media_type="image/png")
 
     def worst(self, request: Request) -> Response:
-        """Return the training examples with the largest errors."""
+        """Return the training examples with the largest errors or anomaly scores."""
         space = self._space
         n = parse_int(request.query_params.get("n", "60"), "n", 1, _MAX_WORST)
+        by = parse_choice(request.query_params.get("by", "error"), "by", _ORDERS)
         rows, errors, source = space.errors
-        largest = errors.topk(min(n, len(errors)))
-        worst = rows[largest.indices]
-        values = (column.tolist() for column in (worst, *errors_of(space, worst)))
+        anomaly = space.anomaly
+        if by == "anomaly" and anomaly is None:
+            raise NotFound("The errors of this run are not saved, so there are no anomaly scores.")
+        # Saved errors are those of all rows, as are the scores.
+        values = errors if anomaly is None or by == "error" else anomaly
+        worst = rows[values.topk(min(n, len(values))).indices]
+        columns = (column.tolist() for column in (worst, *errors_of(space, worst)))
+        scores = [None] * len(worst) if anomaly is None else anomaly[worst].tolist()
         listed = [
-            space.about(row) | {"error": error, "percentile": percentile}
-            for row, error, percentile in zip(*values, strict=True)
+            space.about(row) | {"error": error, "percentile": percentile, "anomaly": score}
+            for row, error, percentile, score in zip(*columns, scores, strict=True)
         ]
         codes = codes_to_base64(space.codes[worst])
         return JSONResponse({"rows": listed, "codes": codes, "source": source, "of": len(rows)})

@@ -27,6 +27,7 @@ from glo.runs.run import Run
 from glo.training.evaluation import squared_errors
 from glo.utils.device import find_device
 from glo.utils.random import permutation
+from glo.workflows.anomaly import fit_anomaly_model
 
 # Points on the map, and bytes of their codes, which the page downloads.
 _MAX_POINTS, _MAX_CODE_BYTES = 60_000, 32 * 2**20
@@ -164,6 +165,16 @@ class LatentSpace:
         errors = squared_errors(decoder, self.codes[rows], dataset.subset(rows), self.run.settings)
         self.typical_error = _median(errors)
         return rows, errors, "computed"
+
+    @property
+    @compute_once
+    def anomaly(self) -> Tensor | None:
+        """Anomaly scores of all examples, float32 (N,), or None where no errors are saved."""
+        if self._saved_errors is None or len(self.codes) < 2:
+            return None
+        model = fit_anomaly_model(self.run)
+        scores = model.score(self.codes, self._saved_errors)
+        return torch.from_numpy(scores.anomaly).float()
 
     def about(self, row: int) -> dict[str, Any]:
         """Return number, label and identity, unless that is its number, of an example."""

@@ -12,6 +12,11 @@ from tests.explorer.page.conftest import pixels, wait_for_change
 pytestmark = pytest.mark.slow
 
 HAND = "#hand-picture"
+FALLING_ANOMALY = """() => {
+  const scores = [...document.querySelectorAll('#worst-rows td:nth-last-child(2)')]
+    .map((cell) => Number(cell.textContent));
+  return scores.length === 60 && scores.every((score, i) => i === 0 || score <= scores[i - 1]);
+}"""
 BRIGHTEST = """(canvas) => Math.max(...canvas.getContext('2d')
   .getImageData(0, 0, 16, 16).data.filter((_, i) => i % 4 === 0))"""
 
@@ -119,6 +124,8 @@ def test_largest_errors(page: Any) -> None:
     row = page.inner_text("#worst-rows button >> nth=0")
     page.click("#worst-rows button >> nth=0")
     page.wait_for_selector(f"#hand-source:has-text('Training example {row},')")
+    page.check("#worst-order [value=anomaly]", force=True)
+    page.wait_for_function(FALLING_ANOMALY)
     page.click("#worst-select")
     assert page.is_visible("#panel-map")
     assert page.inner_text("#selected-count") == "60 selected"

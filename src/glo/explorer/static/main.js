@@ -14,7 +14,7 @@ import { showSample, startSample } from "./sample.js";
 import { startSelected } from "./selected.js";
 import { onOpen, startTabs } from "./tabs.js";
 import { startTray } from "./tray.js";
-import { showWorst } from "./worst.js";
+import { showWorst, startWorst } from "./worst.js";
 
 const AGAIN = 2000;
 
@@ -111,6 +111,7 @@ async function start() {
   startEncode();
   startPaint();
   startSelected();
+  startWorst();
   await Promise.all([startMap(), guard(startDirections)()]);
   takeFirst();
   bindPanels();

@@ -11,41 +11,58 @@ import { selection } from "./selection.js";
 import { openPanel } from "./tabs.js";
 
 const ROWS = 60;
+/** The examples that are listed, and whether they were asked for. */
+let listed = [];
 let began = false;
 
-/** Fill the table when the panel is opened for the first time. */
-export const showWorst = guard(async () => {
-  if (began) return;
-  began = true;
-  $("worst-text").textContent = "Looking for the largest errors.";
-  let answer;
-  try {
-    answer = await get(`api/worst?n=${ROWS}`);
-  } catch (error) {
-    began = false;
-    $("worst-text").textContent = error.message;
-    return;
+/** Bind the order and the selection of the table. */
+export function startWorst() {
+  for (const input of document.querySelectorAll("#worst-order input")) {
+    input.addEventListener("change", () => load(input.value));
   }
-  fill(answer.rows);
-  const pictures = await decodeAll(split(floats(answer.codes)));
-  [...$("worst-rows").children].forEach((row, i) => drawRow(row, pictures[i]));
-});
-
-function fill(examples) {
-  const typical = run.typical_residual;
-  $("worst-text").textContent = typical
-    ? `Squared error; a typical example has ${short(typical)}.`
-    : "Squared error, largest first.";
-  $("worst-table").hidden = $("worst-select").hidden = examples.length === 0;
   $("worst-select").addEventListener("click", () => {
-    selection.change(examples.map(({ row }) => row));
+    selection.change(listed.map(({ row }) => row));
     openPanel("map");
   });
   for (const name of ["image", "heat"]) $(`worst-${name}-head`).hidden = !hasImages();
   $("worst-scale").hidden = !hasImages();
   $("worst-limit").textContent = `${short(heatLimit())} or more`;
   $("worst-label-head").hidden = run.labels.length === 0;
-  $("worst-rows").replaceChildren(...examples.map((each) => tableRow(each, examples[0].error)));
+}
+
+/** Fill the table when the panel is opened for the first time. */
+export async function showWorst() {
+  if (!began) await load("error");
+}
+
+const load = guard(async (by) => {
+  began = true;
+  $("worst-text").textContent = "Looking for them.";
+  let answer;
+  try {
+    answer = await get(`api/worst?n=${ROWS}&by=${by}`);
+  } catch (error) {
+    began = false;
+    $("worst-text").textContent = error.message;
+    return;
+  }
+  listed = answer.rows;
+  fill();
+  const pictures = await decodeAll(split(floats(answer.codes)));
+  if (listed !== answer.rows) return;
+  [...$("worst-rows").children].forEach((row, i) => drawRow(row, pictures[i]));
+});
+
+function fill() {
+  const typical = run.typical_residual;
+  $("worst-text").textContent = typical
+    ? `Typical squared error: ${short(typical)}`
+    : "";
+  $("worst-table").hidden = $("worst-select").hidden = listed.length === 0;
+  const scored = listed.some(({ anomaly }) => anomaly !== null);
+  $("worst-order").hidden = $("worst-anomaly-head").hidden = !scored;
+  const largest = Math.max(...listed.map(({ error }) => error));
+  $("worst-rows").replaceChildren(...listed.map((each) => tableRow(each, largest)));
 }
 
 function tableRow(example, largest) {
@@ -57,6 +74,7 @@ function tableRow(example, largest) {
     canvasCell(example, "Reconstruction"),
     ...(hasImages() ? [canvasCell(example, "Error")] : []),
     ...errorCells(example, largest),
+    ...(example.anomaly === null ? [] : [el("td", { class: "number" }, example.anomaly.toFixed(1))]),
     ...labelCell(example),
   );
 }
