@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
@@ -18,7 +19,8 @@ from tests.docs.pages import PAGES, blocks
 
 import glo
 from glo.cli.app import run as command
-from glo.runs.run import Run
+from glo.encoders import Encoder, write_encoder
+from glo.runs.run import ENCODER_FILE, Run
 
 RUN = "runs/mnist"
 # Prerequisites of the pages: images, a table.
@@ -32,8 +34,16 @@ def exported() -> Run:
     return glo.open_run(RUN)
 
 
+def with_encoder() -> NDArray[np.uint8]:
+    """Add an untrained encoder to the run, which is too small to have one, and return images."""
+    encoder = Encoder(code_dim=32, shape=(1, 32, 32), width=4)
+    write_encoder(Path(RUN) / ENCODER_FILE, encoder)
+    return BYTES[:3]
+
+
 GIVEN: dict[str, Callable[[], dict[str, Any]]] = {
     "README.md": lambda: {"X": _RNG.normal(size=(60, 5))},
+    "encoder.md": lambda: {"images": with_encoder()},
     "encode.md": lambda: {"images": BYTES[:3]},
     "export.md": lambda: {"run": exported()},
     "restore.md": lambda: {

@@ -116,13 +116,14 @@ def test_newest_checkpoint_is_served(
     stop(folder, at_epoch(1), dataset)
     with client_of(folder, headers=COOKIE) as client:
         assert client.get("/api/run").json()["state"] == "training"
-        before = client.get("/api/map/pca").json()["codes"]
+        rows = np.arange(3, dtype="<i4").tobytes()
+        before = client.post("/api/codes", content=rows).content
         total = client.get("/api/progress").json()["next"]
         finish(folder, dataset)
         values = client.get("/api/run").json()
         assert (values["state"], values["can_sample"]) == ("finished", True)
         assert values["labels"] == ["dot", "ring"]
-        assert client.get("/api/map/pca").json()["codes"] != before
+        assert client.post("/api/codes", content=rows).content != before
         progress = client.get(f"/api/progress?after={total}").json()
         assert progress["next"] == total + len(progress["records"]) > total
         assert progress["seconds_left"] is None
