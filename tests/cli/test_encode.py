@@ -234,6 +234,22 @@ def test_a_folder_too_large_for_memory_is_decoded_to_the_cache_and_taken_away(
     assert run(["encode", str(made), "many", "--limit", "5"]) == 0
 
 
+def test_one_pass_of_an_encoder_has_no_anomaly_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = save_data(tmp_path, images(40))
+    assert train(data, tmp_path / "run", "--encoder", "on") == 0
+    words = ["encode", str(tmp_path / "run"), data, "--limit", "5", "--out", "codes.npz"]
+    assert run([*words, "--search", "encoder"]) == 0
+    said = capsys.readouterr().out
+    with np.load("codes.npz") as file:
+        assert sorted(file) == ["codes", "converged", "names", "residual", "steps"]
+    assert "anomaly score" not in said.replace("anomaly scores are", "")
+    assert run(words) == 0
+    with np.load("codes.npz") as file:
+        assert "anomaly" in file
+
+
 def test_notes_name_conversions_and_no_option_of_training(
     made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

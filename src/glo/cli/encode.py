@@ -61,7 +61,7 @@ def encode(
     inputs = open_inputs(opened, files, split=split, limit=limit)
     print_remarks(opened, inputs.dataset)
     table = _encode(opened, inputs, search)
-    table |= _score(opened, table)
+    table |= _score(opened, table, search)
     _write(out, inputs.names, table)
     residual = table["residual"]
     print(
@@ -98,14 +98,20 @@ def _encode(run: "Run", inputs: "Inputs", search: "SearchKind") -> dict[str, "Te
     return {name: torch.cat(tensors) for name, tensors in parts.items()}
 
 
-def _score(run: "Run", table: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Return the columns of the anomaly scores, none where the run has no recorded errors."""
+def _score(run: "Run", table: dict[str, "Tensor"], search: "SearchKind") -> dict[str, "Tensor"]:
+    """Return the columns of the anomaly scores, none where nothing is known of such residuals."""
     import torch
 
     from glo.workflows.anomaly import fit_anomaly_model
 
     if run.errors is None:
         print(f"Note: {run.folder} has no errors of its examples, so there are no anomaly scores.")
+        return {}
+    if search == "encoder":
+        print(
+            "Note: residuals of one pass of the encoder are higher than those of a search, for "
+            "which anomaly scores are calibrated, so there are none; leave out --search."
+        )
         return {}
     scores = fit_anomaly_model(run).score(table["codes"], table["residual"])
     return {name: torch.from_numpy(values).float() for name, values in vars(scores).items()}
