@@ -18,7 +18,7 @@ from glo import errors
 from glo.cli.app import run as command
 from glo.errors import UserError
 from glo.export import fetch_pretrained, from_pretrained, push_to_hub, save_pretrained
-from glo.runs.run import Run, open_run
+from glo.runs.run import ENCODER_FILE, Run, open_run
 from glo.utils.files import write_text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -36,6 +36,22 @@ def test_a_folder_brings_the_same_samples_back(pictures: Run, tmp_path: Path) ->
     assert back.summary == pictures.summary
     with Image.open(folder / "samples.png") as picture:
         assert picture.size == (8 * 66 + 2, 8 * 66 + 2)
+
+
+def test_the_encoder_goes_and_the_card_says_so(pictures: Run, tmp_path: Path) -> None:
+    folder = save_pretrained(pictures, tmp_path / "mine")
+    back = from_pretrained(folder)
+    assert back.encoder is not None
+    assert pictures.encoder is not None
+    examples = pictures.reconstruct(torch.arange(3))
+    assert torch.equal(back.encoder(examples), pictures.encoder(examples))
+    assert "No encoder" not in (folder / "README.md").read_text("utf-8")
+    without = tmp_path / "run"
+    shutil.copytree(pictures.folder, without)
+    (without / ENCODER_FILE).unlink()
+    folder = save_pretrained(open_run(without), tmp_path / "other")
+    assert "No encoder, no discriminator." in (folder / "README.md").read_text("utf-8")
+    assert from_pretrained(folder).encoder is None
 
 
 def test_the_card_is_what_the_hub_reads(pictures: Run, tmp_path: Path) -> None:

@@ -185,6 +185,18 @@ def test_a_picture_is_encoded_on_the_device(
     script = "c => Array.from(c.getContext('2d').getImageData(0, 0, 8, 8).data)"
     bytes_ = np.array(page.eval_on_selector("#picture-decoded", script)).reshape(8, 8, 4)
     assert abs(bytes_[..., 0] - wanted).max() <= 1
+    # A picture that is dropped takes the same way.
+    page.evaluate("document.querySelector('#picture-told').textContent = ''")
+    drop = """async bytes => {
+        const file = new File([Uint8Array.from(bytes)], "wide.png", { type: "image/png" });
+        const data = new DataTransfer();
+        data.items.add(file);
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+    }"""
+    page.evaluate(drop, list((tmp_path / "wide.png").read_bytes()))
+    page.wait_for_function(
+        "() => document.querySelector('#picture-told').textContent.includes('squared error')"
+    )
     (tmp_path / "no.png").write_text("no picture")
     page.set_input_files("#file", tmp_path / "no.png")
     page.wait_for_function(

@@ -102,26 +102,38 @@ async function main() {
 function takePictures(model, use) {
   const { about } = model;
   const told = find("picture-told");
-  const take = async (file) => {
-    if (!file) return;
+  let file = null;
+  const encode = newest(async () => {
+    const { name } = file;
+    let values;
     try {
-      const values = await readPicture(file, about.shape);
-      const code = await model.encode(values);
-      const [decoded] = await model.decode(Float32Array.from(code));
-      draw(find("picture"), values, about.shape, [-1, 1]);
-      draw(find("picture-decoded"), decoded, about.shape, [-1, 1]);
-      const squares = values.map((value, i) => (value - decoded[i]) ** 2);
-      const error = squares.reduce((sum, value) => sum + value, 0) / squares.length;
-      told.textContent = `Mean squared error ${error.toFixed(4)}; the way below begins here.`;
-      find("pictures").hidden = false;
-      use(Array.from(code));
+      values = await readPicture(file, about.shape);
     } catch {
-      told.textContent = `${file.name} is not a picture that this browser can read.`;
+      told.textContent = `${name} is not a picture that this browser can read.`;
+      return;
     }
+    const code = await model.encode(values);
+    const [decoded] = await model.decode(Float32Array.from(code));
+    draw(find("picture"), values, about.shape, [-1, 1]);
+    draw(find("picture-decoded"), decoded, about.shape, [-1, 1]);
+    const squares = values.map((value, i) => (value - decoded[i]) ** 2);
+    const error = squares.reduce((sum, value) => sum + value, 0) / squares.length;
+    told.textContent = `Mean squared error ${error.toFixed(4)}; the way below begins here.`;
+    find("pictures").hidden = false;
+    use(Array.from(code));
+  });
+  const take = (chosen) => {
+    if (!chosen) return;
+    file = chosen;
+    encode();
   };
   const section = find("encode");
   section.hidden = false;
-  find("file").addEventListener("change", (event) => take(event.target.files[0]));
+  find("file").addEventListener("change", (event) => {
+    take(event.target.files[0]);
+    // The same file can be chosen again.
+    event.target.value = "";
+  });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     section.classList.add("over");
