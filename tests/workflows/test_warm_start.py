@@ -1,5 +1,6 @@
 """Runs that begin with the decoder of another one."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_other_shapes_unfinished_runs_and_the_run_itself_are_refused(
     settings = Settings(start=str(source), epochs=1, **QUICK)
     with pytest.raises(UserError, match="shape 1, 8, 8"):
         glo.train(blobs(20, side=16), settings=settings, run_dir=tmp_path / "run", verbose=0)
+    shutil.copytree(source, tmp_path / "part")
+    shutil.rmtree(tmp_path / "part" / "checkpoint")
+    with pytest.raises(UserError, match="no checkpoint"):
+        glo.train(
+            blobs(20),
+            settings=replace(settings, start=str(tmp_path / "part")),
+            run_dir=tmp_path / "run",
+            verbose=0,
+        )
     itself = replace(settings, start=str(tmp_path / "new"))
     with pytest.raises(UserError, match="itself"):
         glo.train(blobs(20), settings=itself, run_dir=tmp_path / "new", verbose=0)

@@ -1,6 +1,6 @@
 """Warm start: a run that begins with the decoder of another one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -15,7 +15,7 @@ from glo.errors import UserError
 from glo.inversion import InversionOptions, decode_initial_codes, invert
 from glo.inversion.frozen_decoder import frozen_decoder
 from glo.runs.run import Run, open_run
-from glo.training.factory import store_standardizer, training_loss
+from glo.training.factory import decoder_config, store_standardizer, training_loss
 from glo.utils.device import find_device
 
 __all__ = ["WarmStart"]
@@ -51,7 +51,9 @@ class WarmStart:
         run.check_finished(
             unfinished="its decoder cannot be used yet", single="a search needs two codes"
         )
-        found, wanted = _kind(run, run.reading.columns), _kind(new, samples.reading.columns)
+        config = decoder_config(samples, new.settings, new.decoder_class)
+        found = _kind(run, run.decoder.config, run.reading.columns)
+        wanted = _kind(new, config, samples.reading.columns)
         for name, value in wanted.items():
             if found[name] != value:
                 raise UserError(
@@ -96,16 +98,14 @@ class WarmStart:
         return torch.cat(parts)
 
 
-def _kind(run: Run, columns: Sequence[str]) -> dict[str, object]:
+def _kind(run: Run, decoder: Mapping[str, object], columns: Sequence[str]) -> dict[str, object]:
     """Return what two runs must share, by name."""
-    settings = run.settings
-    decoder = settings.decoder or ("dcgan" if run.is_images else "mlp")
     return {
         "examples of shape": run.data.shape,
-        "codes of size": settings.code_dim,
-        "the decoder": decoder,
-        "the width": settings.width,
-        "the constraint": settings.constraint,
+        "codes of size": run.settings.code_dim,
+        "the decoder": decoder["name"],
+        "the width": run.settings.width,
+        "the constraint": run.settings.constraint,
         "the columns": tuple(columns),
     }
 
