@@ -154,13 +154,11 @@ def _distilled(problem: Problem, model: LatentModel) -> LatentModel:
     untrained = Encoder(code_dim=problem.code_dim, shape=decoder.shape)
     passes = model.steps * problem.batch / len(problem.train)
     steps = int(passes * fit_steps(decoder, untrained, settings, len(problem.train)))
-    fit = fit_encoder(decoder, model.codes, problem.train, settings, MSELoss(), steps=max(steps, 1))
-    while True:
-        try:
-            next(fit)
-        except StopIteration as end:
-            networks = torch.nn.ModuleDict({"decoder": decoder, "encoder": end.value[0]})
-            return replace(model, networks=networks)
+    encoder, _ = fit_encoder(
+        decoder, model.codes, problem.train, settings, MSELoss(), steps=max(steps, 1)
+    )
+    networks = torch.nn.ModuleDict({"decoder": decoder, "encoder": encoder})
+    return replace(model, networks=networks)
 
 
 if __name__ == "__main__":

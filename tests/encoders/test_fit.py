@@ -1,6 +1,5 @@
 """Fit of an encoder: errors, determinism, cost."""
 
-from collections.abc import Generator
 from itertools import pairwise
 from typing import Any
 
@@ -22,26 +21,18 @@ Trained = tuple[TrainState, Dataset]
 def fit(trained: Trained, **keywords: Any) -> tuple[Encoder, float]:
     training, samples = trained
     keywords = {"samples": samples, "steps": 60, **keywords}
-    steps = fit_encoder(
+    shares: list[float] = []
+    result = fit_encoder(
         training.final_decoder,
         training.codes,
         settings=training.settings,
         loss=MSELoss(),
+        callback=shares.append,
         **keywords,
     )
-    return end_of(steps)
-
-
-def end_of(steps: Generator[float, None, tuple[Encoder, float]]) -> tuple[Encoder, float]:
-    shares = []
-    while True:
-        try:
-            shares.append(next(steps))
-        except StopIteration as end:
-            assert shares == sorted(shares)
-            assert all(0 <= share < 1 for share in shares)
-            result: tuple[Encoder, float] = end.value
-            return result
+    assert shares == sorted(shares)
+    assert all(0 <= share < 1 for share in shares)
+    return result
 
 
 def every(samples: Dataset) -> Tensor:

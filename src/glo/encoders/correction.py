@@ -48,13 +48,13 @@ def corrected_codes(
         True
     """
     first: Tensor = encoder(examples, mask)
+    if not steps:
+        return first
     best = codes = first
-    lowest: Tensor | None = None
-    for step in range(steps + 1 if steps else 0):
+    lowest = torch.full((len(first),), torch.inf, device=first.device)
+    for step in range(steps + 1):
         decoded = decode(codes)
         error = loss(decoded, examples, mask)
-        if lowest is None:
-            lowest = error
         better = error < lowest
         best = torch.where(better.unsqueeze(1), codes, best)
         lowest = torch.where(better, error, lowest)

@@ -1,7 +1,7 @@
 """Fit of an encoder to a trained decoder and its codes."""
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,8 @@ def fit_encoder(
     *,
     sampled: Tensor | None = None,
     steps: int | None = None,
-) -> Generator[float, None, tuple[Encoder, float]]:
+    callback: Callable[[float], None] | None = None,
+) -> tuple[Encoder, float]:
     """Fit an encoder E to pairs of examples x and codes z.
 
     Minimizes the squared error of the code in the metric of the decoder,
@@ -76,9 +77,7 @@ def fit_encoder(
         sampled: (M, D), samples of a prior, which with their decoded examples are a quarter of
             each batch; None: none.
         steps: updates; None: `fit_steps`.
-
-    Yields:
-        share of the updates done, below 1.
+        callback: function of the share of the updates done, below 1.
 
     Returns:
         the encoder in evaluation mode, and the mean squared error of decoded codes of examples
@@ -113,8 +112,8 @@ def fit_encoder(
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
-        if step % _PROGRESS_STEPS == 0:
-            yield step / steps
+        if callback is not None and step % _PROGRESS_STEPS == 0:
+            callback(step / steps)
     encoder.eval().requires_grad_(False)
     return encoder, _error(encoder, decoder, codes, samples, kept if n_kept else rows, settings)
 

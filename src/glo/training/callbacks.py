@@ -59,6 +59,9 @@ class Callback:
     def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
         """Handle progress of the fit of a prior: `share` of it is done, from 0 to 1."""
 
+    def on_encoder_fit(self, training: Any, share: float) -> None:
+        """Handle progress of the fit of the encoder: `share` of it is done, from 0 to 1."""
+
     def on_message(self, training: Any, message: Message) -> None:
         """Handle a sentence for the user, such as a diagnosis."""
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -40,6 +39,7 @@ def finalize(
     *,
     elapsed: Callable[[], float],
     callback: Callable[[str, float], None] | None = None,
+    encoder_callback: Callable[[float], None] | None = None,
 ) -> list[Finding]:
     """Write errors, priors, pictures and summary of a run whose training is over.
 
@@ -79,7 +79,7 @@ def finalize(
             samples if len(rows) == training.n else samples.subset(rows),
             settings,
             priors[-1],
-            callback=None if callback is None else partial(callback, "encoder"),
+            callback=encoder_callback,
         )
     if samples.is_images:
         draw_outcome(

@@ -62,14 +62,9 @@ def fit_run_encoder(
     sampled = None
     if prior is not None:
         sampled = prior.sample(min(len(codes), _MAX_SAMPLED), seed=settings.seed)
-    fit = fit_encoder(decoder, codes, samples, settings, training_loss(settings), sampled=sampled)
-    while True:
-        try:
-            share = next(fit)
-        except StopIteration as end:
-            encoder, mse = end.value
-            break
-        if callback is not None:
-            callback(share)
+    loss = training_loss(settings)
+    encoder, mse = fit_encoder(
+        decoder, codes, samples, settings, loss, sampled=sampled, callback=callback
+    )
     write_encoder(folder / ENCODER_FILE, encoder)
     return {"mse": mse, "seconds": time.perf_counter() - start}

@@ -98,9 +98,11 @@ class ProgressBar(Callback):
 
     def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
         """Show which share of the fit of a prior is done."""
-        what = prior if prior == "encoder" else f"{prior} prior"
-        name, percent = f"fitting the {what}", round(100 * share)
-        self._update(name, percent, 100, f"{share:.0%}")
+        self._show_fit(f"{prior} prior", share)
+
+    def on_encoder_fit(self, training: Any, share: float) -> None:
+        """Show which share of the fit of the encoder is done."""
+        self._show_fit("encoder", share)
 
     def on_message(self, training: Any, message: Message) -> None:
         """Print a sentence."""
@@ -123,6 +125,9 @@ class ProgressBar(Callback):
     @property
     def _rate(self) -> str:
         return f"{self._speed.rate:,.0f} {self._noun}s/s"
+
+    def _show_fit(self, name: str, share: float) -> None:
+        self._update(f"fitting the {name}", round(100 * share), 100, f"{share:.0%}")
 
     def _update(self, name: str, done: int, total: int, status: str) -> None:
         if self._bar is not None:

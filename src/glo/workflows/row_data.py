@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -125,8 +126,14 @@ def write_rows(
     missing = keep and not run.has_prior(prior_name(settings, n))
     if n > 1 and (refit or missing):
         shutil.rmtree(new / "prior")
-        priors = fit_priors(new / "prior", codes, settings, callback=_percent(callback))
-    encoder = None
+        priors = fit_priors(
+            new / "prior",
+            codes,
+            settings,
+            callback=lambda prior, share: _report(callback, f"{prior} prior", share),
+        )
+    # Without errors the decoder was trained on, and the encoder is of the earlier one.
+    encoder = (run.summary or {}).get("encoder") if keep and rows.errors is not None else None
     if run.encoder is not None and n > 1 and refit and not keep:
         # The encoder saw the removed examples; the next one is fitted to decoded codes alone.
         encoder = fit_run_encoder(
@@ -136,7 +143,7 @@ def write_rows(
             None,
             settings,
             priors[-1],
-            callback=_share(callback, "fitting the encoder, %"),
+            callback=partial(_report, callback, "encoder"),
         )
     if n > 1 and rows.labels is not None:
         if keep and not refit:
@@ -147,9 +154,7 @@ def write_rows(
     if run.is_images and (priors or not keep):
         draw_codes(new / "samples", run.decoder, codes, priors, settings)
     Run(new, settings=settings, data=record, preset=run.preset).write_config()
-    _write_summary(
-        run, rows, record, new, priors, encoder if not keep else _kept_encoder(run, rows)
-    )
+    _write_summary(run, rows, record, new, priors, encoder)
 
 
 def _write_summary(
@@ -179,18 +184,6 @@ def _write_summary(
     write_json(new / "summary.json", summary)
 
 
-def _kept_encoder(run: Run, rows: RowData) -> dict[str, Any] | None:
-    """Return the figures of the encoder of a run whose rows are added to, unless it is removed."""
-    assert run.summary is not None, "the run is finished"
-    # Without errors the decoder was trained on, and the encoder is of the earlier one.
-    return None if rows.errors is None else run.summary.get("encoder")
-
-
-def _share(callback: Progress | None, name: str) -> Callable[[float], None] | None:
-    return None if callback is None else lambda share: callback(name, round(100 * share), 100)
-
-
-def _percent(callback: Progress | None) -> Callable[[str, float], None] | None:
-    if callback is None:
-        return None
-    return lambda prior, share: callback(f"fitting the {prior} prior, %", round(100 * share), 100)
+def _report(callback: Progress | None, name: str, share: float) -> None:
+    if callback is not None:
+        callback(f"fitting the {name}, %", round(100 * share), 100)

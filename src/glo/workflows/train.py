@@ -316,6 +316,7 @@ class TrainingRun:
             self.validation,
             elapsed=lambda: self.seconds,
             callback=self._prior_progress,
+            encoder_callback=self._encoder_progress,
         )
         for finding in findings:
             self._message(finding.sentence, warning=True)
@@ -401,6 +402,10 @@ class TrainingRun:
                 self._call("on_refine", rows * self.ranks.size)
                 self._stop_if_asked()
         self._write(state, finished=True)
+
+    def _encoder_progress(self, share: float) -> None:
+        self._call("on_encoder_fit", share)
+        self._stop_if_asked()
 
     def _prior_progress(self, prior: str, share: float) -> None:
         self._call("on_prior_fit", prior, share)
