@@ -616,3 +616,7 @@ def test_tensors_without_values_in_memory_are_refused(make: Any) -> None:
     for X in (torch.ones(20, 3), torch.ones(20, 8, 8)):
         with pytest.raises(UserTypeError, match="X is"):
             GLO(**TINY).fit(make(X))
+
+
+def test_the_kind_of_search_is_no_metadata() -> None:
+    assert not hasattr(GLO, "set_transform_request")

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import UNUSED
 
 from glo.config.settings import Settings
 from glo.data import Dataset
@@ -115,6 +116,9 @@ class GLO(
         >>> model.inverse_transform(codes).shape, model.score(X) > -0.1
         ((60, 3), True)
     """
+
+    # How to search is no metadata of the examples, so pipelines do not route it.
+    __metadata_request__transform: ClassVar = {"search": UNUSED}
 
     def __init__(
         self,
