@@ -13,7 +13,7 @@ from glo.errors import UserError
 from glo.inversion import AveragePool, InitialCodes, Inversion, InversionOptions, invert
 from glo.losses import L1Loss, MSELoss
 from glo.runs.run import Run, open_run
-from glo.workflows.encode import encode, encode_dataset, prepare_search
+from glo.workflows.encode import encode, encode_dataset, encoder_codes, prepare_search
 
 QUICK: dict[str, Any] = {"code_dim": 3, "epochs": 3, "prior": "gaussian", "precision": "float32"}
 
@@ -188,6 +188,17 @@ def test_one_pass_of_the_encoder(with_encoder: Run, x: Tensor) -> None:
         errors = MSELoss()(found.reconstructions, x, mask)
         torch.testing.assert_close(found.residuals, errors)
         assert torch.equal(found.solutions[:, 0], found.codes)
+
+
+def test_codes_of_one_pass_are_not_decoded(run: Run, with_encoder: Run, blobs: Any) -> None:
+    dataset = blobs(30)
+    found = encode_dataset(
+        with_encoder, dataset, prepare_search(with_encoder, device="cpu"), search="encoder"
+    )
+    codes = encoder_codes(with_encoder, dataset)
+    assert torch.equal(codes, torch.cat([batch.inversion.codes for batch in found]))
+    with pytest.raises(UserError):
+        encoder_codes(run, dataset)
 
 
 def test_the_short_search_begins_at_the_encoder(with_encoder: Run, x: Tensor) -> None:

@@ -19,7 +19,7 @@ from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
 from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.anomaly import AnomalyModel, fit_anomaly_model
-from glo.workflows.encode import SearchKind, encode_dataset, prepare_search
+from glo.workflows.encode import SearchKind, encode_dataset, encoder_codes, prepare_search
 
 __all__ = ["RunStore"]
 
@@ -73,6 +73,8 @@ class RunStore:
 
     def codes(self, samples: Dataset, search: SearchKind) -> Tensor:
         """Find the codes of examples, float32 (n, D), by one kind of search."""
+        if search == "encoder":
+            return encoder_codes(self.run, samples)
         batches = encode_dataset(self.run, samples, self.starts, search=search)
         return torch.cat([batch.inversion.codes for batch in batches])
 

@@ -176,7 +176,9 @@ def _inversion(decode: FrozenDecoder, rows: Rows) -> Inversion:
         examples = torch.cat([each.cpu() for each in decode.batches(part.flatten(0, 1))])
         examples = examples.unflatten(0, (len(part), k))
         first = examples[torch.arange(len(part)), chosen]
-        parts.append((first, examples.mean(1), examples.std(1, correction=0)))
+        # The mean and deviation of one solution, without a pass over all numbers.
+        spread = examples.std(1, correction=0) if k > 1 else torch.zeros_like(first)
+        parts.append((first, examples.mean(1) if k > 1 else first, spread))
     reconstructions, mean, std = (torch.cat(part) for part in zip(*parts, strict=True))
     return Inversion(
         codes=codes[every, best],

@@ -44,6 +44,7 @@ __all__ = [
     "encode",
     "encode_batches",
     "encode_dataset",
+    "encoder_codes",
     "prepare_search",
 ]
 
@@ -142,10 +143,7 @@ def encode(
         precision=run.settings.precision,
     )
     if encoder is None and search == "encoder":
-        raise UserError(
-            f"search is 'encoder', but {run.folder} has no encoder, or this observation cannot be "
-            f"encoded in one pass; leave search at 'refine', or train with --encoder on."
-        )
+        raise _no_encoder(run)
     if encoder is None or search == "full":
         return invert(run.decoder, x, initial_codes, mask=mask, options=options, callback=callback)
     if search == "encoder":
@@ -153,10 +151,33 @@ def encode(
     return _encode_short(run, encoder, x, initial_codes, mask, options, callback)
 
 
+@with_torch_defaults
+def encoder_codes(run: Run, dataset: Dataset) -> Tensor:
+    """Return the codes of one pass of the run's encoder, float32 (n, D), without decoding them."""
+    encoder, dataset = run.encoder, run.standardize(dataset)
+    if encoder is None:
+        raise _no_encoder(run)
+    parts = torch.arange(len(dataset)).split(_CHUNK)
+    loaded = (_checked(run, encoder, dataset.batch(p), dataset.observed(p)) for p in parts)
+    return torch.cat([_one_pass(encoder, x, mask).cpu() for x, mask in loaded])
+
+
+def _no_encoder(run: Run) -> UserError:
+    return UserError(
+        f"search is 'encoder', but {run.folder} has no encoder, or this observation cannot be "
+        f"encoded in one pass; leave search at 'refine', or train with --encoder on."
+    )
+
+
+@torch.no_grad()
+def _one_pass(encoder: Encoder, x: Tensor, mask: Tensor | None) -> Tensor:
+    return torch.cat([encoder(part, of_part) for part, of_part in _parts(x, mask)])
+
+
 def _encode_once(run: Run, encoder: Encoder, x: Tensor, mask: Tensor | None) -> Inversion:
     x, mask = _checked(run, encoder, x, mask)
     with torch.no_grad(), frozen_decoder(run.decoder, run.settings.precision) as decoder:
-        codes = torch.cat([encoder(part, of_part) for part, of_part in _parts(x, mask)])
+        codes = _one_pass(encoder, x, mask)
         examples = torch.cat(list(decoder.batches(codes)))
         residuals = MSELoss()(examples, x, mask)
     codes, examples, residuals = codes.cpu(), examples.cpu(), residuals.cpu()
