@@ -235,3 +235,21 @@ def flip(path: Path, place: float = 0.5) -> None:
 def cut(path: Path) -> None:
     """Leave out the second half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def torchrun(*words: object, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a module or script by two processes of one thread each."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "OMP_NUM_THREADS": "1",
+        "HOME": str(home),
+    }
+    return subprocess.run(
+        [*command, "--nproc-per-node", "2", *map(str, words)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=560,
+        check=False,
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.builders import SIDE, images, save_data, train
+from tests.builders import SIDE, images, save_data, torchrun, train
 from tests.cli.conftest import Refuse
 
 from glo.cli.app import run
@@ -19,7 +19,7 @@ from glo.data import Dataset
 from glo.inversion import invert
 from glo.runs.run import open_run
 from glo.workflows.anomaly import fit_anomaly_model
-from glo.workflows.encode import encode, prepare_search
+from glo.workflows.encode import encode, encode_dataset, prepare_search
 from glo.workflows.inputs import open_inputs
 
 
@@ -259,3 +259,60 @@ def test_notes_name_conversions_and_no_option_of_training(
     assert ["gray" in note for note in notes] == [True, False]
     assert "40 x 30" in notes[1]
     assert "--" not in " ".join(notes)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
+
+
+def test_a_stopped_command_continues_if_it_is_repeated(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    refuse: Refuse,
+) -> None:
+    monkeypatch.setattr("glo.workflows.encode.CHUNK", 3)
+    data, words = save_data(tmp_path, images(8, seed=2)), ["encode", str(made)]
+    assert run([*words, data, "--out", "whole.npz"]) == 0
+    encoded = list[int]()
+
+    def stop_at(*given: object, rows: torch.Tensor, **options: object) -> object:
+        encoded.extend(rows.tolist())
+        if limit is not None and int(rows[-1]) >= limit:
+            raise KeyboardInterrupt
+        return encode_dataset(*given, rows=rows, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("glo.workflows.encode.encode_dataset", stop_at)
+    limit: int | None = 5
+    assert run([*words, data, "--out", "codes.npz"]) == 130
+    assert not Path("codes.npz").exists()
+    assert "3 of 8" in capsys.readouterr().err
+    Path("other").mkdir()
+    other = save_data(tmp_path / "other", images(8, seed=5))
+    refuse([*words, other, "--out", "codes.npz"], "another input")
+    refuse([*words, data, "--search", "full", "--out", "codes.npz"], "another search")
+    limit = None
+    encoded.clear()
+    assert run([*words, data, "--out", "codes.npz"]) == 0
+    assert encoded == [3, 4, 5, 6, 7]
+    assert not Path("codes.npz.parts").exists()
+    found, wanted = _read(Path("codes.npz")), _read(Path("whole.npz"))
+    for name, column in wanted.items():
+        np.testing.assert_array_equal(found[name], column)
+
+
+def test_two_processes_encode_like_one(made: Path, tmp_path: Path) -> None:
+    # Several parts: the borders do not depend on the number of processes.
+    rows = np.tile(images(30, seed=2), (100, 1, 1))
+    data, words = save_data(tmp_path, rows), ["encode", str(made)]
+    assert run([*words, data, "--out", "one.npz"]) == 0
+    done = torchrun("-m", "glo", *words, data, "--out", tmp_path / "two.npz", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("codes of 4 numbers") == 1
+    found, wanted = _read(Path("two.npz")), _read(Path("one.npz"))
+    assert sorted(found) == sorted(wanted)
+    for name in ("names", "converged"):
+        np.testing.assert_array_equal(found[name], wanted[name])
+    np.testing.assert_allclose(found["codes"], wanted["codes"], atol=1e-5)

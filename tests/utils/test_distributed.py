@@ -1,10 +1,7 @@
 """Several processes that train one run: real ones, over gloo, on this machine."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from tests.builders import torchrun
 from tests.utils.distributed_worker import RECIPE, drive
 
 from glo.runs.checkpoint import newest_checkpoint, restore_training
@@ -20,7 +18,6 @@ from glo.runs.run import open_run
 from glo.training.factory import code_row
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup, _store_after_restart
 
-_ROOT = Path(__file__).parents[2]
 _N = 41
 
 
@@ -32,28 +29,11 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _torchrun(*words: object, home: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    environment = os.environ | {
-        "PYTHONPATH": f"{_ROOT / 'src'}{os.pathsep}{_ROOT}",
-        "OMP_NUM_THREADS": "1",
-        "HOME": str(home),
-    }
-    return subprocess.run(
-        [*command, "--nproc-per-node", "2", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=560,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def made(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of two processes."""
     folder = tmp_path_factory.mktemp("made")
-    done = _torchrun("-m", "tests.utils.distributed_worker", vectors, folder, home=folder)
+    done = torchrun("-m", "tests.utils.distributed_worker", vectors, folder, home=folder)
     assert done.returncode == 0, done.stderr
     # Warnings of torch: what it calls deprecated goes some day.
     assert "deprecated" not in done.stderr
@@ -155,7 +135,7 @@ def test_a_write_error_is_raised_by_all_processes(made: Path) -> None:
 def test_a_user_error_is_printed_once_without_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "one.npy"
     np.save(path, np.ones((1, 4), "float32"))
-    done = _torchrun("-m", "glo", "train", path, "--out", tmp_path / "run", home=tmp_path)
+    done = torchrun("-m", "glo", "train", path, "--out", tmp_path / "run", home=tmp_path)
     assert done.returncode != 0
     ours = [line for line in done.stderr.splitlines() if line.startswith("glo: ")]
     assert ours == [

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.runs.run import Run
-    from glo.workflows.encode import SearchKind
+    from glo.utils.distributed import ProcessGroup
+    from glo.workflows.encode import ProgressCallback, SearchKind
     from glo.workflows.inputs import Inputs
+    from glo.workflows.parts import Parts
 
 __all__ = ["encode"]
 
@@ -37,7 +39,8 @@ def encode(
 
     Each row of the table has a name, a code, the residual (mean squared error of the decoded code),
     the percentiles of residual and code among ordinary examples, an anomaly score, the number of
-    decodings, and whether the search converged.
+    decodings, and whether the search converged. Started by torchrun, several processes encode one
+    part each of the rows. A stopped command continues where it was if it is repeated.
 
     Args:
         run: Run folder.
@@ -51,18 +54,36 @@ def encode(
             examples, each above its reconstruction, are saved beside it, and one of the most
             anomalous, with maps of their squared errors.
     """
+    from glo.utils.distributed import ProcessGroup
     from glo.workflows.inputs import open_inputs
 
     if out.suffix not in (".npz", ".csv", ".parquet") or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
     if out.suffix == ".parquet":
         require_extra(f"{out}", "tables", "pyarrow")
-    opened = open_with_decoder(run, decoder)
-    inputs = open_inputs(opened, files, split=split, limit=limit)
-    print_remarks(opened, inputs.dataset)
-    table = _encode(opened, inputs, search)
+    ranks = ProcessGroup.join()
+    try:
+        opened = open_with_decoder(run, decoder)
+        inputs = open_inputs(opened, files, split=split, limit=limit)
+        if ranks.is_main:
+            print_remarks(opened, inputs.dataset)
+        parts = _parts(opened, inputs, search, out)
+        code = _encode(opened, inputs, search, parts, ranks)
+    finally:
+        ranks.shutdown()
+    if code == 0 and ranks.is_main:
+        _finish(opened, inputs, search, parts, out)
+    return code
+
+
+def _finish(
+    opened: "Run", inputs: "Inputs", search: "SearchKind", parts: "Parts", out: Path
+) -> None:
+    """Write table and pictures, and describe them."""
+    table = parts.table()
     table |= _score(opened, table, search)
     _write(out, inputs.names, table)
+    parts.remove()
     residual = table["residual"]
     print(
         f"{len(inputs):,} codes of {table['codes'].shape[1]} numbers: {out}\n"
@@ -74,28 +95,42 @@ def encode(
     _warn_of_outliers(inputs.names, residual)
     if opened.is_images:
         _draw(opened, inputs, table, out)
-    return 0
 
 
-def _encode(run: "Run", inputs: "Inputs", search: "SearchKind") -> dict[str, "Tensor"]:
-    import torch
+def _parts(run: "Run", inputs: "Inputs", search: "SearchKind", out: Path) -> "Parts":
+    from glo.workflows.encode import CHUNK
+    from glo.workflows.parts import Parts, run_digest
 
-    from glo.cli.progress import TaskProgress
+    made_by = {"run": run_digest(run), "search": search}
+    return Parts(out.with_name(f"{out.name}.parts"), inputs.dataset, CHUNK, made_by)
+
+
+def _encode(
+    run: "Run", inputs: "Inputs", search: "SearchKind", parts: "Parts", ranks: "ProcessGroup"
+) -> int:
+    """Encode the rows of all parts that are missing, and return the exit code."""
+    from functools import cache
+
+    from glo.cli.parts import complete
     from glo.workflows.encode import encode_dataset, prepare_search
 
-    # Without the reconstructions, which could exceed the memory.
-    parts: dict[str, list[Tensor]] = {"codes": [], "residual": [], "converged": [], "steps": []}
-    initial_codes = prepare_search(run)
-    with TaskProgress() as bar:
-        for batch in encode_dataset(
-            run, inputs.dataset, initial_codes, search=search, callback=bar.show
-        ):
-            inversion = batch.inversion
-            parts["codes"].append(inversion.codes)
-            parts["residual"].append(inversion.residuals)
-            parts["converged"].append(inversion.converged)
-            parts["steps"].append(inversion.steps)
-    return {name: torch.cat(tensors) for name, tensors in parts.items()}
+    # Nothing is decoded where no part is missing.
+    initial_codes = cache(lambda: prepare_search(run))
+
+    def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
+        # Without the reconstructions, which could exceed the memory.
+        (batch,) = encode_dataset(
+            run, inputs.dataset, initial_codes(), rows=rows, search=search, callback=show
+        )
+        found = batch.inversion
+        return {
+            "codes": found.codes,
+            "residual": found.residuals,
+            "converged": found.converged,
+            "steps": found.steps,
+        }
+
+    return complete(parts, ranks, compute, len(inputs))
 
 
 def _score(run: "Run", table: dict[str, "Tensor"], search: "SearchKind") -> dict[str, "Tensor"]:

@@ -64,7 +64,7 @@ class ProcessGroup:
         except (ValueError, RuntimeError) as error:
             raise UserError(
                 f"WORLD_SIZE is {size}, but the processes of this run did not connect ({error}); "
-                f"start them with torchrun --nproc-per-node R -m glo train ..."
+                f"start them with torchrun --nproc-per-node R -m glo ..."
             ) from None
 
     def shutdown(self) -> None:
