@@ -273,7 +273,7 @@ def test_a_stopped_command_continues_if_it_is_repeated(
     capsys: pytest.CaptureFixture[str],
     refuse: Refuse,
 ) -> None:
-    monkeypatch.setattr("glo.workflows.encode.CHUNK", 3)
+    monkeypatch.setattr("glo.workflows.encode.batch_rows", lambda _=1: 3)
     data, words = save_data(tmp_path, images(8, seed=2)), ["encode", str(made)]
     assert run([*words, data, "--out", "whole.npz"]) == 0
     encoded = list[int]()

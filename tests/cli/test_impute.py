@@ -288,13 +288,18 @@ def test_an_interrupt_writes_nothing_and_the_file_before_stays(
         raise KeyboardInterrupt
 
     words = ["restore", str(birds), "in.npy", "--out", "restored.csv"]
+    files = {"in.npy", "restored.csv"}
     for place in ("glo.workflows.impute.encode_batches", "glo.data.table_writer._write_csv"):
         with monkeypatch.context() as patch:
             patch.setattr(place, stop)
             assert run(words) == 130
         assert Path("restored.csv").read_text() == "mine"
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "restored.csv"]
+        assert {path.name for path in tmp_path.iterdir()} <= {*files, "restored.csv.parts"}
+    # The rows are imputed, and are read when the command is repeated.
+    assert (tmp_path / "restored.csv.parts").is_dir()
+    monkeypatch.setattr("glo.workflows.impute.encode_batches", stop)
     assert run(words) == 0
+    assert {path.name for path in tmp_path.iterdir()} == files
     assert pandas.read_csv("restored.csv").shape == (20, F)
 
 

@@ -13,13 +13,14 @@ from PIL import Image
 from tests.builders import SIDE, images, save_data
 from tests.cli.conftest import Refuse
 
+from glo.cli import restore as restore_command
 from glo.cli.app import run
 from glo.data import to_uint8
 from glo.inversion import AveragePool, InversionOptions, invert
 from glo.runs.run import open_run
 from glo.workflows.encode import prepare_search
 from glo.workflows.inputs import open_inputs
-from glo.workflows.restore import Degradation
+from glo.workflows.restore import Degradation, Restoration
 from glo.workflows.restore import restore as restore_images
 
 
@@ -216,19 +217,31 @@ def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -
     assert len(facts()["images"]) == 3
 
 
-def test_what_was_interrupted_is_done_again_in_the_same_folder(
-    made: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stopped_command_continues_if_it_is_repeated(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Refuse
 ) -> None:
-    save_image("a.png", images(1)[0])
-    words = ["restore", str(made), "a.png", "--task", "denoise", "--n-solutions", "2"]
+    monkeypatch.setattr("glo.workflows.encode.batch_rows", lambda _=1: 2)
+    data = save_data(tmp_path, images(5, seed=2))
+    words = ["restore", str(made), data, "--task", "denoise", "--n-solutions", "2"]
+    assert run([*words, "--out", "whole"]) == 0
+    rows = list[int]()
 
-    def stop(*args: Any) -> None:
-        raise KeyboardInterrupt
+    def stop(batch: Restoration, *given: Any) -> dict[str, Any]:
+        rows.extend(batch.rows.tolist())
+        if 2 in rows and not again:
+            raise KeyboardInterrupt
+        return save(batch, *given)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("glo.cli.restore._save_image", stop)
-        assert run(words) == 130
+    save, again = restore_command._save, False
+    monkeypatch.setattr(restore_command, "_save", stop)
+    assert run(words) == 130
     assert facts()["finished"] is False
+    again = True
+    refuse([*words[:-1], "3"], "another choice of options")
+    rows.clear()
     assert run(words) == 0
-    assert facts()["finished"] is True
-    assert [image["file"] for image in facts()["images"]] == ["00000-a.png"]
+    assert rows == [2, 3, 4]
+    assert facts() == facts("whole") | {"finished": True}
+    for path in Path("whole").rglob("*.png"):
+        assert Path("restored", path.relative_to("whole")).read_bytes() == path.read_bytes()
+    assert not Path("restored.parts").exists()

@@ -62,6 +62,13 @@ def test_safetensors_reads_written_tensors(
         assert file.metadata() == {"about": "ä"}
 
 
+def test_write_tensors_with_one_number_of_a_column(tmp_path: Path) -> None:
+    value = torch.arange(6.0).reshape(1, 6)[:, 3]
+    assert value.is_contiguous()
+    write_tensors(tmp_path / "x", {"x": value.as_strided((1,), (6,), 3)}, {})
+    assert load_file(tmp_path / "x")["x"].tolist() == [3.0]
+
+
 def test_write_tensors_in_several_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     value = torch.randn(1000)

@@ -120,7 +120,7 @@ def test_the_callback_receives_the_codes_so_far(run: Run, initial: InitialCodes,
 def test_a_dataset_is_encoded_in_order(
     run: Run, initial: InitialCodes, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glo.workflows.encode.CHUNK", 64)
+    monkeypatch.setattr("glo.workflows.encode._CHUNK", 64)
     many = blobs(10, seed=1).subset(torch.arange(150) % 10)
     rows, progress = torch.arange(149, 9, -1), []
     batches = list(

@@ -98,11 +98,11 @@ def _finish(
 
 
 def _parts(run: "Run", inputs: "Inputs", search: "SearchKind", out: Path) -> "Parts":
-    from glo.workflows.encode import CHUNK
+    from glo.workflows.encode import batch_rows
     from glo.workflows.parts import Parts, run_digest
 
     made_by = {"run": run_digest(run), "search": search}
-    return Parts(out.with_name(f"{out.name}.parts"), inputs.dataset, CHUNK, made_by)
+    return Parts(out.with_name(f"{out.name}.parts"), inputs.dataset, batch_rows(), made_by)
 
 
 def _encode(

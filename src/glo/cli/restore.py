@@ -1,5 +1,6 @@
 """`glo restore`: restoration of degraded images, or imputation of a table."""
 
+import json
 import re
 from pathlib import Path
 from statistics import fmean
@@ -7,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from glo.cli.impute import impute_table
+from glo.cli.impute import IncompleteInput, impute_table
 from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 from glo.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
+    from glo.data.options import Split
     from glo.runs.run import Run
+    from glo.utils.distributed import ProcessGroup
+    from glo.workflows.encode import ProgressCallback
     from glo.workflows.inputs import Inputs
+    from glo.workflows.parts import Parts
     from glo.workflows.restore import Degradation, Restoration
 
 __all__ = ["restore"]
@@ -61,7 +64,9 @@ def restore(
     """Inpaint, enlarge, deblur or denoise images, or impute a table.
 
     Several solutions are searched for each image. The restored image is their mean, which is
-    blurred where they differ; each solution is saved too.
+    blurred where they differ; each solution is saved too. Started by torchrun, several processes
+    restore one part each of the examples. A stopped command continues where it was if it is
+    repeated.
 
     A run of vectors imputes the missing values of a table and keeps the known values. Its options
     are --n-solutions, --split, --limit and --out.
@@ -87,49 +92,137 @@ def restore(
             [restored] For a run of vectors, a .csv, .parquet or .npy file. [restored, with the
             suffix of the table]
     """
-    from glo.cli.progress import TaskProgress
-    from glo.utils.json_toml import write_json
-    from glo.workflows.encode import prepare_search
-    from glo.workflows.inputs import open_inputs
-    from glo.workflows.restore import Degradation, mask_from_alpha
-    from glo.workflows.restore import restore as restore_images
+    from glo.utils.distributed import ProcessGroup
 
     values = {"mask": mask, "hole": hole, "factor": factor, "sigma": sigma, "noise": noise}
     options = {name: value for name, value in values.items() if value is not None}
-    opened = open_with_decoder(run, decoder)
-    if not opened.is_images:
-        unused = [*["task"] * (task != "inpaint"), *options, *["simulate"] * simulate]
-        k = 1 if n_solutions is None else n_solutions
-        return impute_table(opened, files, unused, n_solutions=k, split=split, limit=limit, out=out)
-    options, k = _task_options(task, options), 8 if n_solutions is None else n_solutions
-    out = out or Path("restored")
-    _check_out(out)
-    degradation = _degradation(opened, task, options)
-    shape = None if simulate else degradation.shape(opened.data.shape)
-    inputs = open_inputs(opened, files, split=split, limit=limit, shape=shape)
+    ranks = ProcessGroup.join()
+    try:
+        opened = open_with_decoder(run, decoder)
+        if not opened.is_images:
+            unused = [*["task"] * (task != "inpaint"), *options, *["simulate"] * simulate]
+            table = IncompleteInput(files=files, split=split, limit=limit, image_options=unused)
+            k = 1 if n_solutions is None else n_solutions
+            return impute_table(opened, table, ranks, n_solutions=k, out=out)
+        options, k = _task_options(task, options), 8 if n_solutions is None else n_solutions
+        out = out or Path("restored")
+        _check_out(out)
+        inputs, degradation = _open(opened, files, task, options, split, limit, simulate=simulate)
+        if ranks.is_main:
+            print_remarks(opened, inputs.dataset)
+        summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
+        summary |= {
+            name: str(value) if name == "mask" else value for name, value in options.items()
+        }
+        parts = _parts(opened, inputs, degradation, summary, out)
+        code = _restore(opened, inputs, degradation, parts, ranks, summary, out)
+    finally:
+        ranks.shutdown()
+    if code == 0 and ranks.is_main:
+        _finish(inputs, parts, summary, out)
+    return code
+
+
+def _open(
+    run: "Run",
+    files: tuple[str, ...],
+    task: str,
+    options: dict[str, Any],
+    split: "Split",
+    limit: int | None,
+    *,
+    simulate: bool,
+) -> tuple["Inputs", "Degradation"]:
+    """Open the images and return them with what degrades them."""
+    from glo.workflows.inputs import open_inputs
+    from glo.workflows.restore import Degradation, mask_from_alpha
+
+    degradation = _degradation(run, task, options)
+    shape = None if simulate else degradation.shape(run.data.shape)
+    inputs = open_inputs(run, files, split=split, limit=limit, shape=shape)
     if task == "inpaint" and not options:
         degradation = Degradation(mask=mask_from_alpha(inputs))
-    print_remarks(opened, inputs.dataset)
-    summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
-    summary |= {name: str(value) if name == "mask" else value for name, value in options.items()}
-    initial_codes = prepare_search(opened)
-    with TaskProgress() as bar:
-        bar.show("restoring", 0, len(inputs))
-        batches = restore_images(
-            opened,
+    return inputs, degradation
+
+
+def _parts(
+    run: "Run", inputs: "Inputs", degradation: "Degradation", summary: dict[str, Any], out: Path
+) -> "Parts":
+    from glo.workflows.encode import batch_rows
+    from glo.workflows.parts import Parts, digest, run_digest
+
+    mask = b"" if degradation.mask is None else degradation.mask.numpy().tobytes()
+    options = {name: value for name, value in summary.items() if name != "run"}
+    made_by = {
+        "run": run_digest(run),
+        "mask": digest(mask),
+        "choice of options": json.dumps(options),
+    }
+    folder = out.with_name(f"{out.name}.parts")
+    return Parts(folder, inputs.dataset, batch_rows(summary["n_solutions"]), made_by)
+
+
+def _restore(
+    run: "Run",
+    inputs: "Inputs",
+    degradation: "Degradation",
+    parts: "Parts",
+    ranks: "ProcessGroup",
+    summary: dict[str, Any],
+    out: Path,
+) -> int:
+    """Restore the images of all parts that are missing, and return the exit code."""
+    from functools import cache
+
+    from glo.cli.parts import complete
+    from glo.utils.json_toml import write_json
+    from glo.workflows.encode import prepare_search
+    from glo.workflows.restore import restore as restore_images
+
+    # Nothing is decoded where no part is missing.
+    initial_codes = cache(lambda: prepare_search(run))
+
+    def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
+        (batch,) = restore_images(
+            run,
             inputs,
             degradation,
-            initial_codes,
-            n_solutions=k,
-            simulate=simulate,
-            callback=bar.show,
+            initial_codes(),
+            rows=rows,
+            n_solutions=summary["n_solutions"],
+            simulate=summary["simulated"],
+            callback=show,
         )
-        records = _save(batches, inputs, out, summary)
+        # An unfinished folder is recognized by this file, and can be used again.
+        write_json(out / _RECORDS, {**summary, "finished": False, "images": []})
+        return _save(batch, inputs, out)
+
+    return complete(parts, ranks, compute, len(inputs))
+
+
+def _finish(inputs: "Inputs", parts: "Parts", summary: dict[str, Any], out: Path) -> None:
+    """Write grid and records, and describe the images."""
+    from glo.imaging.grids import grid, save_picture
+    from glo.utils.json_toml import write_json
+
+    table = parts.table()
+    lines = table.pop("line")
+    save_picture(grid(lines.flatten(0, 1), columns=lines.shape[1]), out / "grid.png")
+    columns = {name: values.tolist() for name, values in table.items()}
+    records = [
+        {
+            "name": name,
+            "file": f"{_stem(inputs, row)}.png",
+            **{column: values[row] for column, values in columns.items()},
+        }
+        for row, name in enumerate(inputs.names)
+    ]
     write_json(out / _RECORDS, {**summary, "finished": True, "images": records})
-    _print_summary(task, records, simulate=simulate)
-    columns = f"observation, restored{', the truth' * simulate}, {k} solutions"
-    print(f"{out / 'grid.png'}, from left to right: {columns}\nEach image by itself: {out}")
-    return 0
+    parts.remove()
+    simulate = summary["simulated"]
+    _print_summary(summary["task"], records, simulate=simulate)
+    shown = f"observation, restored{', the truth' * simulate}, {summary['n_solutions']} solutions"
+    print(f"{out / 'grid.png'}, from left to right: {shown}\nEach image by itself: {out}")
 
 
 def _task_options(task: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -168,57 +261,39 @@ def _degradation(run: "Run", task: str, options: dict[str, Any]) -> "Degradation
     return Degradation()
 
 
-def _save(
-    batches: "Iterator[Restoration]", inputs: "Inputs", out: Path, summary: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Save images batch by batch and a grid of the first ones, and return a record per image."""
+def _save(batch: "Restoration", inputs: "Inputs", out: Path) -> dict[str, "Tensor"]:
+    """Save the images of a batch, and return its columns and the first lines of the grid."""
     import torch
 
     from glo.imaging.grids import grid, save_picture
-    from glo.utils.json_toml import write_json
 
-    records: list[dict[str, Any]] = []
-    lines: list[Tensor] = []
-    for batch in batches:
-        if not records:
-            # An unfinished folder is recognized by this file, and can be used again.
-            write_json(out / _RECORDS, {**summary, "finished": False, "images": []})
-        for place in range(len(batch.rows)):
-            records.append(_save_image(batch, place, inputs, out))
-            if len(lines) < _GRID_ROWS:
-                truth = [] if batch.truth is None else [batch.truth[place]]
-                line = [batch.observations[place], batch.images[place], *truth]
-                lines.append(torch.stack([*line, *batch.solutions[place]]))
-    save_picture(grid(torch.cat(lines), columns=len(lines[0])), out / "grid.png")
-    return records
+    for place, row in enumerate(batch.rows.tolist()):
+        name = _stem(inputs, row)
+        images = {f"{name}.png": batch.images[place]}
+        for number, solution in enumerate(batch.solutions[place], start=1):
+            images[f"solutions/{name}-{number}.png"] = solution
+        for file, image in images.items():
+            save_picture(grid(image.unsqueeze(0), frame=False), out / file)
+    truth = [] if batch.truth is None else [batch.truth]
+    line = torch.stack([batch.observations, batch.images, *truth], dim=1)
+    residuals = batch.inversion.solution_residuals
+    columns = {
+        "residual": residuals[:, 0],
+        "residuals": residuals,
+        "spread": batch.spread,
+        "steps": batch.inversion.steps,
+        "converged": batch.inversion.converged,
+        "line": torch.cat([line, batch.solutions], dim=1)[batch.rows < _GRID_ROWS],
+    }
+    figures = {"psnr": batch.psnr, "observed_psnr": batch.observed_psnr}
+    return columns | {name: value for name, value in figures.items() if value is not None}
 
 
-def _save_image(batch: "Restoration", place: int, inputs: "Inputs", out: Path) -> dict[str, Any]:
-    from glo.imaging.grids import grid, save_picture
-
-    row, inversion = int(batch.rows[place]), batch.inversion
+def _stem(inputs: "Inputs", row: int) -> str:
+    """Return the name of an image's files, without their suffix."""
     stem = Path(inputs.names[row]).stem if inputs.files else inputs.names[row]
     # Every file system accepts such a name, and the number makes it unique.
-    name = f"{row:05d}-{re.sub(r'[^0-9A-Za-z.-]+', '_', stem)[:60].strip('_.')}"
-    images = {f"{name}.png": batch.images[place]}
-    for number, solution in enumerate(batch.solutions[place], start=1):
-        images[f"solutions/{name}-{number}.png"] = solution
-    for file, image in images.items():
-        save_picture(grid(image.unsqueeze(0), frame=False), out / file)
-    record = {
-        "name": inputs.names[row],
-        "file": f"{name}.png",
-        "residual": float(inversion.solution_residuals[place, 0]),
-        "residuals": inversion.solution_residuals[place].tolist(),
-        "spread": float(batch.spread[place]),
-        "steps": int(inversion.steps[place]),
-        "converged": bool(inversion.converged[place]),
-    }
-    for figure in ("psnr", "observed_psnr"):
-        values = getattr(batch, figure)
-        if values is not None:
-            record[figure] = float(values[place])
-    return record
+    return f"{row:05d}-{re.sub(r'[^0-9A-Za-z.-]+', '_', stem)[:60].strip('_.')}"
 
 
 def _print_summary(task: str, records: list[dict[str, Any]], *, simulate: bool) -> None:

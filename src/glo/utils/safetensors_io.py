@@ -190,7 +190,10 @@ def _pieces(ordered: list[tuple[str, Tensor]], metadata: dict[str, str]) -> Iter
     header += b" " * (-len(header) % 8)
     yield memoryview(struct.pack("<Q", len(header)) + header)
     for _, tensor in ordered:
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        flat = tensor.detach().cpu().reshape(-1)
+        if flat.stride() != (1,):
+            # One number of a column counts as contiguous, whatever its stride.
+            flat = flat.clone(memory_format=torch.contiguous_format)
         step = max(1, _PIECE_BYTES // tensor.element_size())
         for first in range(0, len(flat), step):
             yield memoryview(flat[first : first + step].view(torch.uint8).numpy().data)

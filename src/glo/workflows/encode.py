@@ -38,10 +38,10 @@ from glo.utils.device import find_device
 from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = [
-    "CHUNK",
     "EncodedBatch",
     "ProgressCallback",
     "SearchKind",
+    "batch_rows",
     "encode",
     "encode_batches",
     "encode_dataset",
@@ -56,8 +56,7 @@ ProgressCallback = Callable[[str, int, int], None]
 # encoder every search is full.
 SearchKind = Literal["encoder", "refine", "full"]
 
-CHUNK = 2048
-"""Rows that are encoded at a time."""
+_CHUNK = 2048
 
 # Measured on MNIST: about 1.03 times the error of a full search, which takes 22 decodings.
 _CORRECTIONS, _SHORT_STEPS = 2, 9
@@ -160,7 +159,7 @@ def encoder_codes(run: Run, dataset: Dataset) -> Tensor:
     encoder, dataset = run.encoder, run.standardize(dataset)
     if encoder is None:
         raise _no_encoder(run)
-    parts = torch.arange(len(dataset)).split(CHUNK)
+    parts = torch.arange(len(dataset)).split(_CHUNK)
     loaded = (_checked(run, encoder, dataset.batch(p), dataset.observed(p)) for p in parts)
     return torch.cat([_one_pass(encoder, x, mask).cpu() for x, mask in loaded])
 
@@ -277,8 +276,7 @@ def encode_batches(
         if callback is not None:
             callback(name, int(done + progress.fraction * len(part)), n)
 
-    # The search itself refuses 0 solutions.
-    for part in rows.split(max(64, CHUNK // max(1, n_solutions))):
+    for part in rows.split(batch_rows(n_solutions)):
         x, mask = load(part)
         inversion = encode(
             run,
@@ -318,6 +316,12 @@ def encode_dataset(
         search=search,
         callback=callback,
     )
+
+
+def batch_rows(n_solutions: int = 1) -> int:
+    """Return the number of rows that are searched at a time."""
+    # The search itself refuses 0 solutions.
+    return max(64, _CHUNK // max(1, n_solutions))
 
 
 def _noise(run: Run, initial_codes: InitialCodes) -> float:

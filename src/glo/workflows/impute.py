@@ -1,11 +1,7 @@
 """Imputation: the missing values of a table, from codes that explain the known values."""
 
-from dataclasses import dataclass
-from typing import final
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from glo.errors import UserError
@@ -14,27 +10,7 @@ from glo.runs.run import Run
 from glo.workflows.encode import ProgressCallback, encode_batches
 from glo.workflows.incomplete_table import IncompleteTable
 
-__all__ = ["Imputation", "check_incomplete_table", "impute"]
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Imputation:
-    """Imputed values of a table, and figures of its m incomplete rows.
-
-    Attributes:
-        values: (n, F), decoded rows in the units and dtype of the data; NaN in complete rows.
-        residuals: float32 (m,), mean squared errors of the known values, in standard deviations of
-            the columns.
-        spread: float32 (m,), root mean square deviation of the solutions in the missing values, in
-            standard deviations of the columns.
-        converged: bool (m,), whether the search converged.
-    """
-
-    values: NDArray[np.floating]
-    residuals: Tensor
-    spread: Tensor
-    converged: Tensor
+__all__ = ["check_incomplete_table", "impute"]
 
 
 def check_incomplete_table(run: Run, table: IncompleteTable) -> None:
@@ -59,16 +35,27 @@ def check_incomplete_table(run: Run, table: IncompleteTable) -> None:
 def impute(
     run: Run,
     table: IncompleteTable,
+    rows: Tensor,
     initial_codes: InitialCodes,
     *,
     n_solutions: int = 1,
     callback: ProgressCallback | None = None,
-) -> Imputation:
-    """Search for the codes of a table's incomplete rows, and decode the mean of the solutions."""
+) -> dict[str, Tensor]:
+    """Search for the codes of m incomplete rows of a table, and decode the mean of the solutions.
+
+    Args:
+        rows: int64 (m,), numbers of rows with missing and known values.
+        n_solutions: number of solutions of a row.
+        callback: see `encode_batches`.
+
+    Returns:
+        by name: "values" (m, F), decoded rows in the units of the data; "residual" (m,), mean
+        squared errors of the known values, in standard deviations of the columns; "spread" (m,),
+        root mean square deviation of the solutions in the missing values, likewise; "converged"
+        bool (m,).
+    """
     dataset = run.standardize(table.dataset)
-    rows = torch.from_numpy(np.flatnonzero(table.missing.any(axis=1)))
-    values = np.full(table.missing.shape, np.nan, table.dataset.rows.dtype)
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts: dict[str, list[Tensor]] = {"values": [], "residual": [], "spread": [], "converged": []}
     for batch in encode_batches(
         run,
         rows,
@@ -80,8 +67,9 @@ def impute(
     ):
         assert batch.mask is not None, "these rows have missing values"
         hidden, inversion = 1 - batch.mask, batch.inversion
-        values[batch.rows.numpy()] = run.in_units(inversion.mean).numpy()
         spread = ((inversion.std.square() * hidden).sum(1) / hidden.sum(1)).sqrt()
-        parts.append((inversion.residuals, spread, inversion.converged))
-    residuals, spread, converged = (torch.cat(each) for each in zip(*parts, strict=True))
-    return Imputation(values=values, residuals=residuals, spread=spread, converged=converged)
+        parts["values"].append(run.in_units(inversion.mean))
+        parts["residual"].append(inversion.residuals)
+        parts["spread"].append(spread)
+        parts["converged"].append(inversion.converged)
+    return {name: torch.cat(each) for name, each in parts.items()}

@@ -24,7 +24,7 @@ from glo.utils.distributed import ProcessGroup
 from glo.utils.files import atomic_write
 from glo.utils.safetensors_io import read_header, write_tensors
 
-__all__ = ["Parts", "run_digest"]
+__all__ = ["Parts", "digest", "run_digest"]
 
 _SUFFIX = ".safetensors"
 
@@ -162,7 +162,10 @@ class Parts:
 
 def run_digest(run: Run) -> str:
     """Hash the settings and the checksums of a finished run: 16 hex characters."""
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(json.dumps(run.settings.to_dict(), sort_keys=True).encode())
-    digest.update((run.checkpoint.folder / "manifest.json").read_bytes())
-    return digest.hexdigest()
+    settings = json.dumps(run.settings.to_dict(), sort_keys=True).encode()
+    return digest(settings + (run.checkpoint.folder / "manifest.json").read_bytes())
+
+
+def digest(content: bytes) -> str:
+    """Hash bytes: 16 hex characters."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -105,13 +105,15 @@ def restore(
     degradation: Degradation,
     initial_codes: InitialCodes,
     *,
+    rows: Tensor | None = None,
     n_solutions: int = 8,
     simulate: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Iterator[Restoration]:
     """Yield restored images in batches: decoded codes whose images, degraded, are the inputs.
 
-    With `simulate` the inputs are clean images; they are degraded first, and compared with.
+    With `simulate` the inputs are clean images; they are degraded first, and compared with. `rows`
+    are consecutive row numbers of the inputs; None: all of them.
     """
     spread = initial_codes.examples_spread
     noise = _NOISE * spread if degradation.noise is None else degradation.noise
@@ -122,7 +124,7 @@ def restore(
 
     for batch in encode_batches(
         run,
-        torch.arange(len(inputs)),
+        torch.arange(len(inputs)) if rows is None else rows,
         load,
         initial_codes,
         operator=degradation.operator,
