@@ -184,9 +184,9 @@ class Budget(Callback):
         """Count a batch of the refinement."""
         self.lap("refinement")
 
-    def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
-        """Count a part of the fit of a prior."""
-        self.lap("prior")
+    def on_fit(self, training: Any, name: str, share: float) -> None:
+        """Count a part of the fit of a prior, the encoder or the anomaly scores."""
+        self.lap("prior" if name.endswith("prior") else name)
 
 
 def _distances(run: Run, samples: Dataset, data: str) -> dict[str, Any]:

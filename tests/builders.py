@@ -67,8 +67,8 @@ class Recorder(Callback):
     def on_refine(self, training: Any, rows: int) -> None:
         self.events.append(("on_refine", rows))
 
-    def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
-        self.events.append(("on_prior_fit", (prior, share)))
+    def on_fit(self, training: Any, name: str, share: float) -> None:
+        self.events.append(("on_fit", (name, share)))
 
     def on_message(self, training: Any, message: Message) -> None:
         self.events.append(("on_message", message))

@@ -52,7 +52,7 @@ def test_hooks_of_a_run(tmp_path: Path) -> None:
     for place, (hook, _) in enumerate(records):
         assert (hook == "on_epoch_end") == ((place + 1) % (PER_EPOCH + 1) == 0)
     assert [value for hook, value in events if hook == "on_refine"] == [20]
-    assert {value[0] for hook, value in events if hook == "on_prior_fit"} == {"gaussian", "mixture"}
+    assert {v[0] for hook, v in events if hook == "on_fit"} == {"gaussian prior", "mixture prior"}
 
 
 class ReadEveryStep(glo.Callback):
@@ -74,7 +74,7 @@ def test_a_run_seldom_waits_for_the_device(tmp_path: Path) -> None:
 
 def test_a_run_that_is_stopped_at_every_event_is_the_same(tmp_path: Path, whole: Path) -> None:
     out, stops = tmp_path / "run", [at_step(n) for n in range(1, STEPS + 1)]
-    for when in [*stops, refining, lambda hook, value: hook == "on_prior_fit"]:
+    for when in [*stops, refining, lambda hook, value: hook == "on_fit"]:
         stop(out, when)
     finish(out)
     assert_same(tensors(out), tensors(whole))

@@ -150,7 +150,7 @@ def test_a_run_that_is_stopped_anywhere_is_the_same(
         stop(out, at_step(step), **choices)
     stop(out, at_epoch(6), **choices)
     stop(out, lambda hook, value: hook == "on_refine", **choices)
-    stop(out, lambda hook, value: hook == "on_prior_fit", **choices)
+    stop(out, lambda hook, value: hook == "on_fit", **choices)
     finish(out, **choices)
     assert_same(tensors(out), tensors(tmp_path / "whole"))
     assert errors_of(out) == errors_of(tmp_path / "whole")

@@ -56,11 +56,8 @@ class Callback:
     def on_refine(self, training: Any, rows: int) -> None:
         """Handle progress of the refinement: `rows` of N codes are done."""
 
-    def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
-        """Handle progress of the fit of a prior: `share` of it is done, from 0 to 1."""
-
-    def on_encoder_fit(self, training: Any, share: float) -> None:
-        """Handle progress of the fit of the encoder: `share` of it is done, from 0 to 1."""
+    def on_fit(self, training: Any, name: str, share: float) -> None:
+        """Handle progress after training: `share` of the fit of `name` is done, from 0 to 1."""
 
     def on_message(self, training: Any, message: Message) -> None:
         """Handle a sentence for the user, such as a diagnosis."""

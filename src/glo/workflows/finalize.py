@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -38,14 +39,14 @@ def finalize(
     validation: Validation,
     *,
     elapsed: Callable[[], float],
-    callback: Callable[[str, float], None] | None = None,
-    encoder_callback: Callable[[float], None] | None = None,
+    callback: Callable[[str, float], None] = lambda name, share: None,
 ) -> list[Finding]:
     """Write errors, priors, pictures and summary of a run whose training is over.
 
     Every process measures its own rows, `local_samples`; the first one alone continues after that.
-    The error of the held-out examples is measured likewise. The findings of the diagnosis are
-    returned, none when the run is healthy.
+    The error of the held-out examples is measured likewise. `callback` receives what is fitted and
+    the share of it that is done; it may raise to stop. The findings of the diagnosis are returned,
+    none when the run is healthy.
     """
     settings, ranks, codes = run.settings, training.ranks, training.codes
     travel = training.statistics.travel(codes)
@@ -66,7 +67,11 @@ def finalize(
     start = time.perf_counter()
     if len(codes) > 1:
         priors = fit_priors(
-            run.folder / "prior", codes, settings, n=len(samples), callback=callback
+            run.folder / "prior",
+            codes,
+            settings,
+            n=len(samples),
+            callback=lambda prior, share: callback(f"{prior} prior", share),
         )
         _fit_labels(run, samples, codes, rows)
     prior_seconds = time.perf_counter() - start
@@ -79,7 +84,7 @@ def finalize(
             samples if len(rows) == training.n else samples.subset(rows),
             settings,
             priors[-1],
-            callback=encoder_callback,
+            callback=partial(callback, "encoder"),
         )
     if samples.is_images:
         draw_outcome(
@@ -119,9 +124,12 @@ def finalize(
     if encoder is not None:
         summary["encoder"] = encoder
     sentences = [finding.sentence for finding in findings]
-    write_json(run.folder / "summary.json", summary | {"diagnosis": sentences})
+    summary["diagnosis"] = sentences
+    write_json(run.folder / "summary.json", summary)
     # The searches use figures of the summary.
-    fit_calibration(open_run(run.folder, decoder=run.decoder_class), samples, held_out)
+    finished = open_run(run.folder, decoder=run.decoder_class)
+    calibration = fit_calibration(finished, samples, held_out, callback=partial(callback, "scores"))
+    write_json(run.folder / "summary.json", summary | {"calibration": calibration})
     return findings
 
 

@@ -96,13 +96,9 @@ class ProgressBar(Callback):
         status = f"{rows:,} of {self._n:,}"
         self._update("refining codes", rows, self._n, status)
 
-    def on_prior_fit(self, training: Any, prior: str, share: float) -> None:
-        """Show which share of the fit of a prior is done."""
-        self._show_fit(f"{prior} prior", share)
-
-    def on_encoder_fit(self, training: Any, share: float) -> None:
-        """Show which share of the fit of the encoder is done."""
-        self._show_fit("encoder", share)
+    def on_fit(self, training: Any, name: str, share: float) -> None:
+        """Show which share of a fit after training is done."""
+        self._show_fit(name, share)
 
     def on_message(self, training: Any, message: Message) -> None:
         """Print a sentence."""

@@ -315,8 +315,7 @@ class TrainingRun:
             self.baselines,
             self.validation,
             elapsed=lambda: self.seconds,
-            callback=self._prior_progress,
-            encoder_callback=self._encoder_progress,
+            callback=self._fit_progress,
         )
         for finding in findings:
             self._message(finding.sentence, warning=True)
@@ -403,12 +402,8 @@ class TrainingRun:
                 self._stop_if_asked()
         self._write(state, finished=True)
 
-    def _encoder_progress(self, share: float) -> None:
-        self._call("on_encoder_fit", share)
-        self._stop_if_asked()
-
-    def _prior_progress(self, prior: str, share: float) -> None:
-        self._call("on_prior_fit", prior, share)
+    def _fit_progress(self, name: str, share: float) -> None:
+        self._call("on_fit", name, share)
         self._stop_if_asked()
 
     def _stop_if_asked(self, step: int | None = None) -> None:
