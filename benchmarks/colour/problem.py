@@ -19,7 +19,8 @@ class Problem:
     """Task of all methods: images, preset, budget.
 
     Args:
-        data: a folder with `train` and `heldout`, as `benchmarks/emoji.py` makes it.
+        data: a folder with `train` and `heldout`: folders of images, as `benchmarks/emoji.py` makes
+            them, or .npz files, as `benchmarks/avatars.py` does.
         preset: whose size, code size, width, loss and rates hold.
         seconds: CPU seconds a method may learn for; fitting the sampler comes on top.
         seed: of everything random.
@@ -53,7 +54,9 @@ class Problem:
         options = SourceOptions(
             size=self.settings.size, channels=self.settings.channels, limit=limit
         )
-        return open_source(str(self.data / part), options)
+        folder = self.data / part
+        source = folder if folder.is_dir() else folder.with_suffix(".npz")
+        return open_source(str(source), options)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,14 @@ def test_every_method_has_a_line_and_a_second_time_is_free(
     assert {path.name for path in out.glob("*.jpg")} == {"train.jpg", "heldout.jpg", "samples.jpg"}
 
 
+def test_the_images_may_be_arrays_in_files(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    np.savez(tmp_path / "heldout.npz", x=pixels, hair=["a", "b", "c"])
+    problem = Problem(data=tmp_path, preset="colour-64", seconds=1)
+    expected = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+    torch.testing.assert_close(problem.heldout, expected)
+
+
 def test_glo_keeps_to_its_seconds(problem: Problem) -> None:
     made = make_glo(problem)
     # The first step of a process costs seconds of its own.
