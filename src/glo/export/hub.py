@@ -238,8 +238,12 @@ def _without_start(settings: Settings) -> Settings:
 
 def _without_paths(data: DataRecord) -> DataRecord:
     """Return a data record with the last part of the path of each source only."""
-    changes = tuple(replace(each, source=_last_part(each.source)) for each in data.changes)
-    return replace(data, source=_last_part(data.source), changes=changes)
+    changes = tuple(replace(each, **_pathless(each.source)) for each in data.changes)
+    return replace(data, **_pathless(data.source), changes=changes)
+
+
+def _pathless(source: str) -> dict[str, Any]:
+    return {"source": _last_part(source), "directory": "", "run_folder": ""}
 
 
 def _last_part(source: str) -> str:

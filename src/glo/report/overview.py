@@ -128,7 +128,7 @@ def train_command(run: Run) -> str:
     if run.preset not in PRESETS:
         return ""
     defaults = Settings(**PRESETS[run.preset].settings)
-    words = ["glo", "train", run.data.source, "--out", run.folder.resolve().name]
+    words = ["glo", "train", run.data.source, "--out", str(run.folder)]
     words += [] if run.preset == "mnist" else ["--preset", run.preset]
     for name, value in vars(run.settings).items():
         if value != getattr(defaults, name):

@@ -28,6 +28,7 @@ class RowChange:
         limit: number of its first examples; 0 for all.
         fingerprint: fingerprint of the added data alone.
         rows: the removed rows by their numbers at that time, such as '3,17,40-49'.
+        directory, run_folder: as for `DataRecord`.
     """
 
     kind: Literal["added", "forgotten"]
@@ -39,6 +40,8 @@ class RowChange:
     name: str = ""
     fingerprint: str = ""
     rows: str = ""
+    directory: str = ""
+    run_folder: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -71,6 +74,8 @@ class DataRecord:
             the change, so that equal histories have equal fingerprints.
         held_out: hash of the examples held out of training; empty: none.
         whole: hash of the source, where a fraction of it is held out; empty: all of it is the data.
+        directory: working directory when the source was named; empty if it is not recorded.
+        run_folder: path of the run folder then.
     """
 
     source: str
@@ -80,6 +85,8 @@ class DataRecord:
     fingerprint: str
     held_out: str = ""
     whole: str = ""
+    directory: str = ""
+    run_folder: str = ""
     changes: tuple[RowChange, ...] = ()
 
     @property
@@ -125,10 +132,10 @@ class DataRecord:
         return replace(self, n=n, fingerprint=digest, changes=(*self.changes, change))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record for JSON; without `changes`, `held_out` and `whole` if empty."""
+        """Return the record for JSON, without what is optional and empty."""
         values = {**vars(self), "shape": list(self.shape)}
         values["changes"] = [change.to_dict() for change in self.changes]
-        optional = ("changes", "held_out", "whole")
+        optional = ("changes", "held_out", "whole", "directory", "run_folder")
         return {name: value for name, value in values.items() if value or name not in optional}
 
     def toml(self) -> str:

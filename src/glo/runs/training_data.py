@@ -1,13 +1,17 @@
 """The training data of a run, opened again and compared with the recorded fingerprint."""
 
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
+from glo.data.column_spec import split_column_spec
 from glo.data.dataset import concatenate
 from glo.data.options import Split
 from glo.data.reading import Reading
@@ -20,9 +24,11 @@ from glo.utils.row_ranges import parse_rows
 __all__ = [
     "Source",
     "check_shape",
+    "find_sources",
     "hold_out",
     "open_training_data",
     "source_options",
+    "source_place",
     "split_rows",
 ]
 
@@ -44,13 +50,18 @@ def open_training_data(
     """Open the data that a run was trained on and repeat its row changes; see `Run.open_data`."""
     expected = record.changes[0].before if record.changes else record.fingerprint
     options = source_options(settings, limit=settings.limit)
-    source = record.source if data is None else data
-    try:
+
+    def read(source: Source) -> Dataset:
         # As at training, which finds decoded data in the cache.
         dataset = _training_part(open_source(source, options), settings, record)
-        if dataset.fingerprint != expected:
-            dataset = open_source(source, replace(options, reading=reading))
-            dataset = _training_part(dataset, settings, record)
+        if dataset.fingerprint == expected:
+            return dataset
+        dataset = open_source(source, replace(options, reading=reading))
+        return _training_part(dataset, settings, record)
+
+    sources = find_sources(record, folder) if data is None else (data,)
+    try:
+        dataset = _open_first(sources, read, expected)
     except UserError as error:
         if data is not None:
             raise
@@ -69,6 +80,50 @@ def open_training_data(
         options = _added_options(settings, record, change)
         dataset = _changed(folder, dataset, change, replace(options, reading=reading))
     return dataset
+
+
+def find_sources(record: DataRecord | RowChange, folder: Path) -> tuple[str, ...]:
+    """Return the places where the source of a run in `folder` may lie, at least one.
+
+    A path is looked up from the working directory of the training, then at the same place beside
+    the run folder, which may have moved together with the data, and then as it was named.
+    """
+    path, _ = split_column_spec(record.source)
+    query = record.source[len(path) :]
+    absolute = Path(record.directory, path).expanduser()
+    places = []
+    if record.directory and path:
+        beside = folder.resolve() / os.path.relpath(absolute, record.run_folder)
+        places = [os.path.normpath(place) for place in (absolute, beside) if place.exists()]
+    return tuple(dict.fromkeys([*(place + query for place in places), record.source]))
+
+
+def source_place(source: str, folder: Path) -> dict[str, Any]:
+    """Return the fields of a record by which `find_sources` finds a source; none but for paths."""
+    path = Path(split_column_spec(source)[0]).expanduser()
+    if not path.exists():
+        return {}
+    return {"directory": os.getcwd(), "run_folder": str(folder.resolve())}
+
+
+def _open_first(
+    sources: Sequence[Source], read: Callable[[Source], Dataset], fingerprint: str
+) -> Dataset:
+    """Open sources until one has a fingerprint, and return it, or else the first that opens."""
+    other, error = None, None
+    for source in sources:
+        try:
+            dataset = read(source)
+        except UserError as mistake:
+            error = mistake
+            continue
+        if dataset.fingerprint == fingerprint:
+            return dataset
+        other = other or dataset
+    if other is None:
+        assert error is not None, "there is a source"
+        raise error
+    return other
 
 
 def split_rows(n: int, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -120,7 +175,8 @@ def _changed(folder: Path, dataset: Dataset, change: RowChange, options: SourceO
         rows = parse_rows(change.rows, len(dataset)).numpy()
         return dataset.subset(np.delete(np.arange(len(dataset)), rows))
     try:
-        added = open_source(change.source, options)
+        sources = find_sources(change, folder)
+        added = _open_first(sources, lambda s: open_source(s, options), change.fingerprint)
     except UserError as error:
         raise UserError(
             f"The {change.n:,} examples that were added to {folder} from {change.source} "

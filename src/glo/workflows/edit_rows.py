@@ -26,7 +26,7 @@ from glo.runs.reading_record import READING_FILE
 from glo.runs.reconstruction_errors import CALIBRATION_FILE
 from glo.runs.row_ids import RowIds
 from glo.runs.run import ENCODER_FILE, Run, open_run
-from glo.runs.training_data import check_shape
+from glo.runs.training_data import check_shape, source_place
 from glo.runs.transaction import commit, staged
 from glo.training.callbacks import Message
 from glo.training.evaluation import recompute_batchnorm_stats, squared_errors
@@ -97,6 +97,7 @@ def add_rows(
             rows = replace(rows, errors=None)
         errors = squared_errors(run.decoder, codes, standardized, run.settings)
         place = {"source": source, "name": dataset.name, "fingerprint": dataset.fingerprint}
+        place |= source_place(source, run.folder)
         record = run.data.added(len(dataset), split=split, limit=limit, **place)
         labels, label_names = _merged_labels(rows, dataset)
         messages = [_added(run, errors), *_classes(rows, dataset, labels, label_names)]

@@ -15,7 +15,7 @@ from glo.features.efficientnet import efficientnet_features
 from glo.features.loader import load_features
 from glo.priors import Prior
 from glo.runs.run import Run
-from glo.runs.training_data import check_shape, source_options
+from glo.runs.training_data import check_shape, find_sources, source_options
 from glo.utils.random import permutation
 
 __all__ = ["ColumnFeatures", "EvaluationPlan", "FeatureChoice", "choose_features", "prepare"]
@@ -111,7 +111,9 @@ def prepare(
         )
     chosen = tuple(run.prior(name) for name in priors or sorted(run.fitted_priors))
     training = run.open_data(data, command=f"glo evaluate {run.folder}")
-    unseen, reason = _open_heldout(run, run.data.source if data is None else data, heldout)
+    unseen, reason = _open_heldout(
+        run, find_sources(run.data, run.folder)[0] if data is None else data, heldout
+    )
     notes = [reason] if reason else []
     complete = training.observed(torch.zeros(1, dtype=torch.int64)) is None
     if unseen is not None and not complete:

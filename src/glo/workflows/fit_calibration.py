@@ -36,10 +36,12 @@ __all__ = ["fit_calibration"]
 
 # Fewer rows give no percentiles. Calibration rows and, for the level, rows that took part.
 _MIN_ROWS, _MAX_ROWS, _MAX_CONTROLS = 100, 1000, 256
-# Share of the steps of the run, their number, and the multiple of its learning rate.
-_STEPS_SHARE, _MIN_STEPS, _MAX_STEPS, _LR_FACTOR = 0.5, 20, 200, 2.0
+# Share of the steps of the run, and the multiple of its learning rate. The more examples the less
+# of them a decoder memorizes, so fewer steps suffice, from `_MANY` on.
+_STEPS_SHARE, _LR_FACTOR, _MANY = 0.5, 2.0, 10_000
+_MIN_STEPS, _STEPS_OF_MANY, _MAX_STEPS = 20, 100, 500
 # Share of the weights that stays where at least `_NOISY_SHARE` of the steps are repeated.
-_KEPT, _NOISY_SHARE = 0.7, 0.25
+_KEPT, _NOISY_SHARE = 0.7, 0.1
 _MAX_BYTES = 2**28
 # Number of the epoch whose order chooses the rows.
 _AFTER_TRAINING = 2**31
@@ -86,7 +88,7 @@ def _left_out(
     settings, n = run.settings, len(samples)
     order = permutation(n, settings.seed, _AFTER_TRAINING)
     total = settings.steps_per_epoch(n) * settings.epochs_for(n)
-    n_steps = min(max(math.ceil(_STEPS_SHARE * total), _MIN_STEPS), _MAX_STEPS)
+    n_steps = _step_count(total, n)
     left_out, others = order[: min(n // 5, _MAX_ROWS)], order[min(n // 5, _MAX_ROWS) :]
     size = max(samples.batch(order[:1]).numel(), 1)
     others = others[: min(n_steps * settings.batch_size, max(_MAX_ROWS, _MAX_BYTES // size))]
@@ -120,6 +122,12 @@ def _left_out(
     residuals, codes = _search(other, samples, left_out, searched)
     level = (before.clamp(min=1e-30) / after.clamp(min=1e-30)).log().mean().exp()
     return residuals * level, codes
+
+
+def _step_count(total: int, n: int) -> int:
+    """Return the number of steps without some rows, for a run of `total` steps on n rows."""
+    most = max(_STEPS_OF_MANY, _MAX_STEPS * min(_MANY, n) // n)
+    return min(max(math.ceil(_STEPS_SHARE * total), _MIN_STEPS), most)
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from glo.runs.metrics_log import MetricsLog
 from glo.runs.reading_record import notes_of, write_reading
 from glo.runs.row_ids import RowIds
 from glo.runs.run import DataRecord, Run
-from glo.runs.training_data import source_options
+from glo.runs.training_data import source_options, source_place
 from glo.training.callbacks import Message, call_hook
 from glo.training.diagnosis import Baselines, diagnose
 from glo.training.evaluation import recompute_batchnorm_stats
@@ -191,6 +191,7 @@ class TrainingRun:
             fingerprint=samples.fingerprint,
             held_out=validation.fingerprint if validation is not None else "",
             whole=whole.fingerprint if len(whole) > len(samples) else "",
+            **source_place(source, folder),
         )
         if settings.decoder is None and decoder is not None:
             settings = replace(settings, decoder=decoder_name(decoder))
