@@ -5,11 +5,22 @@ line prints it without a traceback and exits with code 2. Other exceptions are b
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-__all__ = ["UserError", "UserTypeError", "listed", "printable", "require_extra", "suggest"]
+__all__ = [
+    "UserError",
+    "UserTypeError",
+    "install_command",
+    "listed",
+    "printable",
+    "require_extra",
+    "suggest",
+]
 
 # A message that quotes a file could become as long as the file.
 MAX_LENGTH, _END = 4000, 1000
@@ -74,14 +85,29 @@ def require_extra(what: str, extra: str, *libraries: str) -> None:
     """Check that libraries of an extra are installed; `what` is the feature that needs them.
 
     Example:
-        >>> require_extra("ONNX", "onnx", "json", "no_such_library")
+        >>> require_extra("ONNX", "onnx", "json")
+        >>> require_extra("ONNX", "onnx", "json", "no_such_library")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         glo.errors.UserError: ONNX needs no_such_library, which is not installed; run pip install \
-'glo-torch[onnx]'.
+...[onnx]...
     """
     for library in libraries:
         if find_spec(library) is None:
             raise UserError(
-                f"{what} needs {library}, which is not installed; run pip install "
-                f"'glo-torch[{extra}]'."
+                f"{what} needs {library}, which is not installed; run {install_command(extra)}."
             )
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra from where this package was installed.
+
+    That is an index, a checkout, or the file of a wheel.
+    """
+    try:
+        about = json.loads(distribution("glo-torch").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        about = {}
+    url, requirement = about.get("url", ""), f"glo-torch[{extra}]"
+    if about.get("dir_info", {}).get("editable"):
+        return f"pip install -e '{unquote(urlsplit(url).path)}[{extra}]'"
+    return f"pip install '{requirement}{' @ ' if url else ''}{url}'"

@@ -77,6 +77,9 @@ def test_no_words_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["trian"], ["'trian'", ", ".join(VERBS), "Did you mean 'train'?"]),
         (["fly"], ["'fly'", ", ".join(VERBS)]),
         (["--nonsense"], ["--nonsense"]),
+        (["train"], ["glo train mnist", "glo train --help"]),
+        (["encode", "no/such"], ["no/such", "not a run folder"]),
+        (["train", "no-such.npy"], ["no-such.npy"]),
         (["sample"], ["RUN requires an argument", "glo sample --help"]),
         (["info", "a", "b"], ["'b' is more than the command takes"]),
     ],
@@ -87,7 +90,7 @@ def test_usage_errors(words: list[str], parts: list[str], refuse: Refuse) -> Non
 
 
 def fail_with(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str = "glo.cli.app.app"
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str = "glo.cli.app._check_paths"
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -105,19 +108,19 @@ def fail_with(
 def test_errors_of_the_system(name: str, monkeypatch: pytest.MonkeyPatch, refuse: Refuse) -> None:
     number = getattr(errno, name)
     fail_with(monkeypatch, OSError(number, os.strerror(number), "runs/x"))
-    refuse(["train"], "glo: runs/x ")
+    refuse(["train", "mnist"], "glo: runs/x ")
     fail_with(monkeypatch, OSError(number, os.strerror(number)))
-    refuse(["train"], "glo: The run folder ")
+    refuse(["train", "mnist"], "glo: The run folder ")
 
 
 def test_user_errors_and_interrupts(
     monkeypatch: pytest.MonkeyPatch, refuse: Refuse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fail_with(monkeypatch, UserError("Say it."))
-    assert refuse(["train"]) == "glo: Say it.\n"
+    assert refuse(["train", "mnist"]) == "glo: Say it.\n"
     monkeypatch.undo()
     fail_with(monkeypatch, KeyboardInterrupt(), "glo.cli.train.merge")
-    assert run(["train"]) == 130
+    assert run(["train", "mnist"]) == 130
     assert capsys.readouterr().err == "glo: interrupted.\n"
 
 
@@ -125,7 +128,7 @@ def test_user_errors_and_interrupts(
 def test_internal_errors_are_raised(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(monkeypatch, error)
     with pytest.raises(type(error), match="ours"):
-        run(["train"])
+        run(["train", "mnist"])
 
 
 def test_warnings_of_libraries_are_one_line_without_a_path(
@@ -138,3 +141,16 @@ def test_warnings_of_libraries_are_one_line_without_a_path(
         main()
     text = warnings.formatwarning(UserWarning("It is\n  odd."), UserWarning, "/a/b.py", 3)
     assert text == "Warning: It is odd.\n"
+
+
+def test_mistakes_in_paths_are_found_without_torch(made: Path) -> None:
+    script = (
+        "import sys; from glo.cli.app import run; run(sys.argv[1:]); print('torch' in sys.modules)"
+    )
+    for words in (["encode", "no/such", "x.png"], ["train", "no.npy"], ["add", made, "no.png"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *map(str, words)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "False\n"
+        assert done.stderr.startswith("glo: ")

@@ -358,7 +358,7 @@ def test_dry_run_prints_what_would_be_used_and_writes_nothing(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("my.toml").write_text("epochs = 9\nbatch_size = 64\n")
-    words = ["train", "--preset", "paper", "--config", "my.toml", "--batch-size", "32"]
+    words = ["train", "mnist", "--preset", "paper", "--config", "my.toml", "--batch-size", "32"]
     assert run([*words, "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "# preset paper"

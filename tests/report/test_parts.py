@@ -161,7 +161,7 @@ def test_the_command_makes_such_a_run(
     facts = DataRecord(source="my data", name="x", n=9, shape=(1, 8, 8), fingerprint="0")
     made = train_command(Run(Path("runs/x y"), settings=settings, data=facts, preset=preset))
     words = shlex.split(made)
-    assert words[:5] == ["glo", "train", "my data", "--out", "x y"]
+    assert words[:5] == ["glo", "train", "my data", "--out", "runs/x y"]
     assert glo([*words[1:], "--dry-run"]) == 0
     assert capsys.readouterr().out == f"# preset {preset}\n{toml_lines(settings.to_dict())}"
 

@@ -37,5 +37,5 @@ def test_data_that_moved_with_the_run_are_found(place: Path) -> None:
     moved = shutil.move(place, place.with_name("moved"))
     assert len(open_run(Path(moved, "runs/a")).open_data(command="")) == 20
     shutil.rmtree(Path(moved, "data"))
-    with pytest.raises(UserError, match="data/x.npy"):
+    with pytest.raises(UserError, match=r"data/x\.npy"):
         open_run(Path(moved, "runs/a")).open_data(command="")

@@ -9,11 +9,14 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from glo.errors import UserError, suggest
+from glo.runs.run_folder import config_path
+from glo.utils.files import existing_path
 from glo.utils.malloc import tune_malloc
 
 _VERBS = {
@@ -35,7 +38,10 @@ app = App(
     name="glo",
     help=(
         "Generative Latent Optimization: a decoder and one latent code per example, learned "
-        "together by reconstruction.\n\nStart with: glo train mnist --out runs/mnist"
+        "together by reconstruction.\n\nStart with:\n\n"
+        "- glo train mnist --out runs/mnist\n"
+        "- glo sample runs/mnist\n"
+        "- glo explore runs/mnist"
     ),
     help_format="markdown",
     version_flags=["--version"],
@@ -70,12 +76,11 @@ def run(words: Sequence[str]) -> int:
         0
     """
     try:
-        result = app(
-            list(words) or ["--help"],
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
+        command, bound, _ = app.parse_args(
+            list(words) or ["--help"], exit_on_error=False, print_error=False
         )
+        _check_paths(bound.arguments)
+        result = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         return _fail(_usage_message(error, words))
     except UserError as error:
@@ -92,6 +97,20 @@ def run(words: Sequence[str]) -> int:
             raise
         return _fail(f"{error.filename or 'The run folder'} {_OS_ERRORS[error.errno]}")
     return result if isinstance(result, int) else 0
+
+
+def _check_paths(arguments: Mapping[str, Any]) -> None:
+    """Check the run folder and the files of a command before it imports torch, which takes seconds.
+
+    Names of data sets and columns are left to the command.
+    """
+    if "run" in arguments:
+        config_path(arguments["run"])
+    if arguments.get("dry_run"):
+        return
+    for source in (*arguments.get("files", ()), arguments.get("data", "mnist")):
+        if source != "mnist" and not source.startswith("hf:") and "?" not in source:
+            existing_path(source, "mnist")
 
 
 _RETRY = "earlier output is saved, so free some space and run the same command again."
@@ -123,6 +142,8 @@ def _usage_message(error: CycloptsError, words: Sequence[str]) -> str:
     if verb and not verb.startswith("-") and verb not in _VERBS:
         verbs = ", ".join(_VERBS)
         return f"There is no command '{verb}'; there are {verbs}.{suggest(verb, _VERBS)}"
+    if isinstance(error, MissingArgumentError) and verb == "train" and len(words) == 1:
+        text = "glo train needs data, such as a folder of images or mnist: glo train mnist."
     if isinstance(error, UnusedCliTokensError):
         tokens = " ".join(error.unused_tokens or ())
         text = f"'{tokens}' is more than the command takes; put a name with spaces in quotes."

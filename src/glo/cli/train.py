@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: str = "mnist",
+    data: str,
     /,
     *,
     out: Path | None = None,

@@ -34,7 +34,7 @@ from glo.data.readers.tables import TABLES, is_table, open_frame, open_table_fil
 from glo.data.readers.torch_dataset import is_torch_dataset, open_torch_dataset
 from glo.data.storage import is_dataset_folder
 from glo.errors import UserError, UserTypeError
-from glo.utils.files import suggest_beside
+from glo.utils.files import existing_path
 
 __all__ = ["open_images", "open_source"]
 
@@ -103,7 +103,7 @@ def open_images(files: Sequence[str | Path], options: SourceOptions = DEFAULTS) 
     """Decode the named image files, in the order given; row i is file i."""
     if not files:
         raise UserError("No image file was given; name at least one.")
-    listing = Listing(Path(), [os.fspath(_existing_path(file)) for file in files])
+    listing = Listing(Path(), [os.fspath(existing_path(file)) for file in files])
     try:
         dataset = read_listing(listing, options, None)
     except UserError:
@@ -120,7 +120,7 @@ def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) 
     place, spec = split_column_spec(str(source))
     if place.startswith(_HUGGING_FACE):
         return open_hf_dataset(place.removeprefix(_HUGGING_FACE), options, spec, cache)
-    path = _existing_path(place)
+    path = existing_path(place, "mnist")
     if path.is_dir():
         # Otherwise the message would name a file in the folder.
         if not os.access(path, os.R_OK | os.X_OK):
@@ -143,17 +143,6 @@ def _open_place(source: str | Path, options: SourceOptions, cache: Path | None) 
             f"{path} has no columns to choose from; leave out the question mark{alternative}."
         )
     return (_open_folder if path.is_dir() else _open_file)(path, options, cache)
-
-
-def _existing_path(source: str | Path) -> Path:
-    try:
-        path = Path(source).expanduser()
-        if path.exists():
-            return path
-        suggestion = suggest_beside(path, *(["mnist"] if path.parent == Path() else []))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"'{source}' cannot be opened ({error}); give {_KINDS}.") from error
-    raise UserError(f"There is no file or folder '{source}'.{suggestion}")
 
 
 def _open_folder(folder: Path, options: SourceOptions, cache: Path | None) -> Dataset:

@@ -12,7 +12,7 @@ from torch import Tensor
 from glo.errors import UserError, require_extra
 from glo.utils.files import atomic_write
 
-__all__ = ["check_table", "save_vectors", "write_rows"]
+__all__ = ["check_table", "save_vectors", "write_columns", "write_rows"]
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".npy")
 _MAX_PARQUET_BYTES = 8  # of one number
@@ -35,9 +35,14 @@ def write_rows(
     examples_by_name = _named("x", examples.numpy(), names)
     clash = table.keys() & examples_by_name.keys()
     table |= {f"x.{n}" if n in clash else n: v for n, v in examples_by_name.items()}
-    with atomic_write(path) as temporary:
-        _write_csv(temporary, table)
+    write_columns(path, table)
     return path
+
+
+def write_columns(path: Path, columns: Mapping[str, Iterable[Any]]) -> None:
+    """Write columns by name to a .csv file atomically; None is an empty cell."""
+    with atomic_write(path) as temporary:
+        _write_csv(temporary, columns)
 
 
 def check_table(path: Path, why: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glo.data.table_writer import write_columns
 from glo.errors import UserError, require_extra
 from glo.runs.run import Run
 from glo.utils.files import atomic_write
@@ -30,25 +31,28 @@ def codes_table(run: Run, rows: Tensor | None = None) -> Any:
     require_extra("A table of codes", "tables", "pyarrow")
     import pyarrow
 
-    columns: dict[str, Any] = {"row": pyarrow.array(np.arange(len(run.codes)))}
+    columns, labels = _columns(run, rows), run.labels
+    arrays = {name: pyarrow.array(values) for name, values in columns.items()}
+    if labels is not None:
+        chosen = labels if rows is None else labels[rows]
+        numbers = pyarrow.array([None if each < 0 else each for each in chosen.tolist()], "int32")
+        classes = pyarrow.array(run.label_names)
+        arrays["label"] = pyarrow.DictionaryArray.from_arrays(numbers, classes)
+    return pyarrow.table(arrays)
+
+
+def _columns(run: Run, rows: Tensor | None) -> dict[str, Any]:
+    """Return the columns of `codes_table` as arrays and lists."""
+    rows = torch.arange(len(run.codes)) if rows is None else rows
+    columns: dict[str, Any] = {"row": rows.numpy()}
     if run.row_ids.ids is not None:
-        columns["id"] = pyarrow.array(run.row_ids.names, pyarrow.string())
+        columns["id"] = [run.row_ids.names[row] for row in rows.tolist()]
     if run.labels is not None:
-        columns["label"] = _label_column(run.labels, run.label_names)
+        names = (*run.label_names, None)
+        columns["label"] = [names[max(number, -1)] for number in run.labels[rows].tolist()]
     if run.errors is not None:
-        columns["error"] = pyarrow.array(run.errors.numpy())
-    for i, column in enumerate(run.codes.unbind(1)):
-        columns[f"z{i}"] = pyarrow.array(column.numpy())
-    table = pyarrow.table(columns)
-    return table if rows is None else table.take(pyarrow.array(rows.numpy()))
-
-
-def _label_column(labels: Tensor, names: tuple[str, ...]) -> Any:
-    import pyarrow
-
-    numbers = [None if number < 0 else number for number in labels.tolist()]
-    indices = pyarrow.array(numbers, pyarrow.int32())
-    return pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names))
+        columns["error"] = run.errors[rows].numpy()
+    return columns | {f"z{i}": each.numpy() for i, each in enumerate(run.codes[rows].unbind(1))}
 
 
 def save_codes(run: Run, path: Path, rows: Tensor | None = None) -> int:
@@ -60,16 +64,20 @@ def save_codes(run: Run, path: Path, rows: Tensor | None = None) -> int:
         rows: int64 (m,), row numbers in the order of the table; None: all N.
 
     Raises:
-        UserError: the file name has another ending, or pyarrow is not installed.
+        UserError: the file name has another ending, or pyarrow, which writes .parquet files, is
+            not installed.
     """
     if path.suffix not in _SUFFIXES or path.is_dir():
         raise UserError(f"Codes go into {path}; give a file that ends in .parquet or .csv.")
+    if path.suffix == ".csv":
+        columns = _columns(run, rows)
+        write_columns(path, columns)
+        return len(columns["row"])
     table = codes_table(run, rows)
-    from pyarrow import csv, parquet
+    from pyarrow import parquet
 
-    write = csv.write_csv if path.suffix == ".csv" else parquet.write_table
     with atomic_write(path) as temporary:
-        write(table, temporary)
+        parquet.write_table(table, temporary)
     return len(table)
 
 

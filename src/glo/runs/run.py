@@ -44,11 +44,11 @@ from glo.runs.data_record import DataRecord
 from glo.runs.reading_record import read_reading
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.row_ids import RowIds
+from glo.runs.run_folder import config_path
 from glo.runs.summary import read_summary
 from glo.runs.training_data import Source, open_training_data
-from glo.runs.transaction import finish_change
 from glo.training.factory import load_standardizer, prior_config, prior_name
-from glo.utils.files import suggest_beside, write_text
+from glo.utils.files import write_text
 from glo.utils.json_toml import read_toml, toml_lines
 from glo.utils.lock import RunLock
 
@@ -404,14 +404,7 @@ def open_run(folder: str | Path, *, decoder: DecoderLike | None = None) -> Run:
 that glo train named.
     """
     folder = Path(folder)
-    finish_change(folder)
-    path = folder / "config.toml"
-    if not path.is_file():
-        fault = "has no config.toml" if folder.exists() else "does not exist"
-        raise UserError(
-            f"{folder} is not a run folder: it {fault}; give the folder that glo train named."
-            f"{'' if folder.exists() else suggest_beside(folder)}"
-        )
+    path = config_path(folder)
     values = read_toml(path)
     try:
         about, data = values.pop("run"), values.pop("data")

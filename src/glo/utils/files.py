@@ -20,6 +20,7 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "clear_unfinished",
+    "existing_path",
     "flush",
     "open_plain",
     "read_bytes",
@@ -208,6 +209,21 @@ def read_text(path: Path, *, max_bytes: int) -> str:
         raise UserError(
             f"{path} is not text in UTF-8 ({error.reason}); convert it to UTF-8."
         ) from None
+
+
+def existing_path(name: str | Path, *words: str) -> Path:
+    """Return the path of an existing file or folder, or raise UserError with the nearest name.
+
+    `words` are further names that are suggested where `name` has no folder.
+    """
+    try:
+        path = Path(name).expanduser()
+        if path.exists():
+            return path
+        suggestion = suggest_beside(path, *(words if path.parent == Path() else ()))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"'{name}' cannot be opened ({error}); give another path.") from error
+    raise UserError(f"There is no file or folder '{name}'.{suggestion}")
 
 
 def suggest_beside(path: Path, *words: str) -> str:

@@ -23,7 +23,7 @@ from glo.data.readers.images import ImageFacts, decode_within_limit, image_suffi
 from glo.data.readers.pixel_range import decide_ranges
 from glo.data.reading import Reading
 from glo.data.storage import RowWriter, check_space, to_ids
-from glo.errors import UserError, printable
+from glo.errors import UserError, install_command, printable
 
 __all__ = [
     "DecodedFiles",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _IGNORED_NAMES = frozenset({"__MACOSX"})
-_HEIC = "pip install 'glo-torch[heic]' reads them"
+_HEIC = f"{install_command('heic')} reads them"
 _HINTS = {
     ".heic": _HEIC,
     ".heif": _HEIC,
