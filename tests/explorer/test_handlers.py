@@ -31,6 +31,7 @@ def test_run(visit: Visit, labelled: Path) -> None:
         "folder_name": "labelled",
         "kind": "image",
         "shape": [1, SIDE, SIDE],
+        "shows_pixels": True,
         "n": N,
         "code_dim": 4,
         "epochs": 4,

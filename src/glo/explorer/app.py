@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from glo import imaging
 from glo.decoders import DecoderLike
 from glo.errors import UserError
 from glo.explorer.auth import AuthMiddleware, error_response
@@ -26,6 +27,8 @@ from glo.explorer.scheduler import Closed, Scheduler
 from glo.explorer.streaming_search import StreamingSearch
 
 _STATIC = Path(__file__).parent / "static"
+# Shared with the report, the exported page and the documentation.
+_TOKENS = Path(imaging.__file__).parent / "tokens.css"
 # Named here: the system's table of types may name scripts as plain text.
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _INTERNAL_ERROR = "Something went wrong in glo itself; its terminal shows the error."
@@ -59,7 +62,8 @@ def make_app(
 
 def _page_routes() -> list[Route]:
     # A fixed list: no name in a request becomes a path.
-    files = {path.name: path for path in _STATIC.glob("*") if path.suffix in _MEDIA_TYPES}
+    paths = [*_STATIC.glob("*"), _TOKENS]
+    files = {path.name: path for path in paths if path.suffix in _MEDIA_TYPES}
 
     def page(request: Request) -> Response:
         return FileResponse(_STATIC / "index.html", media_type="text/html")

@@ -27,6 +27,7 @@ from glo.explorer.protocol import (
 )
 from glo.explorer.row_table import errors_of, list_rows, row_table, write_csv
 from glo.explorer.run_watcher import RunWatcher
+from glo.imaging.grids import shows_pixels
 from glo.latents.interpolation import Path as WalkPath
 from glo.latents.interpolation import interpolate
 from glo.priors import sample_label
@@ -56,6 +57,7 @@ class Handlers:
             "state": state,
             "kind": "image" if run.is_images else "vector",
             "shape": list(run.data.shape),
+            "shows_pixels": run.is_images and shows_pixels(*run.data.shape[1:]),
             "n": run.data.n,
             "code_dim": settings.code_dim,
             "constraint": settings.constraint,

@@ -11,11 +11,18 @@ from torch import Tensor
 from glo.data import to_uint8
 from glo.utils.files import atomic_write
 
-__all__ = ["error_maps", "grid", "pairs", "save_picture", "tile"]
+__all__ = ["error_maps", "grid", "pairs", "save_picture", "shows_pixels", "tile"]
 
 _GAP = 2
 # Small images are enlarged by a whole factor until the longer side has about this many pixels.
 _SIDE = 64
+# The longest side, in pixels, of images that are drawn pixelated.
+_MAX_PIXELATED_SIDE = 64
+
+
+def shows_pixels(height: int, width: int) -> bool:
+    """Return whether pages draw images of this size pixelated; larger ones are smoothed."""
+    return max(height, width) <= _MAX_PIXELATED_SIDE
 
 
 def tile(

@@ -9,15 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from glo.data import to_uint8
-from glo.imaging.grids import tile
+from glo.imaging.grids import shows_pixels, tile
 from glo.report.blocks import Picture
 
 __all__ = ["sheet"]
 
 # Larger images are reduced, so that a page of some hundred images stays small.
 _MAX_SIDE = 96
-# Images up to this side are enlarged without smoothing.
-_MAX_PIXELATED_SIDE = 64
 
 
 def sheet(
@@ -43,7 +41,7 @@ def sheet(
         width=image.width,
         height=image.height,
         columns=columns,
-        pixelated=max(height, width) <= _MAX_PIXELATED_SIDE,
+        pixelated=shows_pixels(height, width),
         alt=alt,
         caption=caption,
     )

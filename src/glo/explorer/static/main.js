@@ -99,6 +99,7 @@ async function start() {
   showFacts();
   showState();
   document.body.dataset.kind = run.kind;
+  document.documentElement.classList.toggle("pixels", run.shows_pixels);
   if (run.state === "empty") {
     keepTraining();
     startTabs();
