@@ -121,7 +121,7 @@ def test_a_row_is_found_by_its_file_when_others_cannot_be_read(
     capsys.readouterr()
     assert run(["info", "run"]) == 0
     assert "person7.png" in capsys.readouterr().out
-    assert run(["forget", "run", "person5.png"]) == 0
+    assert run(["forget", "--yes", "run", "person5.png"]) == 0
     assert run(["export", "run", "--codes", "codes.csv"]) == 0
     assert [row["id"] for row in rows_of("codes.csv")] == [n for n in names if n != "person5.png"]
 

@@ -488,7 +488,7 @@ def check_forget(opened: Run, ids: list[str], rng: np.random.Generator) -> None:
     gone = rng.choice(len(ids), 2, replace=False).tolist()
     codes = opened.codes
     Path("gone.txt").write_text("".join(f"id:{ids[row]}\n" for row in gone), encoding="utf-8")
-    do("forget", str(opened.folder), "gone.txt")
+    do("forget", "--yes", str(opened.folder), "gone.txt")
     again = open_run(opened.folder)
     left = [row for row in range(len(ids)) if row not in gone]
     assert [again.row_ids.of(row) for row in range(again.data.n)] == [ids[row] for row in left]

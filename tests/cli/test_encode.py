@@ -123,9 +123,7 @@ def test_the_test_split_and_strangers(made: Path, capsys: pytest.CaptureFixture[
     assert run(["encode", str(made), "two.npz", "--split", "test"]) == 0
     said = capsys.readouterr().out
     assert "21 codes of 4 numbers" in said
-    assert "Warning: 1 of 21 have a residual above 10 times the median" in said
-    assert "two[20] (" in said
-    assert float(re.findall(r"highest ([\d.]+) \(two\[20\]\)", said)[0]) > 2
+    assert re.search(r"Warning: \d+ of 21 do not fit the run, .*: two\[20\] \(residual", said)
     with Image.open("codes-worst.png") as picture:
         # The first tile of 8 x 8 pixels, zoomed by 8, behind a line of 2.
         worst = np.asarray(picture)[6:66:8, 6:66:8]
@@ -207,7 +205,7 @@ def test_parquet_needs_its_library(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("glo.errors.find_spec", lambda name: None)
-    assert run(["encode", str(made), "x.png", "--out", "codes.parquet"]) == 2
+    assert run(["encode", str(made), "mnist", "--out", "codes.parquet"]) == 2
     assert "codes.parquet needs pyarrow, which is not installed" in capsys.readouterr().err
 
 

@@ -82,7 +82,7 @@ def test_forget_the_person_that_is_meant(
     # The picture itself is no list of rows.
     draw(tmp_path / "person6.png", 130)
     before = open_run(copy).codes
-    assert run(["forget", str(copy), words]) == 0
+    assert run(["forget", "--yes", str(copy), words]) == 0
     assert "Removed row 5 (person6.png)" in capsys.readouterr().out
     table = codes(copy, tmp_path)
     assert [row["id"] for row in table] == [f"person{i}.png" for i in READABLE if i != 6]
@@ -96,17 +96,17 @@ def test_forget_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
     for name in ("a.png", raw, "z.png"):
         draw(tmp_path / "new" / name, 90)
     assert train(str(tmp_path / "new"), tmp_path / "run") == 0
-    assert run(["forget", "run", raw]) == 0
+    assert run(["forget", "--yes", "run", raw]) == 0
     assert open_run(tmp_path / "run").row_ids.names == ["a.png", "z.png"]
 
 
 def test_the_same_number_twice_removes_nobody_else(copy: Path, refuse: Any) -> None:
-    assert run(["forget", str(copy), "5"]) == 0
+    assert run(["forget", "--yes", str(copy), "5"]) == 0
     for rows in ("5", "person6.png", "3-6"):
-        refuse(["forget", str(copy), rows])
+        refuse(["forget", "--yes", str(copy), rows])
     assert open_run(copy).data.n == 9
     refuse(["walk", str(copy), "5", "0"], "row:5")
-    assert run(["forget", str(copy), "4,row:5"]) == 0
+    assert run(["forget", "--yes", str(copy), "4,row:5"]) == 0
     remaining = [i for i in READABLE if i not in (5, 6, 8)]
     assert open_run(copy).row_ids.names == [f"person{i}.png" for i in remaining]
 
@@ -115,12 +115,12 @@ def test_a_list_or_a_row(copy: Path, tmp_path: Path, refuse: Any) -> None:
     ids = json.loads((copy / "ids.json").read_text())
     (copy / "ids.json").write_text(json.dumps(["ann", "rows", *ids[2:]]))
     (tmp_path / "rows").write_text("ann\n")
-    refuse(["forget", str(copy), "rows"])
-    assert run(["forget", str(copy), "./rows"]) == 0
-    assert run(["forget", str(copy), "id:rows"]) == 0
+    refuse(["forget", "--yes", str(copy), "rows"])
+    assert run(["forget", "--yes", str(copy), "./rows"]) == 0
+    assert run(["forget", "--yes", str(copy), "id:rows"]) == 0
     assert open_run(copy).row_ids.names == ids[2:]
-    refuse(["forget", str(copy), "person7.png"], "person7.png")
-    refuse(["forget", str(copy), "nobody.txt"], "nobody.txt")
+    refuse(["forget", "--yes", str(copy), "person7.png"], "person7.png")
+    refuse(["forget", "--yes", str(copy), "nobody.txt"], "nobody.txt")
 
 
 def test_walk_from_a_row_or_a_file(copy: Path, tmp_path: Path, refuse: Any) -> None:
@@ -178,5 +178,5 @@ def test_added_rows_have_names_of_their_own(copy: Path, tmp_path: Path) -> None:
     assert run(["add", str(copy), save_data(tmp_path, np.zeros((2, 8, 8), np.uint8))]) == 0
     names = open_run(copy).row_ids.names[13:]
     assert names == ["person21.png (2)", "data[0]", "data[1]"]
-    assert run(["forget", str(copy), "person21.png (2),data[1]"]) == 0
+    assert run(["forget", "--yes", str(copy), "person21.png (2),data[1]"]) == 0
     assert open_run(copy).row_ids.names[12:] == ["person21.png", "data[0]"]

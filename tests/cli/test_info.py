@@ -14,7 +14,9 @@ def test_words(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(made)
     assert run(["info", str(made)]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert lines["run"] == f"{made} (preset mnist)"
+    assert lines["run"] == str(made)
+    assert lines["recipe"].startswith("defaults, with ")
+    assert "width 4" in lines["recipe"]
     assert lines["data"].startswith("data: 20 examples of 1 x 8 x 8, from ")
     assert lines["codes"] == "4 numbers each, ball"
     assert lines["state"] == "step 12, finished"

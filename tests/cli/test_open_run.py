@@ -17,7 +17,7 @@ VERBS = {
     "report": [],
     "export": ["--codes", "codes.csv"],
     "add": ["data.npy"],
-    "forget": ["3"],
+    "forget": ["3", "--yes"],
     "info": [],
 }
 FINISHED_ONLY = ["sample", "evaluate", "encode", "restore", "walk", "add", "forget"]

@@ -22,6 +22,7 @@ def test_lines_show_the_time_left(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
+        "a: 1,000 of 4,000, 30 s left",
         "a: 2,000 of 4,000, 40 s left",
         "a: 4,000 of 4,000",
         "b: 500 of 2,000",

@@ -210,11 +210,15 @@ def test_refusals(
     refuse_unchanged(["restore", str(made), *words], part)
 
 
-def test_a_second_restoration_into_the_same_folder(made: Path, tmp_path: Path) -> None:
+def test_a_second_restoration_leaves_the_first(made: Path, tmp_path: Path) -> None:
     words = ["restore", str(made), save_data(tmp_path), "--hole", "left", "--n-solutions", "1"]
     assert run([*words, "--limit", "2"]) == 0
     assert run([*words, "--limit", "3"]) == 0
-    assert len(facts()["images"]) == 3
+    assert len(facts()["images"]) == 2
+    assert len(facts("restored-2")["images"]) == 3
+    # A folder that is named is taken.
+    assert run([*words, "--limit", "1", "--out", "restored"]) == 0
+    assert len(facts()["images"]) == 1
 
 
 def test_a_stopped_command_continues_if_it_is_repeated(

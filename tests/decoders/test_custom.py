@@ -259,7 +259,7 @@ def test_the_commands(module: str, tmp_path: Path, capsys: pytest.CaptureFixture
         ["report", str(out)],
         ["export", str(out), "--hub", str(tmp_path / "hub")],
         ["add", str(out), more],
-        ["forget", str(out), "row:0-1"],
+        ["forget", "--yes", str(out), "row:0-1"],
     ]
     for verb in verbs:
         assert command([*verb, "--decoder", module]) == 0, verb

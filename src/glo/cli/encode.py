@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 from glo.errors import UserError, require_extra
+from glo.utils.files import fresh_path, parts_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,7 @@ def encode(
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
     search: Literal["encoder", "refine", "full"] = "refine",
-    out: Path = Path("codes.npz"),
+    out: Path | None = None,
     decoder: DecoderOption = None,
 ) -> int:
     """Search for the codes of unseen examples.
@@ -50,13 +51,14 @@ def encode(
         limit: Maximum number of examples.
         search: refine: a short search that begins at the code of the run's encoder; encoder: one
             pass of it; full: a search without it.
-        out: A .npz, .csv or .parquet file. Of images, two grids of the first and of the worst
-            examples, each above its reconstruction, are saved beside it, and one of the most
-            anomalous, with maps of their squared errors.
+        out: A .npz, .csv or .parquet file; unset: codes.npz, or codes-2.npz and so on. Of images,
+            two grids of the first and of the worst examples, each above its reconstruction, are
+            saved beside it, and one of the most anomalous, with maps of their squared errors.
     """
     from glo.utils.distributed import ProcessGroup
     from glo.workflows.inputs import open_inputs
 
+    out = out or fresh_path(Path("codes.npz"))
     if out.suffix not in (".npz", ".csv", ".parquet") or out.is_dir():
         raise UserError(f"--out is {out}; it must be a file that ends in .npz, .csv or .parquet.")
     if out.suffix == ".parquet":
@@ -92,7 +94,6 @@ def _finish(
         f"{int(table['converged'].sum()):,} of {len(inputs):,} searches converged"
     )
     _report_anomalies(inputs.names, table)
-    _warn_of_outliers(inputs.names, residual)
     if opened.is_images:
         _draw(opened, inputs, table, out)
 
@@ -102,7 +103,7 @@ def _parts(run: "Run", inputs: "Inputs", search: "SearchKind", out: Path) -> "Pa
     from glo.workflows.parts import Parts, run_digest
 
     made_by = {"run": run_digest(run), "search": search}
-    return Parts(out.with_name(f"{out.name}.parts"), inputs.dataset, batch_rows(), made_by)
+    return Parts(parts_folder(out), inputs.dataset, batch_rows(), made_by)
 
 
 def _encode(
@@ -153,14 +154,32 @@ def _score(run: "Run", table: dict[str, "Tensor"], search: "SearchKind") -> dict
 
 
 def _report_anomalies(names: tuple[str, ...], table: dict[str, "Tensor"]) -> None:
+    """Name the examples that do not fit, by their anomaly score or, without, their residual."""
+    residual = table["residual"]
     if "anomaly" in table:
-        anomaly = table["anomaly"]
-        worst = int(anomaly.argmax())
-        print(
-            f"anomaly score above {_UNUSUAL}: {int((anomaly > _UNUSUAL).sum()):,} of "
-            f"{len(names):,}, where 1 of {10**_UNUSUAL} ordinary examples is; highest "
-            f"{float(anomaly[worst]):.1f} ({names[worst]})"
-        )
+        score, limit = table["anomaly"], float(_UNUSUAL)
+        rule = f"an anomaly score above {_UNUSUAL}, where 1 of {10**_UNUSUAL} ordinary examples is"
+    else:
+        score, limit = residual, _OUTLIER * float(residual.median())
+        rule = f"a residual above {_OUTLIER} times the median"
+    order = score.argsort(descending=True, stable=True).tolist()
+    unusual = [row for row in order if float(score[row]) > limit]
+    if not unusual:
+        print(f"None of {len(names):,} has {rule}.")
+        return
+    said = [f"{names[row]} (residual {_residual(table, row)})" for row in unusual[:_MAX_NAMES]]
+    more = ", ..." if len(unusual) > _MAX_NAMES else ""
+    print(
+        f"Warning: {len(unusual):,} of {len(names):,} do not fit the run, with {rule}: "
+        f"{', '.join(said)}{more}."
+    )
+
+
+def _residual(table: dict[str, "Tensor"], row: int) -> str:
+    text = f"{float(table['residual'][row]):.4f}"
+    if "residual_percentile" not in table:
+        return text
+    return f"{text}, above {float(table['residual_percentile'][row]):.1f} % of ordinary examples"
 
 
 def _write(out: Path, names: tuple[str, ...], table: dict[str, "Tensor"]) -> None:
@@ -185,19 +204,6 @@ def _write(out: Path, names: tuple[str, ...], table: dict[str, "Tensor"]) -> Non
 
             columns |= {f"z{place}": column for place, column in enumerate(codes.T)}
             parquet.write_table(pyarrow.table(columns), writing)
-
-
-def _warn_of_outliers(names: tuple[str, ...], residual: "Tensor") -> None:
-    limit = _OUTLIER * float(residual.median())
-    order = residual.argsort(descending=True).tolist()
-    outliers = [row for row in order if float(residual[row]) > limit]
-    if outliers:
-        worst = ", ".join(f"{names[i]} ({float(residual[i]):.4f})" for i in outliers[:_MAX_NAMES])
-        print(
-            f"Warning: {len(outliers):,} of {len(names):,} have a residual above {_OUTLIER} times "
-            f"the median, so they are unlike the training data: {worst}"
-            f"{', ...' if len(outliers) > _MAX_NAMES else ''}."
-        )
 
 
 def _draw(run: "Run", inputs: "Inputs", table: dict[str, "Tensor"], out: Path) -> None:

@@ -40,7 +40,7 @@ def explore(
 
     def on_ready(address: str) -> None:
         # On a line of its own, so that a terminal makes a link of it.
-        print(address, flush=True)
+        print(f"{address}\nThe page shows {run}; Ctrl-C stops it.", flush=True)
         if browser:
             webbrowser.open(address)
 

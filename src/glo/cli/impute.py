@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from glo.cli.open_run import print_remarks
 from glo.errors import UserError
+from glo.utils.files import fresh_path, parts_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ def impute_table(
     made_by = {"run": run_digest(run), "number of solutions": str(n_solutions)}
     incomplete = table.dataset.subset(numbers)
     size = batch_rows(n_solutions)
-    parts = Parts(out.with_name(f"{out.name}.parts"), incomplete, size, made_by)
+    parts = Parts(parts_folder(out), incomplete, size, made_by)
     # Nothing is decoded where no part is missing.
     initial_codes = cache(lambda: prepare_search(run))
 
@@ -97,7 +98,8 @@ def _open(run: "Run", given: IncompleteInput, out: Path | None) -> tuple["Incomp
     (source,) = given.files
     path = Path(split_column_spec(source)[0]).expanduser()
     suffix = path.suffix.lower()
-    out = out or Path("restored").with_suffix(suffix if suffix in TABLES else ".npy")
+    suffix = suffix if suffix in TABLES else ".npy"
+    out = out or fresh_path(Path("restored").with_suffix(suffix))
     check_table(out, reason)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"--out is {out}, the incomplete table itself; give another name.")

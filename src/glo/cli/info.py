@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from glo.errors import printable
+from glo.errors import listed, printable
+from glo.utils.format import format_duration, format_size
 
 if TYPE_CHECKING:
     from glo.runs.run import Run
@@ -62,8 +63,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     data, settings, summary = facts["data"], facts["settings"], facts["summary"]
     shape = " x ".join(map(str, data["shape"]))
     lines = [
-        f"run          {facts['folder']} (preset {facts['preset']})",
+        f"run          {facts['folder']}",
         f"data         {data['name']}: {data['n']:,} examples of {shape}, from {data['source']}",
+        f"recipe       {_recipe(facts)}",
         f"codes        {settings['code_dim']} numbers each, {settings['constraint']}",
         f"state        step {facts['step']:,}, "
         + ("finished" if facts["finished"] else "not finished: the same command continues it"),
@@ -77,17 +79,33 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     if facts["finished"]:
         base, peak = summary["baselines"], summary.get("peak_memory_mb")
         noun = "image" if len(data["shape"]) == 3 else "example"
-        memory = "" if peak is None else f", at most {peak:,.0f} MB"
+        memory = "" if peak is None else f", at most {format_size(peak * 2**20)}"
         lines += [
             f"error        mse {summary['mse']:.4f}, mean {noun} {base['mean_image']:.4f}, "
             f"PCA {base['pca']:.4f}",
             f"explained    {100 * summary['explained_variance']:.1f} % of the variance",
-            f"time         {summary['seconds']:.0f} s, "
+            f"time         {format_duration(summary['seconds'])}, "
             f"{summary['images_per_second']:,.0f} {noun}s/s{memory}",
         ]
         diagnosis = summary["diagnosis"] or ["healthy"]
         lines += [f"diagnosis    {sentence}" for sentence in diagnosis]
     return lines
+
+
+def _recipe(facts: dict[str, Any]) -> str:
+    """Return the preset of a run and what was set beside it."""
+    from glo.config.presets import PRESETS
+    from glo.config.settings import Settings
+
+    preset = facts["preset"]
+    defaults = Settings(**PRESETS[preset].settings if preset in PRESETS else {}).to_dict()
+    changed = [
+        f"{name} {value}"
+        for name, value in facts["settings"].items()
+        if value != defaults.get(name)
+    ]
+    base = "defaults" if preset in ("mnist", "python") else f"preset {preset}"
+    return f"{base}, with {listed(changed)}" if changed else base
 
 
 def _row(run: "Run", text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from glo.utils.format import format_duration
 if TYPE_CHECKING:
     from glo.training.callbacks import Message
 
-_LINE_SECONDS = 30.0
+_LINE_SECONDS = 1.0
 
 
 @final
@@ -30,7 +30,7 @@ class TaskProgress:
             )  # fmt: skip
             self._task = self._bar.add_task("preparing", total=None, left="")
             self._bar.start()
-        self._part, self._start, self._first = "", 0.0, 0
+        self._part, self._start, self._first, self._tenth = "", 0.0, 0, 0
         self._last = time.perf_counter()
         return self
 
@@ -41,7 +41,7 @@ class TaskProgress:
         """Show that `done` of `total` units of a part are done."""
         now = time.perf_counter()
         if part != self._part:
-            self._part, self._start, self._first = part, now, done
+            self._part, self._start, self._first, self._tenth = part, now, done, 0
         left = ""
         # The time of units done before the part was first shown is unknown.
         if self._first < done < total:
@@ -49,8 +49,11 @@ class TaskProgress:
             left = f"{format_duration(seconds)} left"
         if self._bar is not None:
             self._bar.update(self._task, description=part, completed=done, total=total, left=left)
-        elif done == total or now - self._last > _LINE_SECONDS:
-            self._last = now
+            return
+        # A line for each tenth, at most one a second, and never the same again.
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._tenth and (done == total or now - self._last > _LINE_SECONDS):
+            self._last, self._tenth = now, tenth
             text = f"{part}: {done:,} of {total:,}{', ' if left else ''}{left}"
             print(text, file=sys.stderr, flush=True)
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from glo.cli.impute import IncompleteInput, impute_table
 from glo.cli.open_run import DecoderOption, open_with_decoder, print_remarks
 from glo.errors import UserError
+from glo.utils.files import fresh_path, parts_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,7 +106,7 @@ def restore(
             k = 1 if n_solutions is None else n_solutions
             return impute_table(opened, table, ranks, n_solutions=k, out=out)
         options, k = _task_options(task, options), 8 if n_solutions is None else n_solutions
-        out = out or Path("restored")
+        out = out or fresh_path(Path("restored"))
         _check_out(out)
         inputs, degradation = _open(opened, files, task, options, split, limit, simulate=simulate)
         if ranks.is_main:
@@ -158,8 +159,7 @@ def _parts(
         "mask": digest(mask),
         "choice of options": json.dumps(options),
     }
-    folder = out.with_name(f"{out.name}.parts")
-    return Parts(folder, inputs.dataset, batch_rows(summary["n_solutions"]), made_by)
+    return Parts(parts_folder(out), inputs.dataset, batch_rows(summary["n_solutions"]), made_by)
 
 
 def _restore(

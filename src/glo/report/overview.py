@@ -8,7 +8,7 @@ from glo.config.settings import Settings
 from glo.report.blocks import Section, Table, Tile
 from glo.report.context import ReportContext
 from glo.runs.run import Run
-from glo.utils.format import format_duration
+from glo.utils.format import format_duration, format_size
 from glo.workflows.evaluation_table import figures, sentences
 
 __all__ = [
@@ -65,7 +65,7 @@ def _cost_tiles(summary: dict[str, Any]) -> list[Tile]:
     speed = f"{summary['images_per_second']:,.0f} examples a second"
     tiles = [Tile(name="Time", value=format_duration(summary["seconds"]), note=speed)]
     if summary.get("peak_memory_mb") is not None:
-        memory = f"{summary['peak_memory_mb']:,.0f} MiB"
+        memory = format_size(summary["peak_memory_mb"] * 2**20)
         tiles.append(Tile(name="Memory", value=memory, note="at most"))
     return tiles
 
@@ -104,7 +104,10 @@ def evaluation_section(context: ReportContext) -> Section | None:
 def settings_section(context: ReportContext) -> Section:
     """Return the settings, the data record, and the command that trains such a run."""
     run = context.run
-    values = tuple((name, (_cell(value),)) for name, value in vars(run.settings).items())
+    used = {name: value for name, value in vars(run.settings).items() if name != "features"}
+    if "features" in run.settings.loss:
+        used["features"] = run.settings.features
+    values = tuple((name, (_cell(value),)) for name, value in used.items())
     shape = " × ".join(map(str, run.data.shape))
     record = {**run.data.to_dict(), "shape": shape, "changes": run.data.history}
     facts = tuple((name, (str(value),)) for name, value in record.items() if value)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from glo.errors import UserError, suggest
@@ -22,7 +22,9 @@ __all__ = [
     "clear_unfinished",
     "existing_path",
     "flush",
+    "fresh_path",
     "open_plain",
+    "parts_folder",
     "read_bytes",
     "read_text",
     "recover_folder",
@@ -209,6 +211,21 @@ def read_text(path: Path, *, max_bytes: int) -> str:
         raise UserError(
             f"{path} is not text in UTF-8 ({error.reason}); convert it to UTF-8."
         ) from None
+
+
+def fresh_path(path: Path) -> Path:
+    """Return a path, or if it exists the first of NAME-2, NAME-3, ... that does not.
+
+    A path whose unfinished results lie in `parts_folder` is taken, whether it exists or not.
+    """
+    names = (f"{path.stem}{f'-{number}' * (number > 1)}{path.suffix}" for number in count(1))
+    candidates = (path.with_name(name) for name in names)
+    return next(each for each in candidates if parts_folder(each).exists() or not each.exists())
+
+
+def parts_folder(path: Path) -> Path:
+    """Return the folder of unfinished results that are to be written to a path."""
+    return path.with_name(f"{path.name}.parts")
 
 
 def existing_path(name: str | Path, *words: str) -> Path:

@@ -68,7 +68,7 @@ def test_a_lasso_is_exported_and_read_by_the_commands(page: Any, run: Path, tmp_
     assert command(["export", str(copy), "--rows", str(listed), "--codes", str(codes)]) == 0
     with codes.open(newline="") as file:
         assert [int(line["row"]) for line in csv.DictReader(file)] == sorted(rows)
-    assert command(["forget", str(copy), str(listed)]) == 0
+    assert command(["forget", "--yes", str(copy), str(listed)]) == 0
     remaining = [row for row in range(60) if row not in rows]
     assert open_run(copy).codes.equal(opened.codes[remaining])
 
