@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from glo.latents.optim import RowAdam, RowSGD
     from glo.latents.table import LatentCodes
     from glo.runs.metrics_log import MetricsLog
-    from glo.runs.run import Run, open_run
     from glo.training.callbacks import Callback
     from glo.workflows.progress import ProgressBar
+    from glo.workflows.run import Run, open_run
     from glo.workflows.train import default_callbacks, train
 
 __all__ = [
@@ -72,14 +72,14 @@ _MODULES = {
     "ProgressBar": "glo.workflows.progress",
     "RowAdam": "glo.latents.optim",
     "RowSGD": "glo.latents.optim",
-    "Run": "glo.runs.run",
+    "Run": "glo.workflows.run",
     "Settings": "glo.config.settings",
     "SourceOptions": "glo.data",
     "TensorBoard": "glo.export.tensorboard",
     "default_callbacks": "glo.workflows.train",
     "invert": "glo.inversion",
     "load": "glo.estimator.estimator",
-    "open_run": "glo.runs.run",
+    "open_run": "glo.workflows.run",
     "open_source": "glo.data",
     "pca_codes": "glo.latents.init",
     "train": "glo.workflows.train",

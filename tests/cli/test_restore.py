@@ -160,7 +160,7 @@ def test_rows_keep_their_own_noise_and_order(made: Path, tmp_path: Path) -> None
     masks = torch.rand(n, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).round()
     degradation = Degradation(mask=masks)
     parts = list(
-        restore_images(opened, inputs, degradation, prepare_search(opened), n_solutions=19)
+        restore_images(opened, inputs.dataset, degradation, prepare_search(opened), n_solutions=19)
     )
     # About 2,048 searches at a time.
     assert [part.rows.tolist() for part in parts] == [[*range(107)], [*range(107, n)]]

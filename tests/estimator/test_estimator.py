@@ -359,7 +359,7 @@ NAN = np.full((2, 6), np.nan)
     ("data", "sentence"),
     [
         (table(3)[:, :5], "X has 5 features, but GLO is expecting 6"),
-        (NAN, "observation 0"),
+        (NAN, "is missing"),
         (np.full((2, 6), np.inf), "contains infinity"),
         (spots(3), "fitted on"),
     ],
@@ -419,7 +419,7 @@ def test_every_example_has_a_label_or_none_has(y: Any) -> None:
 
 
 def test_mistakes_with_codes_and_runs(fitted: GLO, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="The codes have 2 numbers, but this model's have 3"):
+    with pytest.raises(UserError, match="this run's have 3 numbers"):
         fitted.inverse_transform(np.zeros((1, 2)))
     with pytest.raises(ValueError, match="contains NaN"):
         fitted.inverse_transform(np.full((1, 3), np.nan))

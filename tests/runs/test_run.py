@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.builders import finish, samples, settings, stop
+from tests.builders import at_step, finish, samples, settings, stop
 
 from glo.errors import UserError
 from glo.runs.run import DataRecord, Run, open_run
@@ -141,3 +141,29 @@ def test_a_damaged_summary_is_none(tmp_path: Path, made: Path, content: bytes) -
     run = shutil.copytree(made, tmp_path / "run")
     (run / "summary.json").write_bytes(content)
     assert open_run(run).summary is None
+
+
+def test_a_run_is_described_in_a_line(tmp_path: Path, made: Path) -> None:
+    run = open_run(made)
+    assert run.summary is not None
+    assert repr(run) == (
+        f"Run({str(made)!r}, n=20, shape=(1, 8, 8), code_dim=4, mse={run.summary['mse']:.4g})"
+    )
+    stop(tmp_path / "run", at_step(5))
+    assert repr(open_run(tmp_path / "run")).endswith(", unfinished)")
+
+
+def test_the_nearest_codes_begin_with_the_code_itself(made: Path) -> None:
+    run = open_run(made)
+    rows, distances = run.nearest(run.codes[[7, 3]], k=4)
+    assert rows.shape == distances.shape == (2, 4)
+    assert rows[:, 0].tolist() == [7, 3]
+    assert distances[:, 0].tolist() == [0, 0]
+    assert run.nearest(run.codes[:1], k=99)[0].shape == (1, 20)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (0, 4)])
+def test_codes_of_another_shape_are_refused(made: Path, shape: tuple[int, ...]) -> None:
+    for method in (open_run(made).decode, open_run(made).nearest):
+        with pytest.raises(UserError, match="4 numbers"):
+            method(torch.zeros(shape))

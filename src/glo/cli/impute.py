@@ -66,7 +66,7 @@ def impute_table(
 
     def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
         chosen, initial = torch.from_numpy(numbers)[rows], initial_codes()
-        return impute(run, table, chosen, initial, n_solutions=n_solutions, callback=show)
+        return impute(run, table.dataset, chosen, initial, n_solutions=n_solutions, callback=show)
 
     code = complete(parts, ranks, compute, len(numbers))
     if code == 0 and ranks.is_main:

@@ -185,7 +185,7 @@ def _restore(
     def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
         (batch,) = restore_images(
             run,
-            inputs,
+            inputs.dataset,
             degradation,
             initial_codes(),
             rows=rows,

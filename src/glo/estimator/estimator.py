@@ -18,7 +18,6 @@ from glo.config.settings import Settings
 from glo.data import Dataset
 from glo.data.labels import Label
 from glo.decoders import Decoder, DecoderLike
-from glo.decoders.decode import decode
 from glo.errors import UserError
 from glo.estimator.example_format import ExampleFormat
 from glo.estimator.parameters import read_parameters, settings_of, write_parameters
@@ -33,13 +32,12 @@ from glo.estimator.validation import (
 from glo.export import fetch_pretrained, push_to_hub, save_pretrained
 from glo.losses import MSELoss
 from glo.priors import Prior
-from glo.runs.metrics_log import read_metrics_log
-from glo.runs.run import open_run
 from glo.runs.training_data import split_rows
 from glo.training.callbacks import Message
 from glo.workflows.edit_rows import add_rows, forget_rows
 from glo.workflows.encode import SearchKind
 from glo.workflows.progress import ProgressBar
+from glo.workflows.run import open_run
 from glo.workflows.train import TrainingRun, default_callbacks
 
 __all__ = ["GLO", "load"]
@@ -346,7 +344,7 @@ class GLO(
         codes[known] = self.codes_[rows[known]]
         if not known.all():
             new = dataset.subset(np.flatnonzero(~known))
-            codes[~known] = store.codes(new, search).numpy()
+            codes[~known] = store.run.encode(new, search=search).numpy()
         return codes
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -358,15 +356,9 @@ class GLO(
         Returns:
             examples in the layout, dtype and range of the training examples, nothing missing.
         """
-        store = self._fitted()
+        run = self._fitted().run
         codes = check_array(X, dtype=np.float32, input_name="codes", force_writeable=True)
-        if codes.shape[1] != self._n_features_out:
-            raise UserError(
-                f"The codes have {codes.shape[1]} numbers, but this model's have "
-                f"{self._n_features_out}; give codes that transform returned."
-            )
-        examples = decode(store.run.decoder, torch.from_numpy(codes), store.run.settings.precision)
-        return self._form.restore(store.run.in_units(examples))
+        return self._form.restore(run.decode(torch.from_numpy(codes)))
 
     def sample(
         self,
@@ -424,8 +416,8 @@ class GLO(
     def _scores(self, dataset: Dataset) -> NDArray[np.float64]:
         error = MSELoss()
         parts = [
-            error(found.reconstructions.cpu(), target, observed)
-            for _, target, observed, found in self._fitted().search(dataset)
+            error(batch.inversion.reconstructions.cpu(), batch.target, batch.mask)
+            for batch in self._fitted().run.search(dataset)
         ]
         return -torch.cat(parts).double().numpy()
 
@@ -445,11 +437,9 @@ class GLO(
         Raises:
             UserError: `partial_fit` changed the decoder, so ordinary residuals are unknown.
         """
-        store = self._fitted()
-        parts = [
-            store.anomaly_model.score(found.codes, found.residuals).anomaly
-            for *_, found in store.search(self._dataset(X))
-        ]
+        run = self._fitted().run
+        found = (batch.inversion for batch in run.search(self._dataset(X)))
+        parts = [run.anomaly_model.score(each.codes, each.residuals).anomaly for each in found]
         return np.concatenate(parts)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -503,8 +493,7 @@ class GLO(
     @property
     def loss_curve_(self) -> list[float]:
         """Mean loss of each epoch; empty where the metrics log was left out of the callbacks."""
-        records = read_metrics_log(self._fitted().folder / "metrics.jsonl")
-        return [record["loss"] for record in records if record["kind"] == "epoch"]
+        return self._fitted().run.loss_curve
 
     @property
     def n_iter_(self) -> int:

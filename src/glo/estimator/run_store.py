@@ -3,23 +3,15 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, final
 
-import torch
-from torch import Tensor
-
-from glo.data import Dataset
 from glo.decoders import DecoderLike
 from glo.errors import UserError
-from glo.inversion import InitialCodes, Inversion
-from glo.runs.run import Run, open_run
 from glo.utils.device import find_device
 from glo.utils.torch_defaults import with_torch_defaults
-from glo.workflows.anomaly import AnomalyModel, fit_anomaly_model
-from glo.workflows.encode import SearchKind, encode_dataset, encoder_codes, prepare_search
+from glo.workflows.run import Run, open_run
 
 __all__ = ["RunStore"]
 
@@ -28,7 +20,7 @@ _LOCK = "lock"
 
 @final
 class RunStore:
-    """Run folder, its decoder on a device, and searches with it.
+    """Run folder, and the run with its decoder on a device.
 
     A temporary folder is deleted with this object, and serialized as the bytes of its files.
 
@@ -53,30 +45,9 @@ class RunStore:
     def run(self) -> Run:
         """Run with its decoder on the device."""
         run = open_run(self.folder, decoder=self.decoder)
+        run.device = self.device
         run.decoder.to(find_device(self.device))
         return run
-
-    @cached_property
-    def starts(self) -> InitialCodes:
-        """Training codes and their examples, the initial codes of searches."""
-        return prepare_search(self.run, device=self.device)
-
-    @cached_property
-    def anomaly_model(self) -> AnomalyModel:
-        """Anomaly scores of the run."""
-        return fit_anomaly_model(self.run)
-
-    def search(self, samples: Dataset) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Inversion]]:
-        """Search the codes of examples, and yield rows, targets, masks and results of batches."""
-        for batch in encode_dataset(self.run, samples, self.starts):
-            yield batch.rows, batch.target, batch.mask, batch.inversion
-
-    def codes(self, samples: Dataset, search: SearchKind) -> Tensor:
-        """Find the codes of examples, float32 (n, D), by one kind of search."""
-        if search == "encoder":
-            return encoder_codes(self.run, samples)
-        batches = encode_dataset(self.run, samples, self.starts, search=search)
-        return torch.cat([batch.inversion.codes for batch in batches])
 
     def copy_to(self, folder: Path) -> None:
         """Copy the run to a folder that does not exist yet or is empty."""
@@ -103,8 +74,7 @@ class RunStore:
 
     def refresh(self) -> None:
         """Drop the cached run after a change of its rows."""
-        for name in ("run", "starts", "anomaly_model"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("run", None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Copies share the folder that the user named.

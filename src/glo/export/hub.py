@@ -17,9 +17,11 @@ from glo.imaging.grids import grid, save_picture
 from glo.runs.data_record import DataRecord
 from glo.runs.reading_record import READING_FILE, write_reading
 from glo.runs.reconstruction_errors import CALIBRATION_FILE
-from glo.runs.run import ENCODER_FILE, Run, open_run
+from glo.runs.run import ENCODER_FILE
+from glo.runs.run import Run as RunFolder
 from glo.utils.files import write_text
 from glo.utils.json_toml import write_json
+from glo.workflows.run import Run, open_run
 
 __all__ = ["fetch_pretrained", "from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -42,7 +44,7 @@ _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def save_pretrained(
-    run: Run, folder: str | Path, *, name: str | None = None, license: str | None = None
+    run: RunFolder, folder: str | Path, *, name: str | None = None, license: str | None = None
 ) -> Path:
     """Write a finished run into a folder in the layout of the Hub, and return its path.
 
@@ -75,7 +77,7 @@ def save_pretrained(
     evaluation = read_evaluation(run)
     if evaluation:
         write_json(folder / _EVALUATION, {**evaluation, "run": data.name, "data": data.to_dict()})
-    shared = Run(
+    shared = RunFolder(
         folder,
         settings=_without_start(run.settings),
         data=data,
@@ -172,7 +174,7 @@ def from_pretrained(name: str | Path, *, decoder: DecoderLike | None = None, **o
 
 
 def push_to_hub(
-    run: Run,
+    run: RunFolder,
     repo_id: str,
     *,
     private: bool | None = None,
@@ -216,7 +218,7 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def _prepare_folder(run: Run, folder: Path) -> None:
+def _prepare_folder(run: RunFolder, folder: Path) -> None:
     """Check that a folder may be written, and delete the files of an earlier export."""
     is_export = (folder / _CONFIG).is_file() and (folder / _CARD).is_file()
     has_files = any(not path.name.startswith(".") for path in folder.glob("*"))

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glo.imaging.plots import color_groups
 from glo.latents.directions import principal_directions
 from glo.report.blocks import Plot, Section
 from glo.report.context import ReportContext
@@ -13,13 +14,6 @@ from glo.utils.random import permutation
 __all__ = ["code_scatter_section"]
 
 _MAX_DOTS = 6000
-# Petroff, "Accessible color sequences for data visualization" (2021): ten colors that remain
-# distinct with every kind of color vision.
-_COLOURS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-_OTHERS, _UNLABELED = "#808080", "#c8c8c8"
 # Only the legend, in the font of the page, has long names and all scripts.
 _MAX_LABEL_LENGTH = 12
 
@@ -32,7 +26,7 @@ def code_scatter_section(context: ReportContext) -> Section:
     codes, labels = context.run.codes, context.labels
     rows = permutation(len(codes), 0, 0)[:_MAX_DOTS].sort().values
     values = None if labels is None else labels[rows]
-    groups = _groups(len(rows), values, context.label_names)
+    groups = color_groups(len(rows), values, context.label_names)
     with axes_style():
         plots = [_principal(codes, rows, groups)]
         # Rows without a label are no class of their own.
@@ -92,19 +86,3 @@ def _scatter(points: Tensor, groups: _Groups, name: str, plane: str, caption: st
     names = ", ".join(label for _, label in legend)
     alt = f"The codes in {plane}{f', colored by label: {names}' if names else ''}."
     return to_plot(axes, name, alt=alt, caption=caption, legend=legend)
-
-
-def _groups(n: int, values: Tensor | None, names: tuple[str, ...]) -> _Groups:
-    """Group n dots by label; the most frequent labels have colors of their own."""
-    if values is None:
-        return [(_COLOURS[0], "", torch.ones(n, dtype=torch.bool))]
-    unlabeled = values < 0
-    labels, counts = values[~unlabeled].unique(return_counts=True)
-    frequent = labels[counts.argsort(descending=True, stable=True)[: len(_COLOURS)]].sort().values
-    groups = [
-        (colour, names[label], values == label)
-        for colour, label in zip(_COLOURS, frequent.tolist(), strict=False)
-    ]
-    others = ~torch.isin(values, frequent) & ~unlabeled
-    rest = [(_UNLABELED, "no label", unlabeled), (_OTHERS, "others", others)]
-    return [group for group in rest if group[2].any()] + groups

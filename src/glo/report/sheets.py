@@ -1,15 +1,12 @@
 """Grids of images inside a page, as data: addresses."""
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from glo.data import to_uint8
-from glo.imaging.grids import shows_pixels, tile
+from glo.imaging.grids import data_uri, shows_pixels, tile
 from glo.report.blocks import Picture
 
 __all__ = ["sheet"]
@@ -37,7 +34,7 @@ def sheet(
     )
     image = Image.fromarray(canvas, "LA" if canvas.shape[2] == 2 else "RGBA")
     return Picture(
-        uri=_data_uri(image),
+        uri=data_uri(image),
         width=image.width,
         height=image.height,
         columns=columns,
@@ -53,15 +50,3 @@ def _reduced(images: Tensor) -> Tensor:
         return images
     size = [round(length * _MAX_SIDE / side) for length in images.shape[2:]]
     return functional.interpolate(images, size, mode="bilinear", antialias=True).clamp(-1, 1)
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    # Photographs take a fifth of the space in WebP, but not every Pillow can write it.
-    if image.mode == "RGBA" and features.check("webp"):
-        kind = "webp"
-        image.save(buffer, "WEBP", quality=88)
-    else:
-        kind = "png"
-        image.save(buffer, "PNG", optimize=True)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -18,8 +18,9 @@ A run is opened and sampled without its data.
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from glo.config.settings import Settings
@@ -30,6 +31,7 @@ from glo.decoders import Decoder, DecoderLike, check_custom_decoder
 from glo.decoders.decode import decode
 from glo.encoders import Encoder, read_encoder
 from glo.errors import UserError
+from glo.latents.neighbours import neighbours
 from glo.priors import (
     LabelClassifier,
     Prior,
@@ -41,6 +43,7 @@ from glo.priors import (
 )
 from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 from glo.runs.data_record import DataRecord
+from glo.runs.metrics_log import read_metrics_log
 from glo.runs.reading_record import read_reading
 from glo.runs.reconstruction_errors import read_errors
 from glo.runs.row_ids import RowIds
@@ -59,9 +62,8 @@ ENCODER_FILE = "encoder.safetensors"
 FORMAT = 1
 
 
-@final
 class Run:
-    """A run folder; `open_run` opens an existing one.
+    """A run folder, as the workflows see it; `glo.workflows.run.Run` adds these as methods.
 
     Attributes:
         folder: path of the folder.
@@ -89,6 +91,36 @@ class Run:
         self.settings = settings
         self.data = data
         self.preset = preset
+
+    @classmethod
+    def open(cls, folder: str | Path, *, decoder: DecoderLike | None = None) -> Self:
+        """Open a run folder, finished or not; arguments and errors are those of `open_run`."""
+        folder = Path(folder)
+        path = config_path(folder)
+        values = read_toml(path)
+        try:
+            about, data = values.pop("run"), values.pop("data")
+            if type(about["format"]) is not int or about["format"] != FORMAT:
+                raise UserError(
+                    f"{path} has format {about['format']!r}; this version of glo reads format "
+                    f"{FORMAT}."
+                )
+            record = DataRecord.from_dict(data)
+            preset = str(about["preset"])
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path} lacks a value of a run ({error}); it was edited.") from None
+        settings = Settings.from_mapping(values, where=str(path))
+        return cls(folder, settings=settings, data=record, preset=preset, decoder=decoder)
+
+    def __repr__(self) -> str:
+        summary = self.summary
+        state = "unfinished" if summary is None else f"mse={summary['mse']:.4g}"
+        return (
+            f"{type(self).__name__}({str(self.folder)!r}, n={self.data.n}, "
+            f"shape={self.data.shape}, code_dim={self.settings.code_dim}, {state})"
+        )
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -252,6 +284,12 @@ class Run:
         return read_summary(self.folder)
 
     @property
+    def loss_curve(self) -> list[float]:
+        """Mean loss of each epoch; empty where the metrics log was left out of the callbacks."""
+        records = read_metrics_log(self.folder / "metrics.jsonl")
+        return [record["loss"] for record in records if record["kind"] == "epoch"]
+
+    @property
     def prior_name(self) -> str:
         """Name of the default prior of samples."""
         return prior_name(self.settings, self.data.n)
@@ -321,7 +359,9 @@ class Run:
                 finished or in use.
 
         Example:
-            >>> open_run("runs/mnist").fit_prior("mixture")  # doctest: +SKIP
+            >>> run.fit_prior("mixture")
+            >>> run.has_prior("mixture")
+            True
         """
         # Raises for a misspelled name before anything is read.
         prior = build_prior(name, **prior_config(name, self.settings, self.data.n))
@@ -363,6 +403,10 @@ class Run:
 
         Raises:
             UserError: the prior is not fitted, or no training example has the label.
+
+        Example:
+            >>> run.sample(4, seed=1, temperature=0.8).shape
+            torch.Size([4, 1, 8, 8])
         """
         source = self.prior(prior)
         if label is None:
@@ -373,11 +417,71 @@ class Run:
             codes = sample_label(
                 source, labels, number, n, seed=seed, start=start, temperature=temperature
             )
+        return self.decode(codes)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Decode codes.
+
+        Args:
+            codes: float (n, D); `settings.constraint` is not applied.
+
+        Returns:
+            (n, *shape), as for `sample`.
+
+        Raises:
+            UserError: the codes have another shape.
+
+        Example:
+            >>> run.decode(run.codes[:3]).shape
+            torch.Size([3, 1, 8, 8])
+        """
+        self._check_codes(codes)
         return self.in_units(decode(self.decoder, codes, self.settings.precision))
 
     def reconstruct(self, rows: Tensor) -> Tensor:
-        """Decode the codes of `rows`, int64 (B,): (B, *shape) as for `sample`."""
-        return self.in_units(decode(self.decoder, self.codes[rows], self.settings.precision))
+        """Decode the codes of training examples.
+
+        Args:
+            rows: int64 (n,), row numbers.
+
+        Returns:
+            (n, *shape), as for `sample`.
+
+        Example:
+            >>> run.reconstruct(torch.arange(3)).shape
+            torch.Size([3, 1, 8, 8])
+        """
+        return self.decode(self.codes[rows])
+
+    def nearest(self, codes: Tensor, k: int = 8) -> tuple[Tensor, Tensor]:
+        """Find the training examples whose codes are nearest to given codes.
+
+        Args:
+            codes: float32 (n, D), such as `encode` returns.
+            k: number of neighbours, 1 or more; at most N are returned.
+
+        Returns:
+            their rows, int64 (n, k), nearest first, and Euclidean distances, float32 (n, k).
+
+        Raises:
+            UserError: the codes have another shape, or k is below 1.
+
+        Example:
+            >>> rows, distances = run.nearest(run.codes[:3], k=2)
+            >>> rows[:, 0].tolist(), distances[:, 0].tolist()
+            ([0, 1, 2], [0.0, 0.0, 0.0])
+        """
+        self._check_codes(codes)
+        found = [neighbours(self.codes, code, k) for code in codes]
+        return torch.stack([rows for rows, _ in found]), torch.stack([far for _, far in found])
+
+    def _check_codes(self, codes: Tensor) -> None:
+        dim = self.settings.code_dim
+        if codes.ndim != 2 or len(codes) == 0 or codes.shape[1] != dim:
+            raise UserError(
+                f"The codes have shape {tuple(codes.shape)}, but this run's have {dim} numbers; "
+                f"give (n, {dim}) with n of 1 or more."
+            )
 
     def write_config(self) -> None:
         """Write settings and data record to config.toml."""
@@ -403,20 +507,4 @@ def open_run(folder: str | Path, *, decoder: DecoderLike | None = None) -> Run:
         glo.errors.UserError: no/such/run is not a run folder: it does not exist; give the folder \
 that glo train named.
     """
-    folder = Path(folder)
-    path = config_path(folder)
-    values = read_toml(path)
-    try:
-        about, data = values.pop("run"), values.pop("data")
-        if type(about["format"]) is not int or about["format"] != FORMAT:
-            raise UserError(
-                f"{path} has format {about['format']!r}; this version of glo reads format {FORMAT}."
-            )
-        record = DataRecord.from_dict(data)
-        preset = str(about["preset"])
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} lacks a value of a run ({error}); it was edited.") from None
-    settings = Settings.from_mapping(values, where=str(path))
-    return Run(folder, settings=settings, data=record, preset=preset, decoder=decoder)
+    return Run.open(folder, decoder=decoder)

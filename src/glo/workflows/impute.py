@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glo.data import Dataset
 from glo.errors import UserError
 from glo.inversion import InitialCodes
 from glo.runs.run import Run
@@ -34,17 +35,20 @@ def check_incomplete_table(run: Run, table: IncompleteTable) -> None:
 
 def impute(
     run: Run,
-    table: IncompleteTable,
+    dataset: Dataset,
     rows: Tensor,
     initial_codes: InitialCodes,
     *,
     n_solutions: int = 1,
     callback: ProgressCallback | None = None,
 ) -> dict[str, Tensor]:
-    """Search for the codes of m incomplete rows of a table, and decode the mean of the solutions.
+    """Search for the codes of m incomplete rows, and decode the mean of the solutions.
 
     Args:
+        run: finished run of vectors.
+        dataset: vectors (n, F), NaN where a value is missing.
         rows: int64 (m,), numbers of rows with missing and known values.
+        initial_codes: result of `prepare_search`.
         n_solutions: number of solutions of a row.
         callback: see `encode_batches`.
 
@@ -54,7 +58,7 @@ def impute(
         root mean square deviation of the solutions in the missing values, likewise; "converged"
         bool (m,).
     """
-    dataset = run.standardize(table.dataset)
+    dataset = run.standardize(dataset)
     parts: dict[str, list[Tensor]] = {"values": [], "residual": [], "spread": [], "converged": []}
     for batch in encode_batches(
         run,

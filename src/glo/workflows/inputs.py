@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
+from torch import Tensor
 
 from glo.data import Dataset, SourceOptions, open_source
 from glo.data.cache import cache_folder
@@ -26,7 +27,7 @@ from glo.errors import UserError, printable
 from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 
-__all__ = ["Inputs", "image_options", "open_inputs"]
+__all__ = ["Inputs", "image_options", "open_examples", "open_inputs"]
 
 _CHUNK = 2048
 # Root of the listing of a single file; as an object it differs from the folder ".".
@@ -89,6 +90,29 @@ def open_inputs(
     names = tuple(RowIds(dataset.ids, len(dataset)).named(dataset.name).names)
     _check_not_empty(dataset, names)
     return Inputs(dataset=run.standardize(dataset), names=names)
+
+
+def open_examples(run: Run, examples: Any, *, shape: tuple[int, ...] | None = None) -> Dataset:
+    """Open examples in memory or in files as `open_inputs` opens files.
+
+    Args:
+        run: the run.
+        examples: anything that `glo.open_source` takes, or several image files. Images in a float
+            tensor are in [-1, 1], as decoders return them.
+        shape: required shape of degraded images, which are not scaled; None: that of the run.
+
+    Raises:
+        UserError: the examples cannot be read, or have another shape or range.
+    """
+    if isinstance(examples, str | Path):
+        examples = [examples]
+    if isinstance(examples, list | tuple) and all(isinstance(e, str | Path) for e in examples):
+        return open_inputs(run, [os.fspath(file) for file in examples], shape=shape).dataset
+    options = SourceOptions(reading=run.reading)
+    dataset = _open_other(run, examples, options, shape)
+    names = tuple(RowIds(dataset.ids, len(dataset)).named(dataset.name).names)
+    _check_not_empty(dataset, names)
+    return run.standardize(dataset)
 
 
 def _list_images(file: str) -> Listing | None:
@@ -210,12 +234,15 @@ def _read_images(read: Callable[[Path | None], Dataset], size: int) -> Dataset:
 
 
 def _open_other(
-    run: Run, file: str, options: SourceOptions, shape: tuple[int, ...] | None
+    run: Run, file: Any, options: SourceOptions, shape: tuple[int, ...] | None
 ) -> Dataset:
     expected = shape or run.data.shape
     fitting = image_options(run, expected, options)
     if shape is not None:
         fitting = replace(fitting, size=None)
+    if run.is_images and isinstance(file, Tensor) and file.is_floating_point():
+        # By its values a tensor without dark pixels would be one in [0, 1].
+        fitting = replace(fitting, pixel_range=(-1.0, 1.0), reading=None)
     try:
         dataset = open_source(file, fitting)
     except UserError:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from glo.data import Dataset
 from glo.data.pixels import convert_channels
 from glo.data.readers.images import decode as decode_image
 from glo.data.readers.images import decode_opaque
@@ -101,7 +102,7 @@ class Restoration:
 
 def restore(
     run: Run,
-    inputs: Inputs,
+    dataset: Dataset,
     degradation: Degradation,
     initial_codes: InitialCodes,
     *,
@@ -110,21 +111,21 @@ def restore(
     simulate: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Iterator[Restoration]:
-    """Yield restored images in batches: decoded codes whose images, degraded, are the inputs.
+    """Yield restored images in batches: decoded codes whose images, degraded, are the dataset.
 
-    With `simulate` the inputs are clean images; they are degraded first, and compared with. `rows`
-    are consecutive row numbers of the inputs; None: all of them.
+    With `simulate` its images are clean; they are degraded first, and compared with. `rows` are
+    consecutive row numbers; None: all of them.
     """
     spread = initial_codes.examples_spread
     noise = _NOISE * spread if degradation.noise is None else degradation.noise
 
     def load(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        x = inputs.dataset.batch(rows)
+        x = dataset.batch(rows)
         return degradation.apply(x, rows) if simulate else x, degradation.masks(rows)
 
     for batch in encode_batches(
         run,
-        torch.arange(len(inputs)) if rows is None else rows,
+        torch.arange(len(dataset)) if rows is None else rows,
         load,
         initial_codes,
         operator=degradation.operator,
@@ -133,7 +134,7 @@ def restore(
         name="restoring",
         callback=callback,
     ):
-        yield _restoration(run, batch, inputs.dataset.batch(batch.rows) if simulate else None)
+        yield _restoration(run, batch, dataset.batch(batch.rows) if simulate else None)
 
 
 def _restoration(run: Run, batch: EncodedBatch, truth: Tensor | None) -> Restoration:

@@ -23,7 +23,7 @@ from glo.runs.checkpoint import (
 from glo.runs.metrics_log import MetricsLog
 from glo.runs.reading_record import notes_of, write_reading
 from glo.runs.row_ids import RowIds
-from glo.runs.run import DataRecord, Run
+from glo.runs.run import DataRecord
 from glo.runs.training_data import source_options, source_place
 from glo.training.callbacks import Message, call_hook
 from glo.training.diagnosis import Baselines, diagnose
@@ -39,6 +39,7 @@ from glo.utils.torch_defaults import with_torch_defaults
 from glo.workflows.finalize import finalize
 from glo.workflows.preflight import check_folder, check_settings, lock_folder
 from glo.workflows.progress import ProgressBar
+from glo.workflows.run import Run
 from glo.workflows.validate import Validation, open_validation
 from glo.workflows.warm_start import WarmStart
 
