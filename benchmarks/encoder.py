@@ -31,6 +31,7 @@ from torch import Tensor
 
 from glo.config.settings import Settings
 from glo.data import Dataset, SourceOptions, open_source
+from glo.data.options import Split
 from glo.encoders import fit_encoder, fit_steps
 from glo.encoders.encoder import Encoder
 from glo.inversion import InversionOptions, decode_initial_codes, half_mask, invert
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--heldout", help="held-out data; unset: the test split of the data")
+    parser.add_argument("--split", default="test", choices=("train", "test"), help="of --heldout")
     parser.add_argument("--n", type=int, default=10_000, help="whole held-out examples")
     parser.add_argument("--masked", type=int, default=1000, help="held-out examples with masks")
     parser.add_argument("--study", type=Path, help="folder of benchmarks.compare")
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file")
     given = parser.parse_args()
     run = open_run(given.run)
-    heldout = _heldout(run, given.heldout)
+    heldout = _heldout(run, given.heldout, given.split)
     figures = {"threads": torch.get_num_threads(), "run": measure(run, heldout, given)}
     if given.study is not None:
         problem = Problem(data=run.data.name, root=given.study, seconds=given.seconds)
@@ -64,11 +66,11 @@ def main() -> None:
         write_json(given.out, figures)
 
 
-def _heldout(run: Run, source: str | None) -> Dataset:
+def _heldout(run: Run, source: str | None, split: Split) -> Dataset:
     size = run.data.shape[1] if run.is_images else None
     if source is None:
         return open_source(run.data.source, SourceOptions(split="test", size=size))
-    return run.standardize(open_source(source, SourceOptions(split="test", size=size)))
+    return run.standardize(open_source(source, SourceOptions(split=split, size=size)))
 
 
 def measure(run: Run, heldout: Dataset, given: argparse.Namespace) -> dict[str, Any]:

@@ -249,3 +249,32 @@ def test_a_stopped_command_continues_if_it_is_repeated(
     for path in Path("whole").rglob("*.png"):
         assert Path("restored", path.relative_to("whole")).read_bytes() == path.read_bytes()
     assert not Path("restored.parts").exists()
+
+
+def test_diverse_solutions_are_further_apart(made: Path, tmp_path: Path) -> None:
+    words = ["restore", str(made), save_data(tmp_path, images(4, seed=2)), "--hole", "bottom"]
+    words += ["--n-solutions", "2"]
+    assert run([*words, "--out", "near"]) == 0
+    assert run([*words, "--diverse", "--out", "far"]) == 0
+    near, far = (facts(folder)["images"] for folder in ("near", "far"))
+    for one, other in zip(near, far, strict=True):
+        assert len(other["residuals"]) == 2
+        assert other["residuals"] == sorted(other["residuals"])
+        assert other["residuals"][1] <= 2.01 * max(other["residual"], one["residuals"][1])
+    apart = [sum(image["spread"] for image in each) for each in (near, far)]
+    assert apart[1] > apart[0]
+
+
+@pytest.mark.parametrize(("level", "agree"), [(0.0, False), (2.0, True)])
+def test_solutions_that_agree_are_said_to(
+    level: float,
+    agree: bool,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(restore_command, "_LEVEL", level)
+    words = [save_data(tmp_path, images(2, seed=2)), "--hole", "left", "--n-solutions", "2"]
+    assert run(["restore", str(made), *words]) == 0
+    assert ("of 2 of 2 images agree" in capsys.readouterr().out) == agree

@@ -29,6 +29,8 @@ __all__ = ["restore"]
 _Task = Literal["inpaint", "superres", "deblur", "denoise"]
 
 _GRID_ROWS = 16
+# One of 255 levels, where black is -1 and white is 1.
+_LEVEL = 2 / 255
 _RECORDS = "restored.json"
 # The task of each option, and the default options of each task.
 _TASKS = {
@@ -56,6 +58,7 @@ def restore(
     sigma: float | None = None,
     noise: float | None = None,
     n_solutions: int | None = None,
+    diverse: Annotated[bool, Parameter(negative="")] = False,
     simulate: Annotated[bool, Parameter(negative="")] = False,
     split: Literal["train", "test"] = "train",
     limit: int | None = None,
@@ -86,6 +89,7 @@ def restore(
         sigma: For deblur, standard deviation of the Gaussian blur in pixels. [1.5]
         noise: For denoise, standard deviation of the noise, where black is -1 and white is 1. [0.5]
         n_solutions: Number of solutions per image [8] or row [1], whose mean is the result.
+        diverse: Search eight times as many solutions per image, and keep those farthest apart.
         simulate: Degrade FILES, which are clean, first, and measure the restoration.
         split: Split of the source.
         limit: Maximum number of examples.
@@ -102,6 +106,7 @@ def restore(
         opened = open_with_decoder(run, decoder)
         if not opened.is_images:
             unused = [*["task"] * (task != "inpaint"), *options, *["simulate"] * simulate]
+            unused += ["diverse"] * diverse
             table = IncompleteInput(files=files, split=split, limit=limit, image_options=unused)
             k = 1 if n_solutions is None else n_solutions
             return impute_table(opened, table, ranks, n_solutions=k, out=out)
@@ -112,6 +117,7 @@ def restore(
         if ranks.is_main:
             print_remarks(opened, inputs.dataset)
         summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
+        summary["diverse"] = diverse
         summary |= {
             name: str(value) if name == "mask" else value for name, value in options.items()
         }
@@ -151,6 +157,7 @@ def _parts(
 ) -> "Parts":
     from glo.workflows.encode import batch_rows
     from glo.workflows.parts import Parts, digest, run_digest
+    from glo.workflows.restore import searched_solutions
 
     mask = b"" if degradation.mask is None else degradation.mask.numpy().tobytes()
     options = {name: value for name, value in summary.items() if name != "run"}
@@ -159,7 +166,8 @@ def _parts(
         "mask": digest(mask),
         "choice of options": json.dumps(options),
     }
-    return Parts(parts_folder(out), inputs.dataset, batch_rows(summary["n_solutions"]), made_by)
+    searched = searched_solutions(summary["n_solutions"], diverse=summary["diverse"])
+    return Parts(parts_folder(out), inputs.dataset, batch_rows(searched), made_by)
 
 
 def _restore(
@@ -190,6 +198,7 @@ def _restore(
             initial_codes(),
             rows=rows,
             n_solutions=summary["n_solutions"],
+            diverse=summary["diverse"],
             simulate=summary["simulated"],
             callback=show,
         )
@@ -220,7 +229,7 @@ def _finish(inputs: "Inputs", parts: "Parts", summary: dict[str, Any], out: Path
     write_json(out / _RECORDS, {**summary, "finished": True, "images": records})
     parts.remove()
     simulate = summary["simulated"]
-    _print_summary(summary["task"], records, simulate=simulate)
+    _print_summary(summary, records)
     shown = f"observation, restored{', the truth' * simulate}, {summary['n_solutions']} solutions"
     print(f"{out / 'grid.png'}, from left to right: {shown}\nEach image by itself: {out}")
 
@@ -296,7 +305,9 @@ def _stem(inputs: "Inputs", row: int) -> str:
     return f"{row:05d}-{re.sub(r'[^0-9A-Za-z.-]+', '_', stem)[:60].strip('_.')}"
 
 
-def _print_summary(task: str, records: list[dict[str, Any]], *, simulate: bool) -> None:
+def _print_summary(summary: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    task, simulate = summary["task"], summary["simulated"]
+
     def mean(figure: str) -> float:
         return fmean(record[figure] for record in records)
 
@@ -308,3 +319,10 @@ def _print_summary(task: str, records: list[dict[str, Any]], *, simulate: bool) 
         before = f", {mean('observed_psnr'):.2f} dB before" if "observed_psnr" in records[0] else ""
         region = "the missing pixels" if task == "inpaint" else "the images"
         print(f"PSNR of {region}: {mean('psnr'):.2f} dB on average{before}")
+    agreeing = [record for record in records if record["spread"] < _LEVEL]
+    if agreeing and summary["n_solutions"] > 1:
+        advice = "" if summary["diverse"] else "; --diverse looks further apart"
+        print(
+            f"The solutions of {len(agreeing):,} of {len(records):,} images agree: they are less "
+            f"than 1 of 255 levels apart{advice}."
+        )

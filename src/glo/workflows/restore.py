@@ -1,7 +1,7 @@
 """Restoration of degraded images: masks, degradations, and a search for codes that explain them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final, get_args
 
@@ -31,12 +31,16 @@ __all__ = [
     "mask_from_file",
     "mask_from_name",
     "restore",
+    "searched_solutions",
 ]
 
 # Default noise, as a share of the spread of the examples: more than `encode` assumes, as missing
 # regions leave more open than scattered values. Measured on 64 digits without the left half, 8
 # solutions: 17.3 dB, and 17.1 dB with twice the error of the run's reconstructions.
 _NOISE = 0.5
+# Solutions that are searched for each one that is kept where they are to differ, and the residual
+# up to which one is kept, as a multiple of the lowest.
+_CANDIDATES, _MAX_RESIDUAL = 8, 2.0
 
 
 @final
@@ -108,13 +112,15 @@ def restore(
     *,
     rows: Tensor | None = None,
     n_solutions: int = 8,
+    diverse: bool = False,
     simulate: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Iterator[Restoration]:
     """Yield restored images in batches: decoded codes whose images, degraded, are the dataset.
 
     With `simulate` its images are clean; they are degraded first, and compared with. `rows` are
-    consecutive row numbers; None: all of them.
+    consecutive row numbers; None: all of them. With `diverse` eight times as many solutions are
+    searched, and those farthest apart are kept.
     """
     spread = initial_codes.examples_spread
     noise = _NOISE * spread if degradation.noise is None else degradation.noise
@@ -130,34 +136,83 @@ def restore(
         initial_codes,
         operator=degradation.operator,
         noise=noise,
-        n_solutions=n_solutions,
+        n_solutions=searched_solutions(n_solutions, diverse=diverse),
         name="restoring",
         callback=callback,
     ):
-        yield _restoration(run, batch, dataset.batch(batch.rows) if simulate else None)
+        truth = dataset.batch(batch.rows) if simulate else None
+        yield _restoration(run, batch, truth, n_solutions)
 
 
-def _restoration(run: Run, batch: EncodedBatch, truth: Tensor | None) -> Restoration:
+def searched_solutions(n_solutions: int, *, diverse: bool) -> int:
+    """Return the number of solutions that are searched for each image."""
+    return _CANDIDATES * n_solutions if diverse else n_solutions
+
+
+def _restoration(
+    run: Run, batch: EncodedBatch, truth: Tensor | None, n_solutions: int
+) -> Restoration:
     x, mask, inversion = batch.target, batch.mask, batch.inversion
+    region = torch.ones_like(inversion.mean) if mask is None else 1 - mask
+    region = region.expand_as(inversion.mean)
+    codes = inversion.solutions
+    decoded = decode(run.decoder, codes.flatten(0, 1), run.settings.precision)
+    decoded = decoded.unflatten(0, codes.shape[:2])
+    if n_solutions < codes.shape[1]:
+        inversion, decoded = _farthest_apart(inversion, decoded, region, n_solutions)
     images = inversion.mean
     observations = functional.interpolate(x, size=images.shape[2:], mode="nearest")
-    region = torch.ones_like(images) if mask is None else (1 - mask).expand_as(images)
     if mask is not None:
         images = torch.where(region > 0, images, x)
         observations = torch.where(region > 0, torch.zeros_like(observations), observations)
-    codes = inversion.solutions
-    decoded = decode(run.decoder, codes.flatten(0, 1), run.settings.precision)
     return Restoration(
         rows=batch.rows,
         observations=observations.clamp(-1, 1),
         images=images,
         truth=truth,
-        solutions=decoded.unflatten(0, codes.shape[:2]),
+        solutions=decoded,
         spread=_mean(inversion.std.square(), region).sqrt(),
         inversion=inversion,
         psnr=_psnr(images, truth, region),
         observed_psnr=_psnr(observations, None if mask is not None else truth, region),
     )
+
+
+def _farthest_apart(
+    inversion: Inversion, decoded: Tensor, region: Tensor, k: int
+) -> tuple[Inversion, Tensor]:
+    """Keep the best solution and those farthest from all kept ones in a region, k for each image.
+
+    Solutions with more than `_MAX_RESIDUAL` times the residual of the best one do not take part, as
+    long as there are k others.
+
+    Reference:
+        Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
+        Science 38, 1985.
+    """
+    residuals = inversion.solution_residuals
+    fits = residuals <= _MAX_RESIDUAL * residuals[:, :1]
+    fits[:, :k] = True
+    points = (decoded * region.unsqueeze(1)).flatten(2)
+    chosen = torch.zeros(len(points), 1, dtype=torch.int64)
+    distance = torch.full(residuals.shape, torch.inf)
+    every = torch.arange(len(points))
+    for _ in range(k - 1):
+        last = points[every, chosen[:, -1]].unsqueeze(1)
+        distance = torch.minimum(distance, (points - last).square().sum(2))
+        farthest = distance.masked_fill(~fits, -1).scatter(1, chosen, -1).argmax(1, keepdim=True)
+        chosen = torch.cat([chosen, farthest], dim=1)
+    # By residual, as all solutions are.
+    chosen = chosen.sort(dim=1).values
+    kept = decoded[every.unsqueeze(1), chosen]
+    solutions = inversion.solutions[every.unsqueeze(1), chosen]
+    return replace(
+        inversion,
+        solutions=solutions,
+        solution_residuals=residuals.gather(1, chosen),
+        mean=kept.mean(1),
+        std=kept.std(1, correction=0),
+    ), kept
 
 
 def _psnr(images: Tensor, truth: Tensor | None, region: Tensor) -> Tensor | None:
