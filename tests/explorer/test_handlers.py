@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from glo.decoders.decode import decode as decode_codes
 from glo.latents.constraints import project
 from glo.latents.interpolation import interpolate
 from glo.latents.neighbours import neighbours
+from glo.runs.code_map import read_code_map, write_code_map
 from glo.runs.run import open_run
 from glo.workflows.anomaly import fit_anomaly_model
 
@@ -47,6 +49,16 @@ def test_run(visit: Visit, labelled: Path) -> None:
     assert values["priors"][0] == run.prior_name
     assert "gaussian" in values["priors"]
     assert values["map_methods"][0] == "pca"
+
+
+def test_the_stored_map_is_first(visit: Visit, labelled: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(labelled, tmp_path / "run"))
+    codes = open_run(copy).codes
+    write_code_map(copy, codes)
+    client = visit(copy)
+    assert client.get("/api/run").json()["map_methods"][:2] == ["tsne", "pca"]
+    points = decode(client.get("/api/map/tsne").json()["xy"], shape=(N, 2))
+    np.testing.assert_array_equal(points, read_code_map(copy, codes))
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])

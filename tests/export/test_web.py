@@ -251,3 +251,27 @@ def test_a_runtime_that_is_none(pictures: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not the npm package onnxruntime-web"):
         export_web(pictures, tmp_path / "page", runtime=tmp_path / "other.tgz")
     assert not (tmp_path / "page").exists()
+
+
+def test_npm_fetches_the_runtime(
+    pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="there is no npm"):
+        export_web(pictures, tmp_path / "page")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho npm error no network >&2\nexit 1\n")
+    npm.chmod(0o755)
+    with pytest.raises(UserError, match=r"\(npm error no network\).*--runtime"):
+        export_web(pictures, tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+    names = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+    with tarfile.open(tmp_path / "made.tar", "w:gz") as archive:
+        for name in names:
+            (tmp_path / name).write_text(name)
+            archive.add(tmp_path / name, f"package/dist/{name}")
+    # Words: pack PACKAGE --silent --pack-destination FOLDER.
+    npm.write_text(f'#!/bin/sh\n/bin/cp {tmp_path}/made.tar "$5/$2.tgz"\n')
+    export_web(pictures, tmp_path / "page")
+    assert (tmp_path / "page" / names[0]).read_text() == names[0]

@@ -28,6 +28,7 @@ from tests.builders import (
 import glo
 from glo.data.labels import UNLABELED
 from glo.errors import UserError
+from glo.runs import code_map
 from glo.runs.manifest import write_manifest
 from glo.runs.metrics_log import read_metrics_log
 from glo.runs.run import open_run
@@ -233,3 +234,14 @@ def test_examples_of_which_none_is_labeled(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run")
     assert not run.has_labels
     assert run.fitted_priors
+
+
+def test_the_map_of_the_codes_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_map, "MIN_STORED", N)
+    finish(tmp_path / "run", samples(), epochs=1)
+    run = open_run(tmp_path / "run")
+    places = code_map.read_code_map(run.folder, run.codes)
+    assert places is not None
+    assert len(places) == N
+    assert run.summary is not None
+    assert 0 < run.summary["map_seconds"] < run.summary["seconds"]

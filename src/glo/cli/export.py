@@ -38,7 +38,7 @@ def export(
         tensorboard: A folder for an event file with the curves and pictures of the training.
         prior: The prior of --onnx and --web; unset: the default prior of the run.
         runtime: For --web, the npm package onnxruntime-web: its folder, or the .tgz of npm pack;
-            unset: node_modules/onnxruntime-web.
+            unset: node_modules/onnxruntime-web, or fetched by npm.
         license: For --hub, identifier of the license of the weights, such as mit.
     """
     from glo import export as to

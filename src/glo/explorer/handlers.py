@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from glo._version import __version__
 from glo.errors import UserError
-from glo.explorer.latent_space import LatentSpace, projection_methods
+from glo.explorer.latent_space import LatentSpace
 from glo.explorer.progress import TrainingLog, list_pictures, picture_path
 from glo.explorer.protocol import (
     NotFound,
@@ -252,7 +252,7 @@ def _capabilities(space: LatentSpace | None) -> dict[str, Any]:
         "priors": priors,
         "default_prior": priors[0] if priors else None,
         "data": space is not None and space.examples.dataset is not None,
-        "map_methods": [] if space is None else projection_methods(space.codes),
+        "map_methods": [] if space is None else space.map_methods,
         "can_sample": bool(priors),
         "tasks": ["inpaint"] if space is not None and space.can_search else [],
         "typical_residual": None if space is None else space.typical_error,

@@ -8,10 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from glo.decoders.decode import decode
 from glo.encoders import Encoder
@@ -21,8 +20,9 @@ from glo.explorer.training_examples import Labels, TrainingExamples, read_labels
 from glo.inversion import InitialCodes, decode_initial_codes
 from glo.latents.constraints import project
 from glo.latents.directions import Directions, principal_directions
-from glo.latents.neighbours import distance_blocks, neighbours
+from glo.latents.neighbours import neighbours
 from glo.priors import Prior
+from glo.runs.code_map import fit_tsne, fitted_rows, place_codes, read_code_map
 from glo.runs.run import Run
 from glo.training.evaluation import squared_errors
 from glo.utils.device import find_device
@@ -31,11 +31,8 @@ from glo.workflows.anomaly import fit_anomaly_model
 
 # Points on the map, and bytes of their codes, which the page downloads.
 _MAX_POINTS, _MAX_CODE_BYTES = 60_000, 32 * 2**20
-# Codes that t-SNE and UMAP are fitted to, and rows whose errors are computed where none are saved.
-_MAX_FITTED_POINTS = 4000
-# Fitted codes near a further one, and the part of them whose mean is its place: the mean of all
-# would put it between clusters, their median onto the coordinates of single ones.
-_PLACE_NEIGHBOURS, _MIDDLE = 15, slice(4, 11)
+# Rows whose errors are computed where none are saved, and fewest rows on the map.
+_MIN_POINTS = 4000
 _MAX_DIRECTIONS = 12
 # Codes that the directions are fitted to: the sums are in float64.
 _MAX_FITTED = 100_000
@@ -78,7 +75,7 @@ class LatentSpace:
     def map_rows(self) -> Tensor:
         """Rows on the map, int64, ascending."""
         fitting = _MAX_CODE_BYTES // (4 * self.codes.shape[1])
-        return self._random_rows(min(_MAX_POINTS, max(_MAX_FITTED_POINTS, fitting)))
+        return self._random_rows(min(_MAX_POINTS, max(_MIN_POINTS, fitting)))
 
     def _random_rows(self, count: int) -> Tensor:
         return permutation(len(self.codes), 0, 0)[:count].sort().values
@@ -96,25 +93,61 @@ class LatentSpace:
         """Return one of `priors`."""
         return self.run.prior(name)
 
+    @cached_property
+    def _stored_map(self) -> Tensor | None:
+        return read_code_map(self.run.folder, self.codes) if self.finished else None
+
+    @property
+    def map_methods(self) -> list[str]:
+        """Methods of maps: t-SNE first where the run has stored it, else the fastest first."""
+        if len(self.codes) < _MIN_CODES or self.codes.shape[1] < 3:
+            return ["pca"]
+        others = ["umap"] if find_spec("umap") else []
+        if self._stored_map is not None:
+            return ["tsne", "pca", *others]
+        return ["pca", *others, "tsne"]
+
     @compute_once
     def map(self, method: str) -> dict[str, Any]:
-        """Return a map of the codes by one of `projection_methods`, or raise NotFound."""
-        methods = projection_methods(self.codes)
+        """Return a map of the codes by one of `map_methods`, or raise NotFound."""
+        methods = self.map_methods
         if method not in methods:
             raise NotFound(
                 f"There is no map {method[:40]!r} here; choose one of {', '.join(methods)}."
             )
-        codes, labels = self.codes[self.map_rows], self.labels.rows
-        rows = self.map_rows.numpy()
+        labels, rows = self.labels.rows, self.map_rows.numpy()
         return {
             "method": method,
             "n": len(self.codes),
             "rows": array_to_base64(rows, "<i4"),
-            "xy": array_to_base64(project_to_plane(codes, self.directions, method), "<f4"),
+            "xy": array_to_base64(self._places(method).numpy(), "<f4"),
             "labels": None if labels is None else array_to_base64(labels[rows], "<i4"),
             "ids": None if self.row_ids.ids is None else self.row_ids.subset(self.map_rows).names,
             "sprites": None,
         }
+
+    def _places(self, method: str) -> Tensor:
+        """Return the places of `map_rows` in the plane, float32 (m, 2).
+
+        t-SNE and UMAP are fitted to some of many codes; each other one lies at the trimmed mean
+        of the nearest of them.
+        """
+        codes = self.codes[self.map_rows]
+        if method == "pca":
+            scores = (codes - self.directions.mean) @ self.directions.components[:2].T
+            # One code has no direction, and codes of one number have one.
+            return functional.pad(scores, (0, 2 - scores.shape[1]))
+        rows = fitted_rows(len(self.codes))
+        fitted = self.codes[rows]
+        if method == "umap":
+            places = _fit_umap(fitted)
+        else:
+            places = fit_tsne(fitted) if self._stored_map is None else self._stored_map
+        if len(rows) == len(codes):
+            return places
+        points = place_codes(codes, fitted, places)
+        points[torch.isin(self.map_rows, rows)] = places
+        return points
 
     @property
     @compute_once
@@ -160,7 +193,7 @@ class LatentSpace:
         """Rows, int64 (m,), their squared errors, float32 (m,), and "saved" or "computed"."""
         if self._saved_errors is not None:
             return torch.arange(len(self._saved_errors)), self._saved_errors, "saved"
-        dataset, rows = self.examples.require(), self._random_rows(_MAX_FITTED_POINTS)
+        dataset, rows = self.examples.require(), self._random_rows(_MIN_POINTS)
         decoder = YieldingDecoder(self.run.decoder, self._scheduler)
         errors = squared_errors(decoder, self.codes[rows], dataset.subset(rows), self.run.settings)
         self.typical_error = _median(errors)
@@ -201,49 +234,7 @@ def _median(errors: Tensor) -> float:
     return float(errors.median())
 
 
-def projection_methods(codes: Tensor) -> list[str]:
-    """Return the methods available for codes, (N, D), the fastest first."""
-    if len(codes) < _MIN_CODES or codes.shape[1] < 3:
-        return ["pca"]
-    return ["pca", *(["umap"] if find_spec("umap") else []), "tsne"]
-
-
-def project_to_plane(codes: Tensor, directions: Directions, method: str) -> NDArray[np.float32]:
-    """Project codes, (m, D), to the plane by one of `projection_methods`, float32 (m, 2).
-
-    t-SNE and UMAP are fitted to some of many codes; each other one lies at the trimmed mean
-    of the nearest of them.
-
-    Example:
-        >>> codes = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
-        >>> project_to_plane(codes, principal_directions(codes), "pca")
-        array([[-1.,  0.],
-               [ 1.,  0.]], dtype=float32)
-    """
-    if method == "pca":
-        scores = ((codes - directions.mean) @ directions.components[:2].T).numpy()
-        # One code has no direction, and codes of one number have one.
-        return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
-    rows = permutation(len(codes), 0, 0)[:_MAX_FITTED_POINTS].sort().values
-    fitted = codes[rows]
-    places = torch.from_numpy(_embed(fitted, method))
-    if len(codes) == len(fitted):
-        return places.numpy()
-    points = torch.empty(len(codes), 2)
-    for block, distances in distance_blocks(codes, fitted):
-        near = distances.topk(_PLACE_NEIGHBOURS, largest=False).indices
-        points[block] = places[near].sort(1).values[:, _MIDDLE].mean(1)
-    points[rows] = places
-    return points.numpy()
-
-
-def _embed(codes: Tensor, method: str) -> NDArray[np.float32]:
-    n_neighbors = min(30, (len(codes) - 1) // 3)
-    model: Any
-    if method == "umap":
-        model = import_module("umap").UMAP(n_neighbors=min(15, n_neighbors), random_state=0)
-    else:
-        from sklearn.manifold import TSNE
-
-        model = TSNE(perplexity=n_neighbors, init="pca", random_state=0)
-    return np.asarray(model.fit_transform(codes.numpy()), np.float32)
+def _fit_umap(codes: Tensor) -> Tensor:
+    n_neighbors = min(15, (len(codes) - 1) // 3)
+    model: Any = import_module("umap").UMAP(n_neighbors=n_neighbors, random_state=0)
+    return torch.from_numpy(model.fit_transform(codes.numpy())).float()

@@ -14,6 +14,7 @@ from glo.decoders import DecoderLike
 from glo.errors import UserError, require_extra
 from glo.export.card import read_evaluation, render_card
 from glo.imaging.grids import grid, save_picture
+from glo.runs.code_map import CODE_MAP_FILE
 from glo.runs.data_record import DataRecord
 from glo.runs.reading_record import READING_FILE, write_reading
 from glo.runs.reconstruction_errors import CALIBRATION_FILE
@@ -37,6 +38,7 @@ _FILES = (
     "errors.safetensors",
     "estimator.json",
     CALIBRATION_FILE,
+    CODE_MAP_FILE,
     ENCODER_FILE,
 )
 _PATTERNS = ["*.json", "*.jsonl", "*.toml", "*.safetensors", "*.md", "*.png"]

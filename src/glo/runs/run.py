@@ -8,6 +8,7 @@
     checkpoint/         weights, codes and optimizer state, checksummed
     errors.safetensors  squared error of every training example
     calibration.safetensors  residuals and codes of examples as unseen ones have them
+    map.safetensors     map of the codes by t-SNE
     encoder.safetensors encoder, fitted on examples and codes
     prior/              priors and the label classifier, fitted on the codes
     samples/            pictures

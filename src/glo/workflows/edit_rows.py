@@ -22,6 +22,7 @@ from glo.errors import UserError, listed, suggest
 from glo.imaging.previews import draw_progress
 from glo.latents.table import LatentCodes
 from glo.priors import GaussianPrior
+from glo.runs.code_map import CODE_MAP_FILE
 from glo.runs.reading_record import READING_FILE
 from glo.runs.reconstruction_errors import CALIBRATION_FILE
 from glo.runs.row_ids import RowIds
@@ -42,7 +43,7 @@ __all__ = ["add_rows", "forget_rows"]
 
 _ERRORS = "errors.safetensors"
 # Files and folders of pictures that were made from the earlier rows.
-_STALE_FILES = ("evaluation.json", "report.html", CALIBRATION_FILE)
+_STALE_FILES = ("evaluation.json", "report.html", CALIBRATION_FILE, CODE_MAP_FILE)
 _PICTURE_FOLDERS = ("samples", "walks")
 _RUN_FILES = {
     "checkpoint", "config.toml", ENCODER_FILE, _ERRORS, IDS_FILE, READING_FILE, "estimator.json",

@@ -11,6 +11,7 @@ from torch import Tensor
 from glo.data import Dataset
 from glo.imaging.previews import draw_outcome
 from glo.priors import Prior
+from glo.runs.code_map import has_code_map, write_code_map
 from glo.runs.reconstruction_errors import write_errors
 from glo.runs.run import Run, open_run
 from glo.runs.summary import summarize
@@ -96,6 +97,8 @@ def finalize(
             priors,
             settings,
         )
+    # The codes of the checkpoint are those that the page reads.
+    map_seconds = _write_map(open_run(run.folder, decoder=run.decoder_class).codes, run, callback)
     mse = float(errors.double().mean())
     findings = diagnose(
         record,
@@ -121,6 +124,8 @@ def finalize(
         summary["validation"] = validation.summary(held_out_mse)
     if priors:
         summary |= {"prior": priors[-1].name, "prior_seconds": prior_seconds}
+    if map_seconds is not None:
+        summary["map_seconds"] = map_seconds
     if encoder is not None:
         summary["encoder"] = encoder
     sentences = [finding.sentence for finding in findings]
@@ -131,6 +136,17 @@ def finalize(
     calibration = fit_calibration(finished, samples, held_out, callback=partial(callback, "scores"))
     write_json(run.folder / "summary.json", summary | {"calibration": calibration})
     return findings
+
+
+def _write_map(codes: Tensor, run: Run, callback: Callable[[str, float], None]) -> float | None:
+    """Write the map of the codes and return its seconds; None where there is none."""
+    if not has_code_map(codes):
+        return None
+    start = time.perf_counter()
+    callback("map", 0.0)
+    write_code_map(run.folder, codes)
+    callback("map", 1.0)
+    return time.perf_counter() - start
 
 
 def _fit_labels(run: Run, samples: Dataset, codes: Tensor, rows: Tensor) -> None:

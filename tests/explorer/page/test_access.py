@@ -1,4 +1,4 @@
-"""Accessibility: names, focus, contrast in both themes, a phone's width, touch."""
+"""Accessibility: the rules of axe-core in both themes, focus, keys, a phone's width, touch."""
 
 from typing import Any
 
@@ -7,46 +7,22 @@ from tests.explorer.page.conftest import PANELS, Open, wait_until_idle
 
 pytestmark = pytest.mark.slow
 
-# Controls and pictures without an accessible name.
-NAMELESS = """() => [...document.querySelectorAll(
-    'button, input, select, [role=tab], [role=application], canvas[role=img], img, svg[role=img]')]
-  .filter((e) => !e.closest('[aria-hidden=true]') && e.checkVisibility())
-  .filter((e) => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()
-      || e.alt || e.getAttribute('aria-hidden') || (e.tagName === 'IMG' && e.alt === '')))
-  .map((e) => e.outerHTML.slice(0, 120))"""
-
-# Relative luminance and contrast as WCAG 2 defines them, of every visible text.
-FAINT = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
-  const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = (colour) => { const [r, g, b] = rgba(colour).map((v) => { v /= 255;
-    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const ground = (e) => { for (; e; e = e.parentElement) {
-    const colour = getComputedStyle(e).backgroundColor; if (rgba(colour)[3] > 250) return colour; }
-    return 'white'; };
-  const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-  const faint = [];
-  for (const e of document.querySelectorAll('body *')) {
-    if (!hasText(e) || !e.checkVisibility() || e.disabled) continue;
-    if (e.closest('.unseen, .skip, svg, noscript')) continue;
-    const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
-    const contrast = (a + 0.05) / (b + 0.05);
-    if (contrast < 4.5) faint.push([contrast.toFixed(2), e.textContent.trim().slice(0, 40)]);
-  }
-  return faint; }"""
-
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_names_and_contrast(open_page: Open, address: str, theme: str) -> None:
+def test_axe_finds_no_serious_violation(open_page: Open, address: str, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(address, color_scheme=theme)
     wait_until_idle(page)
     for panel in PANELS:
         page.click(f"#tab-{panel}")
         page.wait_for_timeout(300)
-        assert page.evaluate(NAMELESS) == [], panel
-        assert page.evaluate(FAINT) == [], panel
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        serious = [
+            (rule["id"], [node["html"][:120] for node in rule["nodes"]])
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], panel
 
 
 def test_ids_are_unique_and_references_resolve(page: Any) -> None:
@@ -81,6 +57,28 @@ def test_the_theme_persists(open_page: Open, address: str) -> None:
     assert page.evaluate(colour) == dark != light
 
 
+def above_tray(page: Any, selector: str) -> bool:
+    """Return whether an element ends above the picture in hand, at the bottom of a phone."""
+    box, tray = (page.locator(each).bounding_box() for each in (selector, "#hand"))
+    return bool(box["y"] + box["height"] <= tray["y"])
+
+
+def test_what_matters_is_above_the_fold(open_page: Open, address: str) -> None:
+    page = open_page(address)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    wait_until_idle(page)
+    for panel, selectors in {
+        "map": ["#hand-npy", "#map-help"],
+        "sample": ["#sample-npy"],
+        "between": ["#between-npy"],
+        "paint": ["#paint-go", "#restored-text", "#paint-row"],
+    }.items():
+        page.click(f"#tab-{panel}")
+        for selector in selectors:
+            box = page.locator(selector).bounding_box()
+            assert box["y"] + box["height"] <= 900, selector
+
+
 def test_phone(open_page: Open, address: str) -> None:
     page = open_page(address, screen={"width": 390, "height": 844}, has_touch=True)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -93,6 +91,12 @@ def test_phone(open_page: Open, address: str) -> None:
         page.click(f"#tab-{panel}")
         page.wait_for_timeout(250)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, panel
+        # Every tab is in view, and so is the button that matters.
+        for each in PANELS:
+            box = page.locator(f"#tab-{each}").bounding_box()
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, each
+        if panel == "paint":
+            assert above_tray(page, "#paint-go")
     assert not page.is_visible("#hand-more")
     page.click("#hand-more-button")
     assert page.is_visible("#hand-npy")

@@ -104,3 +104,23 @@ def test_back_restores_the_previous_example(page: Any) -> None:
     wait_until_idle(page)
     page.click("#hand-back")
     assert page.inner_text("#hand-source") == first
+
+
+SEPARATE = """async () => {
+  const { separate } = await import('/static/scatter.js');
+  const boxes = Array.from({length: 10}, (_, i) =>
+    ({x: 400 + 3 * (i % 3), y: 300 + 2 * (i % 4), width: 24 + 9 * i, height: 27}));
+  separate(boxes);
+  return boxes;
+}"""
+
+
+def test_names_do_not_cover_each_other(page: Any) -> None:
+    boxes = page.evaluate(SEPARATE)
+    for i, one in enumerate(boxes):
+        for two in boxes[:i]:
+            across = abs(one["x"] - two["x"]) >= (one["width"] + two["width"]) / 2 - 0.01
+            down = abs(one["y"] - two["y"]) >= (one["height"] + two["height"]) / 2 - 0.01
+            assert across or down
+    # They stay near their classes.
+    assert all(abs(box["x"] - 400) < 250 and abs(box["y"] - 300) < 250 for box in boxes)

@@ -31,9 +31,27 @@ def test_a_chosen_file_is_shown_and_can_be_painted_on(
     page.set_input_files("#file", tmp_path / "spot.png")
     page.wait_for_selector("#drop-result[data-state=done]")
     assert gray(page, "#seen-picture") == picture.reshape(-1).tolist()
+    # The picture itself, not what its code decodes to.
     page.click("#tab-paint")
+    assert page.inner_text("#paint-name") == "spot.png"
+    page.click("#paint-blank")
+    page.click("#hand-paint")
+    assert page.inner_text("#paint-name") == "spot.png"
+    page.click("#paint-blank")
     page.click("#paint-dropped")
     assert page.inner_text("#paint-name") == "spot.png"
+
+
+def test_the_picture_in_hand_can_be_tried_upside_down(open_page: Open, address: str) -> None:
+    page = open_page(f"{address}#drop")
+    page.click("#tries button:has-text('upside down')")
+    page.wait_for_selector("#drop-result[data-state=done]")
+    assert "upside down" in page.inner_text("#seen-name")
+    upright, turned = (
+        np.reshape(gray(page, selector), (16, 16))
+        for selector in ("#tries li:nth-child(1) canvas", "#seen-picture")
+    )
+    np.testing.assert_array_equal(upright[::-1], turned)
 
 
 def test_a_dropped_file_is_encoded_at_once(

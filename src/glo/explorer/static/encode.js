@@ -5,9 +5,10 @@ import { decodeAll, Live } from "./decode.js";
 import { $, complain, guard, say, short, showWhen } from "./dom.js";
 import { hand } from "./hand.js";
 import { drawHeat } from "./heat.js";
-import { draw } from "./picture.js";
+import { canvasOf, draw } from "./picture.js";
 import { lineChart } from "./plot.js";
 import { run, searching } from "./run.js";
+import { frame } from "./sheet.js";
 import { openPanel } from "./tabs.js";
 import { showNeighbours } from "./tray.js";
 
@@ -38,6 +39,8 @@ export function startEncode() {
     if (file) encode(file);
   });
   $("drop-stop").addEventListener("click", () => stopping?.abort());
+  // The panel may be opened before anything is decoded.
+  hand.addEventListener("picture", () => $("tries").children.length === 0 && showTries());
 }
 
 function bindDrop() {
@@ -56,6 +59,41 @@ function bindDrop() {
     if (event.dataTransfer.files[0]) encode(event.dataTransfer.files[0]);
   });
 }
+
+/** Changes of a picture: where pixel (x, y) of `size` comes from, and what becomes of its value. */
+const CHANGES = {
+  "as it is": {},
+  mirrored: { from: (x, y, [w]) => [w - 1 - x, y] },
+  "upside down": { from: (x, y, [, h]) => [x, h - 1 - y] },
+  shifted: { from: (x, y, [w]) => [x - Math.round(w / 4), y] },
+  negative: { value: (value) => 255 - value },
+  noisy: { value: (value) => value + 160 * (Math.random() - 0.5) },
+};
+
+/** The panel is opened: offer the picture in hand, changed in several ways. */
+export function showTries() {
+  if (searching() !== "ready" || !hand.picture) return;
+  const frames = Object.entries(CHANGES).map(([name, change]) => {
+    const picture = changed(hand.about.image?.pixels ?? hand.picture, change);
+    const about = { source: `The picture in hand, ${name}` };
+    return frame({ picture, edge: name, about, onpick: () => encodePixels(picture, name) });
+  });
+  $("tries").replaceChildren(...frames);
+}
+
+/** Return a picture, uint8 (H * W * C), after a change; pixels from outside are those of a corner. */
+function changed(pixels, { from = (x, y) => [x, y], value = (v) => v }) {
+  const [channels, h, w] = run.shape;
+  return Uint8ClampedArray.from(pixels, (_, i) => {
+    const at = Math.floor(i / channels);
+    const [x, y] = from(at % w, Math.floor(at / w), [w, h]);
+    const inside = x >= 0 && x < w;
+    return value(pixels[(inside ? y * w + x : 0) * channels + (i % channels)]);
+  });
+}
+
+const encodePixels = (picture, name) =>
+  canvasOf(picture).toBlob((blob) => encode(new File([blob], `picture in hand, ${name}.png`)));
 
 /** Send a file and show its code being found. A second file ends the search for the first. */
 const encode = guard(async (file) => {
@@ -91,6 +129,7 @@ function begin() {
   encoded = null;
   $("drop-seconds").textContent = "";
   $("drop-result").hidden = false;
+  $("drop-ready").classList.add("has-result");
   $("drop-verdict").textContent = "Reading the file.";
   $("drop-result").dataset.state = "working";
   $("drop-progress").value = 0;
@@ -161,7 +200,8 @@ async function showDone(line) {
   $("drop-verdict").textContent = verdict(line);
   say(verdict(line));
   const name = dropped.name.replace(/\.[^.]*$/, "") || "picture";
-  hand.take(code, { source: `Code found for ${dropped.name}`, name, from: "drop" });
+  const about = { source: `Code found for ${dropped.name}`, name, image: { ...dropped } };
+  hand.take(code, { ...about, from: "drop" });
   $("drop-near").hidden = false;
   $("drop-stop").hidden = true;
   const search = `search ${short(line.residual)} in ${line.seconds.toFixed(1)} s`;

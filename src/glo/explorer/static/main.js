@@ -4,7 +4,7 @@ import { connection, get } from "./api.js";
 import { showBetween, startBetween, stop as stopPlaying } from "./between.js";
 import { showDirections, startDirections } from "./directions.js";
 import { $, complain, el, guard, short, whole } from "./dom.js";
-import { startEncode } from "./encode.js";
+import { showTries, startEncode } from "./encode.js";
 import { hand } from "./hand.js";
 import { codeMap, startMap } from "./map.js";
 import { showPaint, startPaint } from "./paint.js";
@@ -88,6 +88,7 @@ function bindPanels() {
   onOpen("sample", showSample);
   onOpen("between", showBetween);
   onOpen("between left", stopPlaying);
+  onOpen("drop", showTries);
   onOpen("paint", showPaint);
   onOpen("worst", showWorst);
 }

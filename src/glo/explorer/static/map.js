@@ -61,7 +61,8 @@ class CodeMap {
   /** Show the map by another method. */
   async load(method) {
     const long = "Laying the codes out: this takes a while";
-    $("map-wait").textContent = method === "pca" ? "Reading the codes" : long;
+    const quick = method === "pca" || method === run.map_methods[0];
+    $("map-wait").textContent = quick ? "Reading the codes" : long;
     $("map-stage").setAttribute("aria-busy", "true");
     try {
       this.data = await MapData.load(method);

@@ -3,7 +3,7 @@
 import { base64, bytes, floats, streamJson } from "./api.js";
 import { Painting } from "./brush.js";
 import { split } from "./decode.js";
-import { $, guard, say, short, showWhen } from "./dom.js";
+import { $, guard, say, short, showWhen, still } from "./dom.js";
 import { dropped } from "./encode.js";
 import { hand } from "./hand.js";
 import { pixelsOf } from "./picture.js";
@@ -35,16 +35,21 @@ export function startPaint() {
     restore();
   });
   document.addEventListener("themechange", redraw);
+  hand.addEventListener("picture", () => $("panel-paint").hidden || showPaint());
 }
 
 function bindSources() {
-  $("paint-hand").addEventListener("click", () => begin(hand.picture, hand.about.source));
+  $("paint-hand").addEventListener("click", beginWithHand);
   $("hand-paint").addEventListener("click", () => {
     openPanel("paint");
-    begin(hand.picture, hand.about.source);
+    beginWithHand();
   });
   $("paint-dropped").addEventListener("click", () => begin(dropped.pixels, dropped.name));
-  document.addEventListener("dropped", () => ($("paint-dropped").disabled = false));
+  document.addEventListener("dropped", () => {
+    $("paint-dropped").disabled = false;
+    // Nothing was painted yet: the panel opens on the new picture.
+    if (!painting?.hasPast) painting = null;
+  });
   $("paint-blank").addEventListener("click", () => {
     begin(new Uint8Array(run.shape.reduce((a, b) => a * b)), "an empty sheet");
     change(() => painting.shape("all"));
@@ -80,11 +85,15 @@ function begin(pixels, name) {
   redraw();
 }
 
+/** Begin with the picture in hand: the one from outside itself, not what its code decodes to. */
+function beginWithHand() {
+  const { image, source } = hand.about;
+  begin(image?.pixels ?? hand.picture, image?.name ?? source);
+}
+
 /** The panel is opened: begin with the picture in hand. */
 export function showPaint() {
-  if (!painting && hand.picture && searching() === "ready") {
-    begin(hand.picture, hand.about.source);
-  }
+  if (!painting && searching() === "ready") beginWithHand();
 }
 
 function change(work) {
@@ -199,5 +208,6 @@ function showRestored(line) {
     `${codes.length} answers in ${line.seconds.toFixed(1)} s. Below each: its squared error on ` +
     "the pixels that are known.";
   say($("restored-text").textContent);
+  $("answers-panel").scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
 }
 

@@ -12,7 +12,8 @@ let began = false;
 
 /** Bind the form; what is drawn first is drawn when the panel is opened. */
 export function startSample() {
-  showWhen($("panel-sample"), run.can_sample ? "ready" : reason());
+  const state = run.can_sample ? "ready" : reason();
+  for (const part of [$("panel-sample"), $("sample-lead")]) showWhen(part, state);
   if (!run.can_sample) return;
   fillForm();
   const soon = later(guard(sample), 250);

@@ -7,6 +7,9 @@ const COLOURS = 10;
 const MANY = 1500;
 const VERY_MANY = 20000;
 const FAINT = 0.35;
+/** Pixels between two names, and turns in which they are pushed apart. */
+const GAP = 8;
+const TURNS = 300;
 
 /** Return the resolved colours of the theme. */
 export function palette() {
@@ -18,6 +21,8 @@ export function palette() {
     faint: colour("--faint"),
   };
 }
+
+const fontOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
 /** Make a canvas as sharp as the screen and return its context, in CSS pixels. */
 export function sharpen(canvas, width, height) {
@@ -105,36 +110,49 @@ function stamp(radius, shape) {
 function drawNames(context, data, view, colours) {
   const middles = data.middles;
   if (middles.length < 2 || middles.length > 40) return;
-  context.font = "600 25px 'Iowan Old Style', Palatino, P052, Georgia, serif";
+  const names = middles.map(({ label }) => labelName(label));
+  const size = Math.max(...names.map((name) => name.length)) > 2 ? 17 : 25;
+  context.font = `600 ${size}px ${fontOf("--serif")}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineJoin = "round";
-  const points = middles.map(({ x, y }) => view.toPoint(x, y));
-  pushApart(points);
-  for (const [i, { label }] of middles.entries()) {
-    const at = points[i];
+  const boxes = middles.map(({ x, y }, i) => ({
+    ...view.toPoint(x, y),
+    name: names[i],
+    width: context.measureText(names[i]).width + GAP,
+    height: 1.1 * size,
+  }));
+  separate(boxes);
+  for (const { x, y, name } of boxes) {
     context.strokeStyle = colours.paper;
     context.lineWidth = 6;
-    context.strokeText(labelName(label), at.x, at.y);
+    context.strokeText(name, x, y);
     context.fillStyle = colours.ink;
-    context.fillText(labelName(label), at.x, at.y);
+    context.fillText(name, x, y);
   }
 }
 
-/** Move points away from each other until none hides another. */
-function pushApart(points, apart = 27) {
-  for (let turn = 0; turn < 60; turn++) {
-    for (const one of points) {
-      for (const two of points) {
-        const [dx, dy] = [two.x - one.x, two.y - one.y];
-        const distance = Math.hypot(dx, dy) || 1;
-        if (one === two || distance >= apart) continue;
-        const push = (apart - distance) / 4 / distance;
-        one.x -= dx * push;
-        one.y -= dy * push;
-        two.x += dx * push;
-        two.y += dy * push;
-      }
-    }
+/** Move boxes, {x, y, width, height} with x and y of the middle, until none covers another. */
+export function separate(boxes) {
+  for (let turn = 0, moved = true; moved && turn < TURNS; turn++) {
+    moved = false;
+    boxes.forEach((one, i) => {
+      for (const two of boxes.slice(i + 1)) moved = pushApart(one, two) || moved;
+    });
   }
+}
+
+/** Push two boxes apart along the axis on which they cover each other less; false if they do not. */
+function pushApart(one, two) {
+  const covered = ["x", "y"].map((axis) => {
+    const side = axis === "x" ? "width" : "height";
+    return (one[side] + two[side]) / 2 - Math.abs(two[axis] - one[axis]);
+  });
+  if (Math.min(...covered) <= 0) return false;
+  const axis = covered[0] < covered[1] ? "x" : "y";
+  // Half a pixel more, so that rounding leaves no rest.
+  const step = (Math.min(...covered) / 2 + 0.5) * (two[axis] < one[axis] ? -1 : 1);
+  one[axis] -= step;
+  two[axis] += step;
+  return true;
 }
