@@ -69,7 +69,7 @@ const swap = guard(async () => {
 async function update() {
   stop();
   const ready = Boolean(ends.a && ends.b);
-  $("between-ready").hidden = !ready;
+  $("between-ready").hidden = $("between-save").hidden = !ready;
   $("between-empty").hidden = ready;
   if (!ready) return;
   const mine = ++asked;
