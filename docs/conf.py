@@ -25,7 +25,7 @@ extensions = [
     "glo_tables",
 ]
 # Without intersphinx, the build needs no network.
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "_static"]
 # Notebooks contain no outputs, so every build executes them; a failing notebook fails the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
@@ -51,3 +51,6 @@ napoleon_custom_sections = [("Reference", "References")]
 
 html_theme = "furo"
 html_title = "GLO"
+# The tokens of the page and of the report, and the theme in their terms.
+html_static_path = ["_static", "../src/glo/imaging/tokens.css"]
+html_css_files = ["tokens.css", "theme.css"]
