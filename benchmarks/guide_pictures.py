@@ -88,8 +88,7 @@ def stored(name: str) -> Callable[[Path], Image.Image]:
 def epoch_pictures(folder: Path) -> Image.Image:
     """Stack one row of examples and its reconstructions after some epochs."""
     pictures = [
-        Image.open(folder / "samples" / f"epoch-{epoch:04d}.png").convert("RGB")
-        for epoch in EPOCHS
+        Image.open(folder / "samples" / f"epoch-{epoch:04d}.png").convert("RGB") for epoch in EPOCHS
     ]
     step = pictures[0].height // 8
     rows = [pictures[0].crop((0, 0, pictures[0].width, step))]
