@@ -302,13 +302,20 @@ def test_a_stopped_command_continues_if_it_is_repeated(
 
 
 def test_two_processes_encode_like_one(made: Path, tmp_path: Path) -> None:
-    # Several parts: the borders do not depend on the number of processes.
-    rows = np.tile(images(30, seed=2), (100, 1, 1))
-    data, words = save_data(tmp_path, rows), ["encode", str(made)]
-    assert run([*words, data, "--out", "one.npz"]) == 0
-    done = torchrun("-m", "glo", *words, data, "--out", tmp_path / "two.npz", home=tmp_path)
+    # Two parts: the borders do not depend on the number of processes.
+    folder, words = tmp_path / "many", ["encode", str(made), str(tmp_path / "many")]
+    (first, *_) = save_images(folder)
+    for copy in range(2100):
+        os.link(folder / first, folder / f"copy-{copy}.png")
+    broken = folder / "copy-7.png"
+    broken.unlink()
+    broken.write_bytes((folder / first).read_bytes()[:60])
+    assert run([*words, "--out", "one.npz"]) == 0
+    done = torchrun("-m", "glo", *words, "--out", tmp_path / "two.npz", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("codes of 4 numbers") == 1
+    assert done.stderr.count(f"Skipped {broken}") == 1
+    assert not Path("two.npz.parts").exists()
     found, wanted = _read(Path("two.npz")), _read(Path("one.npz"))
     assert sorted(found) == sorted(wanted)
     for name in ("names", "converged"):

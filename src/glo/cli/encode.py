@@ -66,7 +66,8 @@ def encode(
     ranks = ProcessGroup.join()
     try:
         opened = open_with_decoder(run, decoder)
-        inputs = open_inputs(opened, files, split=split, limit=limit)
+        shared = parts_folder(out) / "images"
+        inputs = open_inputs(opened, files, split=split, limit=limit, ranks=ranks, shared=shared)
         if ranks.is_main:
             print_remarks(opened, inputs.dataset)
         parts = _parts(opened, inputs, search, out)

@@ -113,7 +113,9 @@ def restore(
         options, k = _task_options(task, options), 8 if n_solutions is None else n_solutions
         out = out or fresh_path(Path("restored"))
         _check_out(out)
-        inputs, degradation = _open(opened, files, task, options, split, limit, simulate=simulate)
+        inputs, degradation = _open(
+            opened, files, task, options, split, limit, ranks, out, simulate=simulate
+        )
         if ranks.is_main:
             print_remarks(opened, inputs.dataset)
         summary = {"run": str(run), "task": task, "n_solutions": k, "simulated": simulate}
@@ -137,6 +139,8 @@ def _open(
     options: dict[str, Any],
     split: "Split",
     limit: int | None,
+    ranks: "ProcessGroup",
+    out: Path,
     *,
     simulate: bool,
 ) -> tuple["Inputs", "Degradation"]:
@@ -146,7 +150,10 @@ def _open(
 
     degradation = _degradation(run, task, options)
     shape = None if simulate else degradation.shape(run.data.shape)
-    inputs = open_inputs(run, files, split=split, limit=limit, shape=shape)
+    shared = parts_folder(out) / "images"
+    inputs = open_inputs(
+        run, files, split=split, limit=limit, shape=shape, ranks=ranks, shared=shared
+    )
     if task == "inpaint" and not options:
         degradation = Degradation(mask=mask_from_alpha(inputs))
     return inputs, degradation

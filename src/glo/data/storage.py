@@ -15,12 +15,15 @@ from glo.data.reading import Reading
 from glo.errors import UserError
 from glo.utils.files import read_text, write_text
 from glo.utils.json_toml import read_json
+from glo.utils.row_store import release_pages
 
 __all__ = [
     "IDS_FILE",
     "MAX_MEMORY_BYTES",
+    "ROWS_FILE",
     "RowWriter",
     "check_space",
+    "concatenate_rows",
     "is_dataset_folder",
     "join_ids",
     "read_dataset_files",
@@ -34,7 +37,7 @@ MAX_MEMORY_BYTES = 2**30
 """Bytes of decoded data that are kept in memory; more is written to a folder."""
 
 _METADATA = "samples.json"
-_ROWS = "rows.npy"
+ROWS_FILE = "rows.npy"
 IDS_FILE = "ids.json"
 _FORMAT = "glo-samples-1"
 _LISTS = ("label_names", "skipped", "notes")
@@ -123,6 +126,19 @@ def to_ids(values: Sequence[int | str]) -> NDArray[Any]:
     return array
 
 
+def concatenate_rows(files: Sequence[Path], folder: Path) -> None:
+    """Write the rows of files of a `RowWriter` to one in `folder`, and delete these files."""
+    parts = [open_npy(path) for path in files]
+    shape, dtype = parts[0].shape[1:], parts[0].dtype
+    with RowWriter(folder, shape, dtype, max_rows=sum(map(len, parts))) as writer:
+        for part in parts:
+            writer.append(part)
+            release_pages(part)
+        writer.finish()
+    for path in files:
+        path.unlink()
+
+
 def join_ids(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Concatenate identities of rows: int64, or objects where there are strings."""
     if all(part.dtype == np.int64 for part in parts):
@@ -159,7 +175,7 @@ class RowWriter:
         self, folder: Path | None, shape: tuple[int, ...], dtype: DTypeLike, *, max_rows: int
     ) -> None:
         self._shape, self._dtype, self._count = shape, np.dtype(dtype), 0
-        self._path = None if folder is None else folder / _ROWS
+        self._path = None if folder is None else folder / ROWS_FILE
         if self._path is None:
             self._memory = np.empty((max_rows, *shape), self._dtype)
         else:

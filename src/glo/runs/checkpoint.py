@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,16 +110,16 @@ def save_checkpoint(
     target = root / ("final" if finished else _step_name(training.step))
     writing = root / f".writing-{ranks.broadcast(os.getpid())}"
     try:
-        with _raise_on_all(ranks):
+        with ranks.sharing_errors():
             if ranks.is_main:
                 remove_unfinished(root)
                 root.mkdir(parents=True, exist_ok=True)
                 flush(root.parent)
                 writing.mkdir()
-        with _raise_on_all(ranks):
+        with ranks.sharing_errors():
             files = _write_files(writing, training)
         parts = ranks.all_gather_object(files)
-        with _raise_on_all(ranks):
+        with ranks.sharing_errors():
             if ranks.is_main:
                 manifest = {
                     "step": training.step,
@@ -145,17 +144,6 @@ def save_checkpoint(
             _remove(damaged)
         keep_last(root, target, best=best)
     return target
-
-
-@contextmanager
-def _raise_on_all(ranks: ProcessGroup) -> Iterator[None]:
-    """Raise an OSError of one process on all processes."""
-    failure: OSError | None = None
-    try:
-        yield
-    except OSError as error:
-        failure = error
-    ranks.raise_on_all(failure)
 
 
 def _write_files(folder: Path, training: TrainState) -> dict[str, dict[str, Any]]:

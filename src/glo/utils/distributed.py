@@ -10,6 +10,8 @@ import errno
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Self, final
 
@@ -170,6 +172,16 @@ class ProcessGroup:
             if other is not None:
                 number, text = other
                 raise OSError(number, f"process {rank}: {text}") if number else UserError(text)
+
+    @contextmanager
+    def sharing_errors(self) -> Iterator[None]:
+        """Raise a UserError or OSError of any process in the block on all processes after it."""
+        failure: UserError | OSError | None = None
+        try:
+            yield
+        except (UserError, OSError) as error:
+            failure = error
+        self.raise_on_all(failure)
 
     def _all_gather(self, value: Tensor) -> list[Tensor]:
         parts = [torch.zeros_like(value) for _ in range(self.size)]

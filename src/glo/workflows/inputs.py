@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,7 @@ from glo.data.storage import MAX_MEMORY_BYTES, is_dataset_folder, to_ids
 from glo.errors import UserError, printable
 from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 
 __all__ = ["Inputs", "image_options", "open_examples", "open_inputs"]
 
@@ -61,11 +63,17 @@ def open_inputs(
     split: Split = "train",
     limit: int | None = None,
     shape: tuple[int, ...] | None = None,
+    ranks: ProcessGroup = SINGLE_PROCESS,
+    shared: Path = _NO_FOLDER,
 ) -> Inputs:
     """Open image files and folders, or one other source, as inputs of a run.
 
     Images are cropped and scaled like the training data, unless `shape` (C, H, W) is given: the
     required shape of degraded images, which are never scaled.
+
+    Several processes, `ranks`, decode a share each of all image files into the folder `shared`,
+    which all of them see and which the first one deletes at its end. With a limit, which counts
+    readable files, each process decodes them all.
 
     Raises:
         UserError: no files, unreadable files, or examples of another shape.
@@ -77,7 +85,9 @@ def open_inputs(
     options = SourceOptions(split=split, limit=limit, reading=run.reading)
     listings = [_list_images(file) for file in files]
     if None not in listings:
-        return _open_images(run, [each for each in listings if each is not None], options, shape)
+        found = [each for each in listings if each is not None]
+        sharing = ranks if limit is None else SINGLE_PROCESS
+        return _open_images(run, found, options, shape, sharing, shared)
     if len(files) > 1:
         other = files[listings.index(None)]
         # A missing file raises its own error here.
@@ -133,7 +143,12 @@ def _list_images(file: str) -> Listing | None:
 
 
 def _open_images(
-    run: Run, listings: list[Listing], options: SourceOptions, shape: tuple[int, ...] | None
+    run: Run,
+    listings: list[Listing],
+    options: SourceOptions,
+    shape: tuple[int, ...] | None,
+    ranks: ProcessGroup,
+    shared: Path,
 ) -> Inputs:
     if options.split != "train":
         raise UserError("Image files have no 'test' split; leave out --split.")
@@ -146,7 +161,7 @@ def _open_images(
     expected = shape or run.data.shape
 
     def read(folder: Path | None) -> Dataset:
-        dataset = read_listing(listing, image_options(run, expected, options), folder)
+        dataset = read_listing(listing, image_options(run, expected, options), folder, ranks)
         # Both lists are in the same order.
         every = ((each.root, name) for each in listings for name in each.names)
         origins = [next(o for o in every if os.fspath(o[0] / o[1]) == p) for p in listing.decoded]
@@ -154,7 +169,10 @@ def _open_images(
 
     try:
         count = min(len(paths), options.limit or len(paths))
-        dataset = _read_images(read, count * math.prod(expected))
+        if ranks.size > 1:
+            dataset = _read_into(shared, read, _delete_shared if ranks.is_main else None)
+        else:
+            dataset = _read_images(read, count * math.prod(expected))
     except UserError:
         if listing.decoded or not listing.skipped:
             raise
@@ -223,14 +241,37 @@ def _read_images(read: Callable[[Path | None], Dataset], size: int) -> Dataset:
         folder = Path(tempfile.mkdtemp(prefix="inputs-", dir=cache_folder()))
     except OSError:
         return read(None)
+    return _read_into(folder, read, _delete)
+
+
+def _read_into(
+    folder: Path,
+    read: Callable[[Path | None], Dataset],
+    delete: Callable[[Path], None] | None,
+) -> Dataset:
+    """Decode images into a folder, and delete it, if it is this process's, when they are unused."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         dataset = read(folder)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if delete is not None:
+            delete(folder)
         raise
-    # Datasets derived from this one stay readable: a file exists as long as its map.
-    weakref.finalize(dataset, shutil.rmtree, folder, ignore_errors=True)
+    if delete is not None:
+        # Datasets derived from this one stay readable: a file exists as long as its map.
+        weakref.finalize(dataset, delete, folder)
     return dataset
+
+
+def _delete(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_shared(folder: Path) -> None:
+    """Delete a folder, and the one that it is in unless that has finished parts."""
+    _delete(folder)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def _open_other(

@@ -67,12 +67,9 @@ class Parts:
         Raises:
             UserError: the folder holds parts of something else; nothing was changed.
         """
-        error, missing = None, list[int]()
-        try:
+        missing = list[int]()
+        with ranks.sharing_errors():
             missing = self._missing() if ranks.is_main else []
-        except UserError as mistake:
-            error = mistake
-        ranks.raise_on_all(error)
         own = ranks.broadcast(missing)[ranks.rank :: ranks.size]
         plan(sum(len(self._rows(part)) for part in own))
         for part in own:

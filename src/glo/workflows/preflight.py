@@ -69,15 +69,11 @@ def lock_folder(folder: Path, ranks: ProcessGroup) -> RunLock | None:
 
     The first process gets the lock, the others None; all raise the same error.
     """
-    failed: UserError | OSError | None = None
     lock = None
-    if ranks.is_main:
-        try:
+    with ranks.sharing_errors():
+        if ranks.is_main:
             lock = RunLock(folder)
             _tidy(folder)
-        except (UserError, OSError) as error:
-            failed = error
-    ranks.raise_on_all(failed)
     return lock
 
 

@@ -1,4 +1,5 @@
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from glo.data import SourceOptions, open_images, open_source
-from glo.data.readers.image_files import list_images
+from glo.data.readers.image_files import list_images, read_listing
 from glo.errors import UserError
 
 
@@ -120,6 +121,31 @@ def test_values_and_order_of_many_files(tmp_path):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     dataset = open_source(tmp_path)
     assert np.array_equal(dataset.rows, pixels)
+    assert dataset.is_mapped
+
+
+class First:
+    """First of two processes, of which the other finds nothing."""
+
+    rank, size, is_main = 0, 2, True
+
+    def sharing_errors(self):
+        return nullcontext()
+
+    def all_gather_object(self, value):
+        return [value, [[] for each in value if isinstance(each, list)]]
+
+
+def test_a_process_decodes_its_share_alone(tmp_path):
+    for number in range(5):
+        put(tmp_path / f"{number}.png", number)
+    (tmp_path / "0.png").write_bytes(b"nothing")
+    listing = list_images(tmp_path)
+    (tmp_path / "rows").mkdir()
+    dataset = read_listing(listing, SourceOptions(), tmp_path / "rows", First())
+    assert listing.decoded == ["1.png"]
+    assert [text.split(":")[0] for text in dataset.skipped] == ["0.png"]
+    assert dataset.rows[:, 0, 0, 0].tolist() == [1]
     assert dataset.is_mapped
 
 

@@ -20,10 +20,12 @@ from glo.data.pixels import convert_channels, resize
 from glo.data.readers.folder_classes import classify_by_folder, natural_key
 from glo.data.readers.image_notes import describe_images
 from glo.data.readers.images import ImageFacts, decode_within_limit, image_suffixes, probe
+from glo.data.readers.npy import open_npy
 from glo.data.readers.pixel_range import decide_ranges
 from glo.data.reading import Reading
-from glo.data.storage import RowWriter, check_space, to_ids
+from glo.data.storage import ROWS_FILE, RowWriter, check_space, concatenate_rows, to_ids
 from glo.errors import UserError, install_command, printable
+from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
 
 __all__ = [
     "DecodedFiles",
@@ -131,14 +133,23 @@ def read_images(listing: Listing, options: SourceOptions, folder: Path | None) -
     return dataset.replace(labels=labels, label_names=label_names, notes=tuple(notes))
 
 
-def read_listing(listing: Listing, options: SourceOptions, folder: Path | None) -> Dataset:
-    """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing."""
+def read_listing(
+    listing: Listing,
+    options: SourceOptions,
+    folder: Path | None,
+    ranks: ProcessGroup = SINGLE_PROCESS,
+) -> Dataset:
+    """Decode the listed files into one dataset; extend `decoded` and `skipped` of the listing.
+
+    See `decode_files` for several processes.
+    """
     files = decode_files(
         lambda: listing.paths,
         len(listing.names),
         options,
         folder,
         lambda number, reason: listing.skip(listing.names[number], reason),
+        ranks,
     )
     if files.rows is None:
         reasons = "; ".join(listing.skipped[:3])
@@ -202,6 +213,7 @@ def decode_files(
     options: SourceOptions,
     folder: Path | None,
     on_error: Callable[[int, str], None],
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> DecodedFiles:
     """Decode image files in parallel and fit them to one shape.
 
@@ -214,14 +226,22 @@ def decode_files(
         options: options of the source; `limit` counts readable files.
         folder: folder that the rows are written to, or None for memory.
         on_error: called with the number of a file that cannot be decoded and the reason.
+        ranks: processes with the same files, of which each decodes a share; `folder` is one
+            that all of them see, and there is no `limit`.
     """
     image_suffixes()  # loads pillow's plugins, which is not thread-safe
-    max_rows = min(n, options.limit or n)
+    share = range(n)[n * ranks.rank // ranks.size : n * (ranks.rank + 1) // ranks.size]
+    max_rows = min(len(share), options.limit or n)
+
+    def own_files() -> Iterable[_File]:
+        return islice(files(), share.start, share.stop)
+
     with warnings.catch_warnings(), ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
         # Pillow warns of odd metadata; errors are reported by `on_error`.
         warnings.simplefilter("ignore")
-        results = _map_in_order(pool, lambda file: probe(file, measure=True), files())
-        probes = list(islice((each for each in results if not isinstance(each, str)), max_rows))
+        results = _map_in_order(pool, lambda file: probe(file, measure=True), own_files())
+        readable = (each for each in results if not isinstance(each, str))
+        probes = list(_add_up(Counter(islice(readable, max_rows)), ranks).elements())
         ranges, reading = decide_ranges(probes, options)
         height, width, channels = shape = _common_shape(probes, options)
 
@@ -235,22 +255,82 @@ def decode_files(
                 image = convert_channels(pixels[None], channels)
                 return resize(image, (height, width), options.crop), decoded.facts
 
-        check_space(folder, max_rows * height * width * channels)
-        numbers: list[int] = []
-        facts: Counter[ImageFacts] = Counter()
-        with RowWriter(folder, shape, np.uint8, max_rows=max_rows) as writer:
-            for number, result in enumerate(_map_in_order(pool, load, files())):
-                if isinstance(result, str):
-                    on_error(number, result)
-                    continue
-                writer.append(result[0])
-                facts[result[1]] += 1
-                numbers.append(number)
-                if len(numbers) == max_rows:
-                    break
-            rows = writer.finish() if numbers else None
-    notes = describe_images(facts, ranges, shape, options)
-    return DecodedFiles(rows, numbers, reading, tuple(notes))
+        with ranks.sharing_errors():
+            check_space(folder, min(n, options.limit or n) * height * width * channels)
+            writer = RowWriter(_own_folder(folder, ranks), shape, np.uint8, max_rows=max_rows)
+            loaded = enumerate(_map_in_order(pool, load, own_files()), share.start)
+            own = _decode_share(loaded, writer, max_rows)
+    decoded = _join_shares(own, folder, ranks)
+    for number, reason in decoded.failed.items():
+        on_error(number, reason)
+    notes = describe_images(decoded.facts, ranges, shape, options)
+    return DecodedFiles(decoded.rows, decoded.numbers, reading, tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """Files that one process decoded: rows, facts, and reasons of failures by number."""
+
+    rows: NDArray[np.uint8] | None
+    numbers: list[int]
+    facts: Counter[ImageFacts]
+    failed: dict[int, str]
+
+
+def _decode_share(
+    results: Iterable[tuple[int, tuple[NDArray[np.uint8], ImageFacts] | str]],
+    writer: RowWriter,
+    max_rows: int,
+) -> _Share:
+    numbers, facts, failed = list[int](), Counter[ImageFacts](), dict[int, str]()
+    with writer:
+        for number, result in results:
+            if isinstance(result, str):
+                failed[number] = result
+                continue
+            writer.append(result[0])
+            facts[result[1]] += 1
+            numbers.append(number)
+            if len(numbers) == max_rows:
+                break
+        rows = writer.finish() if numbers else None
+    return _Share(rows, numbers, facts, failed)
+
+
+def _own_folder(folder: Path | None, ranks: ProcessGroup) -> Path | None:
+    """Return the folder for the rows of this process."""
+    if folder is None or ranks.size == 1:
+        return folder
+    own = folder / f"{ranks.rank}"
+    own.mkdir(exist_ok=True)
+    return own
+
+
+def _join_shares(own: _Share, folder: Path | None, ranks: ProcessGroup) -> _Share:
+    """Return the shares of all processes as one, whose rows are a file that all of them map."""
+    if ranks.size == 1:
+        return own
+    assert folder is not None, "several processes exchange rows by files"
+    found = ranks.all_gather_object([own.numbers, [*own.failed.items()]])
+    numbers = [number for each, _ in found for number in each]
+    failed = {number: reason for _, pairs in found for number, reason in pairs}
+    facts = _add_up(own.facts, ranks)
+    if not numbers:
+        return _Share(None, numbers, facts, failed)
+    with ranks.sharing_errors():
+        if ranks.is_main:
+            # A process without readable files has a file without rows, which cannot be mapped.
+            own_folders = [folder / f"{rank}" for rank, (each, _) in enumerate(found) if each]
+            concatenate_rows([each / ROWS_FILE for each in own_folders], folder)
+    return _Share(open_npy(folder / ROWS_FILE), numbers, facts, failed)
+
+
+def _add_up(facts: Counter[ImageFacts], ranks: ProcessGroup) -> Counter[ImageFacts]:
+    """Return the numbers of files of equal facts among those of all processes."""
+    total = Counter[ImageFacts]()
+    for pairs in ranks.all_gather_object([*facts.items()]):
+        total.update({ImageFacts(*each): n for each, n in pairs})
+    return total
 
 
 def _common_shape(probes: list[ImageFacts], options: SourceOptions) -> tuple[int, int, int]:
