@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from glo.runs.checkpoint import Checkpoint, newest_checkpoint
 __all__ = ["Attempt", "Case", "difference", "make_cases", "newest"]
 
 # Values that differ between sessions.
-_TIMES = ("seconds", "elapsed", "images_per_second", "peak_memory_mb", "prior_seconds")
+_TIMES = re.compile(r".*seconds|elapsed|images_per_second|peak_memory_mb")
 _RECIPE = ["--code-dim", "3", "--width", "4", "--refine-passes", "1", "--prior", "gaussian"]
 _RECIPE += ["--checkpoint-seconds", "0", "--device", "cpu", "--precision", "float32"]
 
@@ -135,7 +136,7 @@ def _same_bits(one: torch.Tensor, two: torch.Tensor) -> bool:
 
 def _figures(text: str) -> list[Any]:
     objects = [json.loads(text)] if text.startswith("{\n") else map(json.loads, text.splitlines())
-    return [{k: v for k, v in each.items() if k not in _TIMES} for each in objects]
+    return [{k: v for k, v in each.items() if not _TIMES.fullmatch(k)} for each in objects]
 
 
 def make_cases(folder: Path) -> Iterator[Case]:

@@ -202,7 +202,7 @@ def test_a_missing_library_is_one_sentence(
     pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install .*\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[hub\]"):
         save_pretrained(pictures, tmp_path / "mine")
-    with pytest.raises(UserError, match=r"pip install .*\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[hub\]"):
         from_pretrained("someone/blobs")

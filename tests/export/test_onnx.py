@@ -129,7 +129,7 @@ def test_a_missing_library_is_one_sentence(
     pictures: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs onnx, .* pip install .*\[onnx\]'"):
+    with pytest.raises(UserError, match=r"needs onnx, .* pip install .*\[onnx\]"):
         export_onnx(pictures, tmp_path)
 
 

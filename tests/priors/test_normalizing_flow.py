@@ -98,9 +98,9 @@ def test_without_zuko(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     save_prior(flow(steps=2).fit(moons(20)), tmp_path)
     monkeypatch.setitem(sys.modules, "zuko", None)
     monkeypatch.setitem(sys.modules, "zuko.flows", None)
-    with pytest.raises(UserError, match=r"pip install 'glo-torch\[flow\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[flow\]"):
         flow().fit(moons(20))
-    with pytest.raises(UserError, match=r"pip install 'glo-torch\[flow\]'"):
+    with pytest.raises(UserError, match=r"pip install .*\[flow\]"):
         load_prior(tmp_path, "normalizing-flow")
 
 

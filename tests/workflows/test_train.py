@@ -245,3 +245,15 @@ def test_the_map_of_the_codes_is_stored(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(places) == N
     assert run.summary is not None
     assert 0 < run.summary["map_seconds"] < run.summary["seconds"]
+
+
+def test_a_run_that_is_stopped_while_scores_are_calibrated_is_finished_later(
+    tmp_path: Path,
+) -> None:
+    out, data = tmp_path / "run", samples(120)
+    stop(out, lambda hook, value: hook == "on_fit" and value[0] == "scores", data, epochs=1)
+    assert open_run(out).summary is None
+    finish(out, data, epochs=1)
+    summary = open_run(out).summary
+    assert summary is not None
+    assert summary["calibration_examples"] == 24

@@ -92,6 +92,8 @@ class Run:
         self.settings = settings
         self.data = data
         self.preset = preset
+        # Figures of a run that is being finished.
+        self.unwritten_summary: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, folder: str | Path, *, decoder: DecoderLike | None = None) -> Self:
@@ -282,7 +284,7 @@ class Run:
     @property
     def summary(self) -> dict[str, Any] | None:
         """The summary, or None while the run is not finished or where the file is damaged."""
-        return read_summary(self.folder)
+        return self.unwritten_summary or read_summary(self.folder)
 
     @property
     def loss_curve(self) -> list[float]:

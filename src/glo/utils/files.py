@@ -216,11 +216,15 @@ def read_text(path: Path, *, max_bytes: int) -> str:
 def fresh_path(path: Path) -> Path:
     """Return a path, or if it exists the first of NAME-2, NAME-3, ... that does not.
 
-    A path whose unfinished results lie in `parts_folder` is taken, whether it exists or not.
+    A folder whose unfinished results lie in `parts_folder` is taken: they belong there.
     """
     names = (f"{path.stem}{f'-{number}' * (number > 1)}{path.suffix}" for number in count(1))
     candidates = (path.with_name(name) for name in names)
-    return next(each for each in candidates if parts_folder(each).exists() or not each.exists())
+    return next(
+        each
+        for each in candidates
+        if not each.exists() or (each.is_dir() and parts_folder(each).exists())
+    )
 
 
 def parts_folder(path: Path) -> Path:

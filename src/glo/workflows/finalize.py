@@ -130,11 +130,11 @@ def finalize(
         summary["encoder"] = encoder
     sentences = [finding.sentence for finding in findings]
     summary["diagnosis"] = sentences
-    write_json(run.folder / "summary.json", summary)
-    # The searches use figures of the summary.
+    # The searches use figures of the summary, which is written last: with it the run is finished.
     finished = open_run(run.folder, decoder=run.decoder_class)
-    calibration = fit_calibration(finished, samples, held_out, callback=partial(callback, "scores"))
-    write_json(run.folder / "summary.json", summary | {"calibration": calibration})
+    finished.unwritten_summary = summary
+    summary |= fit_calibration(finished, samples, held_out, callback=partial(callback, "scores"))
+    write_json(run.folder / "summary.json", summary)
     return findings
 
 

@@ -42,6 +42,8 @@ _STEPS_SHARE, _LR_FACTOR, _MANY = 0.5, 2.0, 10_000
 _MIN_STEPS, _STEPS_OF_MANY, _MAX_STEPS = 20, 100, 500
 # Share of the weights that stays where at least `_NOISY_SHARE` of the steps are repeated.
 _KEPT, _NOISY_SHARE = 0.7, 0.1
+# A copy that memorizes more than the run fits the rows that took part better, not unseen ones.
+_MAX_LEVEL = 1.25
 _MAX_BYTES = 2**28
 # Number of the epoch whose order chooses the rows.
 _AFTER_TRAINING = 2**31
@@ -78,7 +80,8 @@ def fit_calibration(
         return {}
     write_calibration(run.folder, residuals, codes)
     callback(1.0)
-    return {"examples": len(residuals), "seconds": time.perf_counter() - start}
+    seconds = time.perf_counter() - start
+    return {"calibration_examples": len(residuals), "calibration_seconds": seconds}
 
 
 def _left_out(
@@ -121,7 +124,7 @@ def _left_out(
     after, _ = _search(other, samples, controls, searched)
     residuals, codes = _search(other, samples, left_out, searched)
     level = (before.clamp(min=1e-30) / after.clamp(min=1e-30)).log().mean().exp()
-    return residuals * level, codes
+    return residuals * level.clamp(1 / _MAX_LEVEL, _MAX_LEVEL), codes
 
 
 def _step_count(total: int, n: int) -> int:

@@ -28,6 +28,7 @@ from glo.errors import UserError, printable
 from glo.runs.row_ids import RowIds
 from glo.runs.run import Run
 from glo.utils.distributed import SINGLE_PROCESS, ProcessGroup
+from glo.utils.torch_defaults import with_torch_defaults
 
 __all__ = ["Inputs", "image_options", "open_examples", "open_inputs"]
 
@@ -102,6 +103,7 @@ def open_inputs(
     return Inputs(dataset=run.standardize(dataset), names=names)
 
 
+@with_torch_defaults
 def open_examples(run: Run, examples: Any, *, shape: tuple[int, ...] | None = None) -> Dataset:
     """Open examples in memory or in files as `open_inputs` opens files.
 
