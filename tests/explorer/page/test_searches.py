@@ -44,14 +44,15 @@ def test_a_chosen_file_is_shown_and_can_be_painted_on(
 
 def test_the_picture_in_hand_can_be_tried_upside_down(open_page: Open, address: str) -> None:
     page = open_page(f"{address}#drop")
+    page.wait_for_selector("#tries button")
+    upright = gray(page, "#tries li:nth-child(1) canvas")
     page.click("#tries button:has-text('upside down')")
     page.wait_for_selector("#drop-result[data-state=done]")
     assert "upside down" in page.inner_text("#seen-name")
-    upright, turned = (
-        np.reshape(gray(page, selector), (16, 16))
-        for selector in ("#tries li:nth-child(1) canvas", "#seen-picture")
-    )
-    np.testing.assert_array_equal(upright[::-1], turned)
+    turned = gray(page, "#seen-picture")
+    np.testing.assert_array_equal(np.reshape(upright, (16, 16))[::-1], np.reshape(turned, (16, 16)))
+    # The picture in hand is another one now.
+    assert gray(page, "#tries li:nth-child(1) canvas") == turned
 
 
 def test_a_dropped_file_is_encoded_at_once(

@@ -202,6 +202,7 @@ async function showDone(line) {
   const name = dropped.name.replace(/\.[^.]*$/, "") || "picture";
   const about = { source: `Code found for ${dropped.name}`, name, image: { ...dropped } };
   hand.take(code, { ...about, from: "drop" });
+  showTries();
   $("drop-near").hidden = false;
   $("drop-stop").hidden = true;
   const search = `search ${short(line.residual)} in ${line.seconds.toFixed(1)} s`;
