@@ -122,7 +122,6 @@ def test_a_finished_run_says_so_and_stays(whole: Path) -> None:
 
 
 def test_seconds_of_all_sittings_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glo.runs.run import open_run
 
     out = tmp_path / "run"
     stop(out, at_step(4))
