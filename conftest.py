@@ -1,5 +1,7 @@
 """The run and the images in the examples of the methods of `glo.Run`."""
 
+from collections.abc import Iterator
+
 import pytest
 
 
@@ -20,6 +22,12 @@ def example_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def _examples_of_methods(
     request: pytest.FixtureRequest, doctest_namespace: dict[str, object]
-) -> None:
+) -> Iterator[None]:
+    """Name them in the examples of these methods only: the namespace is that of all examples."""
+    names: dict[str, object] = {}
     if request.node.name.startswith(("glo.runs.run.Run", "glo.workflows.run.Run")):
-        doctest_namespace |= request.getfixturevalue("example_run")
+        names = request.getfixturevalue("example_run")
+    doctest_namespace |= names
+    yield
+    for name in names:
+        del doctest_namespace[name]
