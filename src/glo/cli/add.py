@@ -34,9 +34,9 @@ def add(
         refit: Fit the Gaussian, the default prior and the labels to all codes, or keep them.
     """
     from glo.cli.progress import show_progress
-    from glo.runs.run import open_run
     from glo.workflows.edit_rows import add_rows
     from glo.workflows.inputs import open_inputs
+    from glo.workflows.run import open_run
 
     decoder_class = import_decoder_class(decoder)
     opened = open_run(run, decoder=decoder_class)

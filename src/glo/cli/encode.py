@@ -10,11 +10,11 @@ from glo.utils.files import fresh_path, parts_folder
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from glo.runs.run import Run
     from glo.utils.distributed import ProcessGroup
     from glo.workflows.encode import ProgressCallback, SearchKind
     from glo.workflows.inputs import Inputs
     from glo.workflows.parts import Parts
+    from glo.workflows.run import Run
 
 __all__ = ["encode"]
 
@@ -111,18 +111,13 @@ def _encode(
     run: "Run", inputs: "Inputs", search: "SearchKind", parts: "Parts", ranks: "ProcessGroup"
 ) -> int:
     """Encode the rows of all parts that are missing, and return the exit code."""
-    from functools import cache
-
     from glo.cli.parts import complete
-    from glo.workflows.encode import encode_dataset, prepare_search
-
-    # Nothing is decoded where no part is missing.
-    initial_codes = cache(lambda: prepare_search(run))
+    from glo.workflows.encode import encode_dataset
 
     def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
         # Without the reconstructions, which could exceed the memory.
         (batch,) = encode_dataset(
-            run, inputs.dataset, initial_codes(), rows=rows, search=search, callback=show
+            run, inputs.dataset, run.initial_codes, rows=rows, search=search, callback=show
         )
         found = batch.inversion
         return {

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.data.options import Split
-    from glo.runs.run import Run
     from glo.utils.distributed import ProcessGroup
     from glo.workflows.encode import ProgressCallback
     from glo.workflows.incomplete_table import IncompleteTable
+    from glo.workflows.run import Run
 
 __all__ = ["IncompleteInput", "impute_table"]
 
@@ -44,12 +44,10 @@ def impute_table(
     run: "Run", given: IncompleteInput, ranks: "ProcessGroup", *, n_solutions: int, out: Path | None
 ) -> int:
     """Impute the missing values of one table, save it, and print a summary."""
-    from functools import cache
-
     import torch
 
     from glo.cli.parts import complete
-    from glo.workflows.encode import batch_rows, prepare_search
+    from glo.workflows.encode import batch_rows
     from glo.workflows.impute import impute
     from glo.workflows.parts import Parts, run_digest
 
@@ -61,11 +59,9 @@ def impute_table(
     incomplete = table.dataset.subset(numbers)
     size = batch_rows(n_solutions)
     parts = Parts(parts_folder(out), incomplete, size, made_by)
-    # Nothing is decoded where no part is missing.
-    initial_codes = cache(lambda: prepare_search(run))
 
     def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
-        chosen, initial = torch.from_numpy(numbers)[rows], initial_codes()
+        chosen, initial = torch.from_numpy(numbers)[rows], run.initial_codes
         return impute(run, table.dataset, chosen, initial, n_solutions=n_solutions, callback=show)
 
     code = complete(parts, ranks, compute, len(numbers))

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from glo.data import Dataset
     from glo.decoders import DecoderLike
-    from glo.runs.run import Run
+    from glo.workflows.run import Run
 
 DecoderOption = Annotated[
     str | None,
@@ -30,7 +30,7 @@ def import_decoder_class(name: str | None) -> "DecoderLike | None":
 
 def open_with_decoder(run: Path, decoder: str | None) -> "Run":
     """Open a run, with the class of a custom decoder if one is named."""
-    from glo.runs.run import open_run
+    from glo.workflows.run import open_run
 
     return open_run(run, decoder=import_decoder_class(decoder))
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from glo.data.options import Split
-    from glo.runs.run import Run
     from glo.utils.distributed import ProcessGroup
     from glo.workflows.encode import ProgressCallback
     from glo.workflows.inputs import Inputs
     from glo.workflows.parts import Parts
     from glo.workflows.restore import Degradation, Restoration
+    from glo.workflows.run import Run
 
 __all__ = ["restore"]
 
@@ -187,22 +187,16 @@ def _restore(
     out: Path,
 ) -> int:
     """Restore the images of all parts that are missing, and return the exit code."""
-    from functools import cache
-
     from glo.cli.parts import complete
     from glo.utils.json_toml import write_json
-    from glo.workflows.encode import prepare_search
     from glo.workflows.restore import restore as restore_images
-
-    # Nothing is decoded where no part is missing.
-    initial_codes = cache(lambda: prepare_search(run))
 
     def compute(rows: "Tensor", show: "ProgressCallback") -> dict[str, "Tensor"]:
         (batch,) = restore_images(
             run,
             inputs.dataset,
             degradation,
-            initial_codes(),
+            run.initial_codes,
             rows=rows,
             n_solutions=summary["n_solutions"],
             diverse=summary["diverse"],

@@ -46,7 +46,7 @@ def _columns(run: Run, rows: Tensor | None) -> dict[str, Any]:
     rows = torch.arange(len(run.codes)) if rows is None else rows
     columns: dict[str, Any] = {"row": rows.numpy()}
     if run.row_ids.ids is not None:
-        columns["id"] = [run.row_ids.names[row] for row in rows.tolist()]
+        columns["id"] = [run.row_ids.of(row) for row in rows.tolist()]
     if run.labels is not None:
         names = (*run.label_names, None)
         columns["label"] = [names[max(number, -1)] for number in run.labels[rows].tolist()]

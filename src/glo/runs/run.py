@@ -97,7 +97,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path, *, decoder: DecoderLike | None = None) -> Self:
-        """Open a run folder, finished or not; arguments and errors are those of `open_run`."""
+        """Open a run folder, finished or not; arguments and errors are those of `glo.open_run`."""
         folder = Path(folder)
         path = config_path(folder)
         values = read_toml(path)
@@ -495,19 +495,5 @@ class Run:
 
 
 def open_run(folder: str | Path, *, decoder: DecoderLike | None = None) -> Run:
-    """Open a run folder, finished or not.
-
-    Args:
-        folder: path of the folder.
-        decoder: class of its custom decoder; None: a decoder of this package.
-
-    Raises:
-        UserError: it is not a run folder, or its config.toml cannot be read.
-
-    Example:
-        >>> open_run("no/such/run")
-        Traceback (most recent call last):
-        glo.errors.UserError: no/such/run is not a run folder: it does not exist; give the folder \
-that glo train named.
-    """
+    """Open a run folder without its tasks; arguments and errors are those of `glo.open_run`."""
     return Run.open(folder, decoder=decoder)

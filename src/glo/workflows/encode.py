@@ -57,7 +57,6 @@ ProgressCallback = Callable[[str, int, int], None]
 SearchKind = Literal["encoder", "refine", "full"]
 
 _CHUNK = 2048
-
 # Measured on MNIST: about 1.03 times the error of a full search, which takes 22 decodings.
 _CORRECTIONS, _SHORT_STEPS = 2, 9
 _ENCODED = 512

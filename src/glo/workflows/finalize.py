@@ -98,7 +98,8 @@ def finalize(
             settings,
         )
     # The codes of the checkpoint are those that the page reads.
-    map_seconds = _write_map(open_run(run.folder, decoder=run.decoder_class).codes, run, callback)
+    finished = open_run(run.folder, decoder=run.decoder_class)
+    map_seconds = _write_map(finished.codes, run, callback)
     mse = float(errors.double().mean())
     findings = diagnose(
         record,
@@ -131,7 +132,6 @@ def finalize(
     sentences = [finding.sentence for finding in findings]
     summary["diagnosis"] = sentences
     # The searches use figures of the summary, which is written last: with it the run is finished.
-    finished = open_run(run.folder, decoder=run.decoder_class)
     finished.unwritten_summary = summary
     summary |= fit_calibration(finished, samples, held_out, callback=partial(callback, "scores"))
     write_json(run.folder / "summary.json", summary)
