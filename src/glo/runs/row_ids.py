@@ -178,8 +178,8 @@ class RowIds:
 
     def _rows(self, text: str) -> list[int]:
         text = printable(text)
-        kind, _, name = text.partition(":")
-        is_id = kind == "id" and (name in self or text not in self)
+        kind, colon, name = text.partition(":")
+        is_id = kind + colon == "id:"
         if _RANGE.fullmatch(name) and (kind == "row" or (is_id and self.ids is None)):
             return [*parse_range(name, self.n)]
         named = self._rows_of.get(name if is_id else text, [])
